@@ -1,0 +1,101 @@
+"""A number that says what it is: its kind, its error, its bracket and its complement."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, get_args
+
+__all__ = ["Kind", "Value"]
+
+Kind = Literal["exact", "enclosure", "upper", "lower", "surrogate", "monte-carlo"]
+
+
+class Value(float):
+    """A float that carries its kind and its error.
+
+    Parameters
+    ----------
+    value : float
+        The number. For a bracket it is the upper bound.
+    kind : {"exact", "enclosure", "upper", "lower", "surrogate", "monte-carlo"}
+        ``exact``: the named quantity up to rounding and quadrature, both inside
+        `error`. ``enclosure``: guaranteed by ball arithmetic. ``upper``,
+        ``lower``: a bound on the named quantity. ``surrogate``: the quantity of
+        a stand-in law, such as the moment-matched Gaussian of a mixture.
+        ``monte-carlo``: a sample mean.
+    error : float
+        Absolute error of the float as a number of its kind: rounding,
+        truncation and, where paths were drawn, two standard errors.
+    lower, upper : float, optional
+        Where the named quantity lies. By default ``value - error`` and
+        ``value + error``.
+    complement : float, optional
+        One minus the value, computed without cancellation (total variation).
+
+    Examples
+    --------
+    >>> from rmverify import Value
+    >>> v = Value(0.25, "exact", 1e-15)
+    >>> v + 1, v.kind, v.complement
+    (1.25, 'exact', 0.75)
+    """
+
+    __slots__ = ("complement", "error", "kind", "lower", "upper")
+
+    kind: Kind
+    error: float
+    lower: float
+    upper: float
+    complement: float
+
+    def __new__(
+        cls,
+        value: float,
+        kind: Kind = "exact",
+        error: float = 0.0,
+        *,
+        lower: float | None = None,
+        upper: float | None = None,
+        complement: float | None = None,
+    ) -> Value:
+        if kind not in get_args(Kind):
+            raise ValueError(f"kind: expected one of {get_args(Kind)}, got {kind!r}")
+        if math.isnan(value):
+            raise ValueError(f"value: expected a number, got {value!r}")
+        if not error >= 0:
+            raise ValueError(f"error: expected a number >= 0, got {error!r}")
+        self = super().__new__(cls, value)
+        set_slot = super().__setattr__
+        set_slot(self, "kind", kind)
+        set_slot(self, "error", float(error))
+        set_slot(self, "lower", float(value - error if math.isfinite(value) else value) if lower is None else lower)
+        set_slot(self, "upper", float(value + error if math.isfinite(value) else value) if upper is None else upper)
+        set_slot(self, "complement", float(1 - value) if complement is None else complement)
+        return self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a Value is immutable, cannot set {name}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {"lower": self.lower, "upper": self.upper, "complement": self.complement}
+        return _rebuild, (float(self), self.kind, self.error, state)
+
+    def __repr__(self) -> str:
+        return f"Value({float(self)!r}, kind={self.kind!r}, error={self.error:.2g}, in [{self.lower:.6g}, {self.upper:.6g}])"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The value as plain data, ready for JSON (infinities as strings)."""
+        plain = {name: getattr(self, name) for name in ("lower", "upper", "error")}
+        return {
+            "value": _finite(float(self)),
+            "kind": self.kind,
+            **{name: _finite(float(number)) for name, number in plain.items()},
+        }
+
+
+def _finite(number: float) -> float | str:
+    return number if math.isfinite(number) else repr(number)
+
+
+def _rebuild(value: float, kind: Kind, error: float, state: dict[str, Any]) -> Value:
+    return Value(value, kind, error, **state)
