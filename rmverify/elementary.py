@@ -1,0 +1,270 @@
+r"""The functions that a step may use, each over every kind of number.
+
+A scheme is written once; this room makes that possible. Every function takes ONE argument and looks at its
+type: Python numbers, arrays of the array API (NumPy's own and NumPy arrays of objects included), sympy
+expressions, python-flint balls (``arb``, ``acb``, ``arb_series``) and mpmath numbers. Whatever cancels
+inside a step cancels here and nowhere else:
+
+========================  =====================================================================
+``expm1(z)``              e^z - 1
+``phi1, phi2, phi3(z)``   phi_k(z) = sum_n z^n/(n+k)!; phi_1 = (e^z-1)/z, phi_{k+1} = (phi_k-1/k!)/z
+``log1p_minus(z)``        ln(1+z) - z
+``total(z)``              the sum over the leading axis
+``prefix(z)``             the sums of the entries before each one, over the leading axis (exclusive)
+``like(c, x)``            the constant c in x's namespace, dtype and device
+========================  =====================================================================
+
+sympy, python-flint and mpmath are registered when the first number of theirs arrives, so that importing this
+room imports none of them.
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+from collections.abc import Callable
+from functools import partial, singledispatch
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, device, is_array_api_obj
+
+__all__ = ["exp", "expm1", "like", "log1p_minus", "phi1", "phi2", "phi3", "prefix", "sqrt", "total"]
+
+_TERMS = 19  # 1/19! < 2^-56: the Taylor series of phi_k inside the unit disc
+_ATANH_TERMS = 17  # (1/9)^17 < 2^-53: log1p(z) for |z| <= 1/2 as 2 atanh(z/(2+z))
+
+
+def _dispatcher(name: str, summary: str) -> Any:
+    """A singledispatch function whose fallback registers the library that the argument comes from."""
+
+    def fallback(z: Any) -> Any:
+        library = type(z).__module__.split(".")[0]
+        if library in _LATE:
+            _LATE.pop(library)()
+            return function(z)
+        if is_array_api_obj(z):
+            return _ON_ARRAYS[name](z, array_namespace(z))
+        raise TypeError(
+            f"{name}: expected a number, an array, a sympy expression, a ball or an mpmath number, got "
+            f"{type(z).__name__}; a scheme may apply it to t, h and its own draws, not to the state"
+        )
+
+    fallback.__name__ = fallback.__qualname__ = name
+    fallback.__doc__ = summary
+    function = singledispatch(fallback)
+
+    def on_numpy(z: Any) -> Any:
+        if z.dtype == object:
+            return np.asarray(np.frompyfunc(function, 1, 1)(z), dtype=object)
+        return _ON_ARRAYS[name](z, np)
+
+    function.register(np.ndarray, on_numpy)
+    function.register(np.generic, on_numpy)
+    return function
+
+
+# --- arrays -------------------------------------------------------------------------------------------------
+
+
+def _horner(coefficients: list[float], z: Any) -> Any:
+    value = 0 * z + coefficients[-1]
+    for c in reversed(coefficients[:-1]):
+        value = value * z + c
+    return value
+
+
+def _phi_series(k: int, z: Any) -> Any:
+    return _horner([1 / math.factorial(n + k) for n in range(_TERMS)], z)
+
+
+def _phi_recursion(k: int, z: Any, expm1_z: Any) -> Any:
+    value = expm1_z / z
+    for j in range(1, k):
+        value = (value - 1 / math.factorial(j)) / z
+    return value
+
+
+def _phi_array(k: int, z: Any, xp: Any) -> Any:
+    if xp.isdtype(z.dtype, "integral"):
+        z = xp.astype(z, xp.float64)
+    small = xp.abs(z) < 1
+    far = xp.where(small, xp.ones_like(z), z)
+    return xp.where(small, _phi_series(k, xp.where(small, z, xp.zeros_like(z))), _phi_recursion(k, far, xp.expm1(far)))
+
+
+def _log1p_minus_near(z: Any) -> Any:
+    w = z / (2 + z)
+    return -z * w + 2 * w**3 * _horner([1 / (2 * n + 3) for n in range(_ATANH_TERMS)], w * w)
+
+
+def _log1p_minus_array(z: Any, xp: Any) -> Any:
+    near = xp.abs(z) <= 0.5
+    far = xp.where(near, xp.ones_like(z), z)
+    return xp.where(near, _log1p_minus_near(xp.where(near, z, xp.zeros_like(z))), xp.log1p(far) - far)
+
+
+_ON_ARRAYS: dict[str, Callable[[Any, Any], Any]] = {
+    "exp": lambda z, xp: xp.exp(z),
+    "expm1": lambda z, xp: xp.expm1(z),
+    "sqrt": lambda z, xp: xp.sqrt(z),
+    "phi1": partial(_phi_array, 1),
+    "phi2": partial(_phi_array, 2),
+    "phi3": partial(_phi_array, 3),
+    "log1p_minus": _log1p_minus_array,
+}
+
+exp = _dispatcher("exp", "e^z.")
+expm1 = _dispatcher("expm1", "e^z - 1, accurate near 0.")
+sqrt = _dispatcher("sqrt", "The square root.")
+phi1 = _dispatcher("phi1", "(e^z - 1)/z, 1 at 0.")
+phi2 = _dispatcher("phi2", "(e^z - 1 - z)/z^2, 1/2 at 0.")
+phi3 = _dispatcher("phi3", "(e^z - 1 - z - z^2/2)/z^3, 1/6 at 0.")
+log1p_minus = _dispatcher("log1p_minus", "ln(1+z) - z, accurate near 0.")
+
+_PHIS = {1: phi1, 2: phi2, 3: phi3}
+
+
+# --- Python numbers -----------------------------------------------------------------------------------------
+
+
+def _phi_number(k: int, z: complex) -> complex:
+    if abs(z) < 1:
+        return complex(_phi_series(k, z)) if isinstance(z, complex) else float(_phi_series(k, z))
+    expm1_z = complex(np.expm1(z)) if isinstance(z, complex) else math.expm1(z)
+    return _phi_recursion(k, z, expm1_z)  # type: ignore[no-any-return]
+
+
+def _log1p_minus_number(z: complex) -> complex:
+    if abs(z) <= 0.5:
+        return _log1p_minus_near(z)  # type: ignore[no-any-return]
+    return cmath.log(1 + z) - z if isinstance(z, complex) else math.log1p(z) - z
+
+
+for _type in (int, float):
+    exp.register(_type, math.exp)
+    expm1.register(_type, math.expm1)
+    sqrt.register(_type, math.sqrt)
+exp.register(complex, cmath.exp)
+expm1.register(complex, lambda z: complex(np.expm1(z)))
+sqrt.register(complex, cmath.sqrt)
+for _type in (int, float, complex):
+    log1p_minus.register(_type, _log1p_minus_number)
+    for _k, _phi in _PHIS.items():
+        _phi.register(_type, partial(_phi_number, _k))
+
+
+# --- libraries that arrive with their first number ----------------------------------------------------------
+
+
+def _register_sympy() -> None:
+    import sympy as sp
+
+    def phi(k: int, z: Any) -> Any:
+        if z.is_zero:
+            return sp.Rational(1, math.factorial(k))
+        return (sp.exp(z) - sum(z**j / sp.factorial(j) for j in range(k))) / z**k
+
+    exp.register(sp.Basic, sp.exp)
+    expm1.register(sp.Basic, lambda z: sp.exp(z) - 1)
+    sqrt.register(sp.Basic, sp.sqrt)
+    log1p_minus.register(sp.Basic, lambda z: sp.log(1 + z) - z)
+    for k, function in _PHIS.items():
+        function.register(sp.Basic, partial(phi, k))
+
+
+def _register_mpmath() -> None:
+    import mpmath
+    from mpmath.ctx_mp_python import _mpc, _mpf
+
+    for kind in (_mpf, _mpc):
+        exp.register(kind, mpmath.exp)
+        expm1.register(kind, mpmath.expm1)
+        sqrt.register(kind, mpmath.sqrt)
+        log1p_minus.register(kind, lambda z: -z * z / 2 * mpmath.hyp2f1(1, 2, 3, -z))
+        for k, function in _PHIS.items():
+            function.register(kind, lambda z, k=k: mpmath.hyp1f1(1, k + 1, z) / math.factorial(k))
+
+
+def _register_flint() -> None:
+    from flint import acb, arb, arb_series
+
+    # phi_k^{(n)}(z)/n! = 1F1(n+1; n+k+1; z)/(n+k)!: entire, so a ball around 0 is as good as any other
+    def taylor(k: int, n: int, z: Any) -> Any:
+        return z.hypgeom_1f1(type(z)(n + 1), type(z)(n + k + 1)) / math.factorial(n + k)
+
+    def phi_series(k: int, z: Any) -> Any:
+        length = z.prec
+        base = z[0]
+        rise = z - arb_series([base], prec=length)
+        value = arb_series([0], prec=length)
+        for n in reversed(range(length)):
+            value = value * rise + arb_series([taylor(k, n, base)], prec=length)
+        return value
+
+    def expm1_series(z: Any) -> Any:
+        return arb_series([z[0].expm1(), *z.exp().coeffs()[1:]], prec=z.prec)
+
+    for ball in (arb, acb):
+        exp.register(ball, lambda z: z.exp())
+        expm1.register(ball, lambda z: z.expm1())
+        sqrt.register(ball, lambda z: z.sqrt())
+        log1p_minus.register(ball, lambda z: -z * z / 2 * (-z).hypgeom_2f1(type(z)(1), type(z)(2), type(z)(3)))
+        for k, function in _PHIS.items():
+            function.register(ball, lambda z, k=k: taylor(k, 0, z))
+    exp.register(arb_series, lambda z: z.exp())
+    expm1.register(arb_series, expm1_series)
+    sqrt.register(arb_series, lambda z: z.sqrt())
+    for k, function in _PHIS.items():
+        function.register(arb_series, partial(phi_series, k))
+
+
+_LATE: dict[str, Callable[[], None]] = {
+    "sympy": _register_sympy,
+    "mpmath": _register_mpmath,
+    "flint": _register_flint,
+}
+
+
+# --- sums over the leading axis, and constants --------------------------------------------------------------
+
+
+@singledispatch
+def total(z: Any) -> Any:
+    """The sum over the leading (strata or cells) axis."""
+    return array_namespace(z).sum(z, axis=0)
+
+
+@total.register(np.ndarray)
+def _(z: np.ndarray[Any, Any]) -> Any:
+    return z.sum(axis=0)
+
+
+@singledispatch
+def prefix(z: Any) -> Any:
+    """The exclusive running sum over the leading axis: entry i is the sum of the entries before i.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> prefix(np.array([1.0, 2.0, 4.0])).tolist()
+    [0.0, 1.0, 3.0]
+    """
+    xp = array_namespace(z)
+    return xp.concat([xp.zeros_like(z[:1, ...]), xp.cumulative_sum(z, axis=0)[:-1, ...]], axis=0)
+
+
+@prefix.register(np.ndarray)
+def _(z: np.ndarray[Any, Any]) -> Any:
+    return np.concatenate([0 * z[:1], np.add.accumulate(z, axis=0)[:-1]])
+
+
+def like(constant: Any, x: Any) -> Any:
+    """The constant as an array of x's namespace, dtype and device; unchanged where x is not a numeric array."""
+    if isinstance(constant, int | float | complex):
+        return constant
+    if isinstance(x, np.ndarray):
+        return constant if x.dtype == object else np.asarray(constant, dtype=x.dtype)
+    if not is_array_api_obj(x):
+        return constant
+    return array_namespace(x).asarray(constant, dtype=x.dtype, device=device(x))
