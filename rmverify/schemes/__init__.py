@@ -1,0 +1,28 @@
+"""The schemes, each written once as a pure step function in the paper's letters."""
+
+from rmverify.schemes.contract import parameters, scheme, velocity_variance
+from rmverify.schemes.langevin import overdamped, randomized_midpoint_langevin, underdamped
+from rmverify.schemes.parallel import parallel_midpoint, parallel_underdamped
+from rmverify.schemes.probability_flow import (
+    euler,
+    exponential_integrator,
+    heun,
+    midpoint,
+    randomized_midpoint,
+)
+
+__all__ = [
+    "euler",
+    "exponential_integrator",
+    "heun",
+    "midpoint",
+    "overdamped",
+    "parallel_midpoint",
+    "parallel_underdamped",
+    "parameters",
+    "randomized_midpoint",
+    "randomized_midpoint_langevin",
+    "scheme",
+    "underdamped",
+    "velocity_variance",
+]

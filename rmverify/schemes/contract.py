@@ -1,0 +1,104 @@
+"""What every scheme keeps to, and how one with parameters is turned into a step.
+
+A scheme is a top-level function ``step(state, t, h, score, draw, *, parameters)`` that returns the next state:
+
+=======  ====================================================================================================
+state    ``x``, or ``(x, v)`` where the scheme carries a velocity (``kinetic``)
+t        the noise level at which the score is asked; a predictor moves it from t to t-h, a corrector keeps it
+h        the step: noise level for a predictor, Langevin time for a corrector
+score    ``score(t, x)``, an approximation of grad ln q_t(x)
+draw     ``uniform()``, ``strata(R)``, ``cells(M)``, ``normal(covariance, count=None)``
+=======  ====================================================================================================
+
+Nothing in a step looks at a value or at a type: that is what lets one function be sampled, propagated exactly,
+expanded in symbols and enclosed in balls.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["Scheme", "parameters", "scheme", "velocity_variance"]
+
+Scheme = Callable[..., Any]
+
+_POSITIONAL = 5  # state, t, h, score, draw
+_SMALLEST = {"friction": (0, False), "mass": (0, False), "strata": (1, True), "cells": (1, True), "rounds": (0, True)}
+
+
+def scheme(step: Callable[..., Any] | None = None, *, kinetic: bool = False, **smallest: int) -> Any:
+    """Mark a step function as a scheme, and let a call without a state bind its parameters.
+
+    ``underdamped(friction=2)`` is ``functools.partial(underdamped, friction=2)``: picklable, its keywords its
+    configuration. Bad parameters raise ValueError there; `smallest` raises the least value of a whole one.
+
+    Examples
+    --------
+    >>> from rmverify.schemes import underdamped
+    >>> underdamped(friction=2).keywords
+    {'friction': 2}
+    """
+    if step is None:
+        return functools.partial(scheme, kinetic=kinetic, **smallest)
+    names = [p.name for p in inspect.signature(step).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    required = [n for n in names if inspect.signature(step).parameters[n].default is inspect.Parameter.empty]
+
+    @functools.wraps(step)
+    def call(*args: Any, **keywords: Any) -> Any:
+        if len(args) == _POSITIONAL:
+            return step(*args, **keywords)
+        if len(args) > len(names):
+            raise TypeError(f"{step.__name__}: expected (state, t, h, score, draw) or parameters {names}, got {args!r}")
+        bound = dict(zip(names, args, strict=False)) | keywords
+        unknown = [n for n in bound if n not in names]
+        missing = [n for n in required if n not in bound]
+        if unknown or missing:
+            raise TypeError(f"{step.__name__}: parameters are {names}; unknown {unknown}, missing {missing}")
+        for name, value in bound.items():
+            _check(step.__name__, name, value, smallest.get(name))
+        return functools.partial(call, **bound)
+
+    call.kinetic = kinetic  # type: ignore[attr-defined]
+    return call
+
+
+def _check(step: str, name: str, value: Any, least: int | None) -> None:
+    """Refuse a number outside its parameter's range; balls and symbols pass."""
+    if name not in _SMALLEST or not isinstance(value, int | float):
+        return
+    smallest, whole = _SMALLEST[name]
+    smallest = smallest if least is None else least
+    if whole and (not isinstance(value, int) or isinstance(value, bool) or value < smallest):
+        raise ValueError(f"{step}: {name} must be an integer >= {smallest}, got {value!r}")
+    if not whole and not (value > smallest and math.isfinite(value)):
+        raise ValueError(f"{step}: {name} must be a finite number > {smallest}, got {value!r}")
+
+
+def unwrap(scheme: Scheme) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """The bare step function of a scheme and the parameters bound to it."""
+    keywords: dict[str, Any] = {}
+    while isinstance(scheme, functools.partial):
+        keywords = {**scheme.keywords, **keywords}
+        scheme = scheme.func
+    return scheme, keywords
+
+
+def parameters(scheme: Scheme) -> dict[str, Any]:
+    """Every parameter of a scheme with its value, the defaults included."""
+    step, keywords = unwrap(scheme)
+    defaults = {
+        p.name: p.default
+        for p in inspect.signature(step).parameters.values()
+        if p.kind is p.KEYWORD_ONLY and p.default is not p.empty
+    }
+    return {**defaults, **keywords}
+
+
+def velocity_variance(scheme: Scheme) -> Any | None:
+    """The variance of a fresh velocity (the scheme's mass), or None where the state is x alone."""
+    step, _ = unwrap(scheme)
+    return parameters(scheme).get("mass", 1) if getattr(step, "kinetic", False) else None

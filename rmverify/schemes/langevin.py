@@ -1,0 +1,95 @@
+r"""Correctors: Langevin dynamics at a fixed noise level t, for Langevin time h.
+
+Underdamped, with friction g and mass u: dx = v dt, dv = (u s(x) - g v) dt + sqrt(2 g u) dB, stationary velocity
+N(0, u). Chen et al. 2023 take u = 1, g of the order of sqrt(L); Shen and Lee 2019 take g = 2, u = 1/L. The score
+s stands for -grad f of the law exp(-f) that is to be kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rmverify.elementary import exp, expm1, phi1, phi2, phi3
+from rmverify.schemes.contract import scheme
+
+__all__ = ["kinetic_noise", "overdamped", "randomized_midpoint_langevin", "underdamped"]
+
+
+def kinetic_noise(h: Any, friction: Any, mass: Any) -> Any:
+    r"""The covariance of (W_v, W_x), what the noise adds to (v, x) over a time h.
+
+    With z = g h, E = e^{-z}: Var W_v = u(1-E^2), Cov = u(1-E)^2/g, Var W_x = (u/g^2)(2z - 3 + 4E - E^2), written
+    so that nothing cancels at small z (2 u g h^3/3 to leading order in the last).
+    """
+    z = friction * h
+    p = h * phi1(-z)
+    v_v = -expm1(-2 * z)
+    v_x = friction * p * p
+    x_x = h * h * z * (8 * phi3(-2 * z) - 4 * phi3(-z))
+    return ((mass * v_v, mass * v_x), (mass * v_x, mass * x_x))
+
+
+@scheme(kinetic=True)
+def underdamped(state: Any, t: Any, h: Any, score: Any, draw: Any, *, friction: Any, mass: Any = 1) -> Any:
+    r"""Exponential integrator of underdamped Langevin: the score frozen over the step, the rest exact.
+
+    With E = e^{-gh}, p = (1-E)/g, q = (h-p)/g:
+    x' = x + p v + u q s(x) + W_x,  v' = E v + u p s(x) + W_v.
+
+    Source: the corrector of Chen et al. 2023 and of Gupta, Cai, Chen 2024, Algorithm 2 [recalled]. One evaluation.
+
+    Parameters
+    ----------
+    state : (x, v)
+        Position and velocity, arrays of one shape.
+    t : number
+        The noise level, kept.
+    h : number
+        Langevin time.
+    friction, mass : number > 0
+        g and u above.
+    """
+    x, v = state
+    z = friction * h
+    p = h * phi1(-z)
+    q = h * h * phi2(-z)
+    s = score(t, x)
+    w_v, w_x = draw.normal(kinetic_noise(h, friction, mass))
+    return x + p * v + mass * q * s + w_x, exp(-z) * v + mass * p * s + w_v
+
+
+@scheme(kinetic=True)
+def randomized_midpoint_langevin(
+    state: Any, t: Any, h: Any, score: Any, draw: Any, *, friction: Any, mass: Any = 1
+) -> Any:
+    r"""Randomized midpoint for underdamped Langevin: the score asked at the time ah, a ~ U[0,1].
+
+    x_half = x + p_b v + u q_b s(x) + X_1 with b = ah;
+    x' = x + p_h v + u h p_c s(x_half) + X_1 + p_c V_1 + X_2 with c = (1-a)h;
+    v' = e^{-gh} v + u h e^{-gc} s(x_half) + e^{-gc} V_1 + V_2,
+    where p_s = (1-e^{-gs})/g, q_s = (s-p_s)/g and (V_i, X_i) are the kinetic noises of [0, b] and [b, h].
+
+    Source: Shen and Lee 2019, Algorithm 1. Their 3x3 noise covariance follows from the two independent noises. Two
+    evaluations, two rounds.
+    """
+    x, v = state
+    a = draw.uniform()
+    b = a * h
+    c = (1 - a) * h
+    v_1, x_1 = draw.normal(kinetic_noise(b, friction, mass))
+    v_2, x_2 = draw.normal(kinetic_noise(c, friction, mass))
+    half = x + b * phi1(-friction * b) * v + mass * b * b * phi2(-friction * b) * score(t, x) + x_1
+    s = score(t, half)
+    p = c * phi1(-friction * c)
+    decay = exp(-friction * c)
+    return (
+        x + h * phi1(-friction * h) * v + mass * h * p * s + x_1 + p * v_1 + x_2,
+        exp(-friction * h) * v + mass * h * decay * s + decay * v_1 + v_2,
+    )
+
+
+@scheme
+def overdamped(x: Any, t: Any, h: Any, score: Any, draw: Any) -> Any:
+    """x' = x + h s_t(x) + sqrt(2h) W: unadjusted Langevin. Baseline; one evaluation."""
+    (w,) = draw.normal(((2 * h,),))
+    return x + h * score(t, x) + w
