@@ -1,0 +1,480 @@
+r"""Plans: what is run, from noise level T down to the early-stopping level, and what it costs.
+
+A plan is a sequence of stages. ``Predict`` moves the noise level down a list of times; ``Correct`` keeps the
+level and runs Langevin steps, with a velocity drawn fresh at its start and kept inside it. Counts of score
+evaluations and of sequential rounds are not declared but read off: each scheme is run once on a probe.
+
+Symbols of the theorems: d dimension, L smoothness of the score along the path, eps accuracy in total variation,
+T horizon, delta early-stopping level, tau = T_corr the corrector's time, g friction.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rmverify.schemes import exponential_integrator, randomized_midpoint, underdamped
+from rmverify.schemes.contract import Scheme, parameters, unwrap, velocity_variance
+from rmverify.targets.checks import Array, finite_array, number
+
+__all__ = ["Correct", "Footprint", "Plan", "Predict", "Stage", "dpum", "footprint", "sequential"]
+
+
+# --- what a scheme costs and draws --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What one step asks for: score calls (rounds), score evaluations, and the uniforms it draws.
+
+    `uniforms` lists, draw by draw, the number of strata of each (1 for a plain uniform).
+    """
+
+    rounds: int
+    evaluations: int
+    uniforms: tuple[int, ...]
+
+    @property
+    def alphas(self) -> int:
+        """How many uniform numbers one step uses."""
+        return sum(self.uniforms)
+
+    @property
+    def floors(self) -> Array:
+        """The left end of the stratum of each uniform."""
+        return np.concatenate([np.arange(r) / r for r in self.uniforms] or [np.zeros(0)])
+
+    @property
+    def widths(self) -> Array:
+        """The width of the stratum of each uniform."""
+        return np.concatenate([np.full(r, 1 / r) for r in self.uniforms] or [np.zeros(0)])
+
+
+class _Probe:
+    """A draw of zeros that remembers what was asked of it."""
+
+    def __init__(self) -> None:
+        self.uniforms: list[int] = []
+
+    def uniform(self) -> Any:
+        self.uniforms.append(1)
+        return np.full((1, 1), 0.5)
+
+    def strata(self, count: int) -> Any:
+        self.uniforms.append(count)
+        lo = (np.arange(count) / count).reshape(count, 1, 1)
+        return lo, lo + 0.5 / count
+
+    def cells(self, count: int) -> Any:
+        return np.arange(count, dtype=float).reshape(count, 1, 1)
+
+    def normal(self, covariance: Any, count: int | None = None) -> Any:
+        shape = (1, 1) if count is None else (count, 1, 1)
+        return [np.zeros(shape) for _ in covariance]
+
+
+def footprint(scheme: Scheme) -> Footprint:
+    """Run one step of `scheme` on a single zero and count.
+
+    Examples
+    --------
+    >>> from rmverify.schemes import parallel_midpoint
+    >>> footprint(parallel_midpoint(strata=4, rounds=2))
+    Footprint(rounds=4, evaluations=13, uniforms=(4,))
+    """
+    step, keywords = unwrap(scheme)
+    try:
+        return _footprint(step, tuple(sorted(keywords.items())))
+    except TypeError as error:
+        if "unhashable" not in str(error):
+            raise
+        return _footprint.__wrapped__(step, tuple(sorted(keywords.items())))
+
+
+@functools.lru_cache(maxsize=256)
+def _footprint(step: Any, keywords: tuple[tuple[str, Any], ...]) -> Footprint:
+    probe, calls = _Probe(), []
+
+    def score(t: Any, x: Any) -> Any:
+        calls.append(int(np.prod(np.shape(x)[:-2], dtype=int)))
+        return np.zeros(np.shape(x))
+
+    x = np.zeros((1, 1))
+    state = (x, x) if getattr(step, "kinetic", False) else x
+    step(state, 1.0, 0.5, score, probe, **dict(keywords))
+    return Footprint(len(calls), sum(calls), tuple(probe.uniforms))
+
+
+# --- stages -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A run of steps of one scheme. Two stages are equal when their configurations are."""
+
+    scheme: Scheme
+
+    @property
+    def footprint(self) -> Footprint:
+        return footprint(self.scheme)
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """The stage as plain data: its kind, the scheme's name and parameters, and its own numbers."""
+        step, _ = unwrap(self.scheme)
+        name = f"{step.__module__}.{step.__qualname__}"
+        return {"stage": type(self).__name__, "scheme": name, **parameters(self.scheme)}
+
+    @property
+    def steps_(self) -> tuple[Array, Array]:
+        """The noise level t and the length h of every step, each of shape (N,)."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self.steps_[0])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stage) and self.configuration == other.configuration
+
+    def __hash__(self) -> int:
+        return hash(repr(self.configuration))
+
+
+@dataclass(frozen=True, eq=False)
+class Predict(Stage):
+    """Predictor steps down the noise levels `times`.
+
+    Parameters
+    ----------
+    scheme : scheme on x
+    times : array_like, shape (N+1,)
+        Strictly decreasing, the last one >= 0.
+    """
+
+    times: Array
+
+    def __post_init__(self) -> None:
+        _known(self.scheme)
+        times = finite_array("times", self.times, ndim=1)
+        if times.size < 2 or not (np.diff(times) < 0).all() or times[-1] < 0:
+            raise ValueError(f"times: expected at least two strictly decreasing levels down to >= 0, got {_brief(times)}")
+        if velocity_variance(self.scheme) is not None:
+            raise ValueError(f"scheme: a predictor moves x alone, got {_name(self.scheme)}, which carries a velocity")
+        times.setflags(write=False)
+        object.__setattr__(self, "times", times)
+
+    @property
+    def start(self) -> float:
+        return float(self.times[0])
+
+    @property
+    def end(self) -> float:
+        return float(self.times[-1])
+
+    @property
+    def steps_(self) -> tuple[Array, Array]:
+        return self.times[:-1], -np.diff(self.times)
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        return super().configuration | {"times": self.times.tolist()}
+
+
+@dataclass(frozen=True, eq=False)
+class Correct(Stage):
+    """`steps` corrector steps of Langevin time `step` at the noise level `time`; T_corr = step * steps.
+
+    Parameters
+    ----------
+    scheme : scheme on x or on (x, v)
+    time : number >= 0
+        The noise level, equal to the end of the stage before.
+    step : number > 0
+    steps : int >= 1
+    """
+
+    time: float
+    step: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        _known(self.scheme)
+        object.__setattr__(self, "time", number("time", self.time, least=0))
+        object.__setattr__(self, "step", number("step", self.step, above=0))
+        count = number("steps", self.steps, least=1)
+        if count != math.floor(count):
+            raise ValueError(f"steps: expected an integer >= 1, got {self.steps!r}")
+        object.__setattr__(self, "steps", int(count))
+
+    @property
+    def start(self) -> float:
+        return self.time
+
+    @property
+    def end(self) -> float:
+        return self.time
+
+    @property
+    def steps_(self) -> tuple[Array, Array]:
+        return np.full(self.steps, self.time), np.full(self.steps, self.step)
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        return super().configuration | {"time": self.time, "step": self.step, "steps": self.steps}
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Stages, one after the other; each starts at the noise level where the one before ended.
+
+    Examples
+    --------
+    >>> from rmverify import Plan, Predict, schemes
+    >>> plan = Plan([Predict(schemes.randomized_midpoint, [2.0, 1.0, 0.5])])
+    >>> plan.evaluations, plan.rounds, plan.start, plan.end
+    (4, 4, 2.0, 0.5)
+    """
+
+    stages: tuple[Stage, ...] = field()
+
+    def __init__(self, stages: Iterable[Stage]) -> None:
+        object.__setattr__(self, "stages", tuple(stages))
+        if not self.stages:
+            raise ValueError("stages: expected at least one stage, got none")
+        for stage in self.stages:
+            if not isinstance(stage, Predict | Correct):
+                raise ValueError(f"stages: expected Predict or Correct, got {type(stage).__name__}")
+        for before, after in zip(self.stages, self.stages[1:], strict=False):
+            if before.end != after.start:
+                raise ValueError(f"stages: a stage at level {after.start!r} follows one that ends at {before.end!r}")
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.stages)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Plan) and self.stages == other.stages
+
+    def __hash__(self) -> int:
+        return hash(self.stages)
+
+    @property
+    def start(self) -> float:
+        """The noise level at which the plan starts, T."""
+        return float(self.stages[0].start)  # type: ignore[attr-defined]
+
+    @property
+    def end(self) -> float:
+        """The noise level at which it ends, delta."""
+        return float(self.stages[-1].end)  # type: ignore[attr-defined]
+
+    @property
+    def evaluations(self) -> int:
+        """Score evaluations in all, each on one particle."""
+        return sum(len(s) * s.footprint.evaluations for s in self.stages)
+
+    @property
+    def rounds(self) -> int:
+        """Sequential rounds of score evaluations."""
+        return sum(len(s) * s.footprint.rounds for s in self.stages)
+
+    @property
+    def drawing_steps(self) -> int:
+        """How many steps draw a midpoint: the length of `alphas` in `output_law`."""
+        return sum(len(s) for s in self.stages if s.footprint.alphas)
+
+    @property
+    def configuration(self) -> list[dict[str, Any]]:
+        return [s.configuration for s in self.stages]
+
+
+def _name(scheme: Scheme) -> str:
+    step, _ = unwrap(scheme)
+    return str(getattr(step, "__name__", step))
+
+
+def _known(scheme: Scheme) -> None:
+    step, keywords = unwrap(scheme)
+    if not callable(step):
+        raise ValueError(f"scheme: expected a step function, got {type(step).__name__}")
+    import inspect
+
+    needed = [
+        p.name
+        for p in inspect.signature(step).parameters.values()
+        if p.kind is p.KEYWORD_ONLY and p.default is p.empty and p.name not in keywords
+    ]
+    if needed:
+        raise ValueError(f"scheme: {_name(scheme)} needs {', '.join(needed)}; give {_name(scheme)}({needed[0]}=...)")
+
+
+def _brief(times: Array) -> str:
+    return np.array2string(times, threshold=6, edgeitems=2)
+
+
+# --- the theorems' plans ------------------------------------------------------------------------------------
+
+
+def sequential(
+    dim: int,
+    smoothness: float,
+    accuracy: float,
+    *,
+    second_moment: float | None = None,
+    early_stop: float | None = None,
+    horizon: float | None = None,
+    horizon_constant: float = 1,
+    window_constant: float = 1,
+    predictor_constant: float = 1,
+    corrector_constant: float = 1,
+    corrector_time_constant: float = 1,
+    friction_constant: float = 1,
+    scheme: Scheme = randomized_midpoint,
+) -> Plan:
+    r"""The sequential algorithm: randomized midpoints, an underdamped corrector after every window of length 1/L.
+
+    h_pred = c L^{-5/3} d^{-7/18} eps^{2/3}, h_corr = c L^{-3/2} d^{-17/36} eps, T_corr = c L^{-1/2} d^{-1/18},
+    friction = c sqrt(L), T = c ln(max(d, m_2^2)/eps^2), every c an argument.
+
+    Source: Gupta, Cai, Chen 2024, Algorithm 3 and its theorem's parameters [quoted; constants not given there].
+
+    Parameters
+    ----------
+    dim : int
+        d.
+    smoothness : float >= 1
+        L of the score along the whole path (`Gaussian.path_smoothness`).
+    accuracy : float in (0, 1)
+        eps, in total variation.
+    second_moment : float, optional
+        m_2 = sqrt(E|X_0|^2); sqrt(d) by default.
+    early_stop : float, optional
+        delta; by default eps^2/(L^2 max(d, m_2^2)).
+    horizon : float, optional
+        T itself, in place of the formula.
+    *_constant : float
+        The c of each formula.
+
+    Returns
+    -------
+    Plan
+
+    Examples
+    --------
+    >>> sequential(100, 4.0, 0.1).end == 0.1**2 / (16 * 100)
+    True
+    """
+    d, L, eps = _theorem(dim, smoothness, accuracy)
+    return _windows(
+        scheme,
+        _levels(d, L, eps, second_moment, early_stop, horizon, horizon_constant),
+        window=_positive("window_constant", window_constant) / L,
+        h_pred=_positive("predictor_constant", predictor_constant) * L ** (-5 / 3) * d ** (-7 / 18) * eps ** (2 / 3),
+        h_corr=_positive("corrector_constant", corrector_constant) * L ** (-3 / 2) * d ** (-17 / 36) * eps,
+        t_corr=_positive("corrector_time_constant", corrector_time_constant) / (math.sqrt(L) * d ** (1 / 18)),
+        friction=_positive("friction_constant", friction_constant) * math.sqrt(L),
+    )
+
+
+def dpum(
+    dim: int,
+    smoothness: float,
+    accuracy: float,
+    *,
+    second_moment: float | None = None,
+    early_stop: float | None = None,
+    horizon: float | None = None,
+    horizon_constant: float = 1,
+    window_constant: float = 1,
+    predictor_constant: float = 1,
+    corrector_constant: float = 1,
+    corrector_time_constant: float = 1,
+    friction_constant: float = 1,
+    scheme: Scheme = exponential_integrator,
+) -> Plan:
+    r"""The probability-flow predictor with underdamped corrector (DPUM) of Chen et al. 2023.
+
+    h_pred = c eps/(L^2 sqrt(d)), h_corr = c eps/(L^{3/2} sqrt(d)), T_corr = c/sqrt(L), friction = c sqrt(L); the
+    rest as in `sequential`, whose arguments these are.
+
+    Source: Chen, Chewi, Lee, Li, Lu, Salim 2023 (arXiv 2305.11798), Theorem on DPUM [quoted].
+
+    Examples
+    --------
+    >>> dpum(100, 4.0, 0.1).evaluations > sequential(100, 4.0, 0.1).evaluations / 10
+    True
+    """
+    d, L, eps = _theorem(dim, smoothness, accuracy)
+    return _windows(
+        scheme,
+        _levels(d, L, eps, second_moment, early_stop, horizon, horizon_constant),
+        window=_positive("window_constant", window_constant) / L,
+        h_pred=_positive("predictor_constant", predictor_constant) * eps / (L**2 * math.sqrt(d)),
+        h_corr=_positive("corrector_constant", corrector_constant) * eps / (L ** (3 / 2) * math.sqrt(d)),
+        t_corr=_positive("corrector_time_constant", corrector_time_constant) / math.sqrt(L),
+        friction=_positive("friction_constant", friction_constant) * math.sqrt(L),
+    )
+
+
+def _theorem(dim: Any, smoothness: Any, accuracy: Any) -> tuple[float, float, float]:
+    d = number("dim", dim, least=1)
+    L = number("smoothness", smoothness, least=1)
+    eps = number("accuracy", accuracy, above=0)
+    if not eps < 1:
+        raise ValueError(f"accuracy: expected a number in (0, 1), got {eps!r}")
+    return d, L, eps
+
+
+def _positive(name: str, value: Any) -> float:
+    return number(name, value, above=0)
+
+
+def _levels(
+    d: float, L: float, eps: float, second_moment: Any, early_stop: Any, horizon: Any, constant: float
+) -> tuple[float, float]:
+    m2 = math.sqrt(d) if second_moment is None else number("second_moment", second_moment, least=0)
+    scale = max(d, m2**2)
+    delta = eps**2 / (L**2 * scale) if early_stop is None else number("early_stop", early_stop, above=0)
+    top = constant * math.log(scale / eps**2) if horizon is None else number("horizon", horizon, above=0)
+    if not top > max(1 / L, delta):
+        raise ValueError(f"horizon: expected T > max(1/L, early_stop) = {max(1 / L, delta):g}, got {top!r}")
+    return top, delta
+
+
+def _windows(
+    scheme: Scheme,
+    levels: tuple[float, float],
+    *,
+    window: float,
+    h_pred: float,
+    h_corr: float,
+    t_corr: float,
+    friction: float,
+) -> Plan:
+    """Windows of equal steps from T down, then steps that halve t to delta; the corrector after every window."""
+    top, delta = levels
+    steps = math.ceil(t_corr / h_corr - 1e-9)
+    corrector = functools.partial(Correct, underdamped(friction=friction), step=t_corr / steps, steps=steps)
+    stages: list[Stage] = []
+    edges = max(1, round((top - max(window, delta)) / window))
+    ends = np.linspace(top, max(window, delta), edges + 1) if top > max(window, delta) else np.array([top])
+    for start, end in zip(ends[:-1], ends[1:], strict=True):
+        count = math.ceil((start - end) / h_pred - 1e-9)
+        stages += [Predict(scheme, np.linspace(start, end, count + 1)), corrector(time=float(end))]
+    last = _final_levels(float(ends[-1]), delta, h_pred)
+    if len(last) > 1:
+        stages += [Predict(scheme, last), corrector(time=delta)]
+    return Plan(stages)
+
+
+def _final_levels(t: float, delta: float, h: float) -> Array:
+    """Steps of length h while t >= 2h, then halving t until delta."""
+    count = max(0, math.floor((t - max(h, delta)) / h + 1e-9))
+    levels = [t - k * h for k in range(count + 1)]
+    while levels[-1] > delta * (1 + 1e-12):
+        levels.append(max(delta, levels[-1] / 2))
+    return np.array(levels if levels[-1] == delta else [*levels[:-1], delta])
