@@ -1,0 +1,256 @@
+r"""The affine reading: a scheme run on affine forms, which yields what it does to a Gaussian law.
+
+The state is an affine form in named independent sources: 1, the incoming x (and v), and every normal draw. With a
+score that is affine in x the outgoing state is one too, and its coefficients ARE the step:
+
+    state' = A state + b + noise,   noise ~ N(0, C).
+
+Nothing is derived by hand for any scheme. Coefficients are NumPy arrays of axes (steps, nodes, modes): many steps
+(t and h vary along the first axis), many midpoints (paths or quadrature nodes along the second) and all distinct
+modes at once. Object arrays carry balls through the same code. Covariances are kept as Gram entries and never
+factorized.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rmverify.elementary import prefix, total
+from rmverify.schemes.contract import Scheme, velocity_variance
+
+__all__ = ["AffineForm", "Transition", "chain", "compose", "position", "read"]
+
+ONE, X, V = "1", "x", "v"
+_AXES = 3  # steps, nodes, modes; strata or cells come in front
+
+
+class AffineForm:
+    """A sum of coefficients times named sources. Numbers act on it; it does not act on itself."""
+
+    __array_ufunc__ = None
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: dict[Any, Any]) -> None:
+        self.parts = parts
+
+    def _map(self, change: Any) -> AffineForm:
+        return AffineForm({source: change(part) for source, part in self.parts.items()})
+
+    def __add__(self, other: Any) -> AffineForm:
+        parts = dict(self.parts)
+        for source, part in (other.parts if isinstance(other, AffineForm) else {ONE: other}).items():
+            parts[source] = parts[source] + part if source in parts else part
+        return AffineForm(parts)
+
+    __radd__ = __add__
+
+    def __neg__(self) -> AffineForm:
+        return self._map(lambda part: -part)
+
+    def __sub__(self, other: Any) -> AffineForm:
+        return self + (-other)
+
+    def __rsub__(self, other: Any) -> AffineForm:
+        return -self + other
+
+    def __mul__(self, factor: Any) -> AffineForm:
+        if isinstance(factor, AffineForm):
+            raise TypeError("a product of two states is not affine: the exact Gaussian laws do not apply; use particles")
+        return self._map(lambda part: factor * part)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: Any) -> AffineForm:
+        if isinstance(divisor, AffineForm):
+            raise TypeError("a division by the state is not affine: the exact Gaussian laws do not apply; use particles")
+        return self._map(lambda part: part / divisor)
+
+    def spread(self) -> AffineForm:
+        """Every coefficient with the leading axis of strata or cells that any of them has."""
+        sizes = [np.shape(part)[0] for part in self.parts.values() if np.ndim(part) > _AXES]
+        if not sizes:
+            return self
+        return self._map(
+            lambda part: np.broadcast_to(part, np.broadcast_shapes(np.shape(part), (sizes[0],) + (1,) * _AXES))
+        )
+
+
+total.register(AffineForm, lambda z: z.spread()._map(total))
+prefix.register(AffineForm, lambda z: z.spread()._map(prefix))
+
+
+class AffineDraw:
+    """Hands out given midpoints, row by row, and fresh named sources for every normal draw."""
+
+    def __init__(self, alphas: Any, number: Any) -> None:
+        self._alphas, self._number, self._used = alphas, number, 0
+        self.draws: list[tuple[Any, int | None]] = []
+
+    def _take(self, count: int) -> Any:
+        if self._alphas is None or len(self._alphas) < self._used + count:
+            raise ValueError("alphas: this scheme draws a midpoint at every step, got none for it")
+        rows = self._alphas[self._used : self._used + count]
+        self._used += count
+        return rows
+
+    def uniform(self) -> Any:
+        return self._take(1)[0]
+
+    def strata(self, count: int) -> Any:
+        return self._leading(np.arange(count)) / count, self._take(count)
+
+    def cells(self, count: int) -> Any:
+        return self._leading(np.arange(count))
+
+    def normal(self, covariance: Any, count: int | None = None) -> Any:
+        which = len(self.draws)
+        self.draws.append((covariance, count))
+        if count is None:
+            return [AffineForm({(which, i, 0): 1}) for i in range(len(covariance))]
+        axes = (1,) * _AXES
+        units = np.eye(count)
+        return [
+            AffineForm({(which, i, copy): units[copy].reshape(count, *axes) for copy in range(count)})
+            for i in range(len(covariance))
+        ]
+
+    def _leading(self, values: Any) -> Any:
+        return self._number(np.asarray(values, dtype=float)).reshape(-1, *(1,) * _AXES)
+
+
+class Transition(NamedTuple):
+    """state' = linear @ state + shift + N(0, noise): nested tuples over the components of the state (x, or x and v).
+
+    Each entry is an array over (steps, nodes, modes), or 0.
+    """
+
+    linear: tuple[tuple[Any, ...], ...]
+    shift: tuple[Any, ...]
+    noise: tuple[tuple[Any, ...], ...]
+
+
+def read(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number: Any = np.asarray) -> Transition:
+    """Run `scheme` once on affine forms and read off what it does.
+
+    Parameters
+    ----------
+    scheme : scheme
+    modes : object with score(t, x) on one column per mode
+    t, h : array, shape (steps, 1, 1)
+    alphas : array, shape (A, steps, nodes, 1), optional
+        The midpoints of every step, the A of one step along the first axis.
+    number : callable
+        Lifts an array of exact floats to the number type in use.
+
+    Raises
+    ------
+    TypeError
+        Where the scheme or the score is not affine in the state.
+    """
+    kinetic = velocity_variance(scheme) is not None
+    draw = AffineDraw(alphas, number)
+    x, v = AffineForm({X: 1}), AffineForm({V: 1})
+    out = scheme((x, v) if kinetic else x, t, h, modes.score, draw)
+    outs = tuple(out) if kinetic else (out,)
+    for form in outs:
+        if not isinstance(form, AffineForm):
+            raise TypeError(f"the scheme returned {type(form).__name__} where its state is affine in x; use particles")
+    inputs = (X, V) if kinetic else (X,)
+    return Transition(
+        tuple(tuple(form.parts.get(source, 0) for source in inputs) for form in outs),
+        tuple(form.parts.get(ONE, 0) for form in outs),
+        tuple(tuple(_gram(a, b, draw.draws) for b in outs) for a in outs),
+    )
+
+
+def _gram(a: AffineForm, b: AffineForm, draws: Any) -> Any:
+    """Cov(a, b) over the normal draws."""
+    result: Any = 0
+    for which, (covariance, count) in enumerate(draws):
+        for copy in range(count or 1):
+            for i, row in enumerate(covariance):
+                for j, entry in enumerate(row):
+                    left, right = a.parts.get((which, i, copy), 0), b.parts.get((which, j, copy), 0)
+                    if not (_absent(left) or _absent(right)):
+                        result = result + left * entry * right
+    return result
+
+
+def _absent(part: Any) -> bool:
+    return isinstance(part, int) and part == 0
+
+
+def compose(second: Transition, first: Transition) -> Transition:
+    """First `first`, then `second`."""
+    size = range(len(first.shift))
+    L, M = second.linear, first.linear
+    linear = tuple(tuple(_dot(L[i], [M[k][j] for k in size]) for j in size) for i in size)
+    shift = tuple(_dot(L[i], first.shift) + second.shift[i] for i in size)
+    half = [[_dot(L[i], [first.noise[k][j] for k in size]) for j in size] for i in size]
+    noise = tuple(tuple(_dot(half[i], L[j]) + second.noise[i][j] for j in size) for i in size)
+    return Transition(linear, shift, noise)
+
+
+def _dot(left: Any, right: Any) -> Any:
+    result: Any = 0
+    for a, b in zip(left, right, strict=True):
+        if not (_absent(a) or _absent(b)):
+            result = result + a * b
+    return result
+
+
+def _each(transition: Transition, change: Any) -> Transition:
+    """`change` applied to every entry that is not absent."""
+
+    def apply(part: Any) -> Any:
+        return part if _absent(part) else change(part)
+
+    return Transition(
+        tuple(tuple(map(apply, row)) for row in transition.linear),
+        tuple(map(apply, transition.shift)),
+        tuple(tuple(map(apply, row)) for row in transition.noise),
+    )
+
+
+def chain(transition: Transition, steps: int) -> Transition:
+    """All steps along the first axis composed into one, in a balanced tree (entries keep axes nodes, modes)."""
+    current = _each(transition, lambda part: np.broadcast_to(part, np.broadcast_shapes(np.shape(part), (steps, 1, 1))))
+    while steps > 1:
+        pairs = steps // 2
+        joined = compose(
+            _each(current, lambda part, p=pairs: part[1 : 2 * p : 2]),
+            _each(current, lambda part, p=pairs: part[0 : 2 * p : 2]),
+        )
+        if steps % 2:
+            last = _each(current, lambda part: part[-1:])
+            joined = _merge(joined, last)
+        current, steps = joined, pairs + steps % 2
+    return _each(current, lambda part: part[0])
+
+
+def _merge(front: Transition, back: Transition) -> Transition:
+    def join(a: Any, b: Any) -> Any:
+        if _absent(a) and _absent(b):
+            return 0
+        a, b = np.asarray(a), np.asarray(b)
+        steps = max(a.shape[0] if a.ndim else 0, 1)
+        shape = np.broadcast_shapes(a.shape[1:], b.shape[1:])
+        return np.concatenate([np.broadcast_to(a, (steps, *shape)), np.broadcast_to(b, (1, *shape))])
+
+    size = range(len(front.shift))
+    return Transition(
+        tuple(tuple(join(front.linear[i][j], back.linear[i][j]) for j in size) for i in size),
+        tuple(join(front.shift[i], back.shift[i]) for i in size),
+        tuple(tuple(join(front.noise[i][j], back.noise[i][j]) for j in size) for i in size),
+    )
+
+
+def position(transition: Transition, mass: Any | None) -> Transition:
+    """What happens to x alone, the velocity drawn fresh from N(0, mass) before and dropped after."""
+    if mass is None:
+        return transition
+    (xx, xv), _ = transition.linear
+    extra = 0 if _absent(xv) else xv * xv * mass
+    return Transition(((xx,),), transition.shift[:1], ((transition.noise[0][0] + extra,),))
