@@ -12,34 +12,58 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _WHERE = {
-    "Correct": "rmverify.plans",
-    "EstimatedScore": "rmverify.targets",
-    "Gaussian": "rmverify.targets",
-    "GaussianMixture": "rmverify.targets",
-    "LocalError": "rmverify.laws",
-    "MixtureLaw": "rmverify.laws",
-    "Plan": "rmverify.plans",
-    "Predict": "rmverify.plans",
-    "Value": "rmverify.values",
-    "budget": "rmverify.budget",
-    "chi2": "rmverify.divergences",
-    "coupling_error": "rmverify.laws",
-    "hellinger": "rmverify.divergences",
-    "kl": "rmverify.divergences",
-    "local_error": "rmverify.laws",
-    "output_law": "rmverify.laws",
-    "renyi": "rmverify.divergences",
-    "sample": "rmverify.readings.particles",
-    "tv": "rmverify.divergences",
-    "w2": "rmverify.divergences",
+    "Correct": "plans",
+    "EstimatedScore": "targets",
+    "Gaussian": "targets",
+    "GaussianMixture": "targets",
+    "LocalError": "laws",
+    "MixtureLaw": "laws",
+    "Plan": "plans",
+    "Predict": "plans",
+    "Value": "values",
+    "chi2": "divergences",
+    "coupling_error": "laws",
+    "hellinger": "divergences",
+    "kl": "divergences",
+    "local_error": "laws",
+    "output_law": "laws",
+    "renyi": "divergences",
+    "sample": "readings.particles",
+    "tv": "divergences",
+    "w2": "divergences",
 }
-_ROOMS = ("elementary", "plans", "schemes", "targets")
+_ROOMS = ("budget", "elementary", "plans", "schemes", "targets")
 
-__all__ = sorted([*_WHERE, *_ROOMS, "__version__"])
+__all__ = [
+    "Correct",
+    "EstimatedScore",
+    "Gaussian",
+    "GaussianMixture",
+    "LocalError",
+    "MixtureLaw",
+    "Plan",
+    "Predict",
+    "Value",
+    "__version__",
+    "budget",
+    "chi2",
+    "coupling_error",
+    "elementary",
+    "hellinger",
+    "kl",
+    "local_error",
+    "output_law",
+    "plans",
+    "renyi",
+    "sample",
+    "schemes",
+    "targets",
+    "tv",
+    "w2",
+]
 
 if TYPE_CHECKING:
-    from rmverify import elementary, plans, schemes, targets
-    from rmverify.budget import budget
+    from rmverify import budget, elementary, plans, schemes, targets
     from rmverify.divergences import chi2, hellinger, kl, renyi, tv, w2
     from rmverify.laws import LocalError, MixtureLaw, coupling_error, local_error, output_law
     from rmverify.plans import Correct, Plan, Predict
@@ -53,7 +77,7 @@ def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return importlib.import_module(f"rmverify.{name}")
     if name in _WHERE:
-        value = getattr(importlib.import_module(_WHERE[name]), name)
+        value = getattr(importlib.import_module(f"rmverify.{_WHERE[name]}"), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'rmverify' has no attribute {name!r}")

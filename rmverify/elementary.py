@@ -42,7 +42,7 @@ def _dispatcher(name: str, summary: str) -> Any:
         library = type(z).__module__.split(".")[0]
         if library in _LATE:
             _LATE.pop(library)()
-            return function(z)
+            return dispatch(z)
         if is_array_api_obj(z):
             return _ON_ARRAYS[name](z, array_namespace(z))
         raise TypeError(
@@ -52,16 +52,16 @@ def _dispatcher(name: str, summary: str) -> Any:
 
     fallback.__name__ = fallback.__qualname__ = name
     fallback.__doc__ = summary
-    function = singledispatch(fallback)
+    dispatch = singledispatch(fallback)
 
     def on_numpy(z: Any) -> Any:
         if z.dtype == object:
-            return np.asarray(np.frompyfunc(function, 1, 1)(z), dtype=object)
+            return np.asarray(np.frompyfunc(dispatch, 1, 1)(z), dtype=object)
         return _ON_ARRAYS[name](z, np)
 
-    function.register(np.ndarray, on_numpy)
-    function.register(np.generic, on_numpy)
-    return function
+    dispatch.register(np.ndarray, on_numpy)
+    dispatch.register(np.generic, on_numpy)
+    return dispatch
 
 
 # --- arrays -------------------------------------------------------------------------------------------------
@@ -148,10 +148,10 @@ for _type in (int, float):
 exp.register(complex, cmath.exp)
 expm1.register(complex, lambda z: complex(np.expm1(z)))
 sqrt.register(complex, cmath.sqrt)
-for _type in (int, float, complex):
-    log1p_minus.register(_type, _log1p_minus_number)
+for _number in (int, float, complex):
+    log1p_minus.register(_number, _log1p_minus_number)
     for _k, _phi in _PHIS.items():
-        _phi.register(_type, partial(_phi_number, _k))
+        _phi.register(_number, partial(_phi_number, _k))
 
 
 # --- libraries that arrive with their first number ----------------------------------------------------------

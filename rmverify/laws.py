@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -98,7 +98,9 @@ def _pushed(plan: Plan, modes: Any, law: tuple[Any, Any], alphas: list[Any]) -> 
         ((a,),), (b,), ((c,),) = stage_map(stage, modes, rows)
         mean, variance = a * mean + b, a * a * variance + c
         if not (np.isfinite(variance).all() and np.isfinite(mean).all()):
-            raise OverflowError(f"the law overflows in the stage that ends at level {stage.end:g}: the scheme is unstable")
+            raise OverflowError(
+                f"the law overflows in the stage that ends at level {stage.end:g}: the scheme is unstable"
+            )
     return mean, variance
 
 
@@ -107,7 +109,8 @@ def _stage_alphas(plan: Plan, alphas: Any) -> list[Any]:
     given = list(alphas)
     if len(given) != plan.drawing_steps:
         raise ValueError(f"alphas: expected one entry per drawing step ({plan.drawing_steps}), got {len(given)}")
-    result, used = [], 0
+    result: list[Any] = []
+    used = 0
     for stage in plan:
         foot = stage.footprint
         if not foot.alphas:
@@ -135,11 +138,18 @@ def _rule(stage: Stage, nodes: int) -> tuple[Array, Array]:
             f"exact averages over {foot.alphas} strata need {nodes}^{foot.alphas} nodes, beyond 20000; "
             "give the midpoints (alphas=) or use at most 3 strata"
         )
-    x, w = np.polynomial.legendre.leggauss(nodes)
-    grid = np.meshgrid(*[(x + 1) / 2] * foot.alphas, indexing="ij")
-    weights = np.meshgrid(*[w / 2] * foot.alphas, indexing="ij")
+    x, w = _unit_rule(nodes)
+    grid = np.meshgrid(*[x] * foot.alphas, indexing="ij")
+    weights = np.meshgrid(*[w] * foot.alphas, indexing="ij")
     alphas = np.stack([g.ravel() for g in grid]) * foot.widths[:, None] + foot.floors[:, None]
     return alphas, np.prod([g.ravel() for g in weights], axis=0)
+
+
+@lru_cache
+def _unit_rule(nodes: int) -> tuple[Array, Array]:
+    """Gauss-Legendre on [0, 1]."""
+    x, w = np.polynomial.legendre.leggauss(nodes)
+    return (x + 1) / 2, w / 2
 
 
 def _averaged(stage: Stage, modes: Any, t: Any, h: Any, nodes: int) -> tuple[Transition, Array]:
@@ -165,7 +175,7 @@ def _node_count(stage: Stage, modes: Any) -> tuple[int, float]:
         parts = [np.broadcast_to(e, np.broadcast_shapes(np.shape(e), (1, len(weights), 1))) for e in flat]
         return np.concatenate([np.einsum("nqk,q->nk", e**p, weights).ravel() for e in parts for p in (1, 2)])
 
-    nodes, before = 6, averages(6)
+    nodes, before, change = 6, averages(6), math.inf
     while True:
         nodes = nodes * 3 // 2
         try:
@@ -209,7 +219,9 @@ def _moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
                 state = state.through(steps, weights, len(t))
             mean, variance, between = state.mean[0], state.within[0][0], state.position_between()
         if not np.isfinite(variance).all():
-            raise OverflowError(f"the law overflows in the stage that ends at level {stage.end:g}: the scheme is unstable")
+            raise OverflowError(
+                f"the law overflows in the stage that ends at level {stage.end:g}: the scheme is unstable"
+            )
     return _Moments(mean, variance, between, error)
 
 
@@ -556,7 +568,7 @@ def local_error(scheme: Scheme, target: Any, t: float, h: float, *, start: Any =
     if h > t:
         raise ValueError(f"h: expected a step of at most t = {t!r}, got {h!r}")
     truth, modes = _split(target)
-    plan = Plan([Predict(scheme, [t, t - h])])
+    plan = Plan([Predict(scheme, np.array([t, t - h]))])
     return _coupling(truth, modes, plan, _initial(truth, plan, start), lengths=[h])
 
 
@@ -647,9 +659,7 @@ def _coupling_balls(
         _rule(stage, nodes) if foot.alphas > 1 else None
         grids = np.meshgrid(*[root] * foot.alphas, indexing="ij") if foot.alphas else []
         floors, widths = _strata_balls(foot.uniforms)
-        alphas = [
-            lo + width * g.ravel().reshape(1, -1, 1) for lo, width, g in zip(floors, widths, grids, strict=True)
-        ]
+        alphas = [lo + width * g.ravel().reshape(1, -1, 1) for lo, width, g in zip(floors, widths, grids, strict=True)]
         w = np.array([arb(1)], dtype=object)
         for _ in range(foot.alphas):
             w = np.outer(w, weight).ravel()

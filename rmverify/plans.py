@@ -11,6 +11,7 @@ T horizon, delta early-stopping level, tau = T_corr the corrector's time, g fric
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from rmverify.schemes import exponential_integrator, randomized_midpoint, underdamped
-from rmverify.schemes.contract import Scheme, parameters, unwrap, velocity_variance
+from rmverify.schemes.contract import Scheme, missing_parameters, parameters, unwrap, velocity_variance
 from rmverify.targets.checks import Array, finite_array, number
 
 __all__ = ["Correct", "Footprint", "Plan", "Predict", "Stage", "dpum", "footprint", "sequential"]
@@ -120,6 +121,16 @@ class Stage:
     scheme: Scheme
 
     @property
+    def start(self) -> float:
+        """The noise level at which the stage starts."""
+        raise NotImplementedError
+
+    @property
+    def end(self) -> float:
+        """The noise level at which it ends."""
+        raise NotImplementedError
+
+    @property
     def footprint(self) -> Footprint:
         return footprint(self.scheme)
 
@@ -162,7 +173,9 @@ class Predict(Stage):
         _known(self.scheme)
         times = finite_array("times", self.times, ndim=1)
         if times.size < 2 or not (np.diff(times) < 0).all() or times[-1] < 0:
-            raise ValueError(f"times: expected at least two strictly decreasing levels down to >= 0, got {_brief(times)}")
+            raise ValueError(
+                f"times: expected at least two strictly decreasing levels down to >= 0, got {_brief(times)}"
+            )
         if velocity_variance(self.scheme) is not None:
             raise ValueError(f"scheme: a predictor moves x alone, got {_name(self.scheme)}, which carries a velocity")
         times.setflags(write=False)
@@ -249,7 +262,7 @@ class Plan:
         for stage in self.stages:
             if not isinstance(stage, Predict | Correct):
                 raise ValueError(f"stages: expected Predict or Correct, got {type(stage).__name__}")
-        for before, after in zip(self.stages, self.stages[1:], strict=False):
+        for before, after in itertools.pairwise(self.stages):
             if before.end != after.start:
                 raise ValueError(f"stages: a stage at level {after.start!r} follows one that ends at {before.end!r}")
 
@@ -265,12 +278,12 @@ class Plan:
     @property
     def start(self) -> float:
         """The noise level at which the plan starts, T."""
-        return float(self.stages[0].start)  # type: ignore[attr-defined]
+        return self.stages[0].start
 
     @property
     def end(self) -> float:
         """The noise level at which it ends, delta."""
-        return float(self.stages[-1].end)  # type: ignore[attr-defined]
+        return self.stages[-1].end
 
     @property
     def evaluations(self) -> int:
@@ -298,16 +311,9 @@ def _name(scheme: Scheme) -> str:
 
 
 def _known(scheme: Scheme) -> None:
-    step, keywords = unwrap(scheme)
-    if not callable(step):
-        raise ValueError(f"scheme: expected a step function, got {type(step).__name__}")
-    import inspect
-
-    needed = [
-        p.name
-        for p in inspect.signature(step).parameters.values()
-        if p.kind is p.KEYWORD_ONLY and p.default is p.empty and p.name not in keywords
-    ]
+    if not callable(scheme):
+        raise ValueError(f"scheme: expected a step function, got {type(scheme).__name__}")
+    needed = missing_parameters(scheme)
     if needed:
         raise ValueError(f"scheme: {_name(scheme)} needs {', '.join(needed)}; give {_name(scheme)}({needed[0]}=...)")
 
@@ -462,7 +468,7 @@ def _windows(
     stages: list[Stage] = []
     edges = max(1, round((top - max(window, delta)) / window))
     ends = np.linspace(top, max(window, delta), edges + 1) if top > max(window, delta) else np.array([top])
-    for start, end in zip(ends[:-1], ends[1:], strict=True):
+    for start, end in itertools.pairwise(ends):
         count = math.ceil((start - end) / h_pred - 1e-9)
         stages += [Predict(scheme, np.linspace(start, end, count + 1)), corrector(time=float(end))]
     last = _final_levels(float(ends[-1]), delta, h_pred)

@@ -81,7 +81,8 @@ class Value(float):
         return _rebuild, (float(self), self.kind, self.error, state)
 
     def __repr__(self) -> str:
-        return f"Value({float(self)!r}, kind={self.kind!r}, error={self.error:.2g}, in [{self.lower:.6g}, {self.upper:.6g}])"
+        ends = f"[{self.lower:.6g}, {self.upper:.6g}]"
+        return f"Value({float(self)!r}, kind={self.kind!r}, error={self.error:.2g}, in {ends})"
 
     def as_dict(self) -> dict[str, Any]:
         """The value as plain data, ready for JSON (infinities as strings)."""

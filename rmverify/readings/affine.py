@@ -35,7 +35,7 @@ class AffineForm:
     def __init__(self, parts: dict[Any, Any]) -> None:
         self.parts = parts
 
-    def _map(self, change: Any) -> AffineForm:
+    def map(self, change: Any) -> AffineForm:
         return AffineForm({source: change(part) for source, part in self.parts.items()})
 
     def __add__(self, other: Any) -> AffineForm:
@@ -47,38 +47,42 @@ class AffineForm:
     __radd__ = __add__
 
     def __neg__(self) -> AffineForm:
-        return self._map(lambda part: -part)
+        return self.map(lambda part: -part)
 
     def __sub__(self, other: Any) -> AffineForm:
-        return self + (-other)
+        return self.__add__(-other)
 
     def __rsub__(self, other: Any) -> AffineForm:
-        return -self + other
+        return (-self).__add__(other)
 
     def __mul__(self, factor: Any) -> AffineForm:
         if isinstance(factor, AffineForm):
-            raise TypeError("a product of two states is not affine: the exact Gaussian laws do not apply; use particles")
-        return self._map(lambda part: factor * part)
+            raise TypeError(
+                "a product of two states is not affine: the exact Gaussian laws do not apply; use particles"
+            )
+        return self.map(lambda part: factor * part)
 
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: Any) -> AffineForm:
         if isinstance(divisor, AffineForm):
-            raise TypeError("a division by the state is not affine: the exact Gaussian laws do not apply; use particles")
-        return self._map(lambda part: part / divisor)
+            raise TypeError(
+                "a division by the state is not affine: the exact Gaussian laws do not apply; use particles"
+            )
+        return self.map(lambda part: part / divisor)
 
     def spread(self) -> AffineForm:
         """Every coefficient with the leading axis of strata or cells that any of them has."""
         sizes = [np.shape(part)[0] for part in self.parts.values() if np.ndim(part) > _AXES]
         if not sizes:
             return self
-        return self._map(
+        return self.map(
             lambda part: np.broadcast_to(part, np.broadcast_shapes(np.shape(part), (sizes[0],) + (1,) * _AXES))
         )
 
 
-total.register(AffineForm, lambda z: z.spread()._map(total))
-prefix.register(AffineForm, lambda z: z.spread()._map(prefix))
+total.register(AffineForm, lambda z: z.spread().map(total))
+prefix.register(AffineForm, lambda z: z.spread().map(prefix))
 
 
 class AffineDraw:

@@ -132,17 +132,16 @@ def sample(
 
 
 def _start(n: int, dim: int, x0: Any, rng: np.random.Generator, like: Any) -> Any:
-    model = x0 if like is None else like
+    model: Any = x0 if like is None else like
     if x0 is not None and tuple(np.shape(x0)) != (n, dim):
         raise ValueError(f"x0: expected shape ({n}, {dim}), got {tuple(np.shape(x0))}")
     values = rng.standard_normal((n, dim)) if x0 is None else x0
-    if model is None or not is_array_api_obj(model):
+    native = not is_array_api_obj(model)
+    if native:
         return np.asarray(values, dtype=float)
-    xp = array_namespace(model)
+    xp: Any = array_namespace(model)
     if not xp.isdtype(model.dtype, "real floating"):
         raise ValueError(f"like: expected a real floating dtype, got {model.dtype}")
-    if is_array_api_obj(values) and array_namespace(values) is xp and values.dtype == model.dtype:
-        return values
     return xp.asarray(values, dtype=model.dtype, device=device(model))
 
 

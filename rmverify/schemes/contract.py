@@ -43,9 +43,10 @@ def scheme(step: Callable[..., Any] | None = None, *, kinetic: bool = False, **s
     {'friction': 2}
     """
     if step is None:
-        return functools.partial(scheme, kinetic=kinetic, **smallest)
-    names = [p.name for p in inspect.signature(step).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    required = [n for n in names if inspect.signature(step).parameters[n].default is inspect.Parameter.empty]
+        return lambda step: scheme(step, kinetic=kinetic, **smallest)
+    defaults = _keyword_parameters(step)
+    names = list(defaults)
+    required = [n for n, default in defaults.items() if default is inspect.Parameter.empty]
 
     @functools.wraps(step)
     def call(*args: Any, **keywords: Any) -> Any:
@@ -91,11 +92,20 @@ def parameters(scheme: Scheme) -> dict[str, Any]:
     """Every parameter of a scheme with its value, the defaults included."""
     step, keywords = unwrap(scheme)
     defaults = {
-        p.name: p.default
-        for p in inspect.signature(step).parameters.values()
-        if p.kind is p.KEYWORD_ONLY and p.default is not p.empty
+        n: default for n, default in _keyword_parameters(step).items() if default is not inspect.Parameter.empty
     }
     return {**defaults, **keywords}
+
+
+def missing_parameters(scheme: Scheme) -> list[str]:
+    """The parameters without a default that are not bound yet."""
+    return [n for n in _keyword_parameters(unwrap(scheme)[0]) if n not in parameters(scheme)]
+
+
+@functools.cache
+def _keyword_parameters(step: Callable[..., Any]) -> dict[str, Any]:
+    """The keyword-only parameters of a step with their defaults, `inspect.Parameter.empty` where there is none."""
+    return {p.name: p.default for p in inspect.signature(step).parameters.values() if p.kind is p.KEYWORD_ONLY}
 
 
 def velocity_variance(scheme: Scheme) -> Any | None:

@@ -58,8 +58,12 @@ class EstimatedScore:
         self.gain = number("gain", gain)
         if bias is not None and not callable(bias):
             vector = finite_array("bias", bias)
-            if vector.ndim > 1 or (vector.ndim == 1 and vector.size not in (1, target.dim) and vector.size != _modes(target)):
-                raise ValueError(f"bias: expected a number, ({target.dim},) values or a function of t, got {vector.shape}")
+            if vector.ndim > 1 or (
+                vector.ndim == 1 and vector.size not in (1, target.dim) and vector.size != _modes(target)
+            ):
+                raise ValueError(
+                    f"bias: expected a number, ({target.dim},) values or a function of t, got {vector.shape}"
+                )
             bias = vector
         self.bias = bias
 
@@ -104,7 +108,9 @@ class EstimatedScore:
 
 def _gaussian(target: Any) -> Gaussian:
     if not isinstance(target, Gaussian):
-        raise TypeError(f"the exact laws and L2 error of an estimated score need a Gaussian target, got {type(target).__name__}")
+        raise TypeError(
+            f"the exact laws and L2 error of an estimated score need a Gaussian target, got {type(target).__name__}"
+        )
     return target
 
 

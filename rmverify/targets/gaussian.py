@@ -89,6 +89,8 @@ class Gaussian:
     multiplicities: Array
     basis: Array | None
     rounding: Array
+    _matrix: Array | None
+    _center: Array | None
 
     def __init__(self, mean: Any, covariance: Any) -> None:
         center = finite_array("mean", mean, ndim=1)
@@ -106,7 +108,8 @@ class Gaussian:
         if np.count_nonzero(matrix - np.diag(np.diagonal(matrix))) == 0:
             self._set(_nonnegative("covariance", np.diagonal(matrix).copy()), center, np.ones(d), None)
             return
-        variances, basis = np.linalg.eigh((matrix + matrix.T) / 2)
+        matrix = (matrix + matrix.T) / 2
+        variances, basis = np.linalg.eigh(matrix)
         if variances[0] < -_NEGATIVE * scale:
             raise ValueError(
                 f"covariance: expected a positive semidefinite matrix, got the eigenvalue {variances[0]:.6g} "
@@ -114,8 +117,10 @@ class Gaussian:
             )
         variances[variances < d * np.finfo(float).eps * max(variances[-1], 0.0)] = 0.0
         self._set(variances, center @ basis, np.ones(d), basis)
+        self._matrix, self._center = _frozen(matrix), _frozen(center)
 
     def _set(self, variances: Array, means: Array, counts: Array, basis: Array | None, rounding: Any = 0.0) -> None:
+        self._matrix = self._center = None  # the user's own numbers, where the law was given as a dense matrix
         self.variances = _frozen(variances)
         self.means = _frozen(means)
         self.multiplicities = _frozen(counts)
@@ -123,9 +128,7 @@ class Gaussian:
         self.rounding = _frozen(np.broadcast_to(np.asarray(rounding, dtype=float), variances.shape))
 
     @classmethod
-    def _raw(
-        cls, variances: Array, means: Array, counts: Array, basis: Array | None, rounding: Any = 0.0
-    ) -> Gaussian:
+    def _raw(cls, variances: Array, means: Array, counts: Array, basis: Array | None, rounding: Any = 0.0) -> Gaussian:
         self = cls.__new__(cls)
         self._set(variances, means, counts, basis, rounding)
         return self
@@ -194,17 +197,19 @@ class Gaussian:
 
     @property
     def dim(self) -> int:
-        return int(self.multiplicities.sum()) if self.multiplicities.sum() < 2**53 else sum(map(int, self.multiplicities))
+        return sum(map(int, self.multiplicities.tolist()))
 
     @property
     def mean(self) -> Array:
-        return self.from_modes(self.means)
+        return self.from_modes(self.means) if self._center is None else self._center
 
     @property
     def covariance(self) -> Array:
         _refuse_large("covariance", self.dim, 20_000)
         if self.basis is None:
             return np.diag(np.repeat(self.variances, self.multiplicities.astype(int)))
+        if self._matrix is not None:
+            return self._matrix
         matrix = (self.basis * self.variances) @ self.basis.T
         return (matrix + matrix.T) / 2
 
@@ -231,7 +236,8 @@ class Gaussian:
 
     @property
     def modes(self) -> Modes:
-        return Modes(self.variances, self.means)
+        """What the exact readings see; one 0 stands for means that are all 0, which spares them a column per mode."""
+        return Modes(self.variances, self.means if self.means.any() else np.zeros(1))
 
     def at(self, t: float) -> Gaussian:
         """The marginal q_t of the Ornstein-Uhlenbeck process started here; t >= 0 in its own time units."""
@@ -288,11 +294,15 @@ class Gaussian:
         if size in (1, self.variances.size):
             return values
         if size != self.dim:
-            raise ValueError(f"{name}: expected a last axis of 1, {self.variances.size} or {self.dim}, got {values.shape}")
+            raise ValueError(
+                f"{name}: expected a last axis of 1, {self.variances.size} or {self.dim}, got {values.shape}"
+            )
         starts = np.concatenate([[0], np.cumsum(self.multiplicities)[:-1]]).astype(int)
         picked = values[..., starts]
         if not (np.repeat(picked, self.multiplicities.astype(int), axis=-1) == values).all():
-            raise ValueError(f"{name}: expected one value per block of equal variance (the laws are per mode), got several")
+            raise ValueError(
+                f"{name}: expected one value per block of equal variance (the laws are per mode), got several"
+            )
         return picked
 
     def _columns(self, values: Array, x: Any) -> Any:

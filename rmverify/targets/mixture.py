@@ -42,9 +42,8 @@ class GaussianMixture:
         if (self.weights < 0).any() or abs(math.fsum(self.weights) - 1) > 1e-9:
             raise ValueError(f"weights: expected numbers >= 0 that sum to 1, got {self.weights}")
         if not len(self.weights) == len(centers) == len(matrices):
-            raise ValueError(
-                f"expected as many means and covariances as weights ({len(self.weights)}), got {len(centers)} and {len(matrices)}"
-            )
+            found = f"{len(centers)} and {len(matrices)}"
+            raise ValueError(f"means, covariances: expected one for each of {len(self.weights)} weights, got {found}")
         self.components = tuple(Gaussian(m, c) for m, c in zip(centers, matrices, strict=True))
 
     @classmethod
@@ -105,5 +104,3 @@ class GaussianMixture:
         counts = rng.multinomial(n, self.weights / self.weights.sum())
         rows = np.concatenate([c.sample(k, rng=rng) for c, k in zip(self.components, counts, strict=True)])
         return np.asarray(rng.permutation(rows))
-
-

@@ -1,0 +1,7 @@
+"""``python -m rmverify``."""
+
+import sys
+
+from rmverify.cli import main
+
+sys.exit(main())

@@ -1,0 +1,376 @@
+r"""How many score evaluations does a sampler need? Exactly, on a given Gaussian target, for every scheme.
+
+The error against the data q_0 has three parts, each reported: the start (N(0, I) stands for q_T), the discretization
+(the output against q_delta, what the steps are counted for) and the early stopping (q_delta stands for q_0).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy.optimize import brentq
+
+from rmverify import schemes
+from rmverify.divergences import chi2, hellinger, kl, tv, w2
+from rmverify.laws import output_law
+from rmverify.plans import Correct, Plan, Predict, Stage
+from rmverify.process import mode_variance
+from rmverify.schemes.contract import Scheme, unwrap
+from rmverify.targets import Gaussian
+from rmverify.targets.checks import Array, number
+from rmverify.values import Value
+
+__all__ = ["Budget", "Description", "Point", "Row", "Setting", "budget", "describe", "schedule", "setting"]
+
+Grid = Literal["geometric", "uniform"]
+
+PREDICTORS: tuple[Scheme, ...] = (
+    schemes.euler,
+    schemes.exponential_integrator,
+    schemes.heun,
+    schemes.midpoint,
+    schemes.randomized_midpoint,
+)
+PATHS = 32
+_EARLY = 0.01  # W_2(q_delta, q_0) relative to sqrt(tr Sigma)
+_START = 0.1  # exact TV of the start relative to the request
+_FIRST = 4  # steps of the first plan tried
+
+
+# --- the setting: where to stop, where to start, which levels in between ------------------------------------
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Early-stopping level and horizon with the exact errors they cost, and the grid between them."""
+
+    early_stop: float
+    horizon: float
+    grid: Grid
+    early_stop_error: Value
+    start_error: Value
+    smoothness: float
+    data_smoothness: float
+
+
+def setting(
+    target: Gaussian,
+    accuracy: float,
+    *,
+    early_stop: float | None = None,
+    horizon: float | None = None,
+    grid: Grid = "geometric",
+) -> Setting:
+    """The defaults of a budget: delta the largest with W_2(q_delta, q_0) <= 1 % of sqrt(tr Sigma), T the smallest with
+    TV(q_T, N(0, I)) <= accuracy/10; `smoothness` is the path's L from delta up, `data_smoothness` that of q_0.
+    """
+    accuracy = number("accuracy", accuracy, above=0)
+    if not accuracy < 1:
+        raise ValueError(f"accuracy: expected a number in (0, 1), got {accuracy!r}")
+    if grid not in ("geometric", "uniform"):
+        raise ValueError(f"grid: expected 'geometric' or 'uniform', got {grid!r}")
+    scale = math.sqrt(float(target.multiplicities @ target.variances))
+    if scale == 0:
+        raise ValueError("target: expected a positive variance, got a point mass")
+    delta = (
+        _crossing(lambda t: w2(target.at(t), target) - _EARLY * scale, 1e-12, 50.0)
+        if early_stop is None
+        else number("early_stop", early_stop, above=0)
+    )
+    noise = target.with_modes(1.0, 0.0)
+    if horizon is None:
+        top = _crossing(lambda t: tv(target.at(t), noise) - _START * accuracy, 1e-12, 50.0)
+        top = max(top * (1 + 1e-9), 2 * delta)
+    else:
+        top = number("horizon", horizon, above=0)
+    if not top > delta:
+        raise ValueError(f"horizon: expected T > early_stop = {delta:g}, got {top!r}")
+    return Setting(
+        delta,
+        top,
+        grid,
+        w2(target.at(delta), target),
+        tv(target.at(top), noise),
+        target.path_smoothness(delta),
+        target.path_smoothness(),
+    )
+
+
+def _crossing(gap: Callable[[float], float], low: float, high: float) -> float:
+    """The t in [low, high] at which `gap` changes sign; the end that is nearer to it where it does not."""
+    if gap(high) * gap(low) > 0:
+        return high if abs(gap(high)) < abs(gap(low)) else low
+    return math.exp(brentq(lambda log_t: gap(math.exp(log_t)), math.log(low), math.log(high), xtol=1e-10))
+
+
+def schedule(
+    target: Gaussian, scheme: Scheme, where: Setting, steps: int, *, corrector: bool, corrector_time: float = 1.0
+) -> Plan:
+    """N predictor steps from T to delta; with the corrector, underdamped Langevin at the end of every window.
+
+    A window has the length 1/L(t), L(t) = max_i 1/v_i(t) at its start (at least 1), and at most halves t. It ends at
+    the first level of the grid at or below; its corrector has as many steps as its predictor, friction sqrt(L) and
+    T_corr = c/(sqrt(L) d^{1/18}), L at its own level.
+    """
+    levels = (np.geomspace if where.grid == "geometric" else np.linspace)(where.horizon, where.early_stop, steps + 1)
+    levels[0], levels[-1] = where.horizon, where.early_stop
+    if not corrector:
+        return Plan([Predict(scheme, levels)])
+    stages: list[Stage] = []
+    first = 0
+    for last in _window_ends(target, levels):
+        level = float(levels[last])
+        root = math.sqrt(_smoothness_at(target, level))
+        count = last - first
+        length = corrector_time / (root * target.dim ** (1 / 18)) / count
+        stages += [
+            Predict(scheme, levels[first : last + 1]),
+            Correct(schemes.underdamped(friction=root), level, length, count),
+        ]
+        first = last
+    return Plan(stages)
+
+
+def _smoothness_at(target: Gaussian, t: float) -> float:
+    return max(1.0, 1 / float(np.min(mode_variance(target.variances, t))))
+
+
+def _window_ends(target: Gaussian, levels: Array) -> list[int]:
+    """Indices into `levels` at which a window ends; the last level always does."""
+    ends: list[int] = []
+    t, delta = float(levels[0]), float(levels[-1])
+    while t > delta:
+        edge = max(t - 1 / _smoothness_at(target, t), t / 2, delta)
+        index = int(np.searchsorted(-levels, -edge * (1 + 1e-12)))
+        index = min(max(index, (ends[-1] if ends else 0) + 1), levels.size - 1)
+        ends.append(index)
+        t = float(levels[index])
+    return ends
+
+
+# --- the search ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Point:
+    """One plan on the curve: its steps, what it costs, and the total variation of its output to q_delta."""
+
+    steps: int
+    evaluations: int
+    rounds: int
+    tv: Value
+
+
+@dataclass(frozen=True)
+class Row:
+    """One scheme: the fewest steps that reach the accuracy, with the whole curve that was looked at.
+
+    `upper` is the first plan whose TV (or its upper bound) is within the accuracy; `lower` the first that the lower
+    bound does not refute, the same plan where the law is exact. None where no plan up to the limit is.
+    `discretization` is the TV of the plan `upper` started from the true q_T.
+    """
+
+    scheme: str
+    corrector: bool
+    exact: bool
+    lower: Point | None
+    upper: Point | None
+    discretization: Value | None
+    curve: tuple[Point, ...]
+
+    @property
+    def monotone(self) -> bool:
+        """Whether TV falls along the curve, up to the points' errors."""
+        return all(b.tv.lower <= a.tv.upper for a, b in zip(self.curve, self.curve[1:], strict=False))
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The answer: one `Row` for every scheme, with and without the corrector."""
+
+    accuracy: float
+    dim: int
+    setting: Setting
+    rows: tuple[Row, ...]
+
+
+def budget(
+    target: Gaussian,
+    accuracy: float = 0.1,
+    *,
+    early_stop: float | None = None,
+    horizon: float | None = None,
+    grid: Grid = "geometric",
+    predictors: Sequence[Scheme] = PREDICTORS,
+    correctors: Sequence[bool] = (False, True),
+    paths: int = PATHS,
+    rng: int = 0,
+    max_steps: int = 1 << 17,
+    progress: Callable[[str], None] | None = None,
+) -> Budget:
+    """Score evaluations needed to be within `accuracy` of q_delta in total variation, for every scheme.
+
+    Parameters
+    ----------
+    target : Gaussian
+    accuracy : float in (0, 1)
+    early_stop, horizon : float, optional
+        delta and T; see `setting` for the defaults.
+    grid : {"geometric", "uniform"}
+    predictors : sequence of schemes on x
+    correctors : sequence of bool
+        Without, with the underdamped corrector after every window.
+    paths, rng : int
+        Random midpoint paths of the brackets (common to all plans) and their seed.
+    max_steps : int
+        Where the search gives up.
+    progress : callable, optional
+        Called with a line of text before each plan.
+
+    Returns
+    -------
+    Budget
+
+    Examples
+    --------
+    >>> from rmverify import Gaussian, schemes
+    >>> from rmverify.budget import budget
+    >>> answer = budget(Gaussian.isotropic(0.25, 100), 0.1, predictors=[schemes.heun], correctors=[False])
+    >>> answer.rows[0].upper.tv <= 0.1
+    True
+    """
+    if not isinstance(target, Gaussian):
+        raise TypeError(f"target: expected a Gaussian, got {type(target).__name__}")
+    where = setting(target, accuracy, early_stop=early_stop, horizon=horizon, grid=grid)
+    rows = tuple(
+        _row(target, scheme, corrector, where, accuracy, paths, rng, max_steps, progress or (lambda text: None))
+        for corrector in correctors
+        for scheme in predictors
+    )
+    return Budget(accuracy, target.dim, where, rows)
+
+
+def _row(
+    target: Gaussian,
+    scheme: Scheme,
+    corrector: bool,
+    where: Setting,
+    accuracy: float,
+    paths: int,
+    rng: int,
+    max_steps: int,
+    progress: Callable[[str], None],
+) -> Row:
+    name = unwrap(scheme)[0].__name__
+    goal = target.at(where.early_stop)
+
+    def distance(plan: Plan, start: str) -> Value:
+        try:
+            return tv(output_law(plan, target, start=start), goal, paths=paths, rng=rng)
+        except OverflowError:
+            return Value(1.0, complement=0.0)
+
+    @functools.cache
+    def point(steps: int) -> Point:
+        progress(f"{name}{' + corrector' if corrector else ''}, {steps} steps")
+        plan = schedule(target, scheme, where, steps, corrector=corrector)
+        return Point(steps, plan.evaluations, plan.rounds, distance(plan, "normal"))
+
+    seen: dict[int, Point] = {}
+
+    def first(reached: Callable[[Value], bool]) -> Point | None:
+        """The fewest steps that reach, by doubling and bisection (along a monotone curve)."""
+        steps, last = _FIRST, 0
+        while True:
+            seen[steps] = point(steps)
+            if reached(seen[steps].tv):
+                break
+            if steps >= max_steps:
+                return None
+            last, steps = steps, min(2 * steps, max_steps)
+        while steps - last > 1:
+            middle = (last + steps) // 2
+            seen[middle] = point(middle)
+            last, steps = (last, middle) if reached(seen[middle].tv) else (middle, steps)
+        return seen[steps] if steps in seen else point(steps)
+
+    upper = first(lambda value: value.upper <= accuracy)
+    exact = all(p.tv.kind == "exact" for p in seen.values())
+    lower = upper if exact else first(lambda value: value.lower <= accuracy)
+    discretization = None
+    if upper is not None:
+        discretization = distance(schedule(target, scheme, where, upper.steps, corrector=corrector), "exact")
+    return Row(name, corrector, exact, lower, upper, discretization, tuple(seen[n] for n in sorted(seen)))
+
+
+
+
+# --- one plan -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Description:
+    """One plan on one target: what it costs, and every distance of its exact output law to q_delta."""
+
+    setting: Setting
+    dim: int
+    scheme: str
+    corrector: bool
+    steps: int
+    evaluations: int
+    rounds: int
+    start: str
+    law: str
+    rounding: float
+    divergences: dict[str, Value]
+    discretization: Value
+
+
+def describe(
+    plan: Plan, target: Gaussian, where: Setting, *, start: str = "normal", paths: int = 2 * PATHS, rng: int = 0
+) -> Description:
+    """The exact law and errors of one plan; `where` is the setting that it was made for.
+
+    Examples
+    --------
+    >>> from rmverify import Gaussian, schemes
+    >>> from rmverify.budget import describe, schedule, setting
+    >>> target = Gaussian.isotropic(4.0, 3)
+    >>> where = setting(target, 0.1)
+    >>> found = describe(schedule(target, schemes.heun, where, 50, corrector=False), target, where)
+    >>> found.law, found.divergences["tv"].kind
+    ('Gaussian', 'exact')
+    """
+    goal = target.at(where.early_stop)
+    law = output_law(plan, target, start=start)
+    mixture = not isinstance(law, Gaussian)
+    draws: dict[str, Any] = {"paths": paths, "rng": rng} if mixture else {}
+    found = {
+        "tv": tv(law, goal, **draws),
+        "kl": kl(law, goal, **draws),
+        "kl_reverse": kl(goal, law, **draws),
+        "chi2": chi2(law, goal, **draws),
+        "hellinger": hellinger(law, goal, **draws),
+        "w2": w2(law, goal, **draws),
+    }
+    exact = found["tv"] if start == "exact" else tv(output_law(plan, target, start="exact"), goal, **draws)
+    predictors = [stage for stage in plan if isinstance(stage, Predict)]
+    return Description(
+        where,
+        target.dim,
+        unwrap(predictors[0].scheme)[0].__name__,
+        len(predictors) < len(plan.stages),
+        sum(map(len, predictors)),
+        plan.evaluations,
+        plan.rounds,
+        start,
+        "mixture over the midpoints" if mixture else "Gaussian",
+        float(np.max(law.rounding)),
+        found,
+        exact,
+    )

@@ -1,0 +1,290 @@
+"""The command line: budgets, laws and samples. No mathematics; everything heavy is imported inside the commands."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+__all__ = ["main"]
+
+VERIFIED, REFUTED, USAGE, INCONCLUSIVE, INTERNAL = range(5)
+
+_EXITS = """exit codes:
+  0  verified: everything asked for was found
+  1  refuted: a stated claim does not hold
+  2  usage: a bad argument, file or number
+  3  inconclusive: the bounds do not decide, or the search reached its limit
+  4  internal error
+
+DATA is a CSV or NPY file, rows are samples; with --covariance it is a covariance matrix. The name "digits" stands
+for the covariance of the 8x8 handwritten digits that comes with the package."""
+
+_PREDICTORS = ("euler", "exponential_integrator", "heun", "midpoint", "randomized_midpoint")
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    pass
+
+
+def _parser() -> argparse.ArgumentParser:
+    from rmverify import __version__
+
+    parser = argparse.ArgumentParser(
+        "rmverify",
+        description="Exact laws and errors of randomized-midpoint diffusion samplers on Gaussian data.",
+        epilog=_EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"rmverify {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    budget = _command(
+        commands, "budget", "score evaluations that each scheme needs for a total variation", _budget,
+        "rmverify budget digits --tv 0.1\n  rmverify budget data.csv --tv 0.01 --plot budget.png",
+    )  # fmt: skip
+    budget.add_argument("--tv", type=float, default=0.1, metavar="EPS", help="total variation to q_delta asked for")
+    _levels(budget)
+    budget.add_argument(
+        "--scheme", action="append", choices=_PREDICTORS, metavar="NAME",
+        help=f"only these, repeatable; of {', '.join(_PREDICTORS)}",
+    )  # fmt: skip
+    budget.add_argument("--paths", type=int, default=32, metavar="P", help="random midpoint paths of a bracket")
+    budget.add_argument("--seed", type=int, default=0, help="seed of the midpoint paths")
+    budget.add_argument("--max-steps", type=int, default=1 << 17, metavar="N", help="where the search gives up")
+    budget.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
+    budget.add_argument("--csv", action="store_true", help="the curves as CSV on stdout instead of the table")
+    budget.add_argument("--plot", metavar="FILE", help="error against evaluations, as .png, .svg or .pdf")
+
+    law = _command(
+        commands, "law", "the exact law and errors of one plan on one target", _law,
+        "rmverify law digits --scheme heun --steps 100\n  rmverify law digits --steps 300 --claim-tv 0.2",
+    )  # fmt: skip
+    _plan(law)
+    law.add_argument("--tv", type=float, default=0.1, metavar="EPS", help="accuracy that sets the default horizon")
+    law.add_argument("--start", choices=("normal", "exact"), default="normal", help="N(0, I), or the true q_T")
+    law.add_argument("--claim-tv", type=float, metavar="X", help="check the claim TV <= X (exit code 0, 1 or 3)")
+    law.add_argument("--paths", type=int, default=64, metavar="P", help="random midpoint paths of a bracket")
+    law.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
+
+    sample = _command(
+        commands, "sample", "run a sampler on the Gaussian fitted to the data", _sample,
+        "rmverify sample digits --steps 200 -n 1000 --out digits-samples.npy",
+    )  # fmt: skip
+    _plan(sample)
+    sample.add_argument("--tv", type=float, default=0.1, metavar="EPS", help="accuracy that sets the default horizon")
+    sample.add_argument("-n", type=int, default=1000, help="number of samples")
+    sample.add_argument("--out", required=True, metavar="FILE", help="where they go, as .npy or .csv")
+    return parser
+
+
+def _command(
+    commands: Any, name: str, help: str, run: Callable[[argparse.Namespace], int], examples: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=help, description=help[0].upper() + help[1:] + ".",
+        epilog=f"examples:\n  {examples}\n\n{_EXITS}", formatter_class=_Formatter,
+    )  # fmt: skip
+    parser.set_defaults(run=run)
+    parser.add_argument("data", metavar="DATA", help="CSV or NPY file, or the name digits")
+    parser.add_argument("--covariance", action="store_true", help="DATA is a covariance matrix (mean 0)")
+    parser.add_argument("--quiet", action="store_true", help="no progress and no remarks on stderr")
+    parser.add_argument("--no-progress", action="store_true", help="no progress bar on stderr")
+    return parser
+
+
+def _levels(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--early-stop", type=float, metavar="DELTA",
+        help="last noise level; default: the largest with W2(q_delta, q_0) <= 1%% of sqrt(tr Sigma)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--horizon", type=float, metavar="T",
+        help="first noise level; default: the smallest with TV(q_T, N(0,I)) <= EPS/10",
+    )  # fmt: skip
+    parser.add_argument("--grid", choices=("geometric", "uniform"), default="geometric", help="noise levels between")
+
+
+def _plan(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scheme", choices=_PREDICTORS, default="randomized_midpoint", metavar="NAME",
+                        help=f"one of {', '.join(_PREDICTORS)}")  # fmt: skip
+    parser.add_argument("--steps", type=int, default=100, metavar="N", help="predictor steps")
+    parser.add_argument("--corrector", action="store_true", help="underdamped Langevin after every window")
+    _levels(parser)
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random numbers")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as stop:  # argparse has printed its line
+        return int(stop.code or 0) if isinstance(stop.code, int | None) else USAGE
+    try:
+        return int(options.run(options))
+    except (ValueError, TypeError, NotImplementedError) as error:
+        return _complain(str(error), USAGE)
+    except OverflowError as error:
+        return _complain(f"{error}; take more steps", USAGE)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return VERIFIED
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
+    except Exception as error:
+        return _complain(f"internal error: {type(error).__name__}: {error}", INTERNAL)
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"rmverify: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _target(options: argparse.Namespace) -> Any:
+    import numpy as np
+
+    from rmverify.io import BUILT_IN, read_covariance, read_data
+    from rmverify.targets import Gaussian
+
+    if options.covariance or options.data in BUILT_IN:
+        covariance = read_covariance(options.data)
+        return Gaussian(np.zeros(len(covariance)), covariance)
+    return Gaussian.fit(read_data(options.data))
+
+
+@contextmanager
+def _progress(options: argparse.Namespace) -> Iterator[Callable[[str], None]]:
+    """A line on stderr that says what is being computed; nothing where stderr is no terminal."""
+    if options.quiet or options.no_progress or not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("starting")
+        yield lambda text: shown.update(task, description=text)
+
+
+def _budget(options: argparse.Namespace) -> int:
+    from rmverify import schemes
+    from rmverify.budget import PREDICTORS, budget
+    from rmverify.io import atomic_write
+    from rmverify.report import budget_csv, budget_picture, budget_record, budget_tables, document
+
+    if options.json and options.csv:
+        raise ValueError("--csv: expected at most one of --json and --csv")
+    suffix = None if options.plot is None else _suffix("--plot", options.plot, ("png", "svg", "pdf"))
+    target = _target(options)
+    predictors = [getattr(schemes, name) for name in options.scheme] if options.scheme else PREDICTORS
+    with _progress(options) as progress:
+        answer = budget(
+            target,
+            options.tv,
+            early_stop=options.early_stop,
+            horizon=options.horizon,
+            grid=options.grid,
+            predictors=predictors,
+            paths=options.paths,
+            rng=options.seed,
+            max_steps=options.max_steps,
+            progress=progress,
+        )
+    if suffix is not None:
+        atomic_write(options.plot, budget_picture(answer, _name(options), suffix))
+    if options.json:
+        print(document("budget", budget_record(answer, _name(options))))
+    elif options.csv:
+        print(budget_csv(answer), end="")
+    else:
+        _show(budget_tables(answer, _name(options)))
+    return VERIFIED if all(row.upper is not None for row in answer.rows) else INCONCLUSIVE
+
+
+def _law(options: argparse.Namespace) -> int:
+    from rmverify.budget import describe
+    from rmverify.report import document, law_record, law_tables
+
+    target, where, plan = _prepared(options)
+    claim = options.claim_tv
+    if claim is not None and not 0 <= claim <= 1:
+        raise ValueError(f"--claim-tv: expected a number in [0, 1], got {claim!r}")
+    found = describe(plan, target, where, start=options.start, paths=options.paths, rng=options.seed)
+    verdict, code = None, VERIFIED
+    if claim is not None:
+        value = found.divergences["tv"]
+        if value.upper <= claim:
+            verdict = "verified"
+        elif value.lower > claim:
+            verdict, code = "refuted", REFUTED
+        else:
+            verdict, code = "inconclusive", INCONCLUSIVE
+    if options.json:
+        print(document("law", law_record(found, _name(options), claim, verdict)))
+    else:
+        _show(law_tables(found, _name(options), claim, verdict))
+    return code
+
+
+def _sample(options: argparse.Namespace) -> int:
+    import io
+
+    import numpy as np
+
+    from rmverify.io import atomic_write
+    from rmverify.readings.particles import sample
+
+    suffix = _suffix("--out", options.out, ("npy", "csv"))
+    target, _, plan = _prepared(options)
+    shown = not (options.quiet or options.no_progress) and sys.stderr.isatty()
+    x = sample(plan, target, options.n, target.dim, rng=options.seed, progress=shown)
+    out = io.BytesIO()
+    if suffix == "npy":
+        np.save(out, x, allow_pickle=False)
+    else:
+        np.savetxt(out, x, delimiter=",", fmt="%.17g")
+    atomic_write(options.out, out.getvalue())
+    if not options.quiet:
+        cost = f"{plan.evaluations} score evaluations each"
+        print(f"{options.n} samples in dimension {target.dim}, {cost}: {options.out}", file=sys.stderr)
+    return VERIFIED
+
+
+def _prepared(options: argparse.Namespace) -> tuple[Any, Any, Any]:
+    from rmverify import schemes
+    from rmverify.budget import schedule, setting
+
+    target = _target(options)
+    if options.steps < 1:
+        raise ValueError(f"--steps: expected an integer >= 1, got {options.steps}")
+    where = setting(target, options.tv, early_stop=options.early_stop, horizon=options.horizon, grid=options.grid)
+    scheme = getattr(schemes, options.scheme)
+    return target, where, schedule(target, scheme, where, options.steps, corrector=options.corrector)
+
+
+def _name(options: argparse.Namespace) -> str:
+    return str(options.data) if options.data == "digits" else Path(options.data).name
+
+
+def _suffix(option: str, path: str, known: tuple[str, ...]) -> str:
+    suffix = Path(path).suffix.lower().lstrip(".")
+    if suffix not in known:
+        raise ValueError(f"{option}: expected a file ending in {', '.join('.' + k for k in known)}, got {path!r}")
+    return suffix
+
+
+def _show(blocks: list[Any]) -> None:
+    from rich.console import Console
+
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 132, soft_wrap=not sys.stdout.isatty())
+    for block in blocks:
+        console.print(block)
+        console.print()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

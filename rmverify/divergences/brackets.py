@@ -1,0 +1,105 @@
+r"""Brackets for the law of a randomized plan, a mixture over its midpoints, against a Gaussian.
+
+Upper bounds are means over random paths of midpoints of the exact conditional divergence (joint convexity), plus two
+standard errors. Lower bounds are exact where they come from the mixture's exact moments, and means over the same
+paths, minus two standard errors, where they come from a test set.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from rmverify.divergences.closed_forms import kullback_leibler, wasserstein
+from rmverify.divergences.pair import Pair, canonical, common_modes
+from rmverify.divergences.tv import test_set_gap, total_variation_many
+from rmverify.laws import MixtureLaw
+from rmverify.targets import Gaussian
+from rmverify.targets.checks import Array
+from rmverify.values import Value
+
+__all__ = ["bracket", "tv_bracket"]
+
+
+class _Mean(NamedTuple):
+    """A mean over paths, and two standard errors."""
+
+    mean: float
+    error: float
+
+
+def _mean(values: Array) -> _Mean:
+    if values.size == 1 or not np.isfinite(values).all():
+        return _Mean(float(values.mean()), 0.0 if values.size == 1 else math.inf)
+    return _Mean(float(values.mean()), 2 * float(values.std(ddof=1)) / math.sqrt(values.size))
+
+
+def _modes_of(mixture: MixtureLaw, q: Gaussian) -> Gaussian:
+    """q in the mixture's own modes."""
+    model = mixture._truth.with_modes(mixture.variances, mixture.means, mixture.rounding)
+    aligned = common_modes(model, q)
+    if aligned is None or aligned[0].variances.shape != model.variances.shape:
+        raise TypeError(
+            "q: the bracket of a mixture needs a law in the target's own modes, such as target.at(t); got another basis"
+        )
+    return aligned[1]
+
+
+def tv_bracket(mixture: MixtureLaw, q: Gaussian, paths: int, rng: object) -> Value:
+    r"""lower = |E_a P_a(A) - Q(A)| with A = {moment-matched Gaussian > q}; upper = E_a TV(P_a, q)."""
+    q = _modes_of(mixture, q)
+    means, variances = mixture.conditionals(paths, rng=rng)
+    live = q.variances > 0
+    if (variances[:, ~live] != 0).any() or (means[:, ~live] != q.means[~live]).any():
+        return Value(1.0, "upper", 0.0, lower=0.0, upper=1.0)
+    means, variances, count = means[:, live], variances[:, live], q.multiplicities[live]
+    b, center = q.variances[live], q.means[live]
+    ratio = (b - variances) / variances
+    tv, errors = total_variation_many(ratio, (means - center) ** 2 / variances, count)
+    spread = float(np.sqrt(count.sum() / 8)) * (mixture.rounding + float(q.rounding.max()))
+    top = _mean(tv)
+    upper = min(1.0, top.mean + top.error + float(errors.mean()) + spread)
+    g = (mixture.means[live], mixture.variances[live])
+    gaps, gap_errors = test_set_gap(g, (center, b), (means, variances), count)
+    gap = _mean(gaps)
+    lower = max(0.0, abs(gap.mean) - gap.error - float(gap_errors.mean()) - spread)
+    return Value(upper, "upper", top.error + float(errors.mean()) + spread, lower=min(lower, upper), upper=upper)
+
+
+def bracket(
+    mixture: MixtureLaw,
+    q: Gaussian,
+    divergence: Callable[[Pair], Value],
+    lower: Callable[[], float],
+    paths: int,
+    rng: object,
+    *,
+    reverse: bool = False,
+    average: Callable[[Array], _Mean] = _mean,
+) -> Value:
+    """upper = mean of the conditional `divergence` over paths; `lower` as given (a bound from the exact moments)."""
+    q = _modes_of(mixture, q)
+    means, variances = mixture.conditionals(paths, rng=rng)
+    values = []
+    for mean, variance in zip(means, variances, strict=True):
+        law = q.with_modes(variance, mean, mixture.rounding)
+        values.append(divergence(canonical(q, law) if reverse else canonical(law, q)))
+    top = average(np.array(values, dtype=float))
+    rounding = max((v.error for v in values if math.isfinite(v)), default=0.0)
+    bound = top.mean + top.error + rounding
+    return Value(bound, "upper", top.error + rounding, lower=min(max(0.0, lower()), bound), upper=bound)
+
+
+def moment_kl(mixture: MixtureLaw, q: Gaussian) -> float:
+    """KL(g||q) <= KL(p||q) for Gaussian q and g the Gaussian with p's moments: KL(p||q) = KL(p||g) + KL(g||q)."""
+    value = kullback_leibler(canonical(mixture.surrogate, q))
+    return float(value) - value.error if math.isfinite(value) else 0.0
+
+
+def moment_w2(mixture: MixtureLaw, q: Gaussian) -> float:
+    """W_2 between the moment-matched Gaussians, a lower bound of W_2 (Gelbrich)."""
+    value = wasserstein(mixture.surrogate, q)
+    return float(value) - value.error

@@ -1,0 +1,143 @@
+r"""Any two Gaussians as one product: the canonical pair that every divergence is computed from.
+
+After one generalized eigen-decomposition p = N(m, A), q = N(0, B) become products with variances a_i, b_i, and only
+
+    ratio r_i = (b_i - a_i)/a_i,    shift mu_i^2 = m_i^2/a_i,    count n_i
+
+matter to a divergence. Laws that share their eigenbasis (a law and the target it came from, diagonal laws, spectra)
+need no decomposition and lose nothing; otherwise r are the eigenvalues of A^{-1/2} (B-A) A^{-1/2}, with B-A formed
+first, and the error grows like eps cond(A).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from rmverify.targets import Gaussian
+from rmverify.targets.checks import Array
+
+__all__ = ["Pair", "canonical", "common_modes"]
+
+SUPPORT = 1e-10  # relative tolerance at which two singular covariances have the same range
+EPS = 2.0**-52
+
+
+class Pair(NamedTuple):
+    """The canonical form. `log_error` bounds each |d ln a|, |d ln b|; `shift_error` each |d m|/sqrt(a).
+
+    `singular` is True where the laws live on different supports: TV is 1, KL infinite.
+    """
+
+    ratio: Array
+    shift: Array
+    multiplicity: Array
+    log_error: Array
+    shift_error: Array
+    singular: bool
+
+    @property
+    def distance_error(self) -> float:
+        """How far in total variation the laws may be from the ones meant: Pinsker on both errors."""
+        each = self.log_error**2 / 4 + self.shift_error**2 / 2
+        return math.sqrt(float(self.multiplicity @ each) / 2) if each.any() else 0.0
+
+    @property
+    def reverse(self) -> Pair:
+        """The pair (q, p)."""
+        return self._replace(ratio=-self.ratio / (1 + self.ratio), shift=self.shift / (1 + self.ratio))
+
+
+_EMPTY = np.zeros(0)
+APART = Pair(_EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, singular=True)
+
+
+def common_modes(p: Gaussian, q: Gaussian) -> tuple[Gaussian, Gaussian] | None:
+    """Both laws in one eigenbasis with the same blocks, or None where they do not commute by construction."""
+    if p.basis is None and q.basis is None:
+        if p.multiplicities is q.multiplicities or np.array_equal(p.multiplicities, q.multiplicities):
+            return p, q
+        return _refined(p, q)
+    if p.basis is not None and q.basis is not None and (p.basis is q.basis or np.array_equal(p.basis, q.basis)):
+        return p, q
+    for one, other in ((p, q), (q, p)):
+        scalar = one.basis is None and (one.variances == one.variances[0]).all()
+        if scalar and other.basis is not None:  # a multiple of the identity is diagonal in every basis
+            turned = Gaussian._raw(
+                np.full(other.dim, one.variances[0]), one.mean @ other.basis, other.multiplicities, other.basis,
+                np.full(other.dim, one.rounding.max()),
+            )  # fmt: skip
+            return (turned, other) if one is p else (other, turned)
+    return None
+
+
+def _refined(p: Gaussian, q: Gaussian) -> tuple[Gaussian, Gaussian]:
+    edges = [np.cumsum(law.multiplicities) for law in (p, q)]
+    cuts = np.union1d(*edges)
+    counts = np.diff(np.concatenate([[0.0], cuts]))
+
+    def cut(law: Gaussian, ends: Array) -> Gaussian:
+        block = np.searchsorted(ends, cuts)
+        return Gaussian._raw(law.variances[block], law.means[block], counts, None, law.rounding[block])
+
+    return cut(p, edges[0]), cut(q, edges[1])
+
+
+def canonical(p: Gaussian, q: Gaussian) -> Pair:
+    """The canonical pair of two Gaussians of one dimension."""
+    if p.dim != q.dim:
+        raise ValueError(f"q: expected a law in dimension {p.dim} as p, got dimension {q.dim}")
+    aligned = common_modes(p, q)
+    return _dense(p, q) if aligned is None else _aligned(*aligned)
+
+
+def _aligned(p: Gaussian, q: Gaussian) -> Pair:
+    a, b, m = p.variances, q.variances, p.means - q.means
+    if ((a == 0) != (b == 0)).any() or ((a == 0) & (m != 0)).any():
+        return APART
+    live = a > 0
+    if not live.all():
+        a, b, m = a[live], b[live], m[live]
+    with np.errstate(over="ignore"):
+        ratio, shift = (b - a) / a, (m / np.sqrt(a)) ** 2
+        log_error = p.rounding[live] + q.rounding[live]
+        reach = p.rounding[live] * np.abs(p.means[live]) + q.rounding[live] * np.abs(q.means[live])
+        shift_error = reach / np.sqrt(a) + log_error
+    if not (np.isfinite(ratio).all() and np.isfinite(shift).all()):
+        return APART
+    shift_error = np.where((m == 0) & (reach == 0), 0.0, shift_error)
+    return Pair(ratio, shift, p.multiplicities[live], log_error, shift_error, singular=False)
+
+
+def _dense(p: Gaussian, q: Gaussian) -> Pair:
+    A, B = p.covariance, q.covariance
+    m = p.mean - q.mean
+    basis = np.eye(p.dim) if p.basis is None else p.basis
+    variances = p.variances if p.basis is not None else np.repeat(p.variances, p.multiplicities.astype(int))
+    live = variances > 0
+    null = basis[:, ~live]
+    size_b, size_a = float(np.abs(B).max()), float(variances.max(initial=0.0))
+    rank_q = int((q.multiplicities * (q.variances > 0)).sum())
+    reach = SUPPORT * (np.linalg.norm(p.mean) + np.linalg.norm(q.mean) + math.sqrt(size_a + size_b))
+    if rank_q != live.sum() or (
+        null.size and (np.abs(B @ null).max() > SUPPORT * size_b or np.abs(m @ null).max() > reach)
+    ):
+        return APART
+    if not live.any():
+        return Pair(_EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, singular=False)
+    scale = basis[:, live] / np.sqrt(variances[live])
+    difference = B - A
+    middle = scale.T @ difference @ scale
+    ratio, turn = np.linalg.eigh((middle + middle.T) / 2)
+    if ratio[0] <= -1:
+        return APART
+    shift = (m @ scale @ turn) ** 2
+    least, cond = float(variances[live].min()), float(variances.max() / variances[live].min())
+    floor = EPS * (math.sqrt(p.dim) * float(np.linalg.norm(difference, 2)) / least + cond * float(np.abs(ratio).max()))
+    built = EPS * cond * (p._matrix is None) + EPS * size_b / least * (q._matrix is None)
+    error = floor + built + float(p.rounding.max() + q.rounding.max())
+    log_error = error / np.minimum(1.0, 1 + ratio)
+    shift_error = (EPS * cond + error) * np.sqrt(shift)
+    return Pair(ratio, shift, np.ones(ratio.size), log_error, shift_error, singular=False)

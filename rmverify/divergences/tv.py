@@ -1,0 +1,453 @@
+r"""Total variation between product Gaussians, by one-dimensional integrals of the Chernoff transform.
+
+With BC(s) = E_q e^{s l}, l = ln(p/q), and any contour that crosses the real axis inside (0, 1),
+
+    TV = (1/2 pi i) int (1 - BC(s))/(s(1-s)) ds,      1 - TV = (1/2 pi i) int BC(s)/(s(1-s)) ds.
+
+Crossing at the saddle c of BC keeps the relative accuracy of 1 - TV; whichever of TV and 1 - TV is expected below
+one half is the one that is integrated. Three rules, the cheapest first, each with its error:
+
+closed form   every r_i = 0: TV = erf(|mu|/sqrt 8).
+trapezoid     s = c + ikh, when the loss has light tails (many modes, or mostly a shift of the mean). With
+              Lambda = 2 pi/h its error is sum_{m>=1} e^{-(1-c)m Lambda} E_q(e^l - e^{m Lambda})_+ + e^{-cm Lambda}
+              E_q(1 - e^{l + m Lambda})_+ (Poisson summation), below BC(s) e^{-|s-c| Lambda} for real s beyond
+              either end of [0, 1]; h is chosen from this bound, a dozen of nodes is usual. What the truncated sum
+              lacks of the 1 in 1 - BC is a digamma function; the poles of BC/(s(1-s)) at 0 and 1 add
+              1/(e^{(1-c) Lambda} - 1) + 1/(e^{c Lambda} - 1) to 1 - TV, and are subtracted.
+broken line   otherwise: Gauss-Legendre along the path of steepest descent, to infinity through corners at heights
+              that double, whatever the mixture of small and large r_i of both signs. Pieces are halved until
+              their Legendre coefficients decay. What is left of the 1 is Im ln(1 - 1/s) at the last corner.
+
+The error adds the quadrature error to the rounding of ln BC, EPS (|ln BC| + sum |s n_i L(r_i)|/2) |BC| summed along
+the contour. Laws with very many modes are compressed first (see `rmverify.divergences.chernoff`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import psi
+
+from rmverify.divergences.chernoff import (
+    EPS,
+    Modes,
+    compress,
+    integrate_path,
+    log1p_minus,
+    log_transform,
+    modes,
+    reciprocal,
+    saddle,
+    steepest_path,
+    tilted_variance,
+)
+from rmverify.values import Value
+
+__all__ = ["test_set_gap", "total_variation", "total_variation_many"]
+
+Array = NDArray[Any]
+
+_MANY = 256  # modes above which compression is tried
+_TARGET = 1e-17  # quadrature error that is aimed at, relative
+_ENOUGH = 1e-14  # estimated relative error at which the trapezoid is kept
+_VANISHES = -745.0  # e^-745 = 0, and 1 - TV <= BC(c)
+_NODES = 200  # most nodes of the trapezoid
+_REACH = 2.0 ** np.linspace(-1, 5, 10)  # distances of s in the aliasing bound, in units of 1/sigma
+_HEIGHTS = 4 * 1.25 ** np.arange(18)  # heights at which the trapezoid may stop, in units of 1/sigma
+
+
+class _Estimate(NamedTuple):
+    """A number and its absolute error."""
+
+    value: float
+    error: float
+
+
+def total_variation(ratio: Array, shift: Array, count: Array, rounding: float = 0.0) -> Value:
+    r"""TV(p, q) = (1/2) int |p - q| between product Gaussians.
+
+    Parameters
+    ----------
+    ratio, shift, count : ndarray, shape (K,)
+        r_i = (b_i - a_i)/a_i > -1, mu_i^2 = m_i^2/a_i and n_i of p = prod N(m_i, a_i)^{n_i}, q = prod N(0, b_i)^{n_i}.
+    rounding : float
+        Absolute error that the inputs bring along; it is added to the error of the result.
+
+    Returns
+    -------
+    Value
+        Of kind "exact", with the complement 1 - TV to its own relative accuracy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tv = total_variation(np.array([1.0, -0.5]), np.array([0.0, 0.25]), np.array([4.0, 1.0]))
+    >>> print(f"{float(tv):.12f} {tv.complement:.12f}")
+    0.428323175973 0.571676824027
+    """
+    ratio, shift = np.asarray(ratio, dtype=float), np.asarray(shift, dtype=float)
+    if not ratio.any():
+        mu = math.sqrt(float((count * shift).sum()) / 8)
+        return _as_value(math.erf(mu), 4 * EPS * math.erf(mu) + rounding, math.erfc(mu))
+    law, scale = _enlarge(modes(ratio, shift, count))
+    many = law.r.size > _MANY
+    reach = 1 + 16 / math.sqrt(tilted_variance(law, 0.5)) if many else math.inf
+    light = compress(law, reach) if many else law
+    c, sigma = saddle(light)
+    log_bc = float(log_transform(np.array([c]), light)[0])
+    if log_bc < _VANISHES:
+        return _as_value(1.0, EPS + rounding, 0.0)
+    near = log_bc > -math.log(2)
+    best = _trapezoid(light, c, sigma, log_bc, near, reach)
+    if best is None or best.error > _ENOUGH * best.value:
+        other = _broken_line(compress(law) if many else law, c, sigma, log_bc, near)
+        best = other if best is None or other.error < best.error else best
+    if near:
+        value = min(max(scale * best.value, 0.0), 1.0)
+        return _as_value(value, scale * best.error + EPS * value + rounding, 1 - value)
+    complement = min(max(math.exp(log_bc) * best.value, 0.0), 1.0)
+    return _as_value(1 - complement, math.exp(log_bc) * best.error + EPS + rounding, complement)
+
+
+def _as_value(value: float, error: float, complement: float) -> Value:
+    return Value(
+        value, "exact", error, lower=max(value - error, 0.0), upper=min(value + error, 1.0), complement=complement
+    )
+
+
+def _enlarge(law: Modes) -> tuple[Modes, float]:
+    """A law so close to q that squares underflow, and the factor of its TV; TV is then linear in (r, mu)."""
+    size = max(float(np.abs(np.sqrt(law.n) * law.r).max()), math.sqrt(float(law.m.max())))
+    if size > 1e-60:
+        return law, 1.0
+    scale = 2.0 ** math.floor(math.log2(size) + 100)
+    grown = modes(law.r / scale, np.zeros_like(law.r), law.n)
+    return grown._replace(m=law.m / scale / scale), scale
+
+
+def _trapezoid(law: Modes, c: float, sigma: float, log_bc: float, near: bool, reach: float) -> _Estimate | None:
+    """TV, or (1 - TV)/BC(c) where not `near`, by nodes c + ikh within `reach`; None where that needs too many."""
+    target = math.log(_TARGET * min(sigma, 1 / sigma) / 3)
+    height = np.minimum(_HEIGHTS / sigma, reach)
+    right = 1 + _within(_REACH / sigma, min(-1 / law.lowest - 1 if law.lowest else math.inf, reach))
+    left = -_within(_REACH / sigma, min(1 / law.highest if law.highest else math.inf, reach))
+    log_f = log_transform(np.concatenate([right, left, c + 1j * height]), law).real - log_bc
+    line, tails = log_f[2 * _REACH.size :], log_f[: 2 * _REACH.size].reshape(2, -1)
+    low = np.flatnonzero(line - np.log(height) < target)
+    distance = np.array([right - c, c - left])
+    period = float(((tails - target) / distance).min(axis=1).max())
+    if not low.size or period <= 0:
+        return None
+    h = 2 * math.pi / period
+    nodes = math.ceil(height[low[0]] / h)
+    if nodes > _NODES:
+        return None
+    s = c + 1j * h * np.arange(nodes + 1)
+    log_s = log_transform(s, law)
+    weight = np.full(nodes + 1, h / math.pi)
+    weight[0] /= 2
+    kernel = weight / s / (1 - s)
+    noise = float((_noise(s, log_s, law) * np.exp(log_s.real - log_bc) * np.abs(kernel)).sum())
+    log_alias = (tails - distance * period - np.log(-np.expm1(-distance * period))).min(axis=1)
+    aliasing = float(np.exp(log_alias).sum())
+    truncation = math.exp(line[low[0]]) * h * (nodes + 1) / (math.pi * nodes * nodes * h * h)
+    if near:
+        terms = (-_expm1(log_s) * kernel).real
+        ones = float((psi(nodes + 1 + 1j * c / h) + psi(nodes + 1 + 1j * (1 - c) / h)).imag) / math.pi
+        value = float(terms.sum()) + ones
+        bc = math.exp(log_bc)
+        return _Estimate(value, bc * (aliasing + truncation + noise) + 4 * EPS * (float(np.abs(terms).sum()) + ones))
+    poles = sum(math.exp(-log_bc - gap * period) / -math.expm1(-gap * period) for gap in (c, 1 - c))
+    terms = (np.exp(log_s - log_bc) * kernel).real
+    size = float(np.abs(terms).sum()) + poles
+    return _Estimate(float(terms.sum()) - poles, aliasing + truncation + noise + 4 * EPS * size)
+
+
+def _within(distance: Array, limit: float) -> Array:
+    """Distances that approach 9/10 of the limit instead of passing it."""
+    return 1 / (1 / distance + 1 / (0.9 * limit))
+
+
+def _noise(s: Array, log_s: Array, law: Modes) -> Array:
+    """Rounding error of ln BC at s."""
+    return 4 * EPS * (np.abs(log_s) + np.abs(s) * law.size)
+
+
+def _expm1(z: Array) -> Array:
+    """e^z - 1 for complex z."""
+    value = np.empty_like(z)
+    value.real = np.expm1(z.real) * np.cos(z.imag) - 2 * np.sin(z.imag / 2) ** 2
+    value.imag = np.exp(z.real) * np.sin(z.imag)
+    return value
+
+
+def _broken_line(law: Modes, c: float, sigma: float, log_bc: float, near: bool) -> _Estimate:
+    """TV, or (1 - TV)/BC(c) where not `near`, along the path of steepest descent."""
+    bc = math.exp(log_bc) if near else 1.0
+    first = 0.5 / sigma if near else min(0.5 / sigma, c / 2, (1 - c) / 2)
+
+    def log_f(s: Array) -> Array:
+        return log_transform(s, law) - log_bc
+
+    def f(s: Array) -> tuple[Array, Array]:
+        log_s = log_f(s)
+        kernel = 1 / s / (1 - s)
+        size = np.exp(log_s.real)
+        values = (-_expm1(log_s + log_bc) if near else np.exp(log_s)) * kernel
+        noise = _noise(s, log_s + log_bc, law) * bc * size * np.abs(kernel) + 4 * EPS * np.abs(values)
+        return values[None], noise[None]
+
+    corners, remainder = steepest_path(log_f, c, first, math.log(_TARGET))
+    integral = integrate_path(f, corners, _TARGET)
+    end = corners[-1]
+    value = float(integral.value[0].imag)
+    ones = math.atan2((-1 / end).imag, 1 + (-1 / end).real) if near else 0.0
+    error = float(integral.error[0] + integral.rounding[0]) + 2 * bc * math.exp(remainder) / abs(end)
+    return _Estimate((value + ones) / math.pi, (error + 4 * EPS * ones) / math.pi)
+
+
+def total_variation_many(ratio: Array, shift: Array, count: Array) -> tuple[Array, Array]:
+    r"""TV(p_j, q) of many laws p_j against the same q, each an ordinary product Gaussian.
+
+    The trapezoid on Re s = 1/2 is done for all rows at once in real arithmetic,
+
+        ln |BC(1/2 + iu)| = -1/4 sum n [ln(1 + r^2/(4(1+r))) + ln(1 + u^2 k^2)] - (1/8 + u^2/2) sum n g,
+        arg  BC(1/2 + iu) =  1/2 sum n [u ln(1+r) - arctan(u k)] + (1/8 + u^2/2) sum n g u k,
+
+    k = r/(1 + r/2), g = mu^2/((1 + r/2)(1 + u^2 k^2)). Rows that it does not resolve, or of TV near 1, are left to
+    `total_variation`.
+
+    Parameters
+    ----------
+    ratio, shift : ndarray, shape (P, K)
+    count : ndarray, shape (K,)
+
+    Returns
+    -------
+    values, errors : ndarray, shape (P,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> values, errors = total_variation_many(np.full((2, 1), 0.01), np.array([[0.0], [1e-4]]), np.full(1, 100.0))
+    >>> values.round(8), bool((errors < 1e-14).all())
+    (array([0.02801684, 0.0486292 ]), True)
+    """
+    ratio, shift = np.asarray(ratio, dtype=float), np.asarray(shift, dtype=float)
+    count = np.asarray(count, dtype=float)
+    values, errors = np.zeros(len(ratio)), np.full(len(ratio), np.inf)
+    rows = max(1, (1 << 12) // ratio.shape[1])
+    if ratio.shape[1] <= 1 << 12:
+        for j in range(0, len(ratio), rows):
+            values[j : j + rows], errors[j : j + rows] = _trapezoids(ratio[j : j + rows], shift[j : j + rows], count)
+    for row in np.flatnonzero(~(errors <= 1e-13 * values)):
+        single = total_variation(ratio[row], shift[row], count)
+        values[row], errors[row] = float(single), single.error
+    return values, errors
+
+
+def _trapezoids(ratio: Array, shift: Array, count: Array) -> tuple[Array, Array]:
+    """TV of every row by equidistant nodes on Re s = 1/2, and its error (infinite where this rule is no use)."""
+    middle = 1 + ratio / 2
+    k, g, log1p_r = ratio / middle, shift / middle, np.log1p(ratio)
+    sigma = np.sqrt((k * k / 2 + g * (1 + ratio) / middle**2) @ count)
+    good = sigma > 1e-60
+    sigma = np.where(good, sigma, 1.0)[:, None]
+    base = -(np.log1p(ratio * k / (1 + ratio) * middle / 4) @ count)[:, None] / 4
+    target = np.log(_TARGET * sigma / 3)
+
+    def log_size(u: Array) -> tuple[Array, Array]:
+        v = (u[:, :, None] * k[:, None, :]) ** 2
+        return base - np.log1p(v) @ count / 4 - (u * u / 2 + 1 / 8) * ((g[:, None, :] / (1 + v)) @ count), v
+
+    height = np.array([7.7, 8.6, 10.0, 12.5, 16.0, 25.0]) / sigma
+    below = log_size(height)[0] - np.log(height) < target
+    height = np.take_along_axis(height, np.argmax(below, axis=1)[:, None], axis=1)
+    reach = np.array([1.5, 3.0, 5.0, 8.0, 12.0]) / sigma
+    with np.errstate(divide="ignore"):
+        right = 1 + _within(reach, 1 / np.maximum(-ratio.min(axis=1, keepdims=True), 0.0) - 1)
+        left = -_within(reach, 1 / np.maximum(ratio.max(axis=1, keepdims=True), 0.0))
+    s = np.concatenate([right, left], axis=1)
+    sr = s[:, :, None] * ratio[:, None, :]
+    tails = (s * (log1p_r @ count)[:, None] - np.log1p(sr) @ count) / 2
+    tails -= s * (1 - s) / 2 * ((shift[:, None, :] / (1 + sr)) @ count)
+    distance = np.abs(s - 0.5)
+    sides = ((tails - target) / distance).reshape(len(s), 2, -1)
+    period = np.maximum(sides.min(axis=2).max(axis=1, keepdims=True), 1e-300)
+    h = 2 * math.pi / period
+    nodes = np.ceil(height / h)
+    good &= below.any(axis=1) & (nodes[:, 0] <= _NODES) & (base[:, 0] - (g @ count) / 8 > -math.log(2))
+    nodes = np.where(good[:, None], nodes, 1)
+    most = int(nodes.max())
+    log_alias = (tails - distance * period - np.log(-np.expm1(-distance * period))).reshape(sides.shape).min(axis=2)
+    total, size = np.zeros_like(h), np.zeros_like(h)
+    phase_slope = ((log1p_r - k) @ count)[:, None] / 2
+    noise_slope = 4 * EPS * (np.abs(k) @ count)[:, None]
+    noise = np.zeros_like(h)
+    block = max(1, (1 << 16) // ratio.size)
+    for j in range(0, most + 1, block):
+        u = h * np.arange(j, min(j + block, most + 1))
+        log_bc, v = log_size(u)
+        vk = u[:, :, None] * k[:, None, :]
+        phase = u * phase_slope + (vk - np.arctan(vk)) @ count / 2
+        phase += (u * u / 2 + 1 / 8) * ((g[:, None, :] * vk / (1 + v)) @ count)
+        weight = h / math.pi * np.where(u > 0, 1.0, 0.5) * (u <= (nodes + 0.5) * h) / (u * u + 0.25)
+        terms = weight * (2 * np.sin(phase / 2) ** 2 - np.expm1(log_bc) * np.cos(phase))
+        shake = u * noise_slope
+        noise += (weight * np.exp(log_bc) * (np.abs(np.sin(phase)) * shake + shake**2 - 8 * EPS * log_bc)).sum(
+            axis=1, keepdims=True
+        )
+        total += terms.sum(axis=1, keepdims=True)
+        size += np.abs(terms).sum(axis=1, keepdims=True)
+    ones = 2 / math.pi * psi(nodes + 1 + 0.5j / h).imag
+    errors = np.exp(log_alias).sum(axis=1, keepdims=True) + np.exp(target) + noise + 4 * EPS * (size + ones)
+    return np.clip(total + ones, 0.0, 1.0)[:, 0], np.where(good, errors[:, 0], np.inf)
+
+
+def test_set_gap(
+    surrogate: tuple[Array, Array], target: tuple[Array, Array], laws: tuple[Array, Array], count: Array
+) -> tuple[Array, Array]:
+    r"""P_j(A) - Q(A) for many laws P_j on the set A = {g > q} where the surrogate g has the larger density.
+
+    With l = ln(g/q) and M_j(s) = E_j e^{s l}, M_q(s) = E_q e^{s l} = BC(s) of the pair (g, q),
+
+        P_j(A) - Q(A) = (1/2 pi i) int (M_j(s) - M_q(s))/s ds,      M_j - M_q = M_q (e^{D_j} - 1),
+        D_j = sum n { s (A e^2 + e w) - ln(1 + s z/(1+s r))/2
+                      + s^2/2 [4 A e (w + A e) v_j/(1+s r_j) + w^2 (v_j - v_q)/((1+s r)(1+s r_j))] },
+
+    A = (1/v_q - 1/v_g)/2, e = m_j - m_q, w = (m_g - m_q)/v_g, r = -2 A v_q, r_j = -2 A v_j, z = r_j - r: a small gap
+    keeps its relative accuracy. Both rules of `total_variation` apply, with the aliasing bound max_j M_j(s) e^{-|s-c|
+    Lambda} + M_q(s) e^{-|s-c| Lambda}.
+
+    Parameters
+    ----------
+    surrogate, target : (means, variances), each ndarray of shape (K,)
+        g and q.
+    laws : (means, variances), each ndarray of shape (P, K)
+    count : ndarray, shape (K,)
+
+    Returns
+    -------
+    gaps, errors : ndarray, shape (P,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> g, q = (np.ones(1), np.ones(1)), (np.zeros(1), np.ones(1))
+    >>> gaps, errors = test_set_gap(g, q, (np.array([[1.0], [1e-6]]), np.ones((2, 1))), np.ones(1))
+    >>> gaps.round(9)  # erf(1/sqrt 8), and 1e-6 exp(-1/8)/sqrt(2 pi)
+    array([3.82924923e-01, 3.52000000e-07])
+    """
+    (mean_g, var_g), (mean_q, var_q), (mean_j, var_j) = (
+        tuple(np.asarray(x, dtype=float) for x in law) for law in (surrogate, target, laws)
+    )
+    count = np.broadcast_to(np.asarray(count, dtype=float), var_q.shape)
+    law = modes((var_q - var_g) / var_g, (mean_g - mean_q) ** 2 / var_g, count)
+    excess = _Excess.of(mean_g, var_g, mean_q, var_q, mean_j, var_j, count)
+    c, sigma = saddle(law)
+    if sigma == 0:
+        return np.zeros(len(var_j)), np.zeros(len(var_j))
+    highest = max(law.highest, float(excess.r_j.max()))
+    lowest = min(law.lowest, float(excess.r_j.min()))
+    c = min(c, -0.5 / lowest) if lowest else c
+    gaps, errors = _gap_trapezoid(law, excess, c, sigma, lowest, highest)
+    if (errors > np.maximum(1e-9 * np.abs(gaps), 1e-17)).any():
+        other, other_errors = _gap_broken_line(law, excess, c, sigma)
+        better = other_errors < errors
+        gaps, errors = np.where(better, other, gaps), np.where(better, other_errors, errors)
+    return np.clip(gaps, -1.0, 1.0), np.minimum(errors, 2.0)
+
+
+class _Excess(NamedTuple):
+    """Coefficients of D_j(s) = ln M_j - ln M_q, arrays of shape (K,) or (P, K), and a bound of its slope's terms."""
+
+    r: Array
+    r_j: Array
+    z: Array
+    first: Array
+    mean: Array
+    spread: Array
+    n: Array
+    size: Array
+
+    @classmethod
+    def of(
+        cls, mean_g: Array, var_g: Array, mean_q: Array, var_q: Array, mean_j: Array, var_j: Array, count: Array
+    ) -> _Excess:
+        a = (var_g - var_q) / var_q / var_g / 2
+        w = (mean_g - mean_q) / var_g
+        e = mean_j - mean_q
+        z = -2 * a * (var_j - var_q)
+        first = a * e * e + e * w
+        mean = 4 * a * e * (w + a * e) * var_j
+        spread = w * w * (var_j - var_q)
+        return cls(
+            -2 * a * var_q, -2 * a * var_j, z, first @ count, mean, spread, count,
+            (np.abs(first) + np.abs(z) + np.abs(mean) + np.abs(spread)) @ count,
+        )  # fmt: skip
+
+    def log(self, s: Array) -> Array:
+        """D_j at the points s, shape (P, n)."""
+        out = np.multiply.outer(self.first, s)
+        block = max(1, (1 << 16) // self.z.size)
+        for j in range(0, s.size, block):
+            t = s[j : j + block, None]
+            below, below_j = reciprocal(1 + t * self.r), reciprocal(1 + t * self.r_j[:, None, :])
+            x = (t * below) * self.z[:, None, :]
+            squared = (self.mean[:, None, :] + self.spread[:, None, :] * below) * below_j
+            out[:, j : j + block] += ((t * t / 2) * squared - (x + log1p_minus(x)) / 2) @ self.n
+        return out
+
+
+def _gap_trapezoid(
+    law: Modes, excess: _Excess, c: float, sigma: float, lowest: float, highest: float
+) -> tuple[Array, Array]:
+    none = np.zeros(len(excess.z)), np.full(len(excess.z), np.inf)
+    target = math.log(_TARGET)
+    height = _HEIGHTS / sigma
+    right = c + _within(_REACH / sigma, -1 / lowest - c if lowest else math.inf)
+    right = right[right > 0] if (right > 0).any() else right
+    left = min(c, 0.0) - _within(_REACH / sigma, 1 / highest + min(c, 0.0) if highest else math.inf)
+    up = c + 1j * height
+    line = log_transform(up, law).real + np.maximum(excess.log(up).real.max(axis=0), 0.0)
+    low = np.flatnonzero(line < target)
+    if not low.size:
+        return none
+    alias, period = [], 0.0
+    for s in (right, left):
+        distance = np.abs(s - c)
+        tails = log_transform(s, law) + np.maximum(excess.log(s).max(axis=0), 0.0) + math.log(2)
+        period = max(period, float(((tails - target) / distance).min()))
+        alias.append((distance, tails))
+    h = 2 * math.pi / period
+    nodes = math.ceil(height[low[0]] / h)
+    if nodes > _NODES:
+        return none
+    bound = sum(float(np.exp((t - d * period - np.log(-np.expm1(-d * period))).min())) for d, t in alias)
+    points = c + 1j * h * np.arange(nodes + 1)
+    weight = np.full(nodes + 1, h / math.pi)
+    weight[0] /= 2
+    values, noise = _gap_integrand(points, law, excess)
+    truncation = 2 * math.exp(line[low[0]]) * (h / abs(points[-1]) + 1)
+    return (values * weight).real.sum(axis=1), bound + truncation + (noise * weight).sum(axis=1)
+
+
+def _gap_broken_line(law: Modes, excess: _Excess, c: float, sigma: float) -> tuple[Array, Array]:
+    top = float(log_transform(np.array([c]), law)[0])
+    corners, remainder = steepest_path(lambda s: log_transform(s, law) - top, c, 0.5 / sigma, math.log(_TARGET))
+    integral = integrate_path(lambda s: _gap_integrand(s, law, excess), corners, 1e-11, 400)
+    end = excess.log(corners[-1:])[:, 0]
+    rest = 4 * math.exp(remainder + top) * np.exp(np.maximum(end.real, 0.0))
+    return integral.value.imag / math.pi, (integral.error + integral.rounding + rest) / math.pi
+
+
+def _gap_integrand(s: Array, law: Modes, excess: _Excess) -> tuple[Array, Array]:
+    """(M_j - M_q)/s, and its rounding error."""
+    log_q, d = log_transform(s, law), excess.log(s)
+    m = np.exp(log_q)
+    values = m / s * _expm1(d)
+    shake = 4 * EPS * np.abs(s) * (1 + np.abs(s)) * excess.size[:, None] * np.exp(np.maximum(d.real, 0.0))
+    return values, np.abs(m / s) * shake + np.abs(values) * (_noise(s, log_q, law) + 8 * EPS)
