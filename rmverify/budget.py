@@ -68,6 +68,13 @@ def setting(
 ) -> Setting:
     """The defaults of a budget: delta the largest with W_2(q_delta, q_0) <= 1 % of sqrt(tr Sigma), T the smallest with
     TV(q_T, N(0, I)) <= accuracy/10; `smoothness` is the path's L from delta up, `data_smoothness` that of q_0.
+
+    Examples
+    --------
+    >>> from rmverify import Gaussian
+    >>> where = setting(Gaussian.isotropic(4.0, 3), 0.1)
+    >>> round(where.start_error, 6), round(where.early_stop_error / 12**0.5, 6)
+    (0.01, 0.01)
     """
     accuracy = number("accuracy", accuracy, above=0)
     if not accuracy < 1:
@@ -116,6 +123,14 @@ def schedule(
     A window has the length 1/L(t), L(t) = max_i 1/v_i(t) at its start (at least 1), and at most halves t. It ends at
     the first level of the grid at or below; its corrector has as many steps as its predictor, friction sqrt(L) and
     T_corr = c/(sqrt(L) d^{1/18}), L at its own level.
+
+    Examples
+    --------
+    >>> from rmverify import Gaussian, schemes
+    >>> target = Gaussian.isotropic(4.0, 3)
+    >>> plan = schedule(target, schemes.heun, setting(target, 0.1), 20, corrector=True)
+    >>> plan.evaluations  # two a step, and one corrector step for each
+    60
     """
     levels = (np.geomspace if where.grid == "geometric" else np.linspace)(where.horizon, where.early_stop, steps + 1)
     levels[0], levels[-1] = where.horizon, where.early_stop
@@ -306,8 +321,6 @@ def _row(
     if upper is not None:
         discretization = distance(schedule(target, scheme, where, upper.steps, corrector=corrector), "exact")
     return Row(name, corrector, exact, lower, upper, discretization, tuple(seen[n] for n in sorted(seen)))
-
-
 
 
 # --- one plan -----------------------------------------------------------------------------------------------

@@ -44,11 +44,14 @@ def _dispatcher(name: str, summary: str) -> Any:
             _LATE.pop(library)()
             return dispatch(z)
         if is_array_api_obj(z):
-            return _ON_ARRAYS[name](z, array_namespace(z))
+            return on_array(z, array_namespace(z))
         raise TypeError(
             f"{name}: expected a number, an array, a sympy expression, a ball or an mpmath number, got "
             f"{type(z).__name__}; a scheme may apply it to t, h and its own draws, not to the state"
         )
+
+    def on_array(z: Any, xp: Any) -> Any:
+        return _ON_ARRAYS[name](xp.astype(z, xp.float64) if xp.isdtype(z.dtype, "integral") else z, xp)
 
     fallback.__name__ = fallback.__qualname__ = name
     fallback.__doc__ = summary
@@ -57,10 +60,10 @@ def _dispatcher(name: str, summary: str) -> Any:
     def on_numpy(z: Any) -> Any:
         if z.dtype == object:
             return np.asarray(np.frompyfunc(dispatch, 1, 1)(z), dtype=object)
-        return _ON_ARRAYS[name](z, np)
+        return on_array(z, np)
 
     dispatch.register(np.ndarray, on_numpy)
-    dispatch.register(np.generic, on_numpy)
+    dispatch.register(np.generic, lambda z: on_array(z, np)[()])
     return dispatch
 
 
@@ -86,8 +89,6 @@ def _phi_recursion(k: int, z: Any, expm1_z: Any) -> Any:
 
 
 def _phi_array(k: int, z: Any, xp: Any) -> Any:
-    if xp.isdtype(z.dtype, "integral"):
-        z = xp.astype(z, xp.float64)
     small = xp.abs(z) < 1
     far = xp.where(small, xp.ones_like(z), z)
     return xp.where(small, _phi_series(k, xp.where(small, z, xp.zeros_like(z))), _phi_recursion(k, far, xp.expm1(far)))
@@ -205,6 +206,9 @@ def _register_flint() -> None:
     def expm1_series(z: Any) -> Any:
         return arb_series([z[0].expm1(), *z.exp().coeffs()[1:]], prec=z.prec)
 
+    def log1p_minus_series(z: Any) -> Any:
+        return arb_series([log1p_minus(z[0]), *((1 + z).log() - z).coeffs()[1:]], prec=z.prec)
+
     for ball in (arb, acb):
         exp.register(ball, lambda z: z.exp())
         expm1.register(ball, lambda z: z.expm1())
@@ -215,6 +219,7 @@ def _register_flint() -> None:
     exp.register(arb_series, lambda z: z.exp())
     expm1.register(arb_series, expm1_series)
     sqrt.register(arb_series, lambda z: z.sqrt())
+    log1p_minus.register(arb_series, log1p_minus_series)
     for k, function in _PHIS.items():
         function.register(arb_series, partial(phi_series, k))
 

@@ -153,7 +153,8 @@ class Stage:
         return isinstance(other, Stage) and self.configuration == other.configuration
 
     def __hash__(self) -> int:
-        return hash(repr(self.configuration))
+        plain = {name: tuple(v) if isinstance(v, list) else v for name, v in self.configuration.items()}
+        return hash(tuple(sorted(plain.items())))
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +166,13 @@ class Predict(Stage):
     scheme : scheme on x
     times : array_like, shape (N+1,)
         Strictly decreasing, the last one >= 0.
+
+    Examples
+    --------
+    >>> from rmverify import Predict, schemes
+    >>> stage = Predict(schemes.heun, [2.0, 1.0, 0.5])
+    >>> len(stage), stage.start, stage.end
+    (2, 2.0, 0.5)
     """
 
     times: Array
@@ -209,6 +217,13 @@ class Correct(Stage):
         The noise level, equal to the end of the stage before.
     step : number > 0
     steps : int >= 1
+
+    Examples
+    --------
+    >>> from rmverify import Correct, schemes
+    >>> stage = Correct(schemes.underdamped(friction=2), time=0.5, step=0.05, steps=4)
+    >>> len(stage), stage.footprint.evaluations
+    (4, 1)
     """
 
     time: float
@@ -256,6 +271,10 @@ class Plan:
     stages: tuple[Stage, ...] = field()
 
     def __init__(self, stages: Iterable[Stage]) -> None:
+        if isinstance(stages, Stage):
+            raise ValueError(
+                f"stages: expected a sequence of stages, got one {type(stages).__name__}; put it in a list"
+            )
         object.__setattr__(self, "stages", tuple(stages))
         if not self.stages:
             raise ValueError("stages: expected at least one stage, got none")
@@ -428,6 +447,8 @@ def dpum(
 
 def _theorem(dim: Any, smoothness: Any, accuracy: Any) -> tuple[float, float, float]:
     d = number("dim", dim, least=1)
+    if d != math.floor(d):
+        raise ValueError(f"dim: expected an integer >= 1, got {dim!r}")
     L = number("smoothness", smoothness, least=1)
     eps = number("accuracy", accuracy, above=0)
     if not eps < 1:
@@ -445,6 +466,7 @@ def _levels(
     m2 = math.sqrt(d) if second_moment is None else number("second_moment", second_moment, least=0)
     scale = max(d, m2**2)
     delta = eps**2 / (L**2 * scale) if early_stop is None else number("early_stop", early_stop, above=0)
+    constant = _positive("horizon_constant", constant)
     top = constant * math.log(scale / eps**2) if horizon is None else number("horizon", horizon, above=0)
     if not top > max(1 / L, delta):
         raise ValueError(f"horizon: expected T > max(1/L, early_stop) = {max(1 / L, delta):g}, got {top!r}")

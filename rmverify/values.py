@@ -65,6 +65,12 @@ class Value(float):
         if not error >= 0:
             raise ValueError(f"error: expected a number >= 0, got {error!r}")
         self = super().__new__(cls, value)
+        ends = {"lower": lower, "upper": upper, "complement": complement}
+        for name, end in ends.items():
+            if end is not None and math.isnan(end):
+                raise ValueError(f"{name}: expected a number, got {end!r}")
+        if lower is not None and upper is not None and lower > upper:
+            raise ValueError(f"lower: expected at most upper = {upper!r}, got {lower!r}")
         set_slot = super().__setattr__
         set_slot(self, "kind", kind)
         set_slot(self, "error", float(error))
@@ -76,6 +82,9 @@ class Value(float):
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a Value is immutable, cannot set {name}")
 
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a Value is immutable, cannot delete {name}")
+
     def __reduce__(self) -> tuple[Any, ...]:
         state = {"lower": self.lower, "upper": self.upper, "complement": self.complement}
         return _rebuild, (float(self), self.kind, self.error, state)
@@ -86,7 +95,7 @@ class Value(float):
 
     def as_dict(self) -> dict[str, Any]:
         """The value as plain data, ready for JSON (infinities as strings)."""
-        plain = {name: getattr(self, name) for name in ("lower", "upper", "error")}
+        plain = {name: getattr(self, name) for name in ("lower", "upper", "error", "complement")}
         return {
             "value": _finite(float(self)),
             "kind": self.kind,

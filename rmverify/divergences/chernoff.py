@@ -64,7 +64,8 @@ class Modes(NamedTuple):
 
     G_j(s) = ln(1+s r_j) - s r_j, and ln(1+s r_j) for the `wide` last modes, those of ratio r_j >= 1, where the
     subtraction would only lose digits. `linear` is sum_j n_j G_j(1)/2 and `size` the same sum of absolute values.
-    `lowest` and `highest` are the extreme ratios min(r, 0) and max(r, 0), which end the domain of BC.
+    `lowest` and `highest` are the extreme ratios min(r, 0) and max(r, 0), which end the domain of BC;
+    `ulps` is the relative rounding error of ln BC, in units of EPS.
     """
 
     r: Array
@@ -75,6 +76,7 @@ class Modes(NamedTuple):
     size: float
     lowest: float
     highest: float
+    ulps: float = 4.0
 
 
 def log1p_minus(z: Array) -> Array:
@@ -125,15 +127,21 @@ def _log1p(z: Array) -> Array:
     return value
 
 
-def modes(ratio: Array, shift: Array, count: Array) -> Modes:
-    """The weights of ln BC, with the modes of ratio 0 merged into one."""
+def modes(ratio: Array, shift: Array, count: Array, log_ratio: Array | None = None) -> Modes:
+    """The weights of ln BC, with the modes of ratio 0 merged into one.
+
+    `log_ratio` is ln(b_i/a_i) where ratios near -1 have lost it; by default ln(1 + r_i).
+    """
+    logs = np.log1p(ratio) if log_ratio is None else log_ratio
     r, n = ratio, np.broadcast_to(np.asarray(count, dtype=float), ratio.shape)
     m = n * shift
     flat = r == 0
     if flat.any():
         r, n, m = (np.append(x[~flat], y) for x, y in ((r, 0.0), (n, 0.0), (m, m[flat].sum())))
     r, n, m, wide = _narrow_first(r, n, m)
-    terms = n * np.where(r < 1, log1p_minus(r), np.log1p(r)) / 2
+    near = np.abs(ratio) < 0.5
+    less = log1p_minus(np.where(near, ratio, 0.0))
+    terms = count * np.where(near, less, logs - np.where(ratio < 1, ratio, 0.0)) / 2
     lowest, highest = min(float(r.min()), 0.0), max(float(r.max()), 0.0)
     return Modes(r, n, m, wide, float(terms.sum()), float(np.abs(terms).sum()), lowest, highest)
 
@@ -149,7 +157,7 @@ def _narrow_first(r: Array, n: Array, m: Array) -> tuple[Array, Array, Array, in
 def log_transform(s: Array, law: Modes) -> Array:
     """ln BC at real or complex points s, shape (n,), off the cuts."""
     value = law.linear * s
-    rows = max(1, _BLOCK // s.size)
+    rows = max(1, _BLOCK // max(s.size, 1))
     shifted = bool(law.m.any())
     total = np.zeros_like(value)
     narrow = law.r.size - law.wide
@@ -199,7 +207,9 @@ def log_affinity(s: Array, ratio: Array, shift: Array, count: Array) -> Array:
     if not upper.all():
         value[~upper] = log_transform(s[~upper], modes(ratio, shift, count))
     if upper.any():
-        value[upper] = log_transform(1 - s[upper], modes(-ratio / (1 + ratio), shift / (1 + ratio), count))
+        r, logs = -ratio / (1 + ratio), -np.log1p(ratio)
+        law = modes(r, shift / (1 + ratio), count, logs)
+        value[upper] = log_transform(1 - s[upper], law)
     return value
 
 
@@ -212,8 +222,8 @@ def saddle(law: Modes) -> tuple[float, float]:
     curvature = 0.0
     for _ in range(200):
         z = 1 + c * law.r
-        logs = np.where(law.r < 1, c * law.r * law.r, -law.r) / z
-        slope = law.linear + float(law.n @ logs - law.m @ ((1 - 2 * c - law.r * c * c) / (z * z))) / 2
+        logs = law.r / z * np.where(law.r < 1, c * law.r, -1.0)
+        slope = law.linear + float(law.n @ logs - law.m @ ((1 - 2 * c - law.r * c * c) / z / z)) / 2
         curvature = tilted_variance(law, c)
         if slope > 0:
             high = c
@@ -229,7 +239,7 @@ def saddle(law: Modes) -> tuple[float, float]:
 def tilted_variance(law: Modes, c: float) -> float:
     """(ln BC)''(c), the variance of the loss under the law proportional to p^c q^{1-c}."""
     z = 1 + c * law.r
-    return float(law.n @ (law.r / z) ** 2 / 2 + law.m @ ((1 + law.r) / z**3))
+    return float(law.n @ (law.r / z) ** 2 / 2 + law.m @ ((1 + law.r) / z / z / z))
 
 
 def compress(law: Modes, reach: float = math.inf) -> Modes:
@@ -243,7 +253,7 @@ def compress(law: Modes, reach: float = math.inf) -> Modes:
     centre = min(1 / (8 * reach), 2 * math.sqrt(float(law.n @ (r * r)) / float(law.n.sum()))) if law.n.any() else 0.0
     small = np.abs(r) <= centre
     low = r < -0.5
-    mantissa, exponent = np.frexp(np.where(small, 1.0, np.where(low, 1 + r, np.abs(r))))
+    mantissa, exponent = np.frexp(np.where(small, 1.0, np.where(low, np.maximum(1 + r, 2.0**-60), np.abs(r))))
     position = (2 * mantissa - 1) * _BINS
     place = np.minimum(position.astype(int), _BINS - 1)
     lowest = int(exponent.min())
@@ -254,19 +264,21 @@ def compress(law: Modes, reach: float = math.inf) -> Modes:
     occupied = np.flatnonzero(np.bincount(key, minlength=3 * span + 1))
     if 2 * occupied.size * _POINTS > r.size:
         return law
-    index = np.zeros(3 * span + 1, dtype=int)
+    index = np.zeros(3 * span + 1, dtype=np.int16)
     index[occupied] = np.arange(occupied.size)
-    key = index[key]
+    order = np.argsort(index[key], kind="stable")
+    key, x, weights = index[key][order], x[order], np.array([law.n, law.m])[:, order]
     moments = np.zeros((2, _POINTS, occupied.size))
-    shifted = bool(law.m.any())
+    rows = 2 if law.m.any() else 1
     for j in range(0, x.size, _BLOCK):
         k = slice(j, j + _BLOCK)
+        starts = np.flatnonzero(np.diff(key[k], prepend=-1))
+        part = moments[:rows, :, key[k][starts]]
         twice, last, now = 2 * x[k], x[k], np.ones_like(x[k])
-        for order in range(_POINTS):
-            moments[0, order] += np.bincount(key[k], law.n[k] * now, occupied.size)
-            if shifted:
-                moments[1, order] += np.bincount(key[k], law.m[k] * now, occupied.size)
+        for power in range(_POINTS):
+            part[:, power] += np.add.reduceat(weights[:rows, k] * now, starts, axis=1)
             last, now = now, twice * now - last
+        moments[:rows, :, key[k][starts]] = part
     moments[:, 0] /= 2
     basis = np.cos(np.outer(np.arccos(_CHEBYSHEV), np.arange(_POINTS))) * (2 / _POINTS)
     n, m = (np.ravel((basis @ moment).T) for moment in moments)
@@ -275,7 +287,7 @@ def compress(law: Modes, reach: float = math.inf) -> Modes:
     kind = (occupied // span)[:, None]
     points = np.select([kind == 0, kind == 1, kind == 2], [size, -size, size - 1], centre * _CHEBYSHEV)
     r, n, m, wide = _narrow_first(points.ravel(), n, m)
-    return law._replace(r=r, n=n, m=m, wide=wide)
+    return law._replace(r=r, n=n, m=m, wide=wide, ulps=24.0)
 
 
 def steepest_path(log_f: Callable[[Array], Array], c: float, first: float, floor: float) -> tuple[Array, float]:

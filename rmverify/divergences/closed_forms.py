@@ -16,16 +16,15 @@ __all__ = ["chi_squared", "hellinger_distance", "kullback_leibler", "renyi_diver
 
 
 def kullback_leibler(pair: Pair) -> Value:
-    """KL(p||q) = 1/2 sum n [y - ln(1+y) + mu^2/(1+r)], y = a/b - 1 = -r/(1+r)."""
+    """KL(p||q) = 1/2 sum n [y - ln(1+y) + m^2/b], y = a/b - 1 the inverse ratio, ln(1+y) = -ln(1+r)."""
     if pair.singular:
         return Value(math.inf)
-    r, n = pair.ratio, pair.multiplicity
-    y = -r / (1 + r)
+    r, y, n = pair.ratio, pair.inverse_ratio, pair.multiplicity
     terms = np.where(r > 1, y + np.log1p(np.maximum(r, 0)), -log1p_minus(np.where(r > 1, 0.0, y)))
-    terms = terms + pair.shift / (1 + r)
+    terms = terms + pair.inverse_shift
     value = float(n @ terms) / 2
     slope = np.abs(y) * pair.log_error + pair.log_error**2 / 2
-    slope = slope + (2 * np.sqrt(pair.shift) + pair.shift_error) * pair.shift_error / (1 + r)
+    slope = slope + (2 * np.sqrt(pair.shift) + pair.shift_error) * pair.shift_error * (1 + y)
     return Value(value, "exact", 8 * EPS * value + float(n @ slope) / 2)
 
 

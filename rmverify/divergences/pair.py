@@ -4,8 +4,10 @@ After one generalized eigen-decomposition p = N(m, A), q = N(0, B) become produc
 
     ratio r_i = (b_i - a_i)/a_i,    shift mu_i^2 = m_i^2/a_i,    count n_i
 
-matter to a divergence. Laws that share their eigenbasis (a law and the target it came from, diagonal laws, spectra)
-need no decomposition and lose nothing; otherwise r are the eigenvalues of A^{-1/2} (B-A) A^{-1/2}, with B-A formed
+matter to a divergence; so do (a_i - b_i)/b_i and m_i^2/b_i, the same with p and q exchanged. Both are kept, since a
+float64 r near -1 knows nothing of 1 + r any more.
+
+Laws that share their eigenbasis (a law and the target it came from, diagonal laws, spectra) need no decomposition and lose nothing; otherwise r are the eigenvalues of A^{-1/2} (B-A) A^{-1/2}, with B-A formed
 first, and the error grows like eps cond(A).
 """
 
@@ -26,13 +28,17 @@ EPS = 2.0**-52
 
 
 class Pair(NamedTuple):
-    """The canonical form. `log_error` bounds each |d ln a|, |d ln b|; `shift_error` each |d m|/sqrt(a).
+    """The canonical form, with its `inverse_` parts for (q, p).
+
+    `log_error` bounds each |d ln a|, |d ln b|; `shift_error` each |d m|/sqrt(a).
 
     `singular` is True where the laws live on different supports: TV is 1, KL infinite.
     """
 
     ratio: Array
+    inverse_ratio: Array
     shift: Array
+    inverse_shift: Array
     multiplicity: Array
     log_error: Array
     shift_error: Array
@@ -47,11 +53,17 @@ class Pair(NamedTuple):
     @property
     def reverse(self) -> Pair:
         """The pair (q, p)."""
-        return self._replace(ratio=-self.ratio / (1 + self.ratio), shift=self.shift / (1 + self.ratio))
+        return self._replace(
+            ratio=self.inverse_ratio,
+            inverse_ratio=self.ratio,
+            shift=self.inverse_shift,
+            inverse_shift=self.shift,
+        )
 
 
 _EMPTY = np.zeros(0)
-APART = Pair(_EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, singular=True)
+_SAME = Pair(_EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, singular=False)
+APART = _SAME._replace(singular=True)
 
 
 def common_modes(p: Gaussian, q: Gaussian) -> tuple[Gaussian, Gaussian] | None:
@@ -101,14 +113,14 @@ def _aligned(p: Gaussian, q: Gaussian) -> Pair:
     if not live.all():
         a, b, m = a[live], b[live], m[live]
     with np.errstate(over="ignore"):
-        ratio, shift = (b - a) / a, (m / np.sqrt(a)) ** 2
+        parts = (b - a) / a, (a - b) / b, (m / np.sqrt(a)) ** 2, (m / np.sqrt(b)) ** 2
         log_error = p.rounding[live] + q.rounding[live]
         reach = p.rounding[live] * np.abs(p.means[live]) + q.rounding[live] * np.abs(q.means[live])
         shift_error = reach / np.sqrt(a) + log_error
-    if not (np.isfinite(ratio).all() and np.isfinite(shift).all()):
+    if not all(np.isfinite(part).all() for part in parts):
         return APART
     shift_error = np.where((m == 0) & (reach == 0), 0.0, shift_error)
-    return Pair(ratio, shift, p.multiplicities[live], log_error, shift_error, singular=False)
+    return Pair(*parts, p.multiplicities[live], log_error, shift_error, singular=False)
 
 
 def _dense(p: Gaussian, q: Gaussian) -> Pair:
@@ -126,7 +138,7 @@ def _dense(p: Gaussian, q: Gaussian) -> Pair:
     ):
         return APART
     if not live.any():
-        return Pair(_EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, singular=False)
+        return _SAME
     scale = basis[:, live] / np.sqrt(variances[live])
     difference = B - A
     middle = scale.T @ difference @ scale
@@ -140,4 +152,7 @@ def _dense(p: Gaussian, q: Gaussian) -> Pair:
     error = floor + built + float(p.rounding.max() + q.rounding.max())
     log_error = error / np.minimum(1.0, 1 + ratio)
     shift_error = (EPS * cond + error) * np.sqrt(shift)
-    return Pair(ratio, shift, np.ones(ratio.size), log_error, shift_error, singular=False)
+    quotient = 1 + ratio
+    return Pair(
+        ratio, -ratio / quotient, shift, shift / quotient, np.ones(ratio.size), log_error, shift_error, singular=False
+    )

@@ -11,15 +11,16 @@ closed form   every r_i = 0: TV = erf(|mu|/sqrt 8).
 trapezoid     s = c + ikh, when the loss has light tails (many modes, or mostly a shift of the mean). With
               Lambda = 2 pi/h its error is sum_{m>=1} e^{-(1-c)m Lambda} E_q(e^l - e^{m Lambda})_+ + e^{-cm Lambda}
               E_q(1 - e^{l + m Lambda})_+ (Poisson summation), below BC(s) e^{-|s-c| Lambda} for real s beyond
-              either end of [0, 1]; h is chosen from this bound, a dozen of nodes is usual. What the truncated sum
+              either end of [0, 1]; h is chosen from this bound, a dozen nodes are usual. What the truncated sum
               lacks of the 1 in 1 - BC is a digamma function; the poles of BC/(s(1-s)) at 0 and 1 add
               1/(e^{(1-c) Lambda} - 1) + 1/(e^{c Lambda} - 1) to 1 - TV, and are subtracted.
 broken line   otherwise: Gauss-Legendre along the path of steepest descent, to infinity through corners at heights
               that double, whatever the mixture of small and large r_i of both signs. Pieces are halved until
               their Legendre coefficients decay. What is left of the 1 is Im ln(1 - 1/s) at the last corner.
 
-The error adds the quadrature error to the rounding of ln BC, EPS (|ln BC| + sum |s n_i L(r_i)|/2) |BC| summed along
-the contour. Laws with very many modes are compressed first (see `rmverify.divergences.chernoff`).
+The error adds the quadrature error (a bound for the trapezoid, an estimate from the Legendre coefficients for the
+broken line) to the rounding of ln BC, a few EPS (|ln BC| + sum |s n_i L(r_i)|/2) |BC| summed along the contour. Laws
+with very many modes are compressed first (see `rmverify.divergences.chernoff`).
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ _TARGET = 1e-17  # quadrature error that is aimed at, relative
 _ENOUGH = 1e-14  # estimated relative error at which the trapezoid is kept
 _VANISHES = -745.0  # e^-745 = 0, and 1 - TV <= BC(c)
 _NODES = 200  # most nodes of the trapezoid
-_REACH = 2.0 ** np.linspace(-1, 5, 10)  # distances of s in the aliasing bound, in units of 1/sigma
+_DISTANCES = 2.0 ** np.linspace(-1, 5, 10)  # distances of s in the aliasing bound, in units of 1/sigma
 _HEIGHTS = 4 * 1.25 ** np.arange(18)  # heights at which the trapezoid may stop, in units of 1/sigma
 
 
@@ -66,7 +67,9 @@ class _Estimate(NamedTuple):
     error: float
 
 
-def total_variation(ratio: Array, shift: Array, count: Array, rounding: float = 0.0) -> Value:
+def total_variation(
+    ratio: Array, shift: Array, count: Array, rounding: float = 0.0, log_ratio: Array | None = None
+) -> Value:
     r"""TV(p, q) = (1/2) int |p - q| between product Gaussians.
 
     Parameters
@@ -75,6 +78,9 @@ def total_variation(ratio: Array, shift: Array, count: Array, rounding: float = 
         r_i = (b_i - a_i)/a_i > -1, mu_i^2 = m_i^2/a_i and n_i of p = prod N(m_i, a_i)^{n_i}, q = prod N(0, b_i)^{n_i}.
     rounding : float
         Absolute error that the inputs bring along; it is added to the error of the result.
+    log_ratio : ndarray, shape (K,), optional
+        ln(b_i/a_i), by default ln(1 + r_i). Needed where b_i is much smaller than a_i, as a float64 r_i near -1 knows
+        1 + r_i to few digits or (r_i = -1) to none; nothing else in the integrals is sensitive to this.
 
     Returns
     -------
@@ -92,7 +98,7 @@ def total_variation(ratio: Array, shift: Array, count: Array, rounding: float = 
     if not ratio.any():
         mu = math.sqrt(float((count * shift).sum()) / 8)
         return _as_value(math.erf(mu), 4 * EPS * math.erf(mu) + rounding, math.erfc(mu))
-    law, scale = _enlarge(modes(ratio, shift, count))
+    law, scale = _enlarge(modes(ratio, shift, count, log_ratio))
     many = law.r.size > _MANY
     reach = 1 + 16 / math.sqrt(tilted_variance(law, 0.5)) if many else math.inf
     light = compress(law, reach) if many else law
@@ -132,10 +138,11 @@ def _trapezoid(law: Modes, c: float, sigma: float, log_bc: float, near: bool, re
     """TV, or (1 - TV)/BC(c) where not `near`, by nodes c + ikh within `reach`; None where that needs too many."""
     target = math.log(_TARGET * min(sigma, 1 / sigma) / 3)
     height = np.minimum(_HEIGHTS / sigma, reach)
-    right = 1 + _within(_REACH / sigma, min(-1 / law.lowest - 1 if law.lowest else math.inf, reach))
-    left = -_within(_REACH / sigma, min(1 / law.highest if law.highest else math.inf, reach))
+    ends = (-1 / law.highest if law.highest else -math.inf), (-1 / law.lowest if law.lowest else math.inf)
+    right = np.minimum(1 + _within(_DISTANCES / sigma, min(ends[1] - 1, reach)), ends[1] * (1 - 8 * EPS))
+    left = -_within(_DISTANCES / sigma, min(-ends[0], reach))
     log_f = log_transform(np.concatenate([right, left, c + 1j * height]), law).real - log_bc
-    line, tails = log_f[2 * _REACH.size :], log_f[: 2 * _REACH.size].reshape(2, -1)
+    line, tails = log_f[2 * _DISTANCES.size :], log_f[: 2 * _DISTANCES.size].reshape(2, -1)
     low = np.flatnonzero(line - np.log(height) < target)
     distance = np.array([right - c, c - left])
     period = float(((tails - target) / distance).min(axis=1).max())
@@ -166,14 +173,14 @@ def _trapezoid(law: Modes, c: float, sigma: float, log_bc: float, near: bool, re
     return _Estimate(float(terms.sum()) - poles, aliasing + truncation + noise + 4 * EPS * size)
 
 
-def _within(distance: Array, limit: float) -> Array:
+def _within(distance: Array, limit: float | Array) -> Array:
     """Distances that approach 9/10 of the limit instead of passing it."""
-    return 1 / (1 / distance + 1 / (0.9 * limit))
+    return 1 / (1 / distance + 1 / np.maximum(0.9 * limit, 1e-305))
 
 
 def _noise(s: Array, log_s: Array, law: Modes) -> Array:
     """Rounding error of ln BC at s."""
-    return 4 * EPS * (np.abs(log_s) + np.abs(s) * law.size)
+    return law.ulps * EPS * (np.abs(log_s) + np.abs(s) * law.size)
 
 
 def _expm1(z: Array) -> Array:
@@ -268,7 +275,8 @@ def _trapezoids(ratio: Array, shift: Array, count: Array) -> tuple[Array, Array]
     height = np.take_along_axis(height, np.argmax(below, axis=1)[:, None], axis=1)
     reach = np.array([1.5, 3.0, 5.0, 8.0, 12.0]) / sigma
     with np.errstate(divide="ignore"):
-        right = 1 + _within(reach, 1 / np.maximum(-ratio.min(axis=1, keepdims=True), 0.0) - 1)
+        end = 1 / np.maximum(-ratio.min(axis=1, keepdims=True), 0.0)
+        right = np.minimum(1 + _within(reach, end - 1), end * (1 - 8 * EPS))
         left = -_within(reach, 1 / np.maximum(ratio.max(axis=1, keepdims=True), 0.0))
     s = np.concatenate([right, left], axis=1)
     sr = s[:, :, None] * ratio[:, None, :]
@@ -352,17 +360,20 @@ def test_set_gap(
         return np.zeros(len(var_j)), np.zeros(len(var_j))
     highest = max(law.highest, float(excess.r_j.max()))
     lowest = min(law.lowest, float(excess.r_j.min()))
-    c = min(c, -0.5 / lowest) if lowest else c
+    below = min(c, -0.5 / lowest if lowest else c) / 2.0 ** np.array([0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 40])
+    c = float(below[np.argmin(np.maximum(log_transform(below, law) + excess.log(below).max(axis=0), 1.0))])
+    sigma = math.sqrt(tilted_variance(law, c))
     gaps, errors = _gap_trapezoid(law, excess, c, sigma, lowest, highest)
-    if (errors > np.maximum(1e-9 * np.abs(gaps), 1e-17)).any():
+    if not (errors <= 1e-9 * np.abs(gaps)).all():
         other, other_errors = _gap_broken_line(law, excess, c, sigma)
-        better = other_errors < errors
-        gaps, errors = np.where(better, other, gaps), np.where(better, other_errors, errors)
+        keep = errors <= other_errors
+        gaps, errors = np.where(keep, gaps, other), np.where(keep, errors, other_errors)
     return np.clip(gaps, -1.0, 1.0), np.minimum(errors, 2.0)
 
 
 class _Excess(NamedTuple):
-    """Coefficients of D_j(s) = ln M_j - ln M_q, arrays of shape (K,) or (P, K), and a bound of its slope's terms."""
+    """Coefficients of D_j(s) = ln M_j - ln M_q, arrays of shape (K,) or (P, K), and sums of
+    absolute values of the terms in s and in s^2."""
 
     r: Array
     r_j: Array
@@ -371,7 +382,8 @@ class _Excess(NamedTuple):
     mean: Array
     spread: Array
     n: Array
-    size: Array
+    linear: Array
+    square: Array
 
     @classmethod
     def of(
@@ -386,7 +398,7 @@ class _Excess(NamedTuple):
         spread = w * w * (var_j - var_q)
         return cls(
             -2 * a * var_q, -2 * a * var_j, z, first @ count, mean, spread, count,
-            (np.abs(first) + np.abs(z) + np.abs(mean) + np.abs(spread)) @ count,
+            (np.abs(first) + np.abs(z)) @ count, (np.abs(mean) + np.abs(spread)) @ count,
         )  # fmt: skip
 
     def log(self, s: Array) -> Array:
@@ -406,11 +418,12 @@ def _gap_trapezoid(
     law: Modes, excess: _Excess, c: float, sigma: float, lowest: float, highest: float
 ) -> tuple[Array, Array]:
     none = np.zeros(len(excess.z)), np.full(len(excess.z), np.inf)
-    target = math.log(_TARGET)
+    size = float(np.abs(excess.log(np.array([c + 1j / sigma]))).max())
+    target = math.log(_TARGET * max(min(size, 1.0), 1e-60))
     height = _HEIGHTS / sigma
-    right = c + _within(_REACH / sigma, -1 / lowest - c if lowest else math.inf)
+    right = c + _within(_DISTANCES / sigma, -1 / lowest - c if lowest else math.inf)
     right = right[right > 0] if (right > 0).any() else right
-    left = min(c, 0.0) - _within(_REACH / sigma, 1 / highest + min(c, 0.0) if highest else math.inf)
+    left = min(c, 0.0) - _within(_DISTANCES / sigma, 1 / highest + min(c, 0.0) if highest else math.inf)
     up = c + 1j * height
     line = log_transform(up, law).real + np.maximum(excess.log(up).real.max(axis=0), 0.0)
     low = np.flatnonzero(line < target)
@@ -432,22 +445,28 @@ def _gap_trapezoid(
     weight[0] /= 2
     values, noise = _gap_integrand(points, law, excess)
     truncation = 2 * math.exp(line[low[0]]) * (h / abs(points[-1]) + 1)
-    return (values * weight).real.sum(axis=1), bound + truncation + (noise * weight).sum(axis=1)
+    return values.real @ weight, noise @ weight + bound + truncation
 
 
 def _gap_broken_line(law: Modes, excess: _Excess, c: float, sigma: float) -> tuple[Array, Array]:
-    top = float(log_transform(np.array([c]), law)[0])
-    corners, remainder = steepest_path(lambda s: log_transform(s, law) - top, c, 0.5 / sigma, math.log(_TARGET))
-    integral = integrate_path(lambda s: _gap_integrand(s, law, excess), corners, 1e-11, 400)
-    end = excess.log(corners[-1:])[:, 0]
-    rest = 4 * math.exp(remainder + top) * np.exp(np.maximum(end.real, 0.0))
-    return integral.value.imag / math.pi, (integral.error + integral.rounding + rest) / math.pi
+    def log_largest(s: Array) -> Array:
+        value: Array = log_transform(s, law) + np.maximum(excess.log(s).real.max(axis=0), 0.0)
+        return value
+
+    corners, remainder = steepest_path(log_largest, c, 0.5 / sigma, math.log(_TARGET))
+    with np.errstate(over="ignore", invalid="ignore"):
+        integral = integrate_path(lambda s: _gap_integrand(s, law, excess), corners, 1e-11, 400)
+        gaps = integral.value.imag / math.pi
+        errors = (integral.error + integral.rounding + 4 * math.exp(min(remainder, 700.0))) / math.pi
+    return np.nan_to_num(gaps), np.where(np.isfinite(gaps + errors), errors, 2.0)
 
 
 def _gap_integrand(s: Array, law: Modes, excess: _Excess) -> tuple[Array, Array]:
     """(M_j - M_q)/s, and its rounding error."""
     log_q, d = log_transform(s, law), excess.log(s)
-    m = np.exp(log_q)
-    values = m / s * _expm1(d)
-    shake = 4 * EPS * np.abs(s) * (1 + np.abs(s)) * excess.size[:, None] * np.exp(np.maximum(d.real, 0.0))
-    return values, np.abs(m / s) * shake + np.abs(values) * (_noise(s, log_q, law) + 8 * EPS)
+    with np.errstate(over="ignore", invalid="ignore"):
+        m = np.exp(log_q) / s
+        values = np.where(d.real < 1, m * _expm1(np.where(d.real < 1, d, 0)), np.exp(log_q + d) / s - m)
+        shake = 4 * EPS * np.abs(s) * (excess.linear[:, None] + np.abs(s) * excess.square[:, None])
+        noise = np.abs(m) * shake * np.exp(np.maximum(d.real, 0.0))
+        return values, noise + np.abs(values) * (_noise(s, log_q, law) + 8 * EPS)

@@ -108,6 +108,8 @@ def sample(
     >>> sample(Plan([Predict(schemes.heun, [3.0, 1.0, 0.1])]), target, 5, 2, rng=0).shape
     (5, 2)
     """
+    if not isinstance(plan, Plan):
+        raise ValueError(f"plan: expected a Plan, got {type(plan).__name__}")
     n, dim = _count("n", n), _count("dim", dim)
     if not callable(getattr(score, "score", score)):
         raise ValueError(f"score: expected a function score(t, x) or a target, got {type(score).__name__}")
@@ -136,12 +138,14 @@ def _start(n: int, dim: int, x0: Any, rng: np.random.Generator, like: Any) -> An
     if x0 is not None and tuple(np.shape(x0)) != (n, dim):
         raise ValueError(f"x0: expected shape ({n}, {dim}), got {tuple(np.shape(x0))}")
     values = rng.standard_normal((n, dim)) if x0 is None else x0
-    native = not is_array_api_obj(model)
+    native = isinstance(model, type) or not is_array_api_obj(model)
+    if like is not None and native:
+        raise ValueError(f"like: expected an array, got {like!r}")
     if native:
         return np.asarray(values, dtype=float)
     xp: Any = array_namespace(model)
     if not xp.isdtype(model.dtype, "real floating"):
-        raise ValueError(f"like: expected a real floating dtype, got {model.dtype}")
+        raise ValueError(f"{'x0' if like is None else 'like'}: expected a real floating dtype, got {model.dtype}")
     return xp.asarray(values, dtype=model.dtype, device=device(model))
 
 

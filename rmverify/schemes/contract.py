@@ -59,24 +59,29 @@ def scheme(step: Callable[..., Any] | None = None, *, kinetic: bool = False, **s
         missing = [n for n in required if n not in bound]
         if unknown or missing:
             raise TypeError(f"{step.__name__}: parameters are {names}; unknown {unknown}, missing {missing}")
-        for name, value in bound.items():
-            _check(step.__name__, name, value, smallest.get(name))
-        return functools.partial(call, **bound)
+        checked = {name: _checked(step.__name__, name, value, smallest.get(name)) for name, value in bound.items()}
+        return functools.partial(call, **checked)
 
     call.kinetic = kinetic  # type: ignore[attr-defined]
     return call
 
 
-def _check(step: str, name: str, value: Any, least: int | None) -> None:
-    """Refuse a number outside its parameter's range; balls and symbols pass."""
-    if name not in _SMALLEST or not isinstance(value, int | float):
-        return
+def _checked(step: str, name: str, value: Any, least: int | None) -> Any:
+    """The value as a Python number, refused outside its parameter's range; balls and symbols pass."""
+    if name not in _SMALLEST:
+        return value
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        value = value.item()  # a NumPy scalar
     smallest, whole = _SMALLEST[name]
     smallest = smallest if least is None else least
-    if whole and (not isinstance(value, int) or isinstance(value, bool) or value < smallest):
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    if not plain and type(value).__module__.split(".")[0] in ("sympy", "flint", "mpmath"):
+        return value
+    if whole and not (plain and isinstance(value, int) and value >= smallest):
         raise ValueError(f"{step}: {name} must be an integer >= {smallest}, got {value!r}")
-    if not whole and not (value > smallest and math.isfinite(value)):
+    if not whole and not (plain and value > smallest and math.isfinite(value)):
         raise ValueError(f"{step}: {name} must be a finite number > {smallest}, got {value!r}")
+    return value
 
 
 def unwrap(scheme: Scheme) -> tuple[Callable[..., Any], dict[str, Any]]:
@@ -89,7 +94,14 @@ def unwrap(scheme: Scheme) -> tuple[Callable[..., Any], dict[str, Any]]:
 
 
 def parameters(scheme: Scheme) -> dict[str, Any]:
-    """Every parameter of a scheme with its value, the defaults included."""
+    """Every parameter of a scheme with its value, the defaults included.
+
+    Examples
+    --------
+    >>> from rmverify.schemes import parameters, underdamped
+    >>> parameters(underdamped(friction=2))
+    {'mass': 1, 'friction': 2}
+    """
     step, keywords = unwrap(scheme)
     defaults = {
         n: default for n, default in _keyword_parameters(step).items() if default is not inspect.Parameter.empty
@@ -109,6 +121,13 @@ def _keyword_parameters(step: Callable[..., Any]) -> dict[str, Any]:
 
 
 def velocity_variance(scheme: Scheme) -> Any | None:
-    """The variance of a fresh velocity (the scheme's mass), or None where the state is x alone."""
+    """The variance of a fresh velocity (the scheme's mass), or None where the state is x alone.
+
+    Examples
+    --------
+    >>> from rmverify.schemes import overdamped, underdamped, velocity_variance
+    >>> velocity_variance(underdamped(friction=2, mass=0.5)), velocity_variance(overdamped)
+    (0.5, None)
+    """
     step, _ = unwrap(scheme)
     return parameters(scheme).get("mass", 1) if getattr(step, "kinetic", False) else None

@@ -48,6 +48,13 @@ def underdamped(state: Any, t: Any, h: Any, score: Any, draw: Any, *, friction: 
         Langevin time.
     friction, mass : number > 0
         g and u above.
+
+    Examples
+    --------
+    >>> class Still:
+    ...     def normal(self, covariance, count=None): return 0.0, 0.0
+    >>> underdamped((1.0, 0.0), 0.5, 1e-3, lambda t, x: -x, Still(), friction=2)[1] < 0  # it is pushed back
+    True
     """
     x, v = state
     z = friction * h
@@ -71,6 +78,12 @@ def randomized_midpoint_langevin(
 
     Source: Shen and Lee 2019, Algorithm 1. Their 3x3 noise covariance follows from the two independent noises. Two
     evaluations, two rounds.
+
+    Examples
+    --------
+    >>> from rmverify import Correct
+    >>> Correct(randomized_midpoint_langevin(friction=2, mass=0.25), time=0, step=0.1, steps=10).footprint.evaluations
+    2
     """
     x, v = state
     a = draw.uniform()
@@ -90,6 +103,14 @@ def randomized_midpoint_langevin(
 
 @scheme
 def overdamped(x: Any, t: Any, h: Any, score: Any, draw: Any) -> Any:
-    """x' = x + h s_t(x) + sqrt(2h) W: unadjusted Langevin. Baseline; one evaluation."""
+    """x' = x + h s_t(x) + sqrt(2h) W: unadjusted Langevin. Baseline; one evaluation.
+
+    Examples
+    --------
+    >>> class Still:
+    ...     def normal(self, covariance, count=None): return (0.0,)
+    >>> overdamped(1.0, 0.5, 0.25, lambda t, x: -x, Still())
+    0.75
+    """
     (w,) = draw.normal(((2 * h,),))
     return x + h * score(t, x) + w

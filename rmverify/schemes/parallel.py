@@ -28,6 +28,12 @@ def parallel_midpoint(x: Any, t: Any, h: Any, score: Any, draw: Any, *, strata: 
         The state at noise level t.
     strata, rounds : int
         R >= 1 and K >= 0.
+
+    Examples
+    --------
+    >>> from rmverify.plans import footprint
+    >>> footprint(parallel_midpoint(strata=8, rounds=2)).evaluations
+    25
     """
     lo, a = draw.strata(strata)
     w = -exp(-lo * h) * expm1(-h / strata)
@@ -50,6 +56,12 @@ def parallel_underdamped(
 
     Source: Anari, Chewi, Vuong 2024 [recalled]. ``cells=1, rounds=1`` is the underdamped step; rounds >= cells is
     that many underdamped steps of length n. K rounds (K >= 1), 1+(K-1)M evaluations.
+
+    Examples
+    --------
+    >>> from rmverify.plans import footprint
+    >>> footprint(parallel_underdamped(cells=8, rounds=3, friction=2)).evaluations
+    17
     """
     x, v = state
     j = draw.cells(cells)

@@ -54,6 +54,11 @@ def midpoint(x: Any, t: Any, h: Any, score: Any, draw: Any) -> Any:
     """The randomized midpoint at a = 1/2: x' = e^h x + h e^{h/2} s_{t-h/2}(x_half).
 
     Baseline: the exponential midpoint rule. Two evaluations, two rounds.
+
+    Examples
+    --------
+    >>> midpoint(1.0, 2.0, 0.0, lambda t, x: -x, None)
+    1.0
     """
     half = exp(h / 2) * x + expm1(h / 2) * score(t, x)
     return exp(h) * x + h * exp(h / 2) * score(t - h / 2, half)
@@ -65,6 +70,11 @@ def heun(x: Any, t: Any, h: Any, score: Any, draw: Any) -> Any:
 
     Baseline: the explicit trapezoidal rule of second order. Two evaluations, two rounds; it asks the score at the
     end of the step, so the last noise level must be positive where the target is singular.
+
+    Examples
+    --------
+    >>> heun(1.0, 2.0, 0.5, lambda t, x: -x, None)  # the standard normal does not move
+    1.0
     """
     slope = x + score(t, x)
     y = x + h * slope
@@ -76,5 +86,10 @@ def euler(x: Any, t: Any, h: Any, score: Any, draw: Any) -> Any:
     """x' = x + h (x + s_t(x)).
 
     Baseline: the explicit Euler rule of first order. One evaluation, one round.
+
+    Examples
+    --------
+    >>> euler(1.0, 2.0, 0.5, lambda t, x: -2 * x, None)
+    0.5
     """
     return x + h * (x + score(t, x))

@@ -79,7 +79,16 @@ class EstimatedScore:
     def score(self, t: Any, x: Any) -> Any:
         """(1 + gain) s_t(x) + bias(t), for x of shape (..., d) in any namespace."""
         bias = self._bias(t)
-        return (1 + self.gain) * self.target.score(t, x) + (like(bias, x) if isinstance(bias, np.ndarray) else bias)
+        if isinstance(bias, np.ndarray | np.generic):
+            bias = like(self._coordinates(np.asarray(bias)), x)
+        return (1 + self.gain) * self.target.score(t, x) + bias
+
+    def _coordinates(self, bias: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """One value per coordinate, where a spectrum's blocks have one each."""
+        blocks = getattr(self.target, "multiplicities", np.ones(1))
+        if bias.ndim == 0 or bias.shape[-1] != blocks.size or blocks.size in (1, self.dim):
+            return bias
+        return np.repeat(bias, blocks.astype(int), axis=-1)
 
     def at(self, t: float) -> Any:
         """The true marginal q_t."""
@@ -97,12 +106,15 @@ class EstimatedScore:
         target = _gaussian(self.target)
         t = number("t", t, least=0)
         counts = target.multiplicities
-        bias = np.broadcast_to(np.asarray(target.to_modes("bias", self._bias(t)), dtype=float), counts.shape)
+        bias = np.ravel(np.asarray(self._bias(t), dtype=float))
+        if bias.size not in (1, counts.size, self.dim):
+            raise ValueError(f"bias: expected 1, {counts.size} or {self.dim} values, got {bias.size}")
+        repeated = self.dim if bias.size == 1 else counts if bias.size == counts.size else 1
         variances = mode_variance(target.variances, t)
         if self.gain and (variances == 0).any():
             return Value(math.inf, "exact")
         spread = self.gain**2 * math.fsum(counts / variances) if self.gain else 0.0
-        result = math.sqrt(spread + math.fsum(counts * bias**2))
+        result = math.sqrt(spread + math.fsum(repeated * bias**2))
         return Value(result, "exact", 8 * np.finfo(float).eps * result)
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace, is_array_api_obj
 
 from rmverify.elementary import like
 from rmverify.process import flow_slope, mode_mean, mode_score, mode_variance
@@ -321,8 +322,13 @@ class Gaussian:
     def _admit(self, t: Any, x: Any) -> None:
         shape = getattr(x, "shape", ())
         if not shape or shape[-1] != self.dim:
-            raise ValueError(f"x: expected shape (..., {self.dim}), got {tuple(shape)}")
-        if isinstance(t, int | float) and t == 0 and self.smoothness == math.inf:
+            raise ValueError(f"x: expected an array of shape (..., {self.dim}), got {tuple(shape)}")
+        if not array_namespace(x).isdtype(x.dtype, ("real floating", "complex floating")):
+            raise ValueError(f"x: expected a floating dtype, got {x.dtype}")
+        low = float(array_namespace(t).min(t)) if is_array_api_obj(t) else float(t)
+        if not 0 <= low < math.inf:
+            raise ValueError(f"t: expected finite noise levels >= 0, got {low!r}")
+        if low == 0 and self.smoothness == math.inf:
             raise ValueError("t: the score of a singular covariance does not exist at t = 0, expected t > 0")
 
 

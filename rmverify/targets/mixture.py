@@ -39,6 +39,8 @@ class GaussianMixture:
         self.weights: Array = finite_array("weights", weights, ndim=1)
         centers = finite_array("means", means, ndim=2)
         matrices = finite_array("covariances", covariances)
+        if matrices.ndim not in (2, 3):
+            raise ValueError(f"covariances: expected shape (J, d, d) or (J, d), got {matrices.shape}")
         if (self.weights < 0).any() or abs(math.fsum(self.weights) - 1) > 1e-9:
             raise ValueError(f"weights: expected numbers >= 0 that sum to 1, got {self.weights}")
         if not len(self.weights) == len(centers) == len(matrices):
