@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj
 
-__all__ = ["exp", "expm1", "like", "log1p_minus", "phi1", "phi2", "phi3", "prefix", "sqrt", "total"]
+__all__ = ["exp", "expm1", "like", "log1p_array", "log1p_minus", "phi1", "phi2", "phi3", "prefix", "sqrt", "total"]
 
 _TERMS = 19  # 1/19! < 2^-56: the Taylor series of phi_k inside the unit disc
 _ATANH_TERMS = 17  # (1/9)^17 < 2^-53: log1p(z) for |z| <= 1/2 as 2 atanh(z/(2+z))
@@ -73,7 +73,8 @@ def _dispatcher(name: str, summary: str) -> Any:
 def _horner(coefficients: list[float], z: Any) -> Any:
     value = 0 * z + coefficients[-1]
     for c in reversed(coefficients[:-1]):
-        value = value * z + c
+        value *= z  # in place where z is an array: the temporaries are what this costs
+        value += c
     return value
 
 
@@ -94,12 +95,42 @@ def _phi_array(k: int, z: Any, xp: Any) -> Any:
     return xp.where(small, _phi_series(k, xp.where(small, z, xp.zeros_like(z))), _phi_recursion(k, far, xp.expm1(far)))
 
 
-def _log1p_minus_near(z: Any) -> Any:
+def log1p_array(z: Any) -> Any:
+    """ln(1+z) of a NumPy array; for complex numbers by hypot and arctan2, which are several times faster."""
+    if z.dtype.kind != "c":
+        return np.log1p(z)
+    value = np.empty_like(z)
+    x = 1 + z.real
+    value.real = np.log(np.hypot(x, z.imag))
+    value.imag = np.arctan2(z.imag, x)
+    return value
+
+
+def _log1p_minus_near(z: Any, terms: int = _ATANH_TERMS) -> Any:
+    """-z w + 2 w^3 (1/3 + w^2/5 + ...), w = z/(2+z), for |z| <= 1/2."""
     w = z / (2 + z)
-    return -z * w + 2 * w**3 * _horner([1 / (2 * n + 3) for n in range(_ATANH_TERMS)], w * w)
+    square = w * w
+    return w * (2 * square * _horner([1 / (2 * n + 3) for n in range(terms)], square) - z)
+
+
+def _log1p_minus_numpy(z: Any) -> Any:
+    """Each entry by the formula of its own region, with no more terms of the series than the largest needs."""
+    near = np.abs(z) <= 0.5 if z.dtype.kind == "f" else np.abs(z.real) + np.abs(z.imag) <= 0.5
+    value = np.empty_like(z)
+    close = z if near.all() else z[near]
+    largest = float(np.abs(close).max(initial=0.0)) ** 2 / 2.25  # |w|^2 <= |z|^2/(2-|z|)^2
+    terms = min(_ATANH_TERMS, 2 + int(37.0 / -math.log(largest))) if largest > 0 else 1
+    if close is z:
+        return _log1p_minus_near(z, terms)
+    value[near] = _log1p_minus_near(close, terms)
+    far = z[~near]
+    value[~near] = log1p_array(far) - far
+    return value
 
 
 def _log1p_minus_array(z: Any, xp: Any) -> Any:
+    if xp is np and z.ndim:
+        return _log1p_minus_numpy(z)
     near = xp.abs(z) <= 0.5
     far = xp.where(near, xp.ones_like(z), z)
     return xp.where(near, _log1p_minus_near(xp.where(near, z, xp.zeros_like(z))), xp.log1p(far) - far)

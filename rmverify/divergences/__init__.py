@@ -80,7 +80,7 @@ def tv(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0) -> Value:
         return Value(1.0, complement=0.0)
     if not pair.ratio.size:
         return Value(0.0)
-    return total_variation(pair.ratio, pair.shift, pair.multiplicity, pair.distance_error)
+    return total_variation(pair.ratio, pair.shift, pair.multiplicity, pair.distance_error, pair.log_ratio)
 
 
 def kl(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0) -> Value:

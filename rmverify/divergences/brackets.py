@@ -15,7 +15,7 @@ import numpy as np
 
 from rmverify.divergences.closed_forms import kullback_leibler, wasserstein
 from rmverify.divergences.pair import Pair, canonical, common_modes
-from rmverify.divergences.tv import test_set_gap, total_variation_many
+from rmverify.divergences.tv import set_gap, total_variation_many
 from rmverify.laws import MixtureLaw
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array
@@ -59,11 +59,11 @@ def tv_bracket(mixture: MixtureLaw, q: Gaussian, paths: int, rng: object) -> Val
     b, center = q.variances[live], q.means[live]
     ratio = (b - variances) / variances
     tv, errors = total_variation_many(ratio, (means - center) ** 2 / variances, count)
-    spread = float(np.sqrt(count.sum() / 8)) * (mixture.rounding + float(q.rounding.max()))
+    spread = float(np.sqrt(count @ (mixture.rounding + q.rounding)[live] ** 2 / 8))
     top = _mean(tv)
     upper = min(1.0, top.mean + top.error + float(errors.mean()) + spread)
     g = (mixture.means[live], mixture.variances[live])
-    gaps, gap_errors = test_set_gap(g, (center, b), (means, variances), count)
+    gaps, gap_errors = set_gap(g, (center, b), (means, variances), count)
     gap = _mean(gaps)
     lower = max(0.0, abs(gap.mean) - gap.error - float(gap_errors.mean()) - spread)
     return Value(upper, "upper", top.error + float(errors.mean()) + spread, lower=min(lower, upper), upper=upper)

@@ -32,13 +32,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rmverify.elementary import log1p_array, log1p_minus
+
 __all__ = [
     "Integral",
     "Modes",
     "compress",
     "integrate_path",
-    "log1p_minus",
-    "log_affinity",
     "log_transform",
     "modes",
     "reciprocal",
@@ -79,54 +79,6 @@ class Modes(NamedTuple):
     ulps: float = 4.0
 
 
-def log1p_minus(z: Array) -> Array:
-    """L(z) = ln(1+z) - z for a real or complex array, to full relative accuracy.
-
-    Within |Re z| + |Im z| <= 1/2 as -z w + 2 w^3 (1/3 + w^2/5 + ...) with w = z/(2+z).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> log1p_minus(np.array([1e-9, 1.0])).round(25)
-    array([-5.00000000e-19, -3.06852819e-01])
-    """
-    near = np.abs(z) <= 0.5 if z.dtype.kind == "f" else np.abs(z.real) + np.abs(z.imag) <= 0.5
-    if near.all():
-        return _log1p_minus_near(z)
-    if not near.any():
-        return _log1p(z) - z
-    value = np.empty_like(z)
-    value[near] = _log1p_minus_near(z[near])
-    far = z[~near]
-    value[~near] = _log1p(far) - far
-    return value
-
-
-def _log1p_minus_near(z: Array) -> Array:
-    w = z / (2 + z)
-    square = w * w
-    largest = float(np.abs(square).max(initial=0.0))
-    terms = 2 + int(37.0 / -np.log(largest)) if largest > 0 else 2
-    value = np.full_like(z, 1 / (2 * terms + 1))
-    for k in range(terms - 1, 0, -1):
-        value *= square
-        value += 1 / (2 * k + 1)
-    value *= 2 * square
-    value -= z
-    value *= w
-    return value
-
-
-def _log1p(z: Array) -> Array:
-    if z.dtype.kind == "f":
-        return np.log1p(z)
-    value = np.empty_like(z)
-    x = 1 + z.real
-    value.real = np.log(np.hypot(x, z.imag))
-    value.imag = np.arctan2(z.imag, x)
-    return value
-
-
 def modes(ratio: Array, shift: Array, count: Array, log_ratio: Array | None = None) -> Modes:
     """The weights of ln BC, with the modes of ratio 0 merged into one.
 
@@ -161,7 +113,7 @@ def log_transform(s: Array, law: Modes) -> Array:
     shifted = bool(law.m.any())
     total = np.zeros_like(value)
     narrow = law.r.size - law.wide
-    for start, stop, log in ((0, narrow, log1p_minus), (narrow, law.r.size, _log1p)):
+    for start, stop, log in ((0, narrow, log1p_minus), (narrow, law.r.size, log1p_array)):
         for j in range(start, stop, rows):
             k = slice(j, min(j + rows, stop))
             z = np.multiply.outer(s, law.r[k])
@@ -178,39 +130,6 @@ def reciprocal(z: Array) -> Array:
     size = np.hypot(z.real, z.imag)
     inverse: Array = np.conj(z) / size / size
     return inverse
-
-
-def log_affinity(s: Array, ratio: Array, shift: Array, count: Array) -> Array:
-    r"""ln BC(s), the logarithm of int p^s q^{1-s}.
-
-    ln BC(s) = sum_i n_i {[s ln(1+r_i) - ln(1+s r_i)]/2 - s(1-s) mu_i^2/(2(1+s r_i))}. For Re s > 1/2 the two laws
-    are exchanged (s -> 1-s, r -> -r/(1+r), mu^2 -> mu^2/(1+r)), which keeps the relative accuracy as s -> 1.
-
-    Parameters
-    ----------
-    s : ndarray, shape (n,), real or complex
-        Off the cuts: 1 + s r_i > 0 for real s.
-    ratio, shift, count : ndarray, shape (K,)
-        r_i = (b_i-a_i)/a_i, mu_i^2 = m_i^2/a_i, n_i.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> one = np.ones(1)
-    >>> float(log_affinity(np.array([0.5]), 0 * one, one, one)[0])
-    -0.125
-    """
-    s = np.asarray(s)
-    s = s.astype(complex if s.dtype.kind == "c" else float)
-    value = np.empty_like(s)
-    upper = s.real > 0.5
-    if not upper.all():
-        value[~upper] = log_transform(s[~upper], modes(ratio, shift, count))
-    if upper.any():
-        r, logs = -ratio / (1 + ratio), -np.log1p(ratio)
-        law = modes(r, shift / (1 + ratio), count, logs)
-        value[upper] = log_transform(1 - s[upper], law)
-    return value
 
 
 def saddle(law: Modes) -> tuple[float, float]:

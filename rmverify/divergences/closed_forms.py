@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from rmverify.divergences.chernoff import log_affinity
+from rmverify.divergences.chernoff import log_transform, modes
 from rmverify.divergences.pair import EPS, Pair, common_modes
 from rmverify.elementary import log1p_minus
 from rmverify.targets import Gaussian
@@ -67,7 +67,10 @@ def _log_transform(pair: Pair, s: float) -> tuple[float, float]:
     if not pair.ratio.size:
         return 0.0, 0.0
     r, n, mu2 = pair.ratio, pair.multiplicity, pair.shift
-    value = float(log_affinity(np.array([s]), r, mu2, n)[0])
+    # with p and q exchanged where s > 1/2, so that nothing is lost as s -> 1
+    one, point = (pair, s) if s <= 0.5 else (pair.reverse, 1 - s)
+    law = modes(one.ratio, one.shift, n, one.log_ratio)
+    value = float(log_transform(np.array([point]), law)[0])
     factor = abs(s * (1 - s)) / 2
     z = 1 + s * r
     slope = (np.abs(r) / z + abs(1 - s) * mu2 / z**2 + pair.log_error) * pair.log_error

@@ -7,8 +7,9 @@ After one generalized eigen-decomposition p = N(m, A), q = N(0, B) become produc
 matter to a divergence; so do (a_i - b_i)/b_i and m_i^2/b_i, the same with p and q exchanged. Both are kept, since a
 float64 r near -1 knows nothing of 1 + r any more.
 
-Laws that share their eigenbasis (a law and the target it came from, diagonal laws, spectra) need no decomposition and lose nothing; otherwise r are the eigenvalues of A^{-1/2} (B-A) A^{-1/2}, with B-A formed
-first, and the error grows like eps cond(A).
+Laws that share their eigenbasis (a law and the target it came from, diagonal laws, spectra) need no decomposition
+and lose nothing; otherwise r are the eigenvalues of A^{-1/2} (B-A) A^{-1/2}, with B-A formed first, and the error
+grows like eps cond(A).
 """
 
 from __future__ import annotations
@@ -49,6 +50,14 @@ class Pair(NamedTuple):
         """How far in total variation the laws may be from the ones meant: Pinsker on both errors."""
         each = self.log_error**2 / 4 + self.shift_error**2 / 2
         return math.sqrt(float(self.multiplicity @ each) / 2) if each.any() else 0.0
+
+    @property
+    def log_ratio(self) -> Array:
+        """ln(b/a), from whichever of the two ratios still knows it."""
+        upper = self.ratio > -0.5
+        return np.where(
+            upper, np.log1p(np.where(upper, self.ratio, 0.0)), -np.log1p(np.where(upper, 0.0, self.inverse_ratio))
+        )
 
     @property
     def reverse(self) -> Pair:

@@ -37,7 +37,6 @@ from rmverify.divergences.chernoff import (
     Modes,
     compress,
     integrate_path,
-    log1p_minus,
     log_transform,
     modes,
     reciprocal,
@@ -45,9 +44,10 @@ from rmverify.divergences.chernoff import (
     steepest_path,
     tilted_variance,
 )
+from rmverify.elementary import log1p_minus
 from rmverify.values import Value
 
-__all__ = ["test_set_gap", "total_variation", "total_variation_many"]
+__all__ = ["set_gap", "total_variation", "total_variation_many"]
 
 Array = NDArray[Any]
 
@@ -315,7 +315,7 @@ def _trapezoids(ratio: Array, shift: Array, count: Array) -> tuple[Array, Array]
     return np.clip(total + ones, 0.0, 1.0)[:, 0], np.where(good, errors[:, 0], np.inf)
 
 
-def test_set_gap(
+def set_gap(
     surrogate: tuple[Array, Array], target: tuple[Array, Array], laws: tuple[Array, Array], count: Array
 ) -> tuple[Array, Array]:
     r"""P_j(A) - Q(A) for many laws P_j on the set A = {g > q} where the surrogate g has the larger density.
@@ -345,7 +345,7 @@ def test_set_gap(
     --------
     >>> import numpy as np
     >>> g, q = (np.ones(1), np.ones(1)), (np.zeros(1), np.ones(1))
-    >>> gaps, errors = test_set_gap(g, q, (np.array([[1.0], [1e-6]]), np.ones((2, 1))), np.ones(1))
+    >>> gaps, errors = set_gap(g, q, (np.array([[1.0], [1e-6]]), np.ones((2, 1))), np.ones(1))
     >>> gaps.round(9)  # erf(1/sqrt 8), and 1e-6 exp(-1/8)/sqrt(2 pi)
     array([3.82924923e-01, 3.52000000e-07])
     """

@@ -1,0 +1,63 @@
+"""The tests of the tests: every mutant is refuted by the fact that it names, which its original satisfies."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+
+import mutants
+import pytest
+from oracles.facts import APPLIES, FACTS, PREDICTORS, Refuted
+
+ALL = mutants.load()
+SHIPPED = sorted({name for names in APPLIES.values() for name in names})
+
+
+@functools.cache
+def original_satisfies(name, of):
+    FACTS[name](mutants.original(of), of)
+    return True
+
+
+@pytest.mark.parametrize("mutant", ALL.values(), ids=ALL.keys())
+def test_the_named_fact_refutes_the_mutant_and_not_its_original(mutant):
+    assert original_satisfies(mutant.killed_by, mutant.of)
+    with pytest.raises(Refuted):
+        FACTS[mutant.killed_by](mutant.step, mutant.of)
+
+
+@pytest.mark.parametrize("mutant", ALL.values(), ids=ALL.keys())
+def test_mutants_are_plausible(mutant):
+    """Same parameters, same kind of state as the original; the fact speaks about it."""
+    original = mutants.original(mutant.of)
+    assert mutant.of in APPLIES[mutant.killed_by]
+    if mutant.of in mutants.FUNCTIONS:
+        return
+    assert list(inspect.signature(mutant.step).parameters) == list(inspect.signature(original).parameters)
+    assert mutant.step.kinetic == original.kinetic
+
+
+def test_there_are_enough_of_them():
+    assert len(STEPS) >= 60
+    assert {m.of for m in ALL.values()} == set(SHIPPED)
+
+
+def test_every_fact_kills_something():
+    """A fact that no mutant needs may as well be true of everything."""
+    assert {m.killed_by for m in ALL.values()} == set(FACTS)
+
+
+STEPS = {name: m for name, m in ALL.items() if m.of not in mutants.FUNCTIONS}
+
+
+@pytest.mark.parametrize("mutant", STEPS.values(), ids=STEPS.keys())
+def test_one_step_in_all_its_coefficients_refutes_every_mutant(mutant):
+    """Except where the mutant is the same map in exact arithmetic and wrong only in floats."""
+    names = ["flow_step"] if mutant.of in PREDICTORS else ["langevin_drift", "langevin_noise"]
+    refuted = []
+    for name in names:
+        try:
+            FACTS[name](mutant.step, mutant.of)
+        except Refuted:
+            refuted.append(name)
+    assert bool(refuted) == (mutant.killed_by != "noise_in_floats")

@@ -1,0 +1,141 @@
+"""The public names: all there, nothing heavy behind the import, documented with examples that run."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import rmverify
+
+ROOMS = ("rmverify.elementary", "rmverify.plans", "rmverify.schemes", "rmverify.targets", "rmverify.values")
+
+
+def test_all_is_what_dir_says():
+    assert sorted(rmverify.__all__) == sorted(dir(rmverify))
+    assert len(set(rmverify.__all__)) == len(rmverify.__all__)
+
+
+@pytest.mark.parametrize("name", rmverify.__all__)
+def test_every_name_can_be_had(name):
+    value = getattr(rmverify, name)
+    assert value is getattr(rmverify, name)
+    namespace = {}
+    exec(f"from rmverify import {name}", namespace)
+    assert namespace[name] is value
+
+
+def test_a_star_import_brings_all_of_them():
+    namespace = {}
+    exec("from rmverify import *", namespace)
+    assert set(rmverify.__all__) <= set(namespace)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "Sample", "numpy", ""])
+def test_unknown_names_are_attribute_errors(name):
+    with pytest.raises(AttributeError, match=f"module 'rmverify' has no attribute '{name}'"):
+        getattr(rmverify, name)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_room_has_what_it_lists(room):
+    module = importlib.import_module(room)
+    assert len(set(module.__all__)) == len(module.__all__)
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+
+
+def run(code):
+    """The output of `code` in a fresh interpreter where every warning is an error."""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_import_is_light():
+    heavy = ("array_api_compat", "flint", "matplotlib", "mpmath", "numpy", "rich", "scipy", "sympy")
+    code = f"import sys, rmverify; dir(rmverify); print([m for m in {heavy} if m in sys.modules])"
+    assert run(code) == "[]"
+
+
+def test_sampling_needs_no_symbols_balls_or_progress_bar():
+    code = (
+        "import sys, rmverify as rm\n"
+        "plan = rm.Plan([rm.Predict(rm.schemes.randomized_midpoint, [1.0, 0.5])])\n"
+        "rm.sample(plan, rm.Gaussian.isotropic(0.25, 2), 3, 2)\n"
+        "print([m for m in ('flint', 'matplotlib', 'mpmath', 'rich', 'scipy', 'sympy') if m in sys.modules])"
+    )
+    assert run(code) == "[]"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_room_can_be_imported_first(room):
+    assert run(f"import {room}; print('here')") == "here"
+
+
+def test_the_version_is_the_distributions():
+    from importlib.metadata import version
+
+    assert rmverify.__version__ == version("rmverify")
+
+
+# ------------------------------------------------------------------- documentation
+
+
+def public_objects():
+    """Functions and classes that a user reaches by a public name."""
+    for name in rmverify.__all__:
+        try:
+            value = getattr(rmverify, name)
+        except (AttributeError, ImportError):  # reported by test_every_name_can_be_had
+            continue
+        if inspect.ismodule(value):
+            for inner in value.__all__:
+                if callable(getattr(value, inner)):
+                    yield f"{name}.{inner}", getattr(value, inner)
+        elif callable(value):
+            yield name, value
+
+
+DOCUMENTED = dict(public_objects())
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_every_public_object_says_what_it_is(name):
+    text = inspect.getdoc(DOCUMENTED[name])
+    assert text
+    assert not text.startswith(f"{name.split('.')[-1]}(")  # the signature that dataclasses write by themselves
+
+
+def needs_an_example(name):
+    """Every name of the top level and every function of a room; an elementary function is its one-line formula."""
+    room, _, _ = name.rpartition(".")
+    return not room or (room != "elementary" and not inspect.isclass(DOCUMENTED[name]))
+
+
+@pytest.mark.parametrize("name", [n for n in DOCUMENTED if needs_an_example(n)])
+def test_every_public_function_has_an_example(name):
+    examples = doctest.DocTestParser().get_examples(inspect.getdoc(DOCUMENTED[name]) or "")
+    assert examples, f"{name} has no example"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_examples_are_found_where_pytest_looks(room):
+    """A wrapped or registered function can hide its examples from the finder: each one in the text is collected."""
+    package = importlib.import_module(room)
+    prefix = "rmverify."
+    written = {
+        f"{value.__module__}.{name}"
+        for name in package.__all__
+        if (value := getattr(package, name)) is not None
+        and str(getattr(value, "__module__", "")).startswith(prefix)
+        and ">>>" in (inspect.getdoc(value) or "")
+    }
+    found = set()
+    for module in {name.rsplit(".", 1)[0] for name in written}:
+        found |= {t.name for t in doctest.DocTestFinder().find(importlib.import_module(module)) if t.examples}
+    assert written <= found
