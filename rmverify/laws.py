@@ -9,7 +9,7 @@ Which law a number belongs to matters. On a Gaussian target, with a score affine
 
 Every law carries a rounding estimate in the logarithm of each variance, in units of 2^-53: `STEP` per step (on a
 uniform grid every step repeats the same rounding), and `CANCEL` for every multiple by which the parts of a step,
-e^h x and the score's, exceed their sum (a few long steps).
+e^h x and the score's, exceed their sum (a few long steps). It is an estimate, not a bound.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def stage_map(stage: Stage, modes: Any, alphas: Any = None) -> tuple[Transition,
 
 def _rounding(stage: Stage, slope: Any, h: Array) -> Array:
     """The rounding estimate of the steps with these coefficients of x (steps, paths, modes): over (paths, modes)."""
-    grown = np.exp(h) if isinstance(stage, Predict) else 1.0
+    grown = np.exp(2 * h) if isinstance(stage, Predict) else 1.0  # e^h in the midpoint, and e^h again in the step
     excess = np.abs(grown / np.maximum(np.abs(slope), 1e-300) - 1)
     return np.asarray(UNIT * (STEP * len(h) + CANCEL * excess.sum(axis=0)))
 
