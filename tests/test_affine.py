@@ -446,9 +446,8 @@ def rounding_ratio(of, k, grid, steps):
             c = np.broadcast_to(np.asarray(noise, dtype=object), (1, 3))[0, i]
             variance = a * a + c  # from N(0, 1)
             errors.append(abs(float((flint.arb(float(law.variances[i])) / variance - 1).mid())))
-    return max(error / estimate for error, estimate in zip(errors, law.rounding, strict=True)), float(
-        law.rounding.max()
-    )
+    ratio = max(error / estimate for error, estimate in zip(errors, law.rounding, strict=True))
+    return ratio, float(law.rounding.max())
 
 
 @pytest.mark.parametrize("of, k, grid, steps", ROUNDING, ids=[f"{a}-{b}-{c}-{d}" for a, b, c, d in ROUNDING])
