@@ -7,10 +7,12 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import flint
-import numpy as np
-import pytest
-from hypothesis import HealthCheck, Phase, Verbosity, settings
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: the test processes already fill the cores
+
+import flint  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+from hypothesis import HealthCheck, Phase, Verbosity, settings  # noqa: E402
 
 collect_ignore = ["reference"]  # scripts that make reference data, not tests
 
