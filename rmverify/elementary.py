@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj
 
-__all__ = ["exp", "expm1", "like", "log1p_array", "log1p_minus", "phi1", "phi2", "phi3", "prefix", "sqrt", "total"]
+__all__ = ["exp", "expm1", "like", "log1p_minus", "phi1", "phi2", "phi3", "prefix", "sqrt", "total"]
 
 _TERMS = 19  # 1/19! < 2^-56: the Taylor series of phi_k inside the unit disc
 _ATANH_TERMS = 17  # (1/9)^17 < 2^-53: log1p(z) for |z| <= 1/2 as 2 atanh(z/(2+z))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -196,9 +197,10 @@ class Gaussian:
 
     # --- what it is -----------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def dim(self) -> int:
-        return sum(map(int, self.multiplicities.tolist()))
+        total = float(self.multiplicities.sum())
+        return int(total) if total < 2**53 else sum(map(int, self.multiplicities.tolist()))
 
     @property
     def mean(self) -> Array:
