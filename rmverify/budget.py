@@ -287,8 +287,8 @@ def _row(
     def distance(plan: Plan, start: str) -> Value:
         try:
             return tv(output_law(plan, target, start=start), goal, paths=paths, rng=rng)
-        except OverflowError:
-            return Value(1.0, complement=0.0)
+        except OverflowError:  # a Gaussian of infinite variance is at 1; of a mixture nothing is known
+            return Value(1.0, "upper", 1.0, lower=0.0, upper=1.0) if plan.drawing_steps else Value(1.0, complement=0.0)
 
     @functools.cache
     def point(steps: int) -> Point:

@@ -46,14 +46,14 @@ class Footprint:
         return sum(self.uniforms)
 
     @property
-    def floors(self) -> Array:
-        """The left end of the stratum of each uniform."""
-        return np.concatenate([np.arange(r) / r for r in self.uniforms] or [np.zeros(0)])
+    def stratum(self) -> Array:
+        """Of each uniform, the stratum k that it lies in: [k/R, (k+1)/R], R its entry in `strata`."""
+        return np.concatenate([np.arange(r, dtype=float) for r in self.uniforms] or [np.zeros(0)])
 
     @property
-    def widths(self) -> Array:
-        """The width of the stratum of each uniform."""
-        return np.concatenate([np.full(r, 1 / r) for r in self.uniforms] or [np.zeros(0)])
+    def strata(self) -> Array:
+        """Of each uniform, the number of strata."""
+        return np.concatenate([np.full(r, float(r)) for r in self.uniforms] or [np.zeros(0)])
 
 
 class _Probe:

@@ -9,10 +9,10 @@ from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: the test processes already fill the cores
 
-import flint  # noqa: E402
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
-from hypothesis import HealthCheck, Phase, Verbosity, settings  # noqa: E402
+import flint
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, Verbosity, settings
 
 collect_ignore = ["reference"]  # scripts that make reference data, not tests
 

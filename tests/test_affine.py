@@ -14,9 +14,10 @@ from oracles import textbook
 from oracles.facts import drawn, variants
 
 import rmverify as rm
-from rmverify import laws, schemes
+from rmverify import schemes
 from rmverify.elementary import exp, prefix, total
 from rmverify.readings.affine import AffineForm, Transition, chain, compose, position, read
+from rmverify.readings.balls import lift
 from rmverify.targets.gaussian import Modes
 
 UNIT = 2.0**-53
@@ -371,14 +372,14 @@ def test_a_rotated_target_has_the_rotated_law():
 
 def balls(scheme, t, h, alphas, bits=200):
     """The chained transition over arb, composed one step after another; floats in, exactly."""
-    modes = Modes(LAM, MEAN).lift(laws.lift)
+    modes = Modes(LAM, MEAN).lift(lift)
     result = None
     block = 50
     with flint.ctx.workprec(bits):
         for first in range(0, len(t), block):
             span = slice(first, first + block)
-            rows = None if alphas is None else laws.lift(alphas[:, span])
-            piece = read(scheme, modes, laws.lift(t[span]), laws.lift(h[span]), rows, laws.lift)
+            rows = None if alphas is None else lift(alphas[:, span])
+            piece = read(scheme, modes, lift(t[span]), lift(h[span]), rows, lift)
             piece = chain(piece, len(t[span]))
             result = piece if result is None else compose(piece, result)
     return result

@@ -165,11 +165,11 @@ def test_a_scheme_of_ones_own_is_counted_too():
 def test_the_uniforms_of_a_step_lie_in_their_strata():
     footprint = plans.footprint(schemes.parallel_midpoint(strata=4, rounds=2))
     assert footprint.alphas == 4
-    assert footprint.floors.tolist() == [0.0, 0.25, 0.5, 0.75]
-    assert footprint.widths.tolist() == [0.25] * 4
+    assert footprint.stratum.tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert footprint.strata.tolist() == [4.0] * 4
     assert plans.footprint(schemes.heun).alphas == 0
-    assert plans.footprint(schemes.heun).floors.size == 0
-    assert plans.footprint(schemes.randomized_midpoint).widths.tolist() == [1.0]
+    assert plans.footprint(schemes.heun).strata.size == 0
+    assert plans.footprint(schemes.randomized_midpoint).strata.tolist() == [1.0]
 
 
 # ------------------------------------------------------------------- the theorems' plans

@@ -1,0 +1,65 @@
+r"""What comes out of a plan: exact laws, conditional on the midpoints or averaged over them, and exact errors.
+
+Which law a number belongs to matters. On a Gaussian target, with a score affine in x:
+
+* without random midpoints, or *given* them, the output is Gaussian: a `Gaussian` with exact moments;
+* with random midpoints the output is a mixture over them: a `MixtureLaw`, whose mean and covariance are exact, and
+  whose divergences are brackets. Where target and start are centred with one variance it is a scale mixture
+  int N(0, s^2 I) dP(s^2) and P is known (`ScaleMixture`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rmverify.laws.conditional import conditional, initial
+from rmverify.laws.local import LocalError, coupling_error, local_error
+from rmverify.laws.mixture import MixtureLaw
+from rmverify.laws.scale import ScaleMixture
+from rmverify.plans import Plan
+
+__all__ = ["LocalError", "MixtureLaw", "ScaleMixture", "coupling_error", "local_error", "output_law"]
+
+
+def output_law(plan: Plan, target: Any, *, alphas: Any = None, start: Any = "normal") -> Any:
+    """The exact law of what a plan outputs, on a Gaussian target.
+
+    Parameters
+    ----------
+    plan : Plan
+    target : Gaussian or EstimatedScore of a Gaussian
+    alphas : sequence, optional
+        The midpoints, one entry per drawing step: a number, or the (R,) values of the strata.
+    start : {"normal", "exact"} or Gaussian
+        N(0, I), or the true q_T, or any Gaussian in the target's modes.
+
+    Returns
+    -------
+    Gaussian
+        Where nothing is random but the normal draws, or where `alphas` are given.
+    MixtureLaw
+        Otherwise.
+
+    Raises
+    ------
+    TypeError
+        Where the target is not Gaussian or the scheme is not affine in its state.
+    OverflowError
+        Where the scheme is so unstable that the moments overflow.
+
+    Examples
+    --------
+    >>> from rmverify import Gaussian, Plan, Predict, output_law, schemes, tv
+    >>> target = Gaussian([0.0, 1.0], [0.25, 4.0])
+    >>> plan = Plan([Predict(schemes.heun, [3.0, 2.0, 1.0])])
+    >>> law = output_law(plan, target)
+    >>> law.dim, tv(law, target.at(1.0)).kind
+    (2, 'exact')
+    """
+    if not isinstance(plan, Plan):
+        raise ValueError(f"plan: expected a Plan, got {type(plan).__name__}")
+    if alphas is None and plan.drawing_steps:
+        law = MixtureLaw(plan, target, start)
+        initial(law._truth, plan, start)
+        return law
+    return conditional(plan, target, alphas, start)

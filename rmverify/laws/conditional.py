@@ -1,0 +1,131 @@
+r"""The law given the midpoints: one affine map of x per stage, pushed through the Gaussian start.
+
+Every law carries a rounding estimate in the logarithm of each variance, in units of 2^-53: `STEP` per step (on a
+uniform grid every step repeats the same rounding), and `CANCEL` for every multiple by which the parts of a step,
+e^h x and the score's, exceed their sum (a few long steps). It is an estimate, not a bound.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from rmverify.plans import Plan, Predict, Stage
+from rmverify.readings.affine import Transition, chain, compose, position, read
+from rmverify.schemes.contract import velocity_variance
+from rmverify.targets import EstimatedScore, Gaussian
+from rmverify.targets.checks import Array, finite_array
+
+STEP, CANCEL, ONCE = 4, 16, 16  # units of 2^-53 in log variance: per step, per multiple, per law; tested against balls
+UNIT = 2.0**-53
+_BLOCK = 1 << 20  # numbers per temporary array
+QUIET = partial(np.errstate, over="ignore", invalid="ignore")  # an overflowing law is refused by name
+
+
+def split_target(target: Any) -> tuple[Gaussian, Any]:
+    """The true Gaussian and the modes of the score that the scheme is handed."""
+    if isinstance(target, Gaussian):
+        return target, target.modes
+    if isinstance(target, EstimatedScore) and isinstance(target.target, Gaussian):
+        return target.target, target.modes
+    raise TypeError(
+        f"target: exact laws need a Gaussian, or an EstimatedScore of one, got {type(target).__name__}; "
+        "its samplers' laws are not Gaussian: use rmverify.sample"
+    )
+
+
+def initial(truth: Gaussian, plan: Plan, start: Any) -> Gaussian:
+    if start == "exact":
+        return truth.at(plan.start)
+    if start == "normal":
+        return truth.with_modes(1.0, 0.0)
+    if isinstance(start, Gaussian) and start.variances.shape == truth.variances.shape and start.basis is truth.basis:
+        return start
+    raise ValueError(f"start: expected 'normal', 'exact' or a Gaussian in the target's modes, got {start!r}")
+
+
+def column(values: Array) -> Array:
+    return values.reshape(-1, 1, 1)
+
+
+def pieces(stage: Stage, width: int) -> Any:
+    """The stage's steps in blocks small enough that steps x nodes x modes (`width` a step) fits a temporary."""
+    t, h = stage.steps_
+    size = max(1, _BLOCK // max(1, width * max(1, stage.footprint.alphas)))
+    for first in range(0, len(t), size):
+        yield first, column(t[first : first + size]), column(h[first : first + size])
+
+
+def stage_map(stage: Stage, modes: Any, alphas: Any = None) -> tuple[Transition, Array]:
+    """One stage as a map of x alone: x' = A x + b + N(0, C), entries over (paths, modes), and its rounding (modes,).
+
+    `alphas`: array (A, steps, paths, 1), the midpoints of the stage.
+    """
+    paths = 1 if alphas is None else alphas.shape[2]
+    result: Transition | None = None
+    rounding = np.zeros((1, np.size(modes.lam)))
+    for first, t, h in pieces(stage, paths * np.size(modes.lam)):
+        rows = None if alphas is None else alphas[:, first : first + len(t)]
+        steps = read(stage.scheme, modes, t, h, rows)
+        rounding = rounding + rounding_of(stage, steps.linear[0][0], h)
+        piece = chain(steps, len(t))
+        result = piece if result is None else compose(piece, result)
+    assert result is not None
+    return position(result, velocity_variance(stage.scheme)), rounding.max(axis=0)
+
+
+def rounding_of(stage: Stage, slope: Any, h: Array) -> Array:
+    """The rounding estimate of the steps with these coefficients of x (steps, paths, modes): over (paths, modes)."""
+    grown = np.exp(2 * h) if isinstance(stage, Predict) else 1.0  # e^h in the midpoint, and e^h again in the step
+    excess = np.abs(grown / np.maximum(np.abs(slope), 1e-300) - 1)
+    return np.asarray(UNIT * (STEP * len(h) + CANCEL * excess.sum(axis=0)))
+
+
+def pushed(plan: Plan, modes: Any, law: tuple[Any, Any], alphas: list[Any]) -> tuple[Any, Any, Array]:
+    """The means and variances (paths, modes) that the plan makes of the starting ones, and their rounding (modes,)."""
+    mean, variance = law
+    rounding = np.full(np.size(modes.lam), ONCE * UNIT)
+    with QUIET():
+        for stage, rows in zip(plan, alphas, strict=True):
+            (((a,),), (b,), ((c,),)), slip = stage_map(stage, modes, rows)
+            mean, variance, rounding = a * mean + b, a * a * variance + c, rounding + slip
+            require_finite(stage, mean, variance)
+    return mean, variance, rounding
+
+
+def require_finite(stage: Stage, *moments: Any) -> None:
+    if not all(np.isfinite(moment).all() for moment in moments):
+        raise OverflowError(f"the law overflows in the stage that ends at level {stage.end:g}: the scheme is unstable")
+
+
+def stage_alphas(plan: Plan, alphas: Any) -> list[Any]:
+    """The user's list, one entry per drawing step, as one array (A, steps, 1, 1) per stage; checked."""
+    given = list(alphas)
+    if len(given) != plan.drawing_steps:
+        raise ValueError(f"alphas: expected one entry per drawing step ({plan.drawing_steps}), got {len(given)}")
+    result: list[Any] = []
+    used = 0
+    for stage in plan:
+        foot = stage.footprint
+        if not foot.alphas:
+            result.append(None)
+            continue
+        rows = [np.atleast_1d(finite_array("alphas", entry)) for entry in given[used : used + len(stage)]]
+        used += len(stage)
+        for row in rows:
+            if row.shape != (foot.alphas,):
+                raise ValueError(f"alphas: expected {foot.alphas} value(s) per step, got shape {row.shape}")
+            if (np.abs(row * foot.strata - foot.stratum - 0.5) > 0.5 + 1e-12).any():
+                raise ValueError(f"alphas: expected each value inside its stratum of [0, 1], got {row}")
+        result.append(np.stack(rows, axis=1)[:, :, None, None])
+    return result
+
+
+def conditional(plan: Plan, target: Any, alphas: Any, start: Any) -> Gaussian:
+    truth, modes = split_target(target)
+    law = initial(truth, plan, start)
+    rows = stage_alphas(plan, () if alphas is None else alphas)
+    mean, variance, rounding = pushed(plan, modes, (law.means, law.variances), rows)
+    return truth.with_modes(np.ravel(variance), np.ravel(mean), rounding)

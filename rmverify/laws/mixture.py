@@ -1,0 +1,261 @@
+"""The law averaged over the midpoints: exact mean and covariance, and conditional laws to bracket the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from rmverify.laws.conditional import (
+    ONCE,
+    QUIET,
+    UNIT,
+    conditional,
+    initial,
+    pieces,
+    pushed,
+    require_finite,
+    rounding_of,
+    split_target,
+    stage_map,
+)
+from rmverify.laws.midpoints import averaged, node_count
+from rmverify.laws.scale import ScaleMixture, scale_mixture
+from rmverify.plans import Plan
+from rmverify.readings.affine import Transition
+from rmverify.schemes.contract import velocity_variance
+from rmverify.targets import Gaussian
+from rmverify.targets.checks import Array
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureLaw:
+    """The law of a plan's output with the midpoints averaged out, on a Gaussian target: exact moments, not Gaussian.
+
+    Examples
+    --------
+    >>> from rmverify import Gaussian, Plan, Predict, output_law, schemes, tv
+    >>> target = Gaussian.isotropic(0.25, 3)
+    >>> law = output_law(Plan([Predict(schemes.randomized_midpoint, [2.0, 1.5, 1.0])]), target)
+    >>> law.covariance.shape, law.conditional([0.5, 0.25]).dim, tv(law, target.at(1.0)).kind
+    ((3, 3), 3, 'exact')
+    """
+
+    plan: Plan
+    target: Any
+    start: Any = "normal"
+    _truth: Gaussian = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_truth", split_target(self.target)[0])
+
+    @property
+    def dim(self) -> int:
+        return self._truth.dim
+
+    @property
+    def multiplicities(self) -> Array:
+        return self._truth.multiplicities
+
+    @cached_property
+    def _moments(self) -> _Moments:
+        truth, modes = split_target(self.target)
+        return _moments(self.plan, modes, initial(truth, self.plan, self.start))
+
+    @property
+    def means(self) -> Array:
+        """The exact mean of each mode."""
+        return self._moments.mean
+
+    @property
+    def variances(self) -> Array:
+        """The exact variance of each mode (in the order of the target's), both sources of spread included."""
+        m = self._moments
+        return m.variance if m.between is None else m.variance + np.diagonal(m.between)
+
+    @property
+    def mean(self) -> Array:
+        """The exact mean, in the target's coordinates."""
+        return self._truth.from_modes(self.means)
+
+    @property
+    def covariance(self) -> Array:
+        """The exact covariance, in the target's coordinates."""
+        m, truth = self._moments, self._truth
+        base = truth.with_modes(m.variance, m.mean).covariance
+        if m.between is None:
+            return base
+        if truth.basis is not None:
+            return base + truth.basis @ m.between @ truth.basis.T
+        counts = truth.multiplicities.astype(int)
+        return base + np.repeat(np.repeat(m.between, counts, axis=0), counts, axis=1)
+
+    @property
+    def rounding(self) -> Array:
+        """Relative error of each mode's variance: rounding and the quadrature over midpoints."""
+        return self._moments.rounding
+
+    @cached_property
+    def surrogate(self) -> Gaussian:
+        """The Gaussian with the mixture's exact mean and covariance. A stand-in, not the law."""
+        m = self._moments
+        if m.between is None:
+            return self._truth.with_modes(m.variance, m.mean, m.rounding)
+        dense = Gaussian(self.mean, self.covariance)
+        return Gaussian._raw(dense.variances, dense.means, dense.multiplicities, dense.basis, m.rounding.max())
+
+    def conditional(self, alphas: Any) -> Gaussian:
+        """The Gaussian law given the midpoints: one entry per drawing step, a number or the (R,) values."""
+        return conditional(self.plan, self.target, alphas, self.start)
+
+    def paths(self, n: int, *, rng: Any = 0) -> list[Any]:
+        """n independent draws of all midpoints, each as `conditional` takes them."""
+        rng = np.random.default_rng(rng)
+        shared = self._stage_paths(n, rng)
+        result = []
+        for path in range(n):
+            entries: list[Any] = []
+            for rows in shared:
+                if rows is not None:
+                    steps = rows[:, :, path, 0].T
+                    entries += list(steps[:, 0]) if steps.shape[1] == 1 else list(steps)
+            result.append(entries)
+        return result
+
+    def _stage_paths(self, n: int, rng: np.random.Generator) -> list[Any]:
+        """Per stage the midpoints of n paths (A, steps, n, 1). Each path is a stream of its own, so that plans of
+        different lengths share their first midpoints: common random numbers for comparing them."""
+        feet = [stage.footprint for stage in self.plan]
+        sizes = [foot.alphas * len(stage) for foot, stage in zip(feet, self.plan, strict=True)]
+        uniforms = np.stack([stream.random(sum(sizes)) for stream in rng.spawn(n)])
+        result, used = [], 0
+        for foot, stage, size in zip(feet, self.plan, sizes, strict=True):
+            rows = uniforms[:, used : used + size].T.reshape(len(stage), foot.alphas, n, 1).swapaxes(0, 1)
+            used += size
+            stratum, strata = (v.reshape(-1, 1, 1, 1) for v in (foot.stratum, foot.strata))
+            result.append((rows + stratum) / strata if foot.alphas else None)
+        return result
+
+    def conditionals(self, n: int, *, rng: Any = 0) -> tuple[Array, Array]:
+        """Means and variances (n, modes) of the laws given n random paths of midpoints."""
+        truth, modes = split_target(self.target)
+        start = initial(truth, self.plan, self.start)
+        alphas = self._stage_paths(n, np.random.default_rng(rng))
+        *laws, _ = pushed(self.plan, modes, (start.means, start.variances), alphas)
+        means, variances = (np.broadcast_to(part, (n, truth.variances.size)) for part in laws)
+        return means, variances
+
+    @cached_property
+    def scale_mixture(self) -> ScaleMixture | None:
+        """The unconditional law where target and start are centred with one variance and no velocity is kept
+        between random steps; None elsewhere."""
+        truth, modes = split_target(self.target)
+        start = initial(truth, self.plan, self.start)
+        m = self._moments
+        kept = any(s.footprint.alphas and velocity_variance(s.scheme) is not None for s in self.plan)
+        if truth.variances.size != 1 or m.between is not None or m.mean[0] != 0 or start.means[0] != 0 or kept:
+            return None
+        return scale_mixture(self.plan, modes, float(start.variances[0]), truth.dim, float(m.rounding.max()))
+
+
+# --- the exact moments --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Averaged moments: mean, E of the conditional variance, and the covariance of the conditional means."""
+
+    mean: Array
+    variance: Array
+    between: Array | None
+    rounding: Array
+
+
+def _moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
+    with QUIET():
+        return _averaged_moments(plan, modes, start)
+
+
+def _averaged_moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
+    mean, variance, between = start.means, start.variances, None
+    error = np.full(variance.size, ONCE * UNIT)
+    for stage in plan:
+        mass = velocity_variance(stage.scheme)
+        if not stage.footprint.alphas:
+            (((a,),), (b,), ((c,),)), slip = stage_map(stage, modes)
+            error = error + slip
+            a, b, c = (np.broadcast_to(e, (1, variance.size))[0] for e in (a, b, c))
+            mean, variance = a * mean + b, a * a * variance + c
+            between = None if between is None else np.outer(a, a) * between
+        else:
+            state = _State.fresh(mean, variance, between, mass)
+            nodes, change = node_count(stage, modes)
+            error = error + 2 * change * len(stage)
+            width = np.size(modes.lam) * nodes**stage.footprint.alphas
+            for _, t, h in pieces(stage, width):
+                steps, weights = averaged(stage, modes, t, h, nodes)
+                shape = (len(t), weights.size, variance.size)
+                slope = np.sqrt(np.einsum("nqk,q->nk", np.broadcast_to(steps.linear[0][0], shape) ** 2, weights))
+                error = error + rounding_of(stage, slope, h[:, 0])
+                state = state.through(steps, weights, len(t))
+            mean, variance, between = state.mean[0], state.within[0][0], state.position_between()
+        require_finite(stage, mean, variance)
+    return _Moments(mean, variance, between, error)
+
+
+@dataclass(frozen=True)
+class _State:
+    """Moments of x, or of (x, v), per mode: mean[a], within[a][b] = E Cov(a, b | alphas) and
+    between[a][b][i, j] = Cov over alphas of the conditional means of component a of mode i and b of mode j.
+
+    All coordinates of a particle share its midpoints, so the conditional means of different modes are correlated
+    although the modes are not: `between` is a full matrix over modes. It is None while it is 0.
+    """
+
+    mean: list[Array]
+    within: list[list[Array]]
+    between: list[list[Array]] | None
+
+    @classmethod
+    def fresh(cls, mean: Array, variance: Array, between: Array | None, mass: Any) -> _State:
+        if mass is None:
+            return cls([mean], [[variance]], None if between is None else [[between]])
+        zero = np.zeros_like(variance)
+        full = None
+        if between is not None:
+            none = np.zeros_like(between)
+            full = [[between, none], [none, none]]
+        return cls([mean, zero], [[variance, zero], [zero, zero + float(mass)]], full)
+
+    def through(self, steps: Transition, weights: Array, count: int) -> _State:
+        size, modes = len(self.mean), self.mean[0].size
+        shape = (count, weights.size, modes)
+        L = [[np.broadcast_to(np.asarray(e, float), shape) for e in row] for row in steps.linear]
+        B = [np.broadcast_to(np.asarray(e, float), shape) for e in steps.shift]
+        C = [[np.broadcast_to(np.asarray(e, float), shape) for e in row] for row in steps.noise]
+        noise = [[np.einsum("nqk,q->nk", C[a][b], weights) for b in range(size)] for a in range(size)]
+        span = range(size)
+        pairs = [(a, b, c, d) for a in span for b in span for c in span for d in span]
+        square = {(a, b, c, d): np.einsum("nqk,nqk,q->nk", L[a][c], L[b][d], weights) for a, b, c, d in pairs}
+        mean, within, between = self.mean, self.within, self.between
+        for n in range(count):
+            image = [sum(L[a][c][n] * mean[c] for c in span) + B[a][n] for a in span]
+            after = [weights @ image[a] for a in span]
+            off = [image[a] - after[a] for a in span]
+            if between is not None or any(np.abs(o).max() > 0 for o in off):
+                old = between
+                between = [[(off[a] * weights[:, None]).T @ off[b] for b in span] for a in span]
+                if old is not None:
+                    for a, b, c, d in pairs:
+                        between[a][b] = between[a][b] + ((L[a][c][n] * weights[:, None]).T @ L[b][d][n]) * old[c][d]
+            within = [
+                [sum(square[a, b, c, d][n] * within[c][d] for c in span for d in span) + noise[a][b][n] for b in span]
+                for a in span
+            ]
+            mean = after
+        return _State(list(mean), within, between)
+
+    def position_between(self) -> Array | None:
+        return None if self.between is None else self.between[0][0]
