@@ -303,4 +303,5 @@ def like(constant: Any, x: Any) -> Any:
         return constant if x.dtype == object else np.asarray(constant, dtype=x.dtype)
     if not is_array_api_obj(x):
         return constant
-    return array_namespace(x).asarray(constant, dtype=x.dtype, device=device(x))
+    writable = np.array(constant)  # PyTorch warns of arrays that it could write into but may not
+    return array_namespace(x).asarray(writable, dtype=x.dtype, device=device(x))
