@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import cmath
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial, singledispatch
 from typing import Any
 
@@ -33,6 +33,8 @@ __all__ = ["exp", "expm1", "like", "log1p_minus", "phi1", "phi2", "phi3", "prefi
 
 _TERMS = 19  # 1/19! < 2^-56: the Taylor series of phi_k inside the unit disc
 _ATANH_TERMS = 17  # (1/9)^17 < 2^-53: log1p(z) for |z| <= 1/2 as 2 atanh(z/(2+z))
+_PHI = {k: tuple(1 / math.factorial(n + k) for n in range(_TERMS)) for k in (1, 2, 3)}
+_ATANH = tuple(1 / (2 * n + 3) for n in range(_ATANH_TERMS))
 
 
 def _dispatcher(name: str, summary: str) -> Any:
@@ -70,7 +72,7 @@ def _dispatcher(name: str, summary: str) -> Any:
 # --- arrays -------------------------------------------------------------------------------------------------
 
 
-def _horner(coefficients: list[float], z: Any) -> Any:
+def _horner(coefficients: Sequence[float], z: Any) -> Any:
     value = 0 * z + coefficients[-1]
     for c in reversed(coefficients[:-1]):
         value *= z  # in place where z is an array: the temporaries are what this costs
@@ -79,7 +81,7 @@ def _horner(coefficients: list[float], z: Any) -> Any:
 
 
 def _phi_series(k: int, z: Any) -> Any:
-    return _horner([1 / math.factorial(n + k) for n in range(_TERMS)], z)
+    return _horner(_PHI[k], z)
 
 
 def _phi_recursion(k: int, z: Any, expm1_z: Any) -> Any:
@@ -110,11 +112,16 @@ def _log1p_minus_near(z: Any, terms: int = _ATANH_TERMS) -> Any:
     """-z w + 2 w^3 (1/3 + w^2/5 + ...), w = z/(2+z), for |z| <= 1/2."""
     w = z / (2 + z)
     square = w * w
-    return w * (2 * square * _horner([1 / (2 * n + 3) for n in range(terms)], square) - z)
+    value = _horner(_ATANH[:terms], square)
+    value *= 2 * square
+    value -= z
+    value *= w
+    return value
 
 
-def _log1p_minus_numpy(z: Any) -> Any:
-    """Each entry by the formula of its own region, with no more terms of the series than the largest needs."""
+def log1p_minus_array(z: Any) -> Any:
+    """ln(1+z) - z of a NumPy array: each entry by the formula of its own region, with no more terms of the series than
+    the largest needs."""
     near = np.abs(z) <= 0.5 if z.dtype.kind == "f" else np.abs(z.real) + np.abs(z.imag) <= 0.5
     value = np.empty_like(z)
     close = z if near.all() else z[near]
@@ -130,7 +137,7 @@ def _log1p_minus_numpy(z: Any) -> Any:
 
 def _log1p_minus_array(z: Any, xp: Any) -> Any:
     if xp is np and z.ndim:
-        return _log1p_minus_numpy(z)
+        return log1p_minus_array(z)
     near = xp.abs(z) <= 0.5
     far = xp.where(near, xp.ones_like(z), z)
     return xp.where(near, _log1p_minus_near(xp.where(near, z, xp.zeros_like(z))), xp.log1p(far) - far)

@@ -25,6 +25,7 @@ Three tools make integrals of BC cheap and safe:
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -32,7 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rmverify.elementary import log1p_array, log1p_minus
+from rmverify.elementary import log1p_array, log1p_minus_array
 
 __all__ = [
     "Integral",
@@ -92,7 +93,7 @@ def modes(ratio: Array, shift: Array, count: Array, log_ratio: Array | None = No
         r, n, m = (np.append(x[~flat], y) for x, y in ((r, 0.0), (n, 0.0), (m, m[flat].sum())))
     r, n, m, wide = _narrow_first(r, n, m)
     near = np.abs(ratio) < 0.5
-    less = log1p_minus(np.where(near, ratio, 0.0))
+    less = log1p_minus_array(np.where(near, ratio, 0.0))
     terms = count * np.where(near, less, logs - np.where(ratio < 1, ratio, 0.0)) / 2
     lowest, highest = min(float(r.min()), 0.0), max(float(r.max()), 0.0)
     return Modes(r, n, m, wide, float(terms.sum()), float(np.abs(terms).sum()), lowest, highest)
@@ -113,7 +114,7 @@ def log_transform(s: Array, law: Modes) -> Array:
     shifted = bool(law.m.any())
     total = np.zeros_like(value)
     narrow = law.r.size - law.wide
-    for start, stop, log in ((0, narrow, log1p_minus), (narrow, law.r.size, log1p_array)):
+    for start, stop, log in ((0, narrow, log1p_minus_array), (narrow, law.r.size, log1p_array)):
         for j in range(start, stop, rows):
             k = slice(j, min(j + rows, stop))
             z = np.multiply.outer(s, law.r[k])
@@ -191,13 +192,11 @@ def compress(law: Modes, reach: float = math.inf) -> Modes:
     rows = 2 if law.m.any() else 1
     for j in range(0, x.size, _BLOCK):
         k = slice(j, j + _BLOCK)
-        starts = np.flatnonzero(np.diff(key[k], prepend=-1))
-        part = moments[:rows, :, key[k][starts]]
-        twice, last, now = 2 * x[k], x[k], np.ones_like(x[k])
-        for power in range(_POINTS):
-            part[:, power] += np.add.reduceat(weights[:rows, k] * now, starts, axis=1)
-            last, now = now, twice * now - last
-        moments[:rows, :, key[k][starts]] = part
+        powers = _chebyshev(x[k])
+        edges = np.flatnonzero(np.diff(key[k], prepend=-1, append=-1))
+        for start, stop in itertools.pairwise(edges):
+            part = weights[:rows, j + start : j + stop] @ powers[:, start:stop].T
+            moments[:rows, :, key[j + start]] += part
     moments[:, 0] /= 2
     basis = np.cos(np.outer(np.arccos(_CHEBYSHEV), np.arange(_POINTS))) * (2 / _POINTS)
     n, m = (np.ravel((basis @ moment).T) for moment in moments)
@@ -207,6 +206,17 @@ def compress(law: Modes, reach: float = math.inf) -> Modes:
     points = np.select([kind == 0, kind == 1, kind == 2], [size, -size, size - 1], centre * _CHEBYSHEV)
     r, n, m, wide = _narrow_first(points.ravel(), n, m)
     return law._replace(r=r, n=n, m=m, wide=wide, ulps=24.0)
+
+
+def _chebyshev(x: Array) -> Array:
+    """T_0(x), ..., T_15(x), shape (16, n)."""
+    value = np.empty((_POINTS, x.size))
+    value[0], value[1] = 1, x
+    twice = 2 * x
+    for k in range(2, _POINTS):
+        np.multiply(twice, value[k - 1], out=value[k])
+        value[k] -= value[k - 2]
+    return value
 
 
 def steepest_path(log_f: Callable[[Array], Array], c: float, first: float, floor: float) -> tuple[Array, float]:

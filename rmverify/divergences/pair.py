@@ -55,6 +55,8 @@ class Pair(NamedTuple):
     def log_ratio(self) -> Array:
         """ln(b/a), from whichever of the two ratios still knows it."""
         upper = self.ratio > -0.5
+        if upper.all():
+            return np.log1p(self.ratio)
         return np.where(
             upper, np.log1p(np.where(upper, self.ratio, 0.0)), -np.log1p(np.where(upper, 0.0, self.inverse_ratio))
         )
@@ -123,12 +125,13 @@ def _aligned(p: Gaussian, q: Gaussian) -> Pair:
         a, b, m = a[live], b[live], m[live]
     with np.errstate(over="ignore"):
         parts = (b - a) / a, (a - b) / b, (m / np.sqrt(a)) ** 2, (m / np.sqrt(b)) ** 2
-        log_error = p.rounding[live] + q.rounding[live]
-        reach = p.rounding[live] * np.abs(p.means[live]) + q.rounding[live] * np.abs(q.means[live])
-        shift_error = reach / np.sqrt(a) + log_error
     if not all(np.isfinite(part).all() for part in parts):
         return APART
-    shift_error = np.where((m == 0) & (reach == 0), 0.0, shift_error)
+    log_error = shift_error = np.zeros_like(a)
+    if p.rounding.any() or q.rounding.any():
+        log_error = p.rounding[live] + q.rounding[live]
+        reach = p.rounding[live] * np.abs(p.means[live]) + q.rounding[live] * np.abs(q.means[live])
+        shift_error = np.where((m == 0) & (reach == 0), 0.0, reach / np.sqrt(a) + log_error)
     return Pair(*parts, p.multiplicities[live], log_error, shift_error, singular=False)
 
 

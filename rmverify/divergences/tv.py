@@ -44,7 +44,7 @@ from rmverify.divergences.chernoff import (
     steepest_path,
     tilted_variance,
 )
-from rmverify.elementary import log1p_minus
+from rmverify.elementary import log1p_minus_array
 from rmverify.values import Value
 
 __all__ = ["set_gap", "total_variation", "total_variation_many"]
@@ -410,7 +410,7 @@ class _Excess(NamedTuple):
             below, below_j = reciprocal(1 + t * self.r), reciprocal(1 + t * self.r_j[:, None, :])
             x = (t * below) * self.z[:, None, :]
             squared = (self.mean[:, None, :] + self.spread[:, None, :] * below) * below_j
-            out[:, j : j + block] += ((t * t / 2) * squared - (x + log1p_minus(x)) / 2) @ self.n
+            out[:, j : j + block] += ((t * t / 2) * squared - (x + log1p_minus_array(x)) / 2) @ self.n
         return out
 
 
