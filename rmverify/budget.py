@@ -18,7 +18,7 @@ from scipy.optimize import brentq
 from rmverify import schemes
 from rmverify.divergences import chi2, hellinger, kl, tv, w2
 from rmverify.laws import output_law
-from rmverify.plans import Correct, Plan, Predict, Stage
+from rmverify.plans import Correct, Plan, Predict, Stage, footprint
 from rmverify.process import mode_variance
 from rmverify.schemes.contract import Scheme, unwrap
 from rmverify.targets import Gaussian
@@ -39,7 +39,8 @@ PREDICTORS: tuple[Scheme, ...] = (
 PATHS = 32
 _EARLY = 0.01  # W_2(q_delta, q_0) relative to sqrt(tr Sigma)
 _START = 0.1  # exact TV of the start relative to the request
-_FIRST = 4  # steps of the first plan tried
+_EVERY = 16  # up to here every number of steps is tried where the law is exact; beyond, doubling and bisection
+_FIRST = 4  # steps of the first plan tried where it is a bracket
 
 
 # --- the setting: where to stop, where to start, which levels in between ------------------------------------
@@ -85,16 +86,18 @@ def setting(
     if scale == 0:
         raise ValueError("target: expected a positive variance, got a point mass")
     delta = (
-        _crossing(lambda t: w2(target.at(t), target) - _EARLY * scale, 1e-12, 50.0)
+        _crossing("early_stop", lambda t: w2(target.at(t), target) - _EARLY * scale, 1e-300, 1.0)
         if early_stop is None
         else number("early_stop", early_stop, above=0)
     )
     noise = target.with_modes(1.0, 0.0)
     if horizon is None:
-        top = _crossing(lambda t: tv(target.at(t), noise) - _START * accuracy, 1e-12, 50.0)
+        top = _crossing("horizon", lambda t: _START * accuracy - tv(target.at(t), noise), 1e-12, 1000.0)
         top = max(top * (1 + 1e-9), 2 * delta)
     else:
         top = number("horizon", horizon, above=0)
+    if grid == "uniform" and not delta > 1e-15 * top:
+        raise ValueError(f"early_stop: expected more than 1e-15 of the horizon on a uniform grid, got {delta!r}")
     if not top > delta:
         raise ValueError(f"horizon: expected T > early_stop = {delta:g}, got {top!r}")
     return Setting(
@@ -108,10 +111,14 @@ def setting(
     )
 
 
-def _crossing(gap: Callable[[float], float], low: float, high: float) -> float:
-    """The t in [low, high] at which `gap` changes sign; the end that is nearer to it where it does not."""
-    if gap(high) * gap(low) > 0:
-        return high if abs(gap(high)) < abs(gap(low)) else low
+def _crossing(name: str, gap: Callable[[float], float], low: float, high: float) -> float:
+    """The t in [low, high] at which the increasing `gap` becomes positive."""
+    if gap(low) > 0 and name == "horizon":  # the target is as good as N(0, I) already
+        return low
+    if gap(high) <= 0 and name == "early_stop":
+        return high
+    if not gap(low) <= 0 <= gap(high):
+        raise ValueError(f"{name}: no default between {low:g} and {high:g} for variances of this size; give one")
     return math.exp(brentq(lambda log_t: gap(math.exp(log_t)), math.log(low), math.log(high), xtol=1e-10))
 
 
@@ -185,8 +192,10 @@ class Point:
 class Row:
     """One scheme: the fewest steps that reach the accuracy, with the whole curve that was looked at.
 
-    `upper` is the first plan whose TV (or its upper bound) is within the accuracy; `lower` the first that the lower
-    bound does not refute, the same plan where the law is exact. None where no plan up to the limit is.
+    `upper` is the first plan found whose TV (or its upper bound) is within the accuracy; `lower` the first that the
+    lower bound does not refute, the same plan where the law is exact. None where no plan up to the limit is. The search
+    looks at every number of steps up to 16 where the law is exact, then doubles and bisects: beyond 16 steps it can
+    pass over a shorter plan where the curve is not monotone.
     `discretization` is the TV of the plan `upper` started from the true q_T.
     """
 
@@ -200,7 +209,7 @@ class Row:
 
     @property
     def monotone(self) -> bool:
-        """Whether TV falls along the curve, up to the points' errors."""
+        """Whether TV falls along the points that were looked at, up to their errors."""
         return all(b.tv.lower <= a.tv.upper for a, b in zip(self.curve, self.curve[1:], strict=False))
 
 
@@ -261,11 +270,15 @@ def budget(
     """
     if not isinstance(target, Gaussian):
         raise TypeError(f"target: expected a Gaussian, got {type(target).__name__}")
+    for scheme in predictors:
+        if not callable(scheme):
+            raise ValueError(f"predictors: expected schemes, got {scheme!r}")
+    limit = int(number("max_steps", max_steps, least=1))
     where = setting(target, accuracy, early_stop=early_stop, horizon=horizon, grid=grid)
     rows = tuple(
-        _row(target, scheme, corrector, where, accuracy, paths, rng, max_steps, progress or (lambda text: None))
+        _row(target, scheme, corrector, where, accuracy, paths, rng, limit, progress or (lambda text: None))
         for corrector in correctors
-        for scheme in predictors
+        for scheme in dict.fromkeys(predictors)
     )
     return Budget(accuracy, target.dim, where, rows)
 
@@ -299,8 +312,14 @@ def _row(
     seen: dict[int, Point] = {}
 
     def first(reached: Callable[[Value], bool]) -> Point | None:
-        """The fewest steps that reach, by doubling and bisection (along a monotone curve)."""
-        steps, last = _FIRST, 0
+        """The fewest steps found that reach: the small ones all, then by doubling and bisection."""
+        steps, last = min(_FIRST, max_steps), 0
+        if not footprint(scheme).alphas:
+            for steps in range(1, min(_EVERY, max_steps) + 1):
+                seen[steps] = point(steps)
+                if reached(seen[steps].tv):
+                    return seen[steps]
+                last = steps
         while True:
             seen[steps] = point(steps)
             if reached(seen[steps].tv):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 __all__ = ["main"]
 
@@ -27,14 +29,46 @@ for the covariance of the 8x8 handwritten digits that comes with the package."""
 _PREDICTORS = ("euler", "exponential_integrator", "heun", "midpoint", "randomized_midpoint")
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
-    pass
+_OPTIONS = {"accuracy": "--tv", "early_stop": "--early-stop", "horizon": "--horizon", "paths": "--paths", "n": "-n",
+            "max_steps": "--max-steps", "data": "DATA", "covariance": "DATA"}  # fmt: skip
+"""What the package's arguments are called on the command line."""
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Says the default of every option that has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        plain = action.default in (None, False, argparse.SUPPRESS) or "default" in text
+        return text if plain else f"{text} (default: %(default)s)"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE, f"rmverify: error: {message} (see {self.prog} --help)\n")
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    """The type of an integer option of at least `least`."""
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"expected an integer >= {least}, got {text!r}")
+        return value
+
+    return convert
 
 
 def _parser() -> argparse.ArgumentParser:
     from rmverify import __version__
 
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         "rmverify",
         description="Exact laws and errors of randomized-midpoint diffusion samplers on Gaussian data.",
         epilog=_EXITS,
@@ -53,9 +87,9 @@ def _parser() -> argparse.ArgumentParser:
         "--scheme", action="append", choices=_PREDICTORS, metavar="NAME",
         help=f"only these, repeatable; of {', '.join(_PREDICTORS)}",
     )  # fmt: skip
-    budget.add_argument("--paths", type=int, default=32, metavar="P", help="random midpoint paths of a bracket")
-    budget.add_argument("--seed", type=int, default=0, help="seed of the midpoint paths")
-    budget.add_argument("--max-steps", type=int, default=1 << 17, metavar="N", help="where the search gives up")
+    budget.add_argument("--paths", type=_whole(2), default=32, metavar="P", help="random midpoint paths of a bracket")
+    budget.add_argument("--seed", type=_whole(0), default=0, help="seed of the midpoint paths")
+    budget.add_argument("--max-steps", type=_whole(1), default=1 << 17, metavar="N", help="where the search gives up")
     budget.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
     budget.add_argument("--csv", action="store_true", help="the curves as CSV on stdout instead of the table")
     budget.add_argument("--plot", metavar="FILE", help="error against evaluations, as .png, .svg or .pdf")
@@ -68,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     law.add_argument("--tv", type=float, default=0.1, metavar="EPS", help="accuracy that sets the default horizon")
     law.add_argument("--start", choices=("normal", "exact"), default="normal", help="N(0, I), or the true q_T")
     law.add_argument("--claim-tv", type=float, metavar="X", help="check the claim TV <= X (exit code 0, 1 or 3)")
-    law.add_argument("--paths", type=int, default=64, metavar="P", help="random midpoint paths of a bracket")
+    law.add_argument("--paths", type=_whole(2), default=64, metavar="P", help="random midpoint paths of a bracket")
     law.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
 
     sample = _command(
@@ -77,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _plan(sample)
     sample.add_argument("--tv", type=float, default=0.1, metavar="EPS", help="accuracy that sets the default horizon")
-    sample.add_argument("-n", type=int, default=1000, help="number of samples")
+    sample.add_argument("-n", type=_whole(1), default=1000, help="number of samples")
     sample.add_argument("--out", required=True, metavar="FILE", help="where they go, as .npy or .csv")
     return parser
 
@@ -112,10 +146,10 @@ def _levels(parser: argparse.ArgumentParser) -> None:
 def _plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scheme", choices=_PREDICTORS, default="randomized_midpoint", metavar="NAME",
                         help=f"one of {', '.join(_PREDICTORS)}")  # fmt: skip
-    parser.add_argument("--steps", type=int, default=100, metavar="N", help="predictor steps")
+    parser.add_argument("--steps", type=_whole(1), default=100, metavar="N", help="predictor steps")
     parser.add_argument("--corrector", action="store_true", help="underdamped Langevin after every window")
     _levels(parser)
-    parser.add_argument("--seed", type=int, default=0, help="seed of the random numbers")
+    parser.add_argument("--seed", type=_whole(0), default=0, help="seed of the random numbers")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -128,13 +162,16 @@ def main(arguments: list[str] | None = None) -> int:
         return int(stop.code or 0) if isinstance(stop.code, int | None) else USAGE
     try:
         return int(options.run(options))
-    except (ValueError, TypeError, NotImplementedError) as error:
-        return _complain(str(error), USAGE)
+    except (ValueError, TypeError) as error:
+        name, colon, rest = str(error).partition(":")
+        return _complain(_OPTIONS.get(name, name) + colon + rest, USAGE)
     except OverflowError as error:
         return _complain(f"{error}; take more steps", USAGE)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return VERIFIED
+    except BrokenPipeError:  # whoever read the output has seen enough: no verdict
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        return _complain(f"cannot write: {error}", USAGE)
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
     except Exception as error:
@@ -181,7 +218,7 @@ def _budget(options: argparse.Namespace) -> int:
 
     if options.json and options.csv:
         raise ValueError("--csv: expected at most one of --json and --csv")
-    suffix = None if options.plot is None else _suffix("--plot", options.plot, ("png", "svg", "pdf"))
+    suffix = None if options.plot is None else _plottable(options.plot)
     target = _target(options)
     predictors = [getattr(schemes, name) for name in options.scheme] if options.scheme else PREDICTORS
     with _progress(options) as progress:
@@ -204,7 +241,7 @@ def _budget(options: argparse.Namespace) -> int:
     elif options.csv:
         print(budget_csv(answer), end="")
     else:
-        _show(budget_tables(answer, _name(options)))
+        _show(budget_tables(answer, _name(options), _width()))
     return VERIFIED if all(row.upper is not None for row in answer.rows) else INCONCLUSIVE
 
 
@@ -217,11 +254,11 @@ def _law(options: argparse.Namespace) -> int:
     if claim is not None and not 0 <= claim <= 1:
         raise ValueError(f"--claim-tv: expected a number in [0, 1], got {claim!r}")
     found = describe(plan, target, where, start=options.start, paths=options.paths, rng=options.seed)
-    verdict, code = None, VERIFIED
+    value = found.divergences["tv"]
+    verdict, code = None, INCONCLUSIVE if (value.lower, value.upper) == (0, 1) else VERIFIED
     if claim is not None:
-        value = found.divergences["tv"]
         if value.upper <= claim:
-            verdict = "verified"
+            verdict, code = "verified", VERIFIED
         elif value.lower > claim:
             verdict, code = "refuted", REFUTED
         else:
@@ -262,8 +299,6 @@ def _prepared(options: argparse.Namespace) -> tuple[Any, Any, Any]:
     from rmverify.budget import schedule, setting
 
     target = _target(options)
-    if options.steps < 1:
-        raise ValueError(f"--steps: expected an integer >= 1, got {options.steps}")
     where = setting(target, options.tv, early_stop=options.early_stop, horizon=options.horizon, grid=options.grid)
     scheme = getattr(schemes, options.scheme)
     return target, where, schedule(target, scheme, where, options.steps, corrector=options.corrector)
@@ -280,13 +315,38 @@ def _suffix(option: str, path: str, known: tuple[str, ...]) -> str:
     return suffix
 
 
+def _plottable(path: str) -> str:
+    """The format of a picture, refused before anything is computed where it could not be made."""
+    suffix = _suffix("--plot", path, ("png", "svg", "pdf"))
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise ValueError("--plot: expected matplotlib to be installed; pip install 'rmverify[plot]'") from None
+    folder = Path(path).absolute().parent
+    if not (folder.is_dir() and os.access(folder, os.W_OK)) or Path(path).is_dir():
+        raise ValueError(f"--plot: expected a file in a folder that can be written to, got {path!r}")
+    return suffix
+
+
+def _width() -> int:
+    """Columns of the terminal; where there is none, as many as everything needs."""
+    return shutil.get_terminal_size((132, 24)).columns if sys.stdout.isatty() else 132
+
+
 def _show(blocks: list[Any]) -> None:
+    import io
+
     from rich.console import Console
 
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 132, soft_wrap=not sys.stdout.isatty())
+    out = io.StringIO()
+    console = Console(
+        file=out, width=_width(), force_terminal=sys.stdout.isatty(), highlight=False, legacy_windows=False,
+        no_color="NO_COLOR" in os.environ or None,
+    )  # fmt: skip
     for block in blocks:
         console.print(block)
-        console.print()
+    encoding = sys.stdout.encoding or "utf-8"
+    print(out.getvalue().encode(encoding, "replace").decode(encoding), end="", flush=True)
 
 
 if __name__ == "__main__":

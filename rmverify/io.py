@@ -224,7 +224,7 @@ def _parse(path: PathLike, file: Iterable[str]) -> Matrix:
     if not head:
         raise _complaint(path, "rows of numbers", "a header line only")
     try:
-        return np.loadtxt(chain(head, lines), dtype=np.float64, delimiter=",", ndmin=2, comments=None)
+        return np.loadtxt(chain(head, lines), dtype=np.float64, delimiter=",", ndmin=2, comments=None, quotechar='"')
     except UnicodeDecodeError:
         raise
     except ValueError as error:

@@ -195,7 +195,6 @@ def test_the_start_costs_a_tenth_of_the_request(variance, dim, accuracy):
     assert where.start_error <= accuracy / 10 * (1 + slack)
 
 
-@pytest.mark.xfail(strict=True, reason="a noised law says nothing of the rounding of its own variances")
 def test_the_error_of_the_start_holds_its_rounding():
     target = Gaussian.isotropic(0.25, 1)
     for horizon in (8.0, 9.5, 12.0):
@@ -233,7 +232,6 @@ def test_the_horizon_is_above_the_early_stop():
     assert where.horizon > where.early_stop == 2.0
 
 
-@pytest.mark.xfail(strict=True, reason="levels are sought between 1e-12 and 50, and their ends taken in silence")
 @pytest.mark.parametrize("variance", [1e-12, 1e-16, 1e90])
 def test_the_defaults_keep_their_promise_on_every_scale(variance):
     where = setting(Gaussian.isotropic(variance, 2), 0.1)
@@ -333,8 +331,13 @@ def check_row(row, distance, accuracy, margin):
     assert row.upper.evaluations == evaluations
     if row.upper.steps > 1:
         assert distance(row.upper.steps - 1)[0] > accuracy - margin
+    resolved = 0
     for point in row.curve:
-        assert point.tv == pytest.approx(distance(point.steps)[0], abs=margin)
+        value = distance(point.steps)[0]
+        if not math.isnan(value):
+            assert point.tv == pytest.approx(value, abs=margin)
+            resolved += 1
+    assert 2 * resolved >= len(row.curve)
     assert row.discretization == pytest.approx(distance(row.upper.steps, exact_start=True)[0], abs=margin)
     steps = [point.steps for point in row.curve]
     assert steps == sorted(set(steps))
@@ -376,12 +379,12 @@ def test_budgets_of_two_modes_by_integrals_along_rays(variances):
             _, v, cost = output(
                 row.scheme, row.corrector, lam, np.zeros(2), 2, answer.setting, steps, exact_start=exact_start
             )
-            return planar_tv(v, goal), cost
+            thin = max((v / goal).max(), (goal / v).max()) > 1e4  # narrower than the rays are apart
+            return (math.nan if thin else planar_tv(v, goal)), cost
 
         check_row(row, distance, accuracy, PLANAR_ERROR)
 
 
-@pytest.mark.xfail(strict=True, reason="doubling passes over a good plan where the curve is not monotone, unnoticed")
 @pytest.mark.parametrize("variances, accuracy", [([0.004, 4.0], 0.1), ([0.002, 7.5], 0.2), ([0.0015, 1.0], 0.1)])
 def test_the_answer_is_the_first_plan_that_reaches(variances, accuracy):
     lam = np.array(variances)
@@ -394,8 +397,8 @@ def test_the_answer_is_the_first_plan_that_reaches(variances, accuracy):
 
 
 def test_a_curve_that_is_not_monotone_is_marked():
-    """Heun on one mode of variance 4: two steps are by luck better than four."""
-    answer = budget(Gaussian([0.0], [4.0]), 0.1, predictors=[schemes.heun], correctors=[False])
+    """Heun on one mode of variance 4: two steps are by luck better than four, but not good enough."""
+    answer = budget(Gaussian([0.0], [4.0]), 0.02, predictors=[schemes.heun], correctors=[False])
     (row,) = answer.rows
     goal = float(spread(4.0, answer.setting.early_stop))
     values = []
@@ -481,7 +484,7 @@ def test_a_search_that_reaches_its_limit_has_no_answer():
     answer = budget(Gaussian.isotropic(0.25, 3), 1e-4, predictors=[schemes.euler], max_steps=100)
     for row in answer.rows:
         assert row.upper is row.lower is row.discretization is None
-        assert [p.steps for p in row.curve] == [4, 8, 16, 32, 64, 100]
+        assert [p.steps for p in row.curve] == [*range(1, 17), 32, 64, 100]
         assert row.curve[-1].tv > 1e-4
 
 
@@ -496,7 +499,8 @@ def test_an_unstable_plan_is_at_distance_one(variances):
     answer = budget(target, 0.1, early_stop=0.1, predictors=[exploding], correctors=[False], max_steps=16)
     (row,) = answer.rows
     assert row.upper is None
-    assert [(p.steps, p.tv, p.tv.complement) for p in row.curve] == [(4, 1, 0), (8, 1, 0), (16, 1, 0)]
+    assert [p.steps for p in row.curve] == list(range(1, 17))
+    assert all(p.tv == 1 and p.tv.complement < 1e-90 for p in row.curve)  # one step is finite yet, 1e100 wide
 
 
 @pytest.mark.parametrize("scheme", DETERMINISTIC)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from decimal import Decimal
 
 import pytest
@@ -173,20 +174,18 @@ def test_the_table_has_a_line_for_every_scheme_with_its_answer():
     assert "data.csv" in lines[0]
     assert "dimension 3" in lines[0]
     heun, midpoint, euler = (
-        next(line for line in lines if f" {name} " in line) for name in ("heun", "randomized_midpoint", "euler")
+        re.split(r"\s{2,}", next(line for line in lines if line.startswith(f" {name} ")).strip())
+        for name in ("heun", "randomized_midpoint", "euler")
     )
-    assert [cell.strip() for cell in heun.strip("│").split("│")] == [
-        "heun",
-        "-",
-        "6",
-        "3",
-        "3",
-        "0.0625",
-        "0.03125",
-        "exact",
-    ]
-    assert [cell.strip() for cell in midpoint.strip("│").split("│")][2:5] == ["16 to 18", "8 to 9", "16 to 18"]
-    assert [cell.strip() for cell in euler.strip("│").split("│")][2:5] == ["> 4", "> 2", "> 2"]
+    assert heun == ["heun", "-", "6", "3", "3", "0.0625", "0.03125", "exact"]
+    assert midpoint[2:5] == ["16 to 18", "8 to 9", "16 to 18"]
+    assert euler[2:5] == ["> 4", "> 2", "> 2"]
+
+
+def test_a_narrow_table_keeps_the_answer():
+    lines = text_of(budget_tables(a_budget(), "data.csv", 80)).splitlines()
+    (heun,) = (line for line in lines if line.startswith(" heun "))
+    assert re.split(r"\s{2,}", heun.strip()) == ["heun", "-", "6", "0.0625", "exact"]
 
 
 def test_only_the_curves_that_are_not_monotone_are_printed_whole():
@@ -246,7 +245,6 @@ def test_a_picture_has_one_colour_for_every_scheme():
         assert near.sum() > 100
 
 
-@pytest.mark.xfail(strict=True, reason="a start error of 0 is set as the lower end of a logarithmic axis")
 def test_a_picture_of_an_exact_start():
     assert picture(a_budget(start=0.0)).std() > 0.01
 

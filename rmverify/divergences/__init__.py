@@ -2,9 +2,9 @@ r"""Distances and divergences between laws. Every function returns a `Value`, wh
 
 ======================  =================================================================================
 two Gaussians           exact, with an error that contains the laws' own rounding
-a mixture, a Gaussian   exact by a radial integral where the mixture is a scale mixture and the Gaussian is
-                        centred with one variance (tv, kl, hellinger); else a bracket whose float is the upper
-                        end
+a mixture, a Gaussian   exact by a radial integral where the mixture is a scale mixture, the Gaussian centred with
+                        one variance, and the midpoints' spread resolved (tv, kl, hellinger); else a bracket
+                        whose float is the upper end
 ======================  =================================================================================
 """
 
@@ -24,7 +24,7 @@ from rmverify.divergences.closed_forms import (
     wasserstein,
 )
 from rmverify.divergences.pair import canonical
-from rmverify.divergences.radial import radial_hellinger, radial_kl, radial_tv
+from rmverify.divergences.radial import radial_hellinger, radial_kl, radial_tv, resolved
 from rmverify.divergences.tv import total_variation
 from rmverify.laws import MixtureLaw
 from rmverify.targets import Gaussian
@@ -71,9 +71,9 @@ def tv(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0) -> Value:
     """
     mixture, other = _split(p, q)
     if mixture is not None:
-        scale = _radial(mixture, other)
-        if scale is not None:
-            return radial_tv(scale, float(other.variances[0]))
+        exact = _radial(radial_tv, mixture, other)
+        if exact is not None:
+            return exact
         return brackets.tv_bracket(mixture, other, _paths(paths), rng)
     pair = canonical(p, q)
     if pair.singular:
@@ -99,9 +99,9 @@ def kl(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0) -> Value:
     if mixture is None:
         return kullback_leibler(canonical(p, q))
     if mixture is p:
-        scale = _radial(mixture, other)
-        if scale is not None:
-            return radial_kl(scale, float(other.variances[0]))
+        exact = _radial(radial_kl, mixture, other)
+        if exact is not None:
+            return exact
         return brackets.bracket(
             mixture, other, kullback_leibler, lambda: brackets.moment_kl(mixture, other), _paths(paths), rng
         )
@@ -181,18 +181,19 @@ def hellinger(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0) -> Value:
     mixture, other = _split(p, q)
     if mixture is None:
         return hellinger_distance(canonical(p, q))
-    scale = _radial(mixture, other)
-    if scale is not None:
-        return radial_hellinger(scale, float(other.variances[0]))
+    exact = _radial(radial_hellinger, mixture, other)
+    if exact is not None:
+        return exact
 
     def average(values: np.ndarray) -> Any:
         square = brackets._mean(values**2)  # the square is convex in P
-        return brackets._Mean(math.sqrt(square.mean), math.sqrt(square.mean + square.error) - math.sqrt(square.mean))
+        middle = math.sqrt(square.mean)
+        return brackets._Mean(middle, math.sqrt(square.mean + square.error) - middle)
 
     def lower() -> float:
         return math.sqrt(1 - math.sqrt(1 - _tv_lower(mixture, other, paths, rng) ** 2))
 
-    return brackets.bracket(mixture, other, hellinger_distance, lower, _paths(paths), rng, average=average)
+    return brackets.bracket(mixture, other, hellinger_distance, lower, _paths(paths), rng, most=1.0, average=average)
 
 
 def w2(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0) -> Value:
@@ -235,11 +236,11 @@ def _split(p: Any, q: Any) -> tuple[Any, Any]:
     return (q, p) if isinstance(q, MixtureLaw) else (None, None)
 
 
-def _radial(mixture: MixtureLaw, q: Gaussian) -> Any:
-    """The mixture's scale mixture, where q is centred with one variance too."""
+def _radial(radial: Any, mixture: MixtureLaw, q: Gaussian) -> Value | None:
+    """The exact divergence where the mixture is a resolved scale mixture and q centred with one variance too."""
     if q.variances.size != 1 or q.means[0] != 0 or q.variances[0] == 0:
         return None
-    return mixture.scale_mixture
+    return resolved(radial, mixture.scale_rule, float(q.variances[0]))
 
 
 def _tv_lower(mixture: MixtureLaw, q: Gaussian, paths: int, rng: Any) -> float:

@@ -50,7 +50,11 @@ def _modes_of(mixture: MixtureLaw, q: Gaussian) -> Gaussian:
 
 def tv_bracket(mixture: MixtureLaw, q: Gaussian, paths: int, rng: object) -> Value:
     r"""lower = |E_a P_a(A) - Q(A)| with A = {moment-matched Gaussian > q}; upper = E_a TV(P_a, q)."""
-    q = _modes_of(mixture, q)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        return _tv_bracket(mixture, _modes_of(mixture, q), paths, rng)
+
+
+def _tv_bracket(mixture: MixtureLaw, q: Gaussian, paths: int, rng: object) -> Value:
     means, variances = mixture.conditionals(paths, rng=rng)
     live = q.variances > 0
     if (variances[:, ~live] != 0).any() or (means[:, ~live] != q.means[~live]).any():
@@ -78,6 +82,7 @@ def bracket(
     rng: object,
     *,
     reverse: bool = False,
+    most: float = math.inf,
     average: Callable[[Array], _Mean] = _mean,
 ) -> Value:
     """upper = mean of the conditional `divergence` over paths; `lower` as given (a bound from the exact moments)."""
@@ -89,8 +94,8 @@ def bracket(
         values.append(divergence(canonical(q, law) if reverse else canonical(law, q)))
     top = average(np.array(values, dtype=float))
     rounding = max((v.error for v in values if math.isfinite(v)), default=0.0)
-    bound = top.mean + top.error + rounding
-    return Value(bound, "upper", top.error + rounding, lower=min(max(0.0, lower()), bound), upper=bound)
+    bound = min(top.mean + top.error + rounding, most)
+    return Value(bound, "upper", min(top.error + rounding, most), lower=min(max(0.0, lower()), bound), upper=bound)
 
 
 def moment_kl(mixture: MixtureLaw, q: Gaussian) -> float:

@@ -55,7 +55,8 @@ def hellinger_distance(pair: Pair) -> Value:
     value, error = _log_transform(pair, 0.5)
     square = -math.expm1(min(value, 0.0))
     distance = math.sqrt(square)
-    absolute = pair.distance_error + (error / (2 * distance) if distance else 0.0)
+    absolute = pair.distance_error + (math.exp(min(value, 0.0)) * error / (2 * distance) if distance else 0.0)
+    absolute = min(absolute, 1.0)
     return Value(
         distance, "exact", absolute, lower=max(0.0, distance - absolute), upper=min(1.0, distance + absolute),
         complement=math.exp(value) / (1 + distance),
@@ -81,6 +82,11 @@ def _log_transform(pair: Pair, s: float) -> tuple[float, float]:
 def wasserstein(p: Gaussian, q: Gaussian) -> Value:
     r"""W_2(p, q), the Bures distance: sum n [(a-b)/(sqrt a + sqrt b)]^2 + |m|^2 where the laws commute; else
     ||A^{1/2} - B^{1/2} U||_F with U the polar factor, a sum of squares in which nothing cancels."""
+    with np.errstate(over="ignore"):
+        return _wasserstein(p, q)
+
+
+def _wasserstein(p: Gaussian, q: Gaussian) -> Value:
     aligned = common_modes(p, q)
     if aligned is not None:
         p, q = aligned

@@ -119,6 +119,7 @@ def total_variation(
 
 
 def _as_value(value: float, error: float, complement: float) -> Value:
+    error = min(error, 1.0)
     return Value(
         value, "exact", error, lower=max(value - error, 0.0), upper=min(value + error, 1.0), complement=complement
     )

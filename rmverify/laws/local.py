@@ -110,7 +110,8 @@ def _coupling(
                     )
                 before, nodes = now, nodes * 2
     raise ArithmeticError(
-        "the average over midpoints did not settle: the score has a pole too close to the step (h near t)"
+        "the error did not settle: the score is singular at the end of the step or close to it (h near t), or its bias "
+        "is too rough in t"
     )
 
 

@@ -22,7 +22,7 @@ from rmverify.laws.conditional import (
     stage_map,
 )
 from rmverify.laws.midpoints import averaged, node_count
-from rmverify.laws.scale import ScaleMixture, scale_mixture
+from rmverify.laws.scale import NODES, ScaleMixture, scale_mixture
 from rmverify.plans import Plan
 from rmverify.readings.affine import Transition
 from rmverify.schemes.contract import velocity_variance
@@ -150,14 +150,20 @@ class MixtureLaw:
     @cached_property
     def scale_mixture(self) -> ScaleMixture | None:
         """The unconditional law where target and start are centred with one variance and no velocity is kept
-        between random steps; None elsewhere."""
+        between random steps, as a Gauss rule of 24 nodes; None elsewhere."""
+        return self.scale_rule(NODES)
+
+    def scale_rule(self, nodes: int) -> ScaleMixture | None:
+        """The same with so many nodes. They resolve P while sd(ln s^2) sqrt(d) is at most of their order, and what a
+        divergence does not resolve shows when the nodes are doubled."""
         truth, modes = split_target(self.target)
         start = initial(truth, self.plan, self.start)
         m = self._moments
         kept = any(s.footprint.alphas and velocity_variance(s.scheme) is not None for s in self.plan)
         if truth.variances.size != 1 or m.between is not None or m.mean[0] != 0 or start.means[0] != 0 or kept:
             return None
-        return scale_mixture(self.plan, modes, float(start.variances[0]), truth.dim, float(m.rounding.max()))
+        rounding = float(m.rounding.max())
+        return scale_mixture(self.plan, modes, float(start.variances[0]), truth.dim, rounding, nodes)
 
 
 # --- the exact moments --------------------------------------------------------------------------------------

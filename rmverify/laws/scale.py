@@ -10,10 +10,10 @@ import numpy as np
 
 from rmverify.laws.conditional import UNIT, pieces, stage_map
 from rmverify.laws.midpoints import averaged, node_count
-from rmverify.plans import Plan
+from rmverify.plans import Plan, Stage
 from rmverify.targets.checks import Array
 
-_NODES = 24
+NODES = 24
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ScaleMixture:
     rounding: float
 
 
-def scale_mixture(plan: Plan, modes: Any, variance: float, dim: int, rounding: float) -> ScaleMixture:
+def scale_mixture(plan: Plan, modes: Any, variance: float, dim: int, rounding: float, count: int) -> ScaleMixture:
     """P propagated as a Gauss rule in ln s^2: tensored with the rule in alpha, compressed after every step."""
     s2, weights = np.array([variance]), np.ones(1)
     for stage in plan:
@@ -34,7 +34,7 @@ def scale_mixture(plan: Plan, modes: Any, variance: float, dim: int, rounding: f
             (((a,),), _, ((c,),)), _ = stage_map(stage, modes)
             s2 = (np.ravel(a) ** 2) * s2 + np.ravel(c)
             continue
-        nodes, _ = node_count(stage, modes)
+        nodes = _resolving(stage, modes, node_count(stage, modes)[0], dim, count)
         for _, t, h in pieces(stage, nodes):
             steps, rule = averaged(stage, modes, t, h, nodes)
             shape = (len(t), rule.size)
@@ -42,8 +42,20 @@ def scale_mixture(plan: Plan, modes: Any, variance: float, dim: int, rounding: f
             noise = np.broadcast_to(np.asarray(steps.noise[0][0], float), (*shape, 1))[..., 0]
             for n in range(len(t)):
                 spread = (slope[n][:, None] * s2 + noise[n][:, None]).ravel()
-                s2, weights = _compress(spread, np.outer(rule, weights).ravel(), _NODES)
+                s2, weights = _compress(spread, np.outer(rule, weights).ravel(), count)
     return ScaleMixture(s2, weights, dim, rounding)
+
+
+def _resolving(stage: Stage, modes: Any, nodes: int, dim: int, count: int) -> int:
+    """Nodes in alpha, at most `count`, for how far one step spreads ln s^2 on the scale sqrt(2/d) of the radius; they
+    grow with `count`, so that doubling it tests them too."""
+    widest = 0.0
+    for _, t, h in pieces(stage, nodes):
+        slope = np.abs(np.broadcast_to(averaged(stage, modes, t, h, nodes)[0].linear[0][0], (len(t), nodes, 1)))
+        if slope.min() == 0:
+            return max(nodes, count)
+        widest = max(widest, float(2 * np.log(slope.max(axis=1) / slope.min(axis=1)).max()))
+    return max(nodes, math.ceil(min(count, count / NODES * (6 + 1.5 * widest * math.sqrt(dim / 2)))))
 
 
 def _compress(s2: Array, weights: Array, count: int) -> tuple[Array, Array]:

@@ -26,8 +26,9 @@ def finite_array(name: str, values: Any, ndim: int | None = None) -> Array:
     if array.size == 0:
         raise ValueError(f"{name}: expected at least one number, got an empty array")
     if not np.isfinite(array).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(np.atleast_1d(array)))[0])
-        raise ValueError(f"{name}: expected finite numbers, got {np.atleast_1d(array)[where]} at index {where}")
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        place = f" at index {where}" if array.ndim else ""
+        raise ValueError(f"{name}: expected finite numbers, got {array[where]}{place}")
     return array
 
 

@@ -26,6 +26,7 @@ from rmverify.targets.checks import Array, finite_array, number
 __all__ = ["Gaussian", "Modes"]
 
 MOST_COORDINATES = 10_000_000
+_MARGINAL = 4 * 2.0**-53  # rounding of e^{-2t} lam + (1 - e^{-2t}), relative
 _SYMMETRY = 1e-10  # relative to the largest entry
 _NEGATIVE = 1e-10  # eigenvalues above -this times the largest are rounding of 0
 
@@ -193,7 +194,11 @@ class Gaussian:
             raise ValueError(f"data: expected at least two rows to fit a covariance, got {rows.shape[0]}")
         center = rows.mean(axis=0)
         deviations = rows - center
-        return cls(center, deviations.T @ deviations / rows.shape[0])
+        with np.errstate(over="ignore", invalid="ignore"):
+            covariance = deviations.T @ deviations / rows.shape[0]
+        if not np.isfinite(covariance).all():
+            raise ValueError(f"data: the covariance overflows, got values up to {np.abs(rows).max():.3g}; rescale them")
+        return cls(center, covariance)
 
     # --- what it is -----------------------------------------------------------------------------------------
 
@@ -245,7 +250,8 @@ class Gaussian:
     def at(self, t: float) -> Gaussian:
         """The marginal q_t of the Ornstein-Uhlenbeck process started here; t >= 0 in its own time units."""
         t = number("t", t, least=0)
-        return self.with_modes(mode_variance(self.variances, t), mode_mean(self.means, t), self.rounding)
+        rounding = self.rounding + (_MARGINAL if t else 0)
+        return self.with_modes(mode_variance(self.variances, t), mode_mean(self.means, t), rounding)
 
     def score(self, t: Any, x: Any) -> Any:
         """s_t(x) = grad ln q_t(x) for x of shape (..., d), an array of any namespace; t broadcasts with x.
