@@ -420,3 +420,102 @@ def test_a_mixture_needs_its_own_modes():
         rm.tv(law, law)
     with pytest.raises(ValueError, match="paths: expected a number >= 2"):
         rm.tv(law, target.at(0.5), paths=1)
+
+
+# --- where it is hard ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shift", [0.1, 0.2, 3.3, 1e-9])
+def test_a_shift_inside_a_singular_support(shift):
+    """N(0, C) and N(m, C) on the line C = u u^T, m = shift u/|u|^2 u: erf(D/(2 sqrt 2)), D = shift."""
+    u = np.array([2.0, 1.0])
+    value = rm.tv(rm.Gaussian([0.0, 0.0], np.outer(u, u)), rm.Gaussian(shift * u, np.outer(u, u)))
+    assert value == pytest.approx(math.erf(shift / math.sqrt(8)), rel=1e-6)
+    assert abs(value - math.erf(shift / math.sqrt(8))) <= value.error + 1e-15
+
+
+@pytest.mark.parametrize("order", [1.5, 2.0, 7.3])
+def test_renyi_at_the_edge_of_its_domain(order):
+    """z = s b/a + 1 - s down to a few units of the last place: the textbook sum at 60 digits."""
+    edge = (order - 1) / order
+    b = np.array([edge * (1 + 1e-15), edge * (1 + 1e-9), edge * 1.4, 0.9])
+    a, m = np.array([1.0, 1.0, 1.0, 1.0]), np.array([1e-9, 1e-5, 0.1, 0.3])
+    with mpmath.workdps(60):
+        total, s = mpmath.mpf(0), mpmath.mpf(order)
+        for x, y, c in zip(a.tolist(), b.tolist(), m.tolist(), strict=True):
+            z = s * mpmath.mpf(y) + (1 - s) * mpmath.mpf(x)
+            total += (s * mpmath.log(mpmath.mpf(y)) - mpmath.log(z) - s * (1 - s) * mpmath.mpf(c) ** 2 / z) / 2
+        exact = float(total / (s - 1))
+    value = rm.renyi(rm.Gaussian(m, a), rm.Gaussian(np.zeros(4), b), order)
+    assert value == pytest.approx(exact, rel=1e-12)
+    assert abs(value - exact) <= value.error + 4 * EPS * exact
+
+
+def test_kl_between_a_multiple_of_the_identity_and_a_dense_law():
+    """B = I + e 1 1^T: the eigenvalue 1 + 3e alone matters; (ln(1+y) - y/(1+y))/2 with y = 3e."""
+    e = 2.0**-27  # so that the entries of B are exact
+    with mpmath.workdps(60):
+        y = 3 * mpmath.mpf(e)
+        exact = float((mpmath.log1p(y) - y / (1 + y)) / 2)
+    value = rm.kl(rm.Gaussian.isotropic(1, 3), rm.Gaussian(np.zeros(3), np.eye(3) + e * np.ones((3, 3))))
+    assert abs(value - exact) <= value.error + 8 * EPS * exact
+    assert value == pytest.approx(exact, rel=1e-12)
+
+
+def test_the_error_of_an_ill_conditioned_w2_says_so():
+    A = np.array([[1.0, 1 - 2.0**-47], [1 - 2.0**-47, 1.0]])
+    B = np.array([[1.0, -0.5], [-0.5, 2.0]])
+    with mpmath.workdps(60):
+        product = mpmath.matrix(A.tolist()) * mpmath.matrix(B.tolist())
+        root = mpmath.sqrt(product[0, 0] + product[1, 1] + 2 * mpmath.sqrt(mpmath.det(product)))
+        exact = float(mpmath.sqrt(5 - 2 * root))  # tr A + tr B - 2 tr (A^{1/2} B A^{1/2})^{1/2}
+    value = rm.w2(rm.Gaussian([0.0, 0.0], A), rm.Gaussian([0.0, 0.0], B))
+    assert abs(value - exact) <= value.error < 1e-6
+
+
+def binned_mixture_tv(variance, levels, dim):
+    """TV of the unconditional law of two steps, midpoint by midpoint, by the trapezoid over the radius."""
+    x, w = np.polynomial.legendre.leggauss(150)
+    x, w = (x + 1) / 2, w / 2
+
+    def v(t):
+        return 1 + (variance - 1) * math.exp(-2 * t) if np.isscalar(t) else 1 + (variance - 1) * np.exp(-2 * t)
+
+    s2, weights = np.array([v(levels[0])]), np.ones(1)
+    for t, end in itertools.pairwise(levels):
+        h = t - end
+        half = np.exp(x * h) - (np.exp(x * h) - 1) / v(t)
+        a = np.exp(h) - h * np.exp((1 - x) * h) * half / v(t - x * h)
+        s2, weights = np.outer(a**2, s2).ravel(), np.outer(w, weights).ravel()
+    u = np.log(s2 / v(levels[-1]))
+    tau = np.linspace(u.min() - 12 / math.sqrt(dim), u.max() + 12 / math.sqrt(dim), 4001)
+    log_q = dim / 2 * (tau - np.expm1(tau)) + dim / 2 * math.log(dim / 2) - dim / 2 - math.lgamma(dim / 2)
+    log_p = dim / 2 * (np.subtract.outer(tau, u) - np.expm1(np.subtract.outer(tau, u)))
+    log_p += dim / 2 * math.log(dim / 2) - dim / 2 - math.lgamma(dim / 2)
+    p = np.exp(log_p) @ weights
+    return float(np.abs(p - np.exp(log_q)).sum() * (tau[1] - tau[0]) / 2)
+
+
+@pytest.mark.parametrize(
+    ("levels", "dim"), [((3.0, 2.2, 1.4), 100), ((3.0, 2.2, 1.4), 10_000), ((1.0, 0.6, 0.3), 2000)]
+)
+def test_a_wide_spread_of_midpoints_is_resolved_or_a_bracket(levels, dim):
+    """Where the Gauss rule cannot resolve the spread of ln s^2, the answer must not call itself exact."""
+    target = rm.Gaussian.isotropic(0.25, dim)
+    law = rm.output_law(rm.Plan([rm.Predict(schemes.randomized_midpoint, levels)]), target, start="exact")
+    value, truth = rm.tv(law, target.at(levels[-1])), binned_mixture_tv(0.25, levels, dim)
+    if value.kind == "exact":
+        assert abs(value - truth) <= value.error + 1e-5  # the trapezoid's own error at its kinks
+    assert value.lower - 1e-5 <= truth <= value.upper + 1e-5
+
+
+def test_an_infinite_average_is_not_a_number_of_paths():
+    """chi^2 of a mixture is infinite as soon as a midpoint has a variance beyond twice the target's."""
+    target = rm.Gaussian([1.0], [0.0])
+    law = rm.output_law(rm.Plan([rm.Predict(schemes.randomized_midpoint, [1.0, 0.1])]), target)
+    right = float(law.conditional([1.0]).variances[0])
+    assert right > 2 * float(target.at(0.1).variances[0])
+    for seed in range(5):
+        assert rm.chi2(law, target.at(0.1), rng=seed) == math.inf
+    bracket = rm.hellinger(law, target.at(0.1))
+    assert 0 <= bracket.lower <= bracket.upper <= 1

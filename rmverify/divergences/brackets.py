@@ -88,10 +88,14 @@ def bracket(
     """upper = mean of the conditional `divergence` over paths; `lower` as given (a bound from the exact moments)."""
     q = _modes_of(mixture, q)
     means, variances = mixture.conditionals(paths, rng=rng)
-    values = []
-    for mean, variance in zip(means, variances, strict=True):
+
+    def given(mean: Array, variance: Array) -> Value:
         law = q.with_modes(variance, mean, mixture.rounding)
-        values.append(divergence(canonical(q, law) if reverse else canonical(law, q)))
+        return divergence(canonical(q, law) if reverse else canonical(law, q))
+
+    values = list(map(given, means, variances))
+    if any(map(math.isinf, map(given, *mixture.corners()))):  # so it is for midpoints nearby: the mean is infinite
+        return Value(math.inf, "upper", 0.0, lower=max(0.0, lower()), upper=math.inf)
     top = average(np.array(values, dtype=float))
     rounding = max((v.error for v in values if math.isfinite(v)), default=0.0)
     bound = min(top.mean + top.error + rounding, most)

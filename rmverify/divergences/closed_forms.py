@@ -3,6 +3,7 @@ r"""KL, Renyi, chi-squared, Hellinger and W_2 between Gaussians, each without ca
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from rmverify.divergences.chernoff import log_transform, modes
 from rmverify.divergences.pair import EPS, Pair, common_modes
 from rmverify.elementary import log1p_minus
 from rmverify.targets import Gaussian
+from rmverify.targets.checks import Array
 from rmverify.values import Value
 
 __all__ = ["chi_squared", "hellinger_distance", "kullback_leibler", "renyi_divergence", "wasserstein"]
@@ -32,7 +34,7 @@ def renyi_divergence(pair: Pair, order: float) -> Value:
     """D_s(p||q) = ln BC(s)/(s-1), BC(s) = int p^s q^{1-s}; infinite where 1 + s r_i <= 0."""
     if order == 1:
         return kullback_leibler(pair)
-    if pair.singular or (1 + order * pair.ratio <= 0).any():
+    if pair.singular or (_tilted(pair, order) <= 0).any():
         return Value(math.inf)
     value, error = _log_transform(pair, order)
     return Value(max(value / (order - 1), 0.0), "exact", error / abs(order - 1))
@@ -40,7 +42,7 @@ def renyi_divergence(pair: Pair, order: float) -> Value:
 
 def chi_squared(pair: Pair) -> Value:
     """chi^2(p||q) = int p^2/q - 1 = e^{ln BC(2)} - 1; infinite where b_i <= a_i/2."""
-    if pair.singular or (1 + 2 * pair.ratio <= 0).any():
+    if pair.singular or (_tilted(pair, 2.0) <= 0).any():
         return Value(math.inf)
     value, error = _log_transform(pair, 2.0)
     if value > 700:
@@ -64,19 +66,38 @@ def hellinger_distance(pair: Pair) -> Value:
 
 
 def _log_transform(pair: Pair, s: float) -> tuple[float, float]:
-    """ln BC(s) and its absolute error: rounding, and the first order of the errors of the laws."""
+    """ln BC(s) and its absolute error: rounding, and the first order of the errors of the laws.
+
+    Modes with z = s b/a + 1 - s below 1/2, near the end of the domain, are taken from a and b themselves.
+    """
     if not pair.ratio.size:
         return 0.0, 0.0
     r, n, mu2 = pair.ratio, pair.multiplicity, pair.shift
-    # with p and q exchanged where s > 1/2, so that nothing is lost as s -> 1
-    one, point = (pair, s) if s <= 0.5 else (pair.reverse, 1 - s)
-    law = modes(one.ratio, one.shift, n, one.log_ratio)
-    value = float(log_transform(np.array([point]), law)[0])
+    z = _tilted(pair, s)
+    edge = z < 0.5
+    direct = n * (s * pair.log_ratio - np.log(z) - s * (1 - s) * mu2 / z) / 2
+    value = float(direct[edge].sum())
+    if not edge.all():
+        # with p and q exchanged where s > 1/2, so that nothing is lost as s -> 1
+        one, point = (pair, s) if s <= 0.5 else (pair.reverse, 1 - s)
+        rest = ~edge
+        law = modes(one.ratio[rest], one.shift[rest], n[rest], one.log_ratio[rest])
+        value += float(log_transform(np.array([point]), law)[0])
     factor = abs(s * (1 - s)) / 2
-    z = 1 + s * r
     slope = (np.abs(r) / z + abs(1 - s) * mu2 / z**2 + pair.log_error) * pair.log_error
     slope = slope + (2 * np.sqrt(mu2) + pair.shift_error) * pair.shift_error / z
-    return value, 8 * EPS * abs(value) + factor * float(n @ slope)
+    lost = EPS * np.where(edge, 2 + abs(s) * (1 + np.abs(pair.log_ratio)) + factor * mu2 / z, 0.0)
+    return value, 8 * EPS * abs(value) + factor * float(n @ slope) + float(n @ lost)
+
+
+def _tilted(pair: Pair, s: float) -> Array:
+    """z = (s b + (1-s) a)/a, positive where int p^s q^{1-s} is finite; exact before rounding near that edge."""
+    z = np.asarray((s * pair.b + (1 - s) * pair.a) / pair.a)
+    order = Fraction(s)
+    for k in np.flatnonzero(z < 0.5):
+        a, b = Fraction(pair.a[k]), Fraction(pair.b[k])
+        z[k] = float((order * b + (1 - order) * a) / a)
+    return z
 
 
 def wasserstein(p: Gaussian, q: Gaussian) -> Value:
@@ -103,8 +124,16 @@ def _wasserstein(p: Gaussian, q: Gaussian) -> Value:
     difference = X - Y @ right.T @ left.T
     value = math.hypot(float(np.linalg.norm(difference)), float(np.linalg.norm(p.mean - q.mean)))
     size = float(np.linalg.norm(X) + np.linalg.norm(Y) + np.linalg.norm(p.mean) + np.linalg.norm(q.mean))
-    error = (EPS * p.dim + float(p.rounding.max() + q.rounding.max())) * size
+    error = (EPS * p.dim + float(p.rounding.max() + q.rounding.max())) * size + _root_error(p) + _root_error(q)
     return Value(value, "exact", error, lower=max(0.0, value - error))
+
+
+def _root_error(law: Gaussian) -> float:
+    """How far the square root of a dense covariance moves with its eigenvalues: e/(sqrt v + sqrt e) each."""
+    error = law.spectral_error
+    if not error:
+        return 0.0
+    return float(np.linalg.norm(error / (np.sqrt(law.variances) + math.sqrt(error))))
 
 
 def _root(law: Gaussian) -> np.ndarray:

@@ -36,6 +36,8 @@ class Pair(NamedTuple):
     `singular` is True where the laws live on different supports: TV is 1, KL infinite.
     """
 
+    a: Array
+    b: Array
     ratio: Array
     inverse_ratio: Array
     shift: Array
@@ -65,6 +67,8 @@ class Pair(NamedTuple):
     def reverse(self) -> Pair:
         """The pair (q, p)."""
         return self._replace(
+            a=self.b,
+            b=self.a,
             ratio=self.inverse_ratio,
             inverse_ratio=self.ratio,
             shift=self.inverse_shift,
@@ -73,27 +77,43 @@ class Pair(NamedTuple):
 
 
 _EMPTY = np.zeros(0)
-_SAME = Pair(_EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, singular=False)
+_SAME = Pair(_EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, singular=False)
 APART = _SAME._replace(singular=True)
 
 
 def common_modes(p: Gaussian, q: Gaussian) -> tuple[Gaussian, Gaussian] | None:
-    """Both laws in one eigenbasis with the same blocks, or None where they do not commute by construction."""
+    """Both laws in one eigenbasis with the same blocks, or None where they do not commute by construction.
+
+    Laws that share the very eigenbasis of one decomposition share its error, which then does not separate them.
+    """
     if p.basis is None and q.basis is None:
         if p.multiplicities is q.multiplicities or np.array_equal(p.multiplicities, q.multiplicities):
             return p, q
         return _refined(p, q)
-    if p.basis is not None and q.basis is not None and (p.basis is q.basis or np.array_equal(p.basis, q.basis)):
+    if p.basis is q.basis:
         return p, q
+    if p.basis is not None and q.basis is not None:
+        if p._matrix is None and q._matrix is None:
+            same = np.array_equal(p.basis, q.basis)
+        else:
+            same = p._matrix is not None and q._matrix is not None and np.array_equal(p._matrix, q._matrix)
+        return (_decomposed(p), _decomposed(q)) if same else None
     for one, other in ((p, q), (q, p)):
         scalar = one.basis is None and (one.variances == one.variances[0]).all()
-        if scalar and other.basis is not None:  # a multiple of the identity is diagonal in every basis
+        if scalar and other.basis is not None and other._matrix is None:  # c I is diagonal in every basis
             turned = Gaussian._raw(
                 np.full(other.dim, one.variances[0]), one.mean @ other.basis, other.multiplicities, other.basis,
                 np.full(other.dim, one.rounding.max()),
             )  # fmt: skip
-            return (turned, other) if one is p else (other, turned)
+            pair = turned, _decomposed(other)
+            return pair if one is p else pair[::-1]
     return None
+
+
+def _decomposed(law: Gaussian) -> Gaussian:
+    """The law with the error of its eigen-decomposition in its rounding."""
+    error = law.spectral_error / np.where(law.variances > 0, law.variances, np.inf)
+    return Gaussian._raw(law.variances, law.means, law.multiplicities, law.basis, law.rounding + error)
 
 
 def _refined(p: Gaussian, q: Gaussian) -> tuple[Gaussian, Gaussian]:
@@ -118,7 +138,9 @@ def canonical(p: Gaussian, q: Gaussian) -> Pair:
 
 def _aligned(p: Gaussian, q: Gaussian) -> Pair:
     a, b, m = p.variances, q.variances, p.means - q.means
-    if ((a == 0) != (b == 0)).any() or ((a == 0) & (m != 0)).any():
+    means = np.abs(p.means).max() + np.abs(q.means).max()
+    reach = 0.0 if p.basis is None else SUPPORT * (means + math.sqrt(float(a.max() + b.max())))
+    if ((a == 0) != (b == 0)).any() or ((a == 0) & (np.abs(m) > reach)).any():
         return APART
     live = a > 0
     if not live.all():
@@ -132,7 +154,7 @@ def _aligned(p: Gaussian, q: Gaussian) -> Pair:
         log_error = p.rounding[live] + q.rounding[live]
         reach = p.rounding[live] * np.abs(p.means[live]) + q.rounding[live] * np.abs(q.means[live])
         shift_error = np.where((m == 0) & (reach == 0), 0.0, reach / np.sqrt(a) + log_error)
-    return Pair(*parts, p.multiplicities[live], log_error, shift_error, singular=False)
+    return Pair(a, b, *parts, p.multiplicities[live], log_error, shift_error, singular=False)
 
 
 def _dense(p: Gaussian, q: Gaussian) -> Pair:
@@ -160,11 +182,15 @@ def _dense(p: Gaussian, q: Gaussian) -> Pair:
     shift = (m @ scale @ turn) ** 2
     least, cond = float(variances[live].min()), float(variances.max() / variances[live].min())
     floor = EPS * (math.sqrt(p.dim) * float(np.linalg.norm(difference, 2)) / least + cond * float(np.abs(ratio).max()))
-    built = EPS * cond * (p._matrix is None) + EPS * size_b / least * (q._matrix is None)
+    built = EPS * cond * _rebuilt(p) + EPS * size_b / least * _rebuilt(q)
     error = floor + built + float(p.rounding.max() + q.rounding.max())
     log_error = error / np.minimum(1.0, 1 + ratio)
     shift_error = (EPS * cond + error) * np.sqrt(shift)
-    quotient = 1 + ratio
-    return Pair(
-        ratio, -ratio / quotient, shift, shift / quotient, np.ones(ratio.size), log_error, shift_error, singular=False
-    )
+    b = 1 + ratio
+    parts = np.ones_like(ratio), b, ratio, -ratio / b, shift, shift / b, np.ones(ratio.size)
+    return Pair(*parts, log_error, shift_error, singular=False)
+
+
+def _rebuilt(law: Gaussian) -> bool:
+    """Whether the covariance of the law is a product of its eigenvectors, with their rounding."""
+    return law.basis is not None and law._matrix is None

@@ -13,6 +13,7 @@ from rmverify.plans import Footprint, Stage
 from rmverify.readings.affine import Transition, read
 from rmverify.readings.balls import legendre
 from rmverify.targets.checks import Array
+from rmverify.targets.estimated import EstimatedModes
 
 MOST_NODES = 512
 _MOST_POINTS = 20_000
@@ -53,11 +54,14 @@ def node_count(stage: Stage, modes: Any) -> tuple[int, float]:
     """A node count at which the averages of A and A^2 do not change any more, and the change that is left.
 
     A pole of the score at v(t - ah) = 0 comes close where h is close to t; the count is doubled until the averages
-    at the steps with the largest h/t agree to rounding.
+    at the steps with the largest h/t agree to rounding. A bias narrower in t than the nodes are apart goes unseen.
     """
     t, h = stage.steps_
-    worst = np.unique([np.argmax(h / np.maximum(t, 1e-300)), np.argmax(h), 0, len(t) - 1])
-    t, h = column(t[worst]), column(h[worst])
+    biased = isinstance(modes, EstimatedModes)  # its bias may be rough anywhere: every step counts, with more nodes
+    if not biased:
+        worst = np.unique([np.argmax(h / np.maximum(t, 1e-300)), np.argmax(h), 0, len(t) - 1])
+        t, h = t[worst], h[worst]
+    t, h = column(t), column(h)
 
     def averages(nodes: int) -> Array:
         step, weights = averaged(stage, modes, t, h, nodes)
@@ -65,7 +69,8 @@ def node_count(stage: Stage, modes: Any) -> tuple[int, float]:
         parts = [np.broadcast_to(e, np.broadcast_shapes(np.shape(e), (1, len(weights), 1))) for e in flat]
         return np.concatenate([np.einsum("nqk,q->nk", e**p, weights).ravel() for e in parts for p in (1, 2)])
 
-    nodes, before, change = 6, averages(6), math.inf
+    nodes = 16 if biased and stage.footprint.alphas == 1 else 6
+    before, change = averages(nodes), math.inf
     while True:
         nodes = nodes * 3 // 2
         try:

@@ -138,11 +138,23 @@ class MixtureLaw:
             result.append((rows + stratum) / strata if foot.alphas else None)
         return result
 
+    def corners(self) -> tuple[Array, Array]:
+        """Means and variances (2, modes) of the laws given every midpoint at the left, or the right, of its stratum."""
+        alphas = []
+        for stage in self.plan:
+            foot = stage.footprint
+            ends = np.stack([foot.stratum, foot.stratum + 1], axis=-1) / foot.strata[:, None] if foot.alphas else None
+            shape = (foot.alphas, len(stage), 2, 1)
+            alphas.append(None if ends is None else np.broadcast_to(ends[:, None, :, None], shape))
+        return self._given(alphas, 2)
+
     def conditionals(self, n: int, *, rng: Any = 0) -> tuple[Array, Array]:
         """Means and variances (n, modes) of the laws given n random paths of midpoints."""
+        return self._given(self._stage_paths(n, np.random.default_rng(rng)), n)
+
+    def _given(self, alphas: list[Any], n: int) -> tuple[Array, Array]:
         truth, modes = split_target(self.target)
         start = initial(truth, self.plan, self.start)
-        alphas = self._stage_paths(n, np.random.default_rng(rng))
         *laws, _ = pushed(self.plan, modes, (start.means, start.variances), alphas)
         means, variances = (np.broadcast_to(part, (n, truth.variances.size)) for part in laws)
         return means, variances

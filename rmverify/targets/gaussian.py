@@ -69,6 +69,9 @@ class Gaussian:
     rounding : ndarray, shape (K,)
         Relative error of each variance, and of each mean in units of its standard deviation, that the law has
         collected on its way. 0 for a law given by the user.
+    spectral_error : float
+        Absolute error of the eigenvalues of a dense covariance, d * 2^-52 times the largest; it counts where the law is
+        compared with one that does not share the decomposition.
 
     Raises
     ------
@@ -92,6 +95,7 @@ class Gaussian:
     multiplicities: Array
     basis: Array | None
     rounding: Array
+    spectral_error: float
     _matrix: Array | None
     _center: Array | None
 
@@ -121,9 +125,11 @@ class Gaussian:
         variances[variances < d * np.finfo(float).eps * max(variances[-1], 0.0)] = 0.0
         self._set(variances, center @ basis, np.ones(d), basis)
         self._matrix, self._center = _frozen(matrix), _frozen(center)
+        self.spectral_error = d * np.finfo(float).eps * float(variances[-1])
 
     def _set(self, variances: Array, means: Array, counts: Array, basis: Array | None, rounding: Any = 0.0) -> None:
         self._matrix = self._center = None  # the user's own numbers, where the law was given as a dense matrix
+        self.spectral_error = 0.0
         self.variances = _frozen(variances)
         self.means = _frozen(means)
         self.multiplicities = _frozen(counts)
@@ -251,7 +257,9 @@ class Gaussian:
         """The marginal q_t of the Ornstein-Uhlenbeck process started here; t >= 0 in its own time units."""
         t = number("t", t, least=0)
         rounding = self.rounding + (_MARGINAL if t else 0)
-        return self.with_modes(mode_variance(self.variances, t), mode_mean(self.means, t), rounding)
+        noised = self.with_modes(mode_variance(self.variances, t), mode_mean(self.means, t), rounding)
+        noised.spectral_error = math.exp(-2 * t) * self.spectral_error
+        return noised
 
     def score(self, t: Any, x: Any) -> Any:
         """s_t(x) = grad ln q_t(x) for x of shape (..., d), an array of any namespace; t broadcasts with x.
