@@ -112,7 +112,7 @@ def budget_csv(answer: Budget) -> str:
     return out.getvalue()
 
 
-_WIDE = 112
+_WIDE = 130
 """Columns of a terminal that the whole budget table needs; a narrower one gets fewer columns of it."""
 
 
