@@ -519,3 +519,32 @@ def test_an_infinite_average_is_not_a_number_of_paths():
         assert rm.chi2(law, target.at(0.1), rng=seed) == math.inf
     bracket = rm.hellinger(law, target.at(0.1))
     assert 0 <= bracket.lower <= bracket.upper <= 1
+
+
+def every(law, goal):
+    """All six distances of a mixture, each a bracket or exact, in order."""
+    values = [f(law, goal) for f in (rm.tv, rm.kl, rm.hellinger, rm.w2, rm.chi2)] + [rm.renyi(law, goal, 2.0)]
+    assert all(0 <= v.lower <= v.upper for v in values)
+    return values
+
+
+@pytest.mark.parametrize("strata", [1, 2, 3])
+def test_strata_on_an_isotropic_target(strata):
+    """More strata, less spread: the law comes closer to the target's exact flow; one stratum is the scheme itself."""
+    target = rm.Gaussian.isotropic(0.25, 5)
+    levels = [1.5, 1.2, 1.0]
+    many = rm.Plan([rm.Predict(schemes.parallel_midpoint(strata, 0), levels)])
+    one = rm.Plan([rm.Predict(schemes.randomized_midpoint, levels)])
+    laws = [rm.output_law(plan, target, start="exact") for plan in (many, one)]
+    found, plain = (every(law, target.at(1.0)) for law in laws)
+    if strata == 1:
+        assert found[0] == pytest.approx(plain[0], rel=1e-9)
+    assert found[0].kind in ("exact", "upper")
+
+
+@pytest.mark.parametrize("means", [None, [1.0, -1.0]])
+def test_mixtures_in_very_high_dimension(means):
+    target = rm.Gaussian.from_spectrum([0.25, 4.0], [10**12, 3], means)
+    law = rm.output_law(rm.Plan([rm.Predict(schemes.randomized_midpoint, [2.0, 1.9, 1.8])]), target)
+    assert law.correlated == (means is not None)
+    every(law, target.at(1.8))

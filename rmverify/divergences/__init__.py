@@ -130,12 +130,15 @@ def renyi(p: Any, q: Any, order: float, *, paths: int = PATHS, rng: Any = 0) -> 
         raise TypeError("p: the Renyi bracket needs the mixture as the first law")
 
     def average(values: np.ndarray) -> Any:
-        # int P^s q^{1-s} is convex in P for s > 1 and concave for s < 1
-        powers = brackets._mean(np.exp((order - 1) * values))
+        # int P^s q^{1-s} is convex in P for s > 1 and concave for s < 1; its mean relative to the largest
+        if not np.isfinite(values).all():
+            return brackets._Mean(math.inf, 0.0)
+        logs = (order - 1) * values
+        largest = float(logs.max())
+        powers = brackets._mean(np.exp(logs - largest))
         edge = powers.mean + (powers.error if order > 1 else -powers.error)
-        top = math.log(edge) / (order - 1) if 0 < edge < math.inf else math.inf
-        middle = math.log(powers.mean) / (order - 1) if 0 < powers.mean < math.inf else math.inf
-        return brackets._Mean(middle, top - middle if math.isfinite(middle) else 0.0)
+        middle = (largest + math.log(powers.mean)) / (order - 1)
+        return brackets._Mean(middle, (largest + math.log(edge)) / (order - 1) - middle if edge > 0 else math.inf)
 
     lower = (
         (lambda: brackets.moment_kl(mixture, other))

@@ -19,20 +19,16 @@ from scipy.special import gammaln, logsumexp
 
 from rmverify.elementary import log1p_minus, phi2
 from rmverify.laws import ScaleMixture
-from rmverify.laws.scale import NODES
+from rmverify.laws.scale import NODES, Unresolved
 from rmverify.targets.checks import Array
 from rmverify.values import Value
 
-__all__ = ["Unresolved", "radial_hellinger", "radial_kl", "radial_tv", "resolved"]
+__all__ = ["radial_hellinger", "radial_kl", "radial_tv", "resolved"]
 
 _AGREE = 1e-7  # relative, between one count of nodes and twice as many
 _MOST_PANELS = 2000
 _DROP = 45.0  # nats below the peak at which the radius is cut: e^-45 < 2^-64
 _X, _W = np.polynomial.legendre.leggauss(20)
-
-
-class Unresolved(ArithmeticError):
-    """The nodes of a scale mixture lie too far apart for a radial integral."""
 
 
 def resolved(
@@ -42,10 +38,10 @@ def resolved(
     where 192 do not."""
     before: Value | None = None
     for nodes in (NODES, 2 * NODES, 4 * NODES, 8 * NODES):
-        mixture = rule(nodes)
-        if mixture is None or not (mixture.variances > 0).all():
-            return None
         try:
+            mixture = rule(nodes)
+            if mixture is None or not (mixture.variances > 0).all():
+                return None
             value = radial(mixture, variance)
         except Unresolved:
             return None

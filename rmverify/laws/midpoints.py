@@ -16,7 +16,7 @@ from rmverify.targets.checks import Array
 from rmverify.targets.estimated import EstimatedModes
 
 MOST_NODES = 512
-_MOST_POINTS = 20_000
+MOST_POINTS = 20_000
 
 
 def rule(foot: Footprint, x: Any, w: Any, number: Any = np.asarray) -> tuple[Any, Any]:
@@ -24,9 +24,9 @@ def rule(foot: Footprint, x: Any, w: Any, number: Any = np.asarray) -> tuple[Any
 
     `number` lifts arrays of floats to the number type of x.
     """
-    if len(x) ** foot.alphas > _MOST_POINTS:
+    if len(x) ** foot.alphas > MOST_POINTS:
         raise ValueError(
-            f"exact averages over {foot.alphas} strata need {len(x)}^{foot.alphas} points, beyond {_MOST_POINTS}; "
+            f"exact averages over {foot.alphas} strata need {len(x)}^{foot.alphas} points, beyond {MOST_POINTS}; "
             "give the midpoints (alphas=) or use fewer strata"
         )
     grid = np.meshgrid(*[x] * foot.alphas, indexing="ij")

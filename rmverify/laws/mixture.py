@@ -97,6 +97,11 @@ class MixtureLaw:
         """Relative error of each mode's variance: rounding and the quadrature over midpoints."""
         return self._moments.rounding
 
+    @property
+    def correlated(self) -> bool:
+        """Whether the shared midpoints correlate the modes, through their means."""
+        return self._moments.between is not None
+
     @cached_property
     def surrogate(self) -> Gaussian:
         """The Gaussian with the mixture's exact mean and covariance. A stand-in, not the law."""

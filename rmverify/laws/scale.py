@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 
 from rmverify.laws.conditional import UNIT, pieces, stage_map
-from rmverify.laws.midpoints import averaged, node_count
+from rmverify.laws.midpoints import MOST_POINTS, averaged, node_count
 from rmverify.plans import Plan, Stage
 from rmverify.targets.checks import Array
 
 NODES = 24
+
+
+class Unresolved(ArithmeticError):
+    """A scale mixture whose midpoints spread too far, or have too many strata, for a Gauss rule of few nodes."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,20 @@ def scale_mixture(plan: Plan, modes: Any, variance: float, dim: int, rounding: f
 def _resolving(stage: Stage, modes: Any, nodes: int, dim: int, count: int) -> int:
     """Nodes in alpha, at most `count`, for how far one step spreads ln s^2 on the scale sqrt(2/d) of the radius; they
     grow with `count`, so that doubling it tests them too."""
+    needed = float(count)
     widest = 0.0
-    for _, t, h in pieces(stage, nodes):
-        slope = np.abs(np.broadcast_to(averaged(stage, modes, t, h, nodes)[0].linear[0][0], (len(t), nodes, 1)))
+    for _, t, h in pieces(stage, nodes**stage.footprint.alphas):
+        steps, rule = averaged(stage, modes, t, h, nodes)
+        slope = np.abs(np.broadcast_to(steps.linear[0][0], (len(t), rule.size, 1)))
         if slope.min() == 0:
-            return max(nodes, count)
+            break
         widest = max(widest, float(2 * np.log(slope.max(axis=1) / slope.min(axis=1)).max()))
-    return max(nodes, math.ceil(min(count, count / NODES * (6 + 1.5 * widest * math.sqrt(dim / 2)))))
+    else:
+        needed = min(needed, count / NODES * (6 + 1.5 * widest * math.sqrt(dim / 2)))
+    result = max(nodes, math.ceil(needed))
+    if result**stage.footprint.alphas > MOST_POINTS:
+        raise Unresolved
+    return result
 
 
 def _compress(s2: Array, weights: Array, count: int) -> tuple[Array, Array]:
