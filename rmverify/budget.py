@@ -235,7 +235,7 @@ def budget(
     paths: int = PATHS,
     rng: int = 0,
     max_steps: int = 1 << 17,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[str, float], None] | None = None,
 ) -> Budget:
     """Score evaluations needed to be within `accuracy` of q_delta in total variation, for every scheme.
 
@@ -254,7 +254,7 @@ def budget(
     max_steps : int
         Where the search gives up.
     progress : callable, optional
-        Called with a line of text before each plan.
+        Called before each plan with a line of text and the fraction of the schemes that is done.
 
     Returns
     -------
@@ -275,11 +275,16 @@ def budget(
             raise ValueError(f"predictors: expected schemes, got {scheme!r}")
     limit = int(number("max_steps", max_steps, least=1))
     where = setting(target, accuracy, early_stop=early_stop, horizon=horizon, grid=grid)
-    rows = tuple(
-        _row(target, scheme, corrector, where, accuracy, paths, rng, limit, progress or (lambda text: None))
-        for corrector in correctors
-        for scheme in dict.fromkeys(predictors)
-    )
+    asked = [(scheme, corrector) for corrector in correctors for scheme in dict.fromkeys(predictors)]
+
+    def row(done: int, scheme: Scheme, corrector: bool) -> Row:
+        def say(text: str) -> None:
+            if progress is not None:
+                progress(text, done / len(asked))
+
+        return _row(target, scheme, corrector, where, accuracy, paths, rng, limit, say)
+
+    rows = tuple(row(done, *which) for done, which in enumerate(asked))
     return Budget(accuracy, target.dim, where, rows)
 
 

@@ -196,18 +196,18 @@ def _target(options: argparse.Namespace) -> Any:
 
 
 @contextmanager
-def _progress(options: argparse.Namespace) -> Iterator[Callable[[str], None]]:
-    """A line on stderr that says what is being computed; nothing where stderr is no terminal."""
+def _progress(options: argparse.Namespace) -> Iterator[Callable[[str, float], None]]:
+    """A progress bar on stderr that says what is being computed; nothing where stderr is no terminal."""
     if options.quiet or options.no_progress or not sys.stderr.isatty():
-        yield lambda text: None
+        yield lambda text, fraction: None
         return
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    columns = BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task("starting")
-        yield lambda text: shown.update(task, description=text)
+        task = shown.add_task("starting", total=1.0)
+        yield lambda text, fraction: shown.update(task, description=text, completed=fraction)
 
 
 def _budget(options: argparse.Namespace) -> int:

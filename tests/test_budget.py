@@ -538,8 +538,15 @@ def test_a_trillion_equal_coordinates_by_the_normal_law():
 
 
 def test_every_plan_is_announced():
-    said = []
-    answer = budget(Gaussian.isotropic(4.0, 3), predictors=[schemes.euler], progress=said.append)
+    said, fractions = [], []
+
+    def progress(text, fraction):
+        said.append(text)
+        fractions.append(fraction)
+
+    answer = budget(Gaussian.isotropic(4.0, 3), predictors=[schemes.euler], progress=progress)
+    assert fractions == sorted(fractions)
+    assert set(fractions) == {0.0, 0.5}
     assert len(said) == sum(len(row.curve) for row in answer.rows)
     assert "euler, 4 steps" in said
     assert "euler + corrector, 4 steps" in said
