@@ -561,7 +561,7 @@ def named_cases():
         assert name not in cases, name
         cases[name] = [(*map(float, b[:3]), int(b[3])) for b in blocks]
 
-    # MATH.md 5.2 witnesses
+    # witnesses on which simple contours fail
     add("witness_opposite_dominant", (0, 1, 1e-6, 1), (0, 1, 1.001, 20000))
     add("witness_opposite_strong", (0, 1, 1e-4, 2), (0, 1, 1.01, 2000))
     add("witness_one_beside_minus_1e-3", (0, 1, 2, 4), (0, 1, 0.999, 4000))
