@@ -465,3 +465,12 @@ def test_the_estimate_grows_at_most_like_the_steps():
     long = rm.output_law(rm.Plan([rm.Predict(schemes.euler, np.linspace(2, 1, 101))]), TARGET)
     assert (short.rounding < long.rounding).all()
     assert (long.rounding <= 10 * short.rounding).all()
+
+
+@pytest.mark.parametrize("function", [np.tanh, abs, lambda x: x**2], ids=["tanh", "abs", "square"])
+def test_a_function_of_the_state_is_refused_with_the_reason(function):
+    def step(x, t, h, score, draw):
+        return function(x)
+
+    with pytest.raises(TypeError, match=r"a function of the state is not affine.*use particles"):
+        rm.output_law(rm.Plan([rm.Predict(step, [1.0, 0.5])]), TARGET)

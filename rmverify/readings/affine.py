@@ -23,6 +23,7 @@ from rmverify.schemes.contract import Scheme, velocity_variance
 __all__ = ["AffineForm", "Transition", "chain", "compose", "position", "read"]
 
 ONE, X, V = "1", "x", "v"
+_NOT_AFFINE = "a {} is not affine: the exact Gaussian laws do not apply; use particles"
 _AXES = 3  # steps, nodes, modes; strata or cells come in front
 
 
@@ -57,18 +58,14 @@ class AffineForm:
 
     def __mul__(self, factor: Any) -> AffineForm:
         if isinstance(factor, AffineForm):
-            raise TypeError(
-                "a product of two states is not affine: the exact Gaussian laws do not apply; use particles"
-            )
+            raise TypeError(_NOT_AFFINE.format("product of two states"))
         return self.map(lambda part: factor * part)
 
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: Any) -> AffineForm:
         if isinstance(divisor, AffineForm):
-            raise TypeError(
-                "a division by the state is not affine: the exact Gaussian laws do not apply; use particles"
-            )
+            raise TypeError(_NOT_AFFINE.format("division by the state"))
         return self.map(lambda part: part / divisor)
 
     def spread(self) -> AffineForm:
@@ -156,7 +153,12 @@ def read(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number:
     kinetic = velocity_variance(scheme) is not None
     draw = AffineDraw(alphas, number)
     x, v = AffineForm({X: 1}), AffineForm({V: 1})
-    out = scheme((x, v) if kinetic else x, t, h, modes.score, draw)
+    try:
+        out = scheme((x, v) if kinetic else x, t, h, modes.score, draw)
+    except TypeError as error:
+        if "AffineForm" not in str(error):  # its own refusals, and errors of other kinds
+            raise
+        raise TypeError(f"{_NOT_AFFINE.format('function of the state')} ({error})") from error
     outs = tuple(out) if kinetic else (out,)
     for form in outs:
         if not isinstance(form, AffineForm):
