@@ -20,7 +20,14 @@ from typing import Any
 import numpy as np
 
 from rmverify.schemes import exponential_integrator, randomized_midpoint, underdamped
-from rmverify.schemes.contract import Scheme, missing_parameters, parameters, unwrap, velocity_variance
+from rmverify.schemes.contract import (
+    Scheme,
+    check_parameters,
+    missing_parameters,
+    parameters,
+    unwrap,
+    velocity_variance,
+)
 from rmverify.targets.checks import Array, finite_array, number
 
 __all__ = ["Correct", "Footprint", "Plan", "Predict", "Stage", "dpum", "footprint", "sequential"]
@@ -332,6 +339,7 @@ def _name(scheme: Scheme) -> str:
 def _known(scheme: Scheme) -> None:
     if not callable(scheme):
         raise ValueError(f"scheme: expected a step function, got {type(scheme).__name__}")
+    check_parameters(scheme)
     needed = missing_parameters(scheme)
     if needed:
         raise ValueError(f"scheme: {_name(scheme)} needs {', '.join(needed)}; give {_name(scheme)}({needed[0]}=...)")

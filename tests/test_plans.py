@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import math
@@ -577,3 +578,10 @@ def test_a_plan_does_not_follow_the_callers_times():
         stage.times = times
     with pytest.raises(AttributeError):
         Plan([stage]).stages = ()
+
+
+@pytest.mark.parametrize("name, bad", [("friction", -1), ("friction", math.nan), ("mass", 0)])
+def test_a_plain_partial_is_checked_by_its_stage(name, bad):
+    scheme = functools.partial(schemes.underdamped, **({"friction": 2} | {name: bad}))
+    with pytest.raises(ValueError, match=f"underdamped: {name} must be a finite number > 0, got"):
+        Correct(scheme, 0.5, 0.1, 1)

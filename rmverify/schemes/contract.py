@@ -63,6 +63,7 @@ def scheme(step: Callable[..., Any] | None = None, *, kinetic: bool = False, **s
         return functools.partial(call, **checked)
 
     call.kinetic = kinetic  # type: ignore[attr-defined]
+    call.smallest = smallest  # type: ignore[attr-defined]
     return call
 
 
@@ -107,6 +108,13 @@ def parameters(scheme: Scheme) -> dict[str, Any]:
         n: default for n, default in _keyword_parameters(step).items() if default is not inspect.Parameter.empty
     }
     return {**defaults, **keywords}
+
+
+def check_parameters(scheme: Scheme) -> None:
+    """Refuse bound parameters that make no sense, also those of a plain `functools.partial`."""
+    step, keywords = unwrap(scheme)
+    for name, value in keywords.items():
+        _checked(getattr(step, "__name__", "scheme"), name, value, getattr(step, "smallest", {}).get(name))
 
 
 def missing_parameters(scheme: Scheme) -> list[str]:
