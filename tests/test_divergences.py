@@ -548,3 +548,13 @@ def test_mixtures_in_very_high_dimension(means):
     law = rm.output_law(rm.Plan([rm.Predict(schemes.randomized_midpoint, [2.0, 1.9, 1.8])]), target)
     assert law.correlated == (means is not None)
     every(law, target.at(1.8))
+
+
+def test_a_bracket_of_laws_far_apart():
+    """Variances ten decades apart and three steps: TV is next to 1, and no rule of quadrature may overflow on it."""
+    target = rm.Gaussian.from_spectrum([1e-9, 0.3], [10, 10])
+    plan = rm.Plan([rm.Predict(schemes.randomized_midpoint, np.geomspace(4.5, 1e-9, 4))])
+    for distance in (rm.tv, rm.hellinger):
+        value = distance(rm.output_law(plan, target), target.at(1e-9))
+        assert 0 <= value.lower <= value.upper <= 1
+        assert value.upper > 0.9

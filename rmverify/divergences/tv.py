@@ -436,10 +436,10 @@ def _gap_trapezoid(
         tails = log_transform(s, law) + np.maximum(excess.log(s).max(axis=0), 0.0) + math.log(2)
         period = max(period, float(((tails - target) / distance).min()))
         alias.append((distance, tails))
+    if not (period > 0 and height[low[0]] * period <= 2 * math.pi * _NODES):
+        return none
     h = 2 * math.pi / period
     nodes = math.ceil(height[low[0]] / h)
-    if nodes > _NODES:
-        return none
     bound = sum(float(np.exp((t - d * period - np.log(-np.expm1(-d * period))).min())) for d, t in alias)
     points = c + 1j * h * np.arange(nodes + 1)
     weight = np.full(nodes + 1, h / math.pi)
