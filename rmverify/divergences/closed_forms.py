@@ -27,7 +27,8 @@ def kullback_leibler(pair: Pair) -> Value:
     value = float(n @ terms) / 2
     slope = np.abs(y) * pair.log_error + pair.log_error**2 / 2
     slope = slope + (2 * np.sqrt(pair.shift) + pair.shift_error) * pair.shift_error * (1 + y)
-    return Value(value, "exact", 8 * EPS * value + float(n @ slope) / 2)
+    error = 8 * EPS * value + float(n @ slope) / 2
+    return Value(value, "exact", error, lower=max(0.0, value - error))
 
 
 def renyi_divergence(pair: Pair, order: float) -> Value:

@@ -123,9 +123,9 @@ def _integrate(
 
     low, high = _range(half)
     low, high = low + min(0.0, float(u.min())), high + max(0.0, float(u.max()))
-    cuts = [low, *(_sign_changes(evaluate, low, high) if signed else []), high]
     if not 2 * (high - low) * math.sqrt(half) <= _MOST_PANELS:
         raise Unresolved
+    cuts = [low, *(_sign_changes(evaluate, low, high) if signed else []), high]
     least = max(48, 2 * math.ceil((high - low) * math.sqrt(half)))
     results = []
     for panels in (least, 2 * least):
