@@ -37,7 +37,7 @@ def rule(foot: Footprint, x: Any, w: Any, number: Any = np.asarray) -> tuple[Any
 
 
 @lru_cache
-def _unit_rule(nodes: int) -> tuple[Array, Array]:
+def unit_rule(nodes: int) -> tuple[Array, Array]:
     """Gauss-Legendre on [0, 1], rounded once: numpy's own rule is off by 1e-13 near the ends at a hundred nodes."""
     x, w = legendre(nodes)
     return x.astype(float), w.astype(float)
@@ -45,7 +45,7 @@ def _unit_rule(nodes: int) -> tuple[Array, Array]:
 
 def averaged(stage: Stage, modes: Any, t: Any, h: Any, nodes: int) -> tuple[Transition, Array]:
     """The step maps at the nodes of the rule, entries (steps, Q, modes), and its weights (Q,)."""
-    alphas, weights = rule(stage.footprint, *_unit_rule(nodes))
+    alphas, weights = rule(stage.footprint, *unit_rule(nodes))
     rows = np.broadcast_to(alphas[:, None, :, None], (alphas.shape[0], len(t), alphas.shape[1], 1))
     return read(stage.scheme, modes, t, h, rows), weights
 
