@@ -1,80 +1,126 @@
 r"""B1: the randomized midpoint estimates the integral of the probability flow without bias.
 
-E_a [h e^{(1-a)h} g(ah)] = int_0^h e^{h-r} g(r) dr for every integrable g, a ~ U[0,1] (substitute r = ah); with strata
-likewise. Derived here by running the package's own steps on sympy symbols, for g(r) = e^{kr} with symbolic k: these
-exponentials determine the identity for every g.
+Proved: for every g integrable on [0, h] (g is an undefined function below),
 
-The second derivation expands one step on a Gaussian mode: mean defect and variance over a, with their constants.
+    E_a [h e^{(1-a)h} g(ah)] = int_0^h e^{h-r} g(r) dr,   a ~ U[0,1],
+
+because r = ah turns the average over a into an integral over r whose integrand is the flow's own, a substitution by
+an increasing linear map, valid for every integrable g. With R strata, a_i ~ U[(i-1)/R, i/R], the same for one generic
+stratum of a symbolic R, each stratum giving its own piece of the integral; the pieces telescope to [0, h]. R = 1..6
+are done outright besides. Hypotheses: the score along the step depends on the level alone (it is the integrand g),
+and the midpoints are uniform on their strata; independence is not needed.
+
+Provenance: MATH.md section 2, schemes 2 [quoted] and 3 [recalled]; the identity is [derived] here by running the
+shipped `randomized_midpoint` and `parallel_midpoint` on letters.
 """
+
+from functools import partial
 
 import numpy as np
 import sympy as sp
 
+from rmverify.elementary import exp, expm1
+from rmverify.readings.symbols import Draws, elementwise
 from rmverify.schemes import parallel_midpoint, randomized_midpoint
 
-x, t, h, a, k = sp.symbols("x t h a k", positive=True)
+CLAIM = "B1"
+
+x, t, h, r = sp.symbols("x t h r", positive=True)
+i, R = sp.symbols("i R", positive=True)
+g = sp.Function("g")
+primitive = sp.Function("G")  # of e^{h-r} g(r)
 
 
-class Midpoints:
-    """Hands out symbols: one for `uniform`, one per stratum for `strata`."""
+def score(level, _):
+    """The integrand: g(r) at the level t - r, whatever the point."""
+    return elementwise(lambda each: g(t - each))(level) if isinstance(level, np.ndarray) else g(t - level)
 
-    def __init__(self, *alphas):
-        self.alphas = alphas
 
-    def uniform(self):
-        return self.alphas[0]
+class OneStratum(Draws):
+    """Draws one midpoint only, from the stratum number i of a symbolic number of strata."""
 
     def strata(self, count):
-        lo = [sp.Rational(i, count) for i in range(count)]
-        return np.array(lo, dtype=object), np.array(self.alphas, dtype=object)
+        (a,) = self._midpoints
+        self.intervals = [(a, (i - 1) / count, i / count)]
+        return np.array([(i - 1) / count], dtype=object), np.array([a], dtype=object)
 
 
-def rough_score(level, _):
-    """A score that is e^{k r} at the level t - r, the integrand g of the flow; strata come as an array of levels."""
-    if isinstance(level, np.ndarray):
-        return np.array([rough_score(each, None) for each in level], dtype=object)
-    return sp.exp(k * (t - level))
+def pieces(scheme, draws):
+    """What one step less e^h x is without midpoints, and for each midpoint (integrand in r, lower end, upper end)."""
+    rest = sp.expand(scheme(x, t, h, score, draws) - exp(h) * x)
+    found = []
+    for a, lo, hi in draws.intervals:
+        part = sum(term for term in sp.Add.make_args(rest) if term.has(a))
+        rest -= part
+        mean = sp.Integral(part / (hi - lo), (a, lo, hi)).transform(a * h, r)
+        found.append((mean.function, mean.limits[0][1], mean.limits[0][2]))
+    return rest, found
 
 
-def flow_of_rough_score():
-    r = sp.Symbol("r", positive=True)
-    return sp.exp(h) * x + sp.integrate(sp.exp(h - r) * sp.exp(k * r), (r, 0, h), conds="none")
+def unbiased(scheme, count=1):
+    """Zero, entry by entry, where the pieces' integrand is e^{h-r} g(r) and their intervals tile [0, h]."""
+    letters = sp.symbols(f"a1:{count + 1}", positive=True)
+    rest, found = pieces(scheme, Draws(letters))
+    integrands = [sp.simplify(f - exp(h - r) * g(r)) for f, _, _ in found]
+    ends = [sp.Integer(0), *(upper for _, _, upper in found)]
+    starts = [*(lower for _, lower, _ in found), h]
+    return (rest, *integrands, *(sp.simplify(a - b) for a, b in zip(starts, ends, strict=True)))
 
 
-def test_one_midpoint_is_unbiased():
-    step = randomized_midpoint(x, t, h, rough_score, Midpoints(a))
-    mean = sp.integrate(sp.expand(step), (a, 0, 1), conds="none")
-    difference = (mean - flow_of_rough_score()).rewrite(sp.exp)
-    assert sp.simplify(difference.subs(k, k + 1)) == 0  # k + 1 > 1: off the removable point k = 1
+def generic_stratum(scheme=parallel_midpoint):
+    """Stratum i of R gives int e^{h-r} g(r) dr over ((i-1)h/R, ih/R)."""
+    rest, ((f, lower, upper),) = pieces(scheme(strata=R, rounds=0), OneStratum([sp.Symbol("a", positive=True)]))
+    return (
+        rest,
+        sp.simplify(f - exp(h - r) * g(r)),
+        sp.simplify(lower - (i - 1) * h / R),
+        sp.simplify(upper - i * h / R),
+    )
 
 
-def test_strata_are_unbiased():
-    first, second = sp.symbols("a_1 a_2", positive=True)
-    step = parallel_midpoint(2, 0)(x, t, h, rough_score, Midpoints(first, second))
-    mean = sp.integrate(sp.expand(step), (first, 0, sp.Rational(1, 2)), conds="none") * 2
-    mean = sp.integrate(sp.expand(mean), (second, sp.Rational(1, 2), 1), conds="none") * 2
-    assert sp.simplify((mean - flow_of_rough_score()).subs(k, k + 1)) == 0
+def telescoping():
+    """P(i) = G(ih/R) - G(0) is the sum of the first i pieces: by induction, and P(R) is the whole integral."""
+    piece = primitive(i * h / R) - primitive((i - 1) * h / R)
+
+    def partial_sum(n):
+        return primitive(n * h / R) - primitive(0)
+
+    return (
+        partial_sum(sp.Integer(0)),
+        partial_sum(i) - partial_sum(i - 1) - piece,
+        partial_sum(R) - (primitive(h) - primitive(0)),
+    )
 
 
-def test_leading_constants_on_a_gaussian_mode():
-    """E_a x' - x* = (v-1) h^3 x/(6 v^3) + O(h^4) and Var_a x' = (2v-1)^2 h^4 x^2/(12 v^3 v) + O(h^5), v = v(t)."""
-    v = sp.Symbol("v", positive=True)
+def weight_of_the_other_side(x, t, h, score, draw):
+    a = draw.uniform()
+    half = exp(a * h) * x + expm1(a * h) * score(t, x)
+    return exp(h) * x + h * exp(a * h) * score(t - a * h, half)
 
-    def variance(r):
-        return 1 + (v - 1) * sp.exp(2 * r)  # v(t - r), from v(t) = v
 
-    def score(level, y):
-        return -y / variance(t - level)
+def score_at_the_start(x, t, h, score, draw):
+    return randomized_midpoint(x, t, h, lambda _, y: score(t, y), draw)
 
-    step = randomized_midpoint(x, t, h, score, Midpoints(a))
-    series = sp.series(step, h, 0, 5).removeO()
-    mean = sp.integrate(sp.expand(series), (a, 0, 1))
-    flow = sp.series(sp.sqrt(variance(h) / v) * x, h, 0, 5).removeO()
-    defect = sp.expand(mean - flow)
-    assert [sp.simplify(defect.coeff(h, n)) for n in (0, 1, 2)] == [0, 0, 0]
-    assert sp.simplify(defect.coeff(h, 3) - (v - 1) * x / (6 * v**3)) == 0
-    assert sp.simplify(defect.coeff(h, 4) + (v - 1) * (5 * v - 9) * x / (24 * v**4)) == 0
-    spread = sp.expand(series - mean)
-    second = sp.integrate(sp.expand(spread**2), (a, 0, 1))
-    assert [sp.simplify(sp.expand(second).coeff(h, n)) for n in (0, 1, 2, 3)] == [0, 0, 0, 0]
-    assert sp.simplify(sp.expand(second).coeff(h, 4) - (2 * v - 1) ** 2 * x**2 / (12 * v**4)) == 0
+
+def sum_for_the_mean(strata, rounds):
+    """The parallel step with the weight h of one midpoint on every stratum."""
+
+    def step(x, t, h, score, draw):
+        mean = parallel_midpoint(strata, rounds)(x, t, h, score, draw)
+        return exp(h) * x + strata * (mean - exp(h) * x)
+
+    return step
+
+
+IDENTITIES = {
+    "one midpoint": partial(unbiased, randomized_midpoint),
+    "one generic stratum": generic_stratum,
+    "the strata telescope": telescoping,
+    **{f"R = {n}": partial(unbiased, parallel_midpoint(n, 0), n) for n in range(1, 7)},
+}
+MUTATED = {
+    "the weight of the other side": partial(unbiased, weight_of_the_other_side),
+    "the score asked at the start": partial(unbiased, score_at_the_start),
+    "the sum for the mean over strata": partial(unbiased, sum_for_the_mean(2, 0), 2),
+    "the sum for the mean, one generic stratum": lambda: generic_stratum(sum_for_the_mean),
+}
