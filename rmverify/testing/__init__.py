@@ -1,0 +1,1 @@
+"""For tests of samplers: Hypothesis strategies in `rmverify.testing.strategies`."""

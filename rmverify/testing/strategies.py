@@ -1,0 +1,332 @@
+"""Hypothesis strategies for targets, scores, noise levels, midpoints, schemes and plans: for your own tests.
+
+Everything is built, nothing filtered: each draw is valid, and shrinks towards few modes and steps near 1.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+
+from rmverify import schemes
+from rmverify.claims.oscillating import Oscillation
+from rmverify.plans import Correct, Plan, Predict
+from rmverify.schemes.contract import Scheme
+from rmverify.targets import EstimatedScore, Gaussian
+from rmverify.targets.checks import Array, number
+
+try:
+    from hypothesis import strategies as st
+    from hypothesis.strategies import SearchStrategy
+except ImportError as error:
+    raise ImportError(
+        "rmverify.testing.strategies needs hypothesis, which is not installed: pip install 'rmverify[testing]'"
+    ) from error
+
+__all__ = [
+    "alphas",
+    "correctors",
+    "estimated_scores",
+    "gaussians",
+    "plans",
+    "predictors",
+    "rotations",
+    "schedules",
+    "steps",
+]
+
+Range = tuple[float, float]
+
+
+def _range(name: str, ends: Range) -> Range:
+    low, high = number(name, ends[0], above=0), number(name, ends[1], above=0)
+    if low > high:
+        raise ValueError(f"{name}: expected (low, high) with low <= high, got {ends!r}")
+    return low, high
+
+
+def _logarithmic(name: str, ends: Range) -> SearchStrategy[float]:
+    """Numbers spread evenly in their logarithm, both ends included."""
+    low, high = _range(name, ends)
+    inside = functools.partial(_clip, low, high)
+    return st.floats(math.log(low), math.log(high)).map(math.exp).map(inside)
+
+
+def _clip(low: float, high: float, value: float) -> float:
+    return min(max(value, low), high)
+
+
+def gaussians(
+    *,
+    variances: Range = (1e-3, 1e3),
+    modes: int = 4,
+    multiplicities: int = 10**6,
+    means: float = 10.0,
+) -> SearchStrategy[Gaussian]:
+    """Gaussians given by a spectrum with multiplicities, isotropic ones among them.
+
+    Parameters
+    ----------
+    variances : (low, high)
+        Spread evenly in their logarithm.
+    modes : int
+        At most so many blocks.
+    multiplicities : int
+        At most so many coordinates in a block.
+    means : number >= 0
+        The largest mean of a coordinate; 0 for centred targets.
+
+    Raises
+    ------
+    ValueError
+        Where a range is empty or not positive.
+
+    Examples
+    --------
+    >>> from hypothesis import given
+    >>> @given(gaussians(variances=(0.1, 1.0), means=0))
+    ... def test(q):
+    ...     assert 1 <= q.smoothness <= 10 and not q.means.any()
+    >>> test()
+    """
+    spread = number("means", means, least=0)
+    block = st.tuples(_logarithmic("variances", variances), st.integers(1, multiplicities), st.floats(-spread, spread))
+    return st.lists(block, min_size=1, max_size=modes).map(_spectrum)
+
+
+def _spectrum(blocks: list[tuple[float, int, float]]) -> Gaussian:
+    variances, counts, means = zip(*blocks, strict=True)
+    return Gaussian.from_spectrum(variances, counts, means)
+
+
+def rotations(dim: int) -> SearchStrategy[Array]:
+    """Orthogonal matrices of shape (dim, dim), as products of two reflections.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hypothesis import given
+    >>> @given(rotations(3))
+    ... def test(q):
+    ...     np.testing.assert_allclose(q @ q.T, np.eye(3), rtol=0, atol=1e-14)
+    >>> test()
+    """
+    vector = st.lists(st.floats(-1, 1), min_size=dim, max_size=dim)
+    return st.tuples(vector, vector).map(lambda pair: _reflection(pair[0]) @ _reflection(pair[1]))
+
+
+def _reflection(vector: list[float]) -> Array:
+    v = np.array(vector)
+    size = math.hypot(*vector)
+    v = v / size if size > 0.1 else np.eye(len(vector))[0]
+    return np.asarray(np.eye(len(vector)) - 2 * np.outer(v, v))
+
+
+def estimated_scores(
+    targets: SearchStrategy[Gaussian] | None = None, *, gain: float = 0.5, bias: float = 1.0
+) -> SearchStrategy[EstimatedScore]:
+    """Scores (1 + gain) s_t(x) + bias(t) of a target, the bias a constant per mode or an oscillation in t.
+
+    Parameters
+    ----------
+    targets : strategy, optional
+        `gaussians()` by default.
+    gain, bias : number >= 0
+        The largest size of each.
+
+    Examples
+    --------
+    >>> from hypothesis import given
+    >>> @given(estimated_scores(gain=0, bias=0))
+    ... def test(estimate):
+    ...     assert estimate.error(1.0) == 0
+    >>> test()
+    """
+    gain, bias = number("gain", gain, least=0), number("bias", bias, least=0)
+
+    def on(target: Gaussian) -> SearchStrategy[EstimatedScore]:
+        size = target.variances.size
+        values = st.lists(st.floats(-bias, bias), min_size=size, max_size=size).map(tuple)
+        waves = st.builds(Oscillation, values, st.floats(0.05, 4), st.floats(0, 4))
+        return st.builds(
+            EstimatedScore,
+            st.just(target),
+            gain=st.floats(-gain, gain),
+            bias=st.one_of(st.none(), values, waves),
+        )
+
+    return (gaussians() if targets is None else targets).flatmap(on)
+
+
+def steps(smoothness: float, *, levels: Range = (1e-3, 10.0)) -> SearchStrategy[tuple[float, float]]:
+    """One step (t, h) of a predictor in the lemmas' range h <= min(1/L, t).
+
+    Parameters
+    ----------
+    smoothness : number
+        L, such as `Gaussian.path_smoothness`.
+    levels : (low, high)
+        Where t lies, spread evenly in its logarithm; h goes down to a thousandth of its largest value.
+
+    Examples
+    --------
+    >>> from hypothesis import given
+    >>> @given(steps(4.0))
+    ... def test(step):
+    ...     assert 0 < step[1] <= min(1 / 4, step[0])
+    >>> test()
+    """
+    most = 1 / number("smoothness", smoothness, above=0)
+    shares = st.one_of(st.just(1.0), _logarithmic("shares", (1e-3, 1.0)))
+    return st.tuples(_logarithmic("levels", levels), shares).map(lambda p: (p[0], p[1] * min(most, p[0])))
+
+
+def schedules(*, start: Range = (1.0, 4.0), end: Range = (0.01, 0.5), steps: int = 6) -> SearchStrategy[Array]:
+    """Noise levels of a predictor, strictly decreasing, uneven.
+
+    Parameters
+    ----------
+    start, end : (low, high)
+        Where the first and the last level lie; every start above every end.
+    steps : int
+        At most so many.
+
+    Raises
+    ------
+    ValueError
+        Where a start may lie below an end.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hypothesis import given
+    >>> @given(schedules(steps=3))
+    ... def test(levels):
+    ...     assert 2 <= levels.size <= 4 and (np.diff(levels) < 0).all()
+    >>> test()
+    """
+    if _range("start", start)[0] <= _range("end", end)[1]:
+        raise ValueError(f"start: expected levels above those of end, {end!r}, got {start!r}")
+    parts = st.lists(st.floats(0.1, 1), min_size=1, max_size=steps)
+    return st.builds(_levels, _logarithmic("start", start), _logarithmic("end", end), parts)
+
+
+def _levels(start: float, end: float, parts: list[float]) -> Array:
+    shares = np.array([0.0, *itertools.accumulate(parts)])
+    levels = start + (end - start) * shares / shares[-1]
+    levels[-1] = end
+    return np.asarray(levels)
+
+
+def predictors() -> SearchStrategy[Scheme]:
+    """The shipped predictors, the parallel ones with few strata and rounds.
+
+    Examples
+    --------
+    >>> from hypothesis import given
+    >>> from rmverify import Predict
+    >>> @given(predictors())
+    ... def test(scheme):
+    ...     assert Predict(scheme, [1.0, 0.5]).footprint.evaluations >= 1
+    >>> test()
+    """
+    plain = (
+        schemes.euler,
+        schemes.exponential_integrator,
+        schemes.heun,
+        schemes.midpoint,
+        schemes.randomized_midpoint,
+    )
+    return st.one_of(
+        st.sampled_from(plain), _bound(schemes.parallel_midpoint, strata=st.integers(1, 2), rounds=st.integers(0, 2))
+    )
+
+
+def _bound(scheme: Scheme, **parameters: SearchStrategy[Any]) -> SearchStrategy[Scheme]:
+    return st.fixed_dictionaries(parameters).map(lambda drawn: scheme(**drawn))
+
+
+def correctors() -> SearchStrategy[Scheme]:
+    """The shipped correctors with friction and mass near 1.
+
+    Examples
+    --------
+    >>> from hypothesis import given
+    >>> from rmverify import Correct
+    >>> @given(correctors())
+    ... def test(scheme):
+    ...     assert Correct(scheme, 0.5, 0.1, 2).footprint.rounds >= 1
+    >>> test()
+    """
+    kinetic = {"friction": _logarithmic("friction", (0.25, 4.0)), "mass": _logarithmic("mass", (0.25, 4.0))}
+    few = st.integers(1, 3)
+    return st.one_of(
+        st.just(schemes.overdamped),
+        _bound(schemes.underdamped, **kinetic),
+        _bound(schemes.randomized_midpoint_langevin, **kinetic),
+        _bound(schemes.parallel_underdamped, cells=few, rounds=few, **kinetic),
+    )
+
+
+def plans(
+    *,
+    levels: SearchStrategy[Array] | None = None,
+    predictors: SearchStrategy[Scheme] | None = None,
+    correctors: SearchStrategy[Scheme] | None = None,
+) -> SearchStrategy[Plan]:
+    """Plans of one predictor stage and, half of the time, one corrector stage at its end.
+
+    Parameters
+    ----------
+    levels, predictors, correctors : strategy, optional
+        `schedules()`, `predictors()` and `correctors()` by default; `hypothesis.strategies.nothing()` for no
+        corrector.
+
+    Examples
+    --------
+    >>> from hypothesis import given
+    >>> @given(plans())
+    ... def test(plan):
+    ...     assert plan.start > plan.end and plan.evaluations >= plan.rounds
+    >>> test()
+    """
+    predict = st.builds(
+        Predict, _predictors() if predictors is None else predictors, schedules() if levels is None else levels
+    )
+    corrector = _correctors() if correctors is None else correctors
+    lengths = _logarithmic("step", (0.01, 0.2))
+
+    def follow(stage: Predict) -> SearchStrategy[Plan]:
+        correct = st.builds(Correct, corrector, st.just(stage.end), lengths, st.integers(1, 3))
+        return st.one_of(st.just(Plan([stage])), correct.map(lambda then: Plan([stage, then])))
+
+    return predict.flatmap(follow)
+
+
+_predictors, _correctors = predictors, correctors
+
+
+def alphas(plan: Plan) -> SearchStrategy[list[Any]]:
+    """Midpoints of a plan as `output_law` takes them: a number for each drawing step, or one in each stratum.
+
+    Examples
+    --------
+    >>> from hypothesis import given
+    >>> from rmverify import Gaussian, Plan, Predict, output_law, schemes
+    >>> plan = Plan([Predict(schemes.parallel_midpoint(strata=3, rounds=1), [1.0, 0.6, 0.5])])
+    >>> @given(alphas(plan))
+    ... def test(midpoints):
+    ...     assert output_law(plan, Gaussian.isotropic(0.25, 2), alphas=midpoints).dim == 2
+    >>> test()
+    """
+    rows: list[SearchStrategy[Any]] = []
+    for stage in plan:
+        foot = stage.footprint
+        cells = zip(foot.stratum.tolist(), foot.strata.tolist(), strict=True)
+        row = st.tuples(*(st.floats(low / count, (low + 1) / count) for low, count in cells))
+        rows += [row.map(lambda row: row[0] if len(row) == 1 else np.array(row))] * (len(stage) if foot.alphas else 0)
+    return st.tuples(*rows).map(list)
