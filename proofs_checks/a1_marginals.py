@@ -15,7 +15,7 @@ Proved, in one dimension:
 In d dimensions the kernel is the product of d of these and the equation is the sum over coordinates.
 Non-Gaussian factors' own closed forms are not in here.
 
-Provenance: MATH.md section 1 [derived]; the mean, variance and score are the shipped `rmverify.process`.
+Provenance: [derived]; the mean, variance and score are the shipped `rmverify.process`.
 """
 
 from functools import partial

@@ -13,7 +13,7 @@ Proved, in one dimension:
 
 In d dimensions V_x becomes the divergence and the computation is the same.
 
-Provenance: MATH.md section 1 [derived]; mean, variance, score and slope are the shipped `rmverify.process`.
+Provenance: [derived]; mean, variance, score and slope are the shipped `rmverify.process`.
 """
 
 from functools import partial

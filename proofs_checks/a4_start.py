@@ -11,7 +11,7 @@ free of cancellation that the package uses; and 1 - TV = (1/pi) int_0^oo Re BC(1
 densities, because min(p, q) = sqrt(pq) e^{-|l|/2}, l = ln(p/q), and e^{-|l|/2} is that integral of cos(ul) = Re
 (p/q)^{iu}. (s is real in (0, 1) below; both sides are analytic in s, so the closed form holds on Re s = 1/2.)
 
-Provenance: CLAIMS.md, A4 [derived], its constant and proof derived here; MATH.md section 5.1 and 5.2 [derived].
+Provenance: the claim is [quoted]; its constant, its proof and the two formulas are [derived] here.
 """
 
 from functools import partial

@@ -10,7 +10,7 @@ stratum of a symbolic R, each stratum giving its own piece of the integral; the 
 are done outright besides. Hypotheses: the score along the step depends on the level alone (it is the integrand g),
 and the midpoints are uniform on their strata; independence is not needed.
 
-Provenance: MATH.md section 2, schemes 2 [quoted] and 3 [recalled]; the identity is [derived] here by running the
+Provenance: schemes 2 [quoted] and 3 [recalled]; the identity is [derived] here by running the
 shipped `randomized_midpoint` and `parallel_midpoint` on letters.
 """
 

@@ -22,7 +22,7 @@ O(R^{-2}); at K = 1 it is not.
 What this implies for B2-B4: |bias|^2 = O(h^6), variance = O(h^4), and scheme 1's square error O(h^4), with these
 leading constants. The inequalities' uniform constants are not in here.
 
-Provenance: the local forms of MATH.md section 7 and the orders of B2, B3 are [derived], B4's order is [quoted].
+Provenance: the local forms and the orders of B2, B3 are [derived], B4's order is [quoted].
 """
 
 from functools import partial

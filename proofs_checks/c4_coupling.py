@@ -23,7 +23,7 @@ That the cost of the pair bounds KL(p_T, q_T) is not algebra: y_T = x_T has the 
 the law q_T, conditionally on D the chain rule adds 2's costs (the drift is bounded given D, and a function of t, y_t
 and D), and data processing and joint convexity take the average over D, |D|^2 to W_2^2.
 
-Provenance: CLAIMS.md, C4 [derived].
+Provenance: [derived], not checked against the literature.
 """
 
 from functools import partial

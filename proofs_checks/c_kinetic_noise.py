@@ -16,7 +16,7 @@ Proved, for friction g > 0, mass u > 0, step h > 0:
    and after one step of scheme 4 by
        xx  k u^2 h^4 (3 - 2gh)/12 + O(h^6),   xv  k u^2 h^3/2 + O(h^4),   vv  k u^2 h^2 + O(h^3).
 
-Provenance: MATH.md section 2, scheme 4 and scheme 5 (Shen and Lee 2019) and section 7; scheme 6 is [recalled].
+Provenance: scheme 4 (Chen et al. 2023) and scheme 5 (Shen and Lee 2019) [quoted]; scheme 6 is [recalled].
 Covariances and residuals are [derived] by running the shipped `underdamped`, `randomized_midpoint_langevin`,
 `parallel_underdamped`.
 """
@@ -100,7 +100,7 @@ def covariances_of_scheme_5(scheme=randomized_midpoint_langevin):
 
 
 def closed_forms_of_scheme_5():
-    """The closed forms of MATH.md section 2, scheme 5, which leave sqrt(u) outside."""
+    """The closed forms of scheme 5 as printed, which leave sqrt(u) outside."""
     (w1, w2, w3), covariances = noises_of_scheme_5()
     b = a * h
 

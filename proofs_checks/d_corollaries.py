@@ -1,6 +1,6 @@
 r"""D0, D1, D3, D4, D5, D7: the step counts that follow from the recorded error terms, by substitution.
 
-Given, not proved here: the monomials of CLAIMS.md (constants and logarithms left out), with the corrector's time tau
+Given, not proved here: the monomials of the ledger's lemmas (constants and logarithms left out), with the corrector's time tau
 and the steps h_p, h_c, over about L windows of length 1/L:
 
     predictor  L (L sqrt(d) h_p^{3/2})/(L^{1/4} tau^{3/2}), cost 1/h_p   [scheme 1: sqrt(L d) h_p inside]
@@ -18,7 +18,7 @@ tau it holds while L <= d^{1/8} eps^{-3/2}. In D5 and D7 the constraint never bi
 L, d >= 1 >= eps; for log-concave targets it binds, in both, where kappa > d^{1/8} eps^{-1/4}.
 
 Provenance: D0 [quoted], D1 [abstract] and [quoted], D3 and D4 [recalled], D5 and D7 [derived]; the forms are
-CLAIMS.md's.
+the ledger's.
 """
 
 from functools import partial

@@ -30,9 +30,10 @@ _WHERE = {
     "renyi": "divergences",
     "sample": "readings.particles",
     "tv": "divergences",
+    "verify": "claims",
     "w2": "divergences",
 }
-_ROOMS = ("budget", "elementary", "plans", "schemes", "targets")
+_ROOMS = ("budget", "elementary", "exponents", "plans", "schemes", "targets")
 
 __all__ = [
     "Correct",
@@ -49,6 +50,7 @@ __all__ = [
     "chi2",
     "coupling_error",
     "elementary",
+    "exponents",
     "hellinger",
     "kl",
     "local_error",
@@ -59,11 +61,13 @@ __all__ = [
     "schemes",
     "targets",
     "tv",
+    "verify",
     "w2",
 ]
 
 if TYPE_CHECKING:
-    from rmverify import budget, elementary, plans, schemes, targets
+    from rmverify import budget, elementary, exponents, plans, schemes, targets
+    from rmverify.claims import verify
     from rmverify.divergences import chi2, hellinger, kl, renyi, tv, w2
     from rmverify.laws import LocalError, MixtureLaw, coupling_error, local_error, output_law
     from rmverify.plans import Correct, Plan, Predict

@@ -26,11 +26,13 @@ _EXITS = """exit codes:
 DATA is a CSV or NPY file, rows are samples; with --covariance it is a covariance matrix. The name "digits" stands
 for the covariance of the 8x8 handwritten digits that comes with the package."""
 
+_KINDS = ("symbolic", "certified", "exact", "fitted")
 _PREDICTORS = ("euler", "exponential_integrator", "heun", "midpoint", "randomized_midpoint")
 
 
 _OPTIONS = {"accuracy": "--tv", "early_stop": "--early-stop", "horizon": "--horizon", "paths": "--paths", "n": "-n",
-            "max_steps": "--max-steps", "data": "DATA", "covariance": "DATA"}  # fmt: skip
+            "max_steps": "--max-steps", "data": "DATA", "covariance": "DATA", "ids": "IDS",
+            "scales": "--scale"}  # fmt: skip
 """What the package's arguments are called on the command line."""
 
 
@@ -63,6 +65,16 @@ def _whole(least: int) -> Callable[[str], int]:
         return value
 
     return convert
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number of seconds > 0, got {text!r}")
+    return value
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,19 +125,57 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("--tv", type=float, default=0.1, metavar="EPS", help="accuracy that sets the default horizon")
     sample.add_argument("-n", type=_whole(1), default=1000, help="number of samples")
     sample.add_argument("--out", required=True, metavar="FILE", help="where they go, as .npy or .csv")
+
+    verify = _command(
+        commands, "verify", "every claim of the ledger, and what was found about it", _verify,
+        "rmverify verify\n  rmverify verify B2 D1 --verbose\n  rmverify verify --target digits --html digits.html",
+        data=False,
+    )  # fmt: skip
+    verify.add_argument("ids", nargs="*", metavar="IDS", help="such as B2 D1; default: all of them")
+    verify.add_argument(
+        "--kind", action="append", choices=_KINDS, metavar="KIND",
+        help=f"only this evidence, repeatable; of {', '.join(_KINDS)}; default: all but certified",
+    )  # fmt: skip
+    verify.add_argument("--certified", action="store_true", help="ball arithmetic over boxes of parameters too")
+    verify.add_argument("--budget", type=_seconds, default=20.0, metavar="SECONDS", help="of each certified piece")
+    verify.add_argument(
+        "--target", dest="data", metavar="FILE",
+        help="exact and fitted evidence on your DATA; default: the domain that each claim names",
+    )  # fmt: skip
+    verify.add_argument("--covariance", action="store_true", help="the target is a covariance matrix (mean 0)")
+    workers = min(2, os.cpu_count() or 1)
+    verify.add_argument("--workers", type=_whole(1), default=workers, metavar="N", help="processes")
+    verify.add_argument("-v", "--verbose", action="store_true", help="every piece of evidence too")
+    verify.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
+    verify.add_argument("--html", metavar="FILE", help="one self-contained page with formulas, tables and pictures")
+
+    explain = _command(
+        commands, "explain", "what a claim says, where it is from, and the commands that check it", _explain,
+        "rmverify explain B2", data=False,
+    )  # fmt: skip
+    explain.add_argument("ids", nargs="+", metavar="IDS", help="such as B2")
+
+    exponents = _command(
+        commands, "exponents", "the smallest worst cost that error terms imply, with certificates", _exponents,
+        "rmverify exponents d5\n  rmverify exponents d1 --scale d\n  rmverify exponents my.toml --json", data=False,
+    )  # fmt: skip
+    exponents.add_argument("file", metavar="FILE", help="a TOML file, or d0, d1, d3, d5, d7 (also d5-log-concave, ...)")
+    exponents.add_argument("--scale", action="append", metavar="NAME", help="only this grows; repeatable")
+    exponents.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the tables")
     return parser
 
 
 def _command(
-    commands: Any, name: str, help: str, run: Callable[[argparse.Namespace], int], examples: str
+    commands: Any, name: str, help: str, run: Callable[[argparse.Namespace], int], examples: str, data: bool = True
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=help, description=help[0].upper() + help[1:] + ".",
         epilog=f"examples:\n  {examples}\n\n{_EXITS}", formatter_class=_Formatter,
     )  # fmt: skip
     parser.set_defaults(run=run)
-    parser.add_argument("data", metavar="DATA", help="CSV or NPY file, or the name digits")
-    parser.add_argument("--covariance", action="store_true", help="DATA is a covariance matrix (mean 0)")
+    if data:
+        parser.add_argument("data", metavar="DATA", help="CSV or NPY file, or the name digits")
+        parser.add_argument("--covariance", action="store_true", help="DATA is a covariance matrix (mean 0)")
     parser.add_argument("--quiet", action="store_true", help="no progress and no remarks on stderr")
     parser.add_argument("--no-progress", action="store_true", help="no progress bar on stderr")
     return parser
@@ -294,6 +344,80 @@ def _sample(options: argparse.Namespace) -> int:
     return VERIFIED
 
 
+def _verify(options: argparse.Namespace) -> int:
+    from rmverify.claims import Report, verify
+    from rmverify.io import atomic_write
+    from rmverify.report import Asked, claims_record, claims_tables, document
+
+    if options.covariance and options.data is None:
+        raise ValueError("--covariance: expected --target FILE with it, got no target")
+    if options.html is not None:
+        _suffix("--html", options.html, ("html", "htm"))
+        _writable("--html", options.html)
+    target = None if options.data is None else _target(options)
+    kinds = options.kind or (None if target is None else ["exact", "fitted"])
+    with _progress(options) as progress:
+        report = verify(
+            [id.upper() for id in options.ids] or None,
+            kinds=kinds,
+            certified=options.certified,
+            target=target,
+            budget=options.budget,
+            workers=options.workers,
+            progress=progress,
+        )
+    left_out = []
+    if kinds and not options.ids:  # the claims that have no such evidence are not in question
+        left_out = [id for id, result in report.items() if not result.evidence]
+        report = Report([result for result in report.values() if result.evidence])
+    asked = Asked(
+        None if target is None else f"{_name(options)}: Gaussian in dimension {target.dim}",
+        [] if options.data is None else ["--target", options.data] + ["--covariance"] * options.covariance,
+        options.budget if options.certified or "certified" in (kinds or ()) else None,
+        left_out,
+    )
+    if options.html is not None:
+        from rmverify.pages import claims_page
+
+        atomic_write(options.html, claims_page(report, asked))
+    if options.json:
+        print(document("verify", claims_record(report, asked)))
+    else:
+        # without a terminal one line each, however long
+        width = _width() if sys.stdout.isatty() else 10_000
+        _show(claims_tables(report, asked, width, options.verbose), width)
+    findings = {result.finding for result in report.values()} or {"inconclusive"}
+    if "violated" in findings:
+        return REFUTED
+    undecided = {"inconclusive", "not yet"} if options.ids else {"inconclusive"}
+    return INCONCLUSIVE if findings & undecided else VERIFIED
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from rmverify.claims.ledger import load
+    from rmverify.report import explained
+
+    claims = load()
+    chosen = [id.upper() for id in options.ids]
+    for id in chosen:
+        if id not in claims:
+            raise ValueError(f"IDS: expected some of {', '.join(claims)}, got {id!r}")
+    _show([block for id in chosen for block in explained(claims[id])])
+    return VERIFIED
+
+
+def _exponents(options: argparse.Namespace) -> int:
+    from rmverify.exponents import load
+    from rmverify.report import document, exponents_record, exponents_tables
+
+    answer = load(options.file).solve(options.scale)
+    if options.json:
+        print(document("exponents", exponents_record(answer)))
+    else:
+        _show(exponents_tables(answer))
+    return VERIFIED
+
+
 def _prepared(options: argparse.Namespace) -> tuple[Any, Any, Any]:
     from rmverify import schemes
     from rmverify.budget import schedule, setting
@@ -322,10 +446,14 @@ def _plottable(path: str) -> str:
         import matplotlib  # noqa: F401
     except ImportError:
         raise ValueError("--plot: expected matplotlib to be installed; pip install 'rmverify[plot]'") from None
+    _writable("--plot", path)
+    return suffix
+
+
+def _writable(option: str, path: str) -> None:
     folder = Path(path).absolute().parent
     if not (folder.is_dir() and os.access(folder, os.W_OK)) or Path(path).is_dir():
-        raise ValueError(f"--plot: expected a file in a folder that can be written to, got {path!r}")
-    return suffix
+        raise ValueError(f"{option}: expected a file in a folder that can be written to, got {path!r}")
 
 
 def _width() -> int:
@@ -333,14 +461,14 @@ def _width() -> int:
     return shutil.get_terminal_size((132, 24)).columns if sys.stdout.isatty() else 132
 
 
-def _show(blocks: list[Any]) -> None:
+def _show(blocks: list[Any], width: int | None = None) -> None:
     import io
 
     from rich.console import Console
 
     out = io.StringIO()
     console = Console(
-        file=out, width=_width(), force_terminal=sys.stdout.isatty(), highlight=False, legacy_windows=False,
+        file=out, width=width or _width(), force_terminal=sys.stdout.isatty(), highlight=False, legacy_windows=False,
         no_color="NO_COLOR" in os.environ or None,
     )  # fmt: skip
     for block in blocks:

@@ -6,18 +6,32 @@ import csv
 import io
 import json
 import math
-from typing import Any
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
+from typing import TYPE_CHECKING, Any
 
-from rmverify.budget import Budget, Description, Point, Row, Setting
 from rmverify.values import Value
+
+if TYPE_CHECKING:  # only their names: explaining a claim needs no budgets
+    from rmverify.budget import Budget, Description, Point, Row, Setting
+    from rmverify.claims.ledger import Claim, Evidence, Report, Result
+    from rmverify.exponents import Optimum, Verdict, Vertex
 
 __all__ = [
     "SCHEMA",
+    "Asked",
     "budget_csv",
     "budget_picture",
     "budget_record",
     "budget_tables",
+    "claims_record",
+    "claims_tables",
     "document",
+    "explained",
+    "exponents_record",
+    "exponents_tables",
     "law_record",
     "law_tables",
     "value_text",
@@ -290,3 +304,315 @@ def law_tables(found: Description, data: str, claim: float | None, verdict: str 
     if claim is not None:
         blocks.append(Text(f"claim TV <= {claim:g}: {verdict}"))
     return blocks
+
+
+# --- claims -------------------------------------------------------------------------------------------------
+
+_STYLES = {
+    "holds": "green",
+    "holds with constant": "green",
+    "not implied": "yellow",
+    "not yet": "dim",
+    "inconclusive": "bold yellow",
+    "violated": "bold red",
+}
+_PROVENANCE = {
+    "abstract": "stated in the paper's abstract",
+    "quoted": "from its source, by later papers or public reviews",
+    "derived": "in this project",
+    "recalled": "the published form from memory",
+}
+_SIDES = {"tight": "=", "upper": "<=", "lower": ">="}
+"""How the smallest constant with which a claim holds compares to the one that is printed."""
+
+_ROOMY = 110
+"""Columns of a terminal from which on the kinds of evidence are spelled out."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a report on claims was asked for.
+
+    Parameters
+    ----------
+    target : str, optional
+        What the evidence was looked for on, in words; by default what each claim names.
+    options : sequence of str
+        Of the command line that asks for the same.
+    budget : float, optional
+        Seconds for each certified piece; None where none were asked for.
+    left_out : sequence of str
+        Claims that are not reported, since there is no such evidence of them.
+    """
+
+    target: str | None = None
+    options: Sequence[str] = ()
+    budget: float | None = None
+    left_out: Sequence[str] = ()
+
+    def lines(self) -> list[tuple[str, str]]:
+        """What was asked, for a person, under names."""
+        lines = [("Target", self.target or "none: the domain that each claim names")]
+        if self.budget is not None:
+            lines.append(("Certified", f"up to {self.budget:g} s for each piece"))
+        if self.left_out:
+            lines.append(("Left out", f"{', '.join(self.left_out)}: no such evidence"))
+        return lines
+
+    def command(self, id: str, kind: str) -> str:
+        """The command that reproduces a claim's evidence of one kind."""
+        budget = ["--budget", f"{self.budget:g}"] if kind == "certified" and self.budget is not None else []
+        return shlex.join(["rmverify", "verify", id, "--kind", kind, *budget, *self.options])
+
+
+def claims_record(report: Report, asked: Asked) -> dict[str, Any]:
+    """A report on claims as plain data."""
+    told = {"target": asked.target, "certified_budget": asked.budget, "left_out": list(asked.left_out)}
+    return told | report.as_dict()
+
+
+def claims_tables(report: Report, asked: Asked, width: int = _WIDE, verbose: bool = False) -> list[Any]:
+    """What a person reads: a line for every claim and, if asked for, its evidence, as rich renderables."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("id", "claim", "finding", "evidence", "time"):
+        wraps = column in ("claim", "finding")
+        table.add_column(column, justify="right" if column == "time" else "left", no_wrap=not wraps)
+    for result in report.values():
+        kinds = [kind if width >= _ROOMY else kind[0] for kind in kinds_of(result)]
+        finding = Text(finding_text(result), style=_STYLES[result.finding])
+        table.add_row(result.id, Text(result.claim.statement), finding, " ".join(kinds), seconds_text(result.seconds))
+    blocks: list[Any] = [_listed(asked.lines()), table]
+    if verbose:
+        blocks += [block for result in report.values() for block in _evidence_blocks(result, asked)]
+    notes = [tally(report)]
+    if width < _ROOMY:
+        notes.append("evidence: s symbolic, c certified, e exact, f fitted.")
+    notes.append("C is the smallest constant with which the claim holds on the domain of its evidence:")
+    notes.append(">= the largest ratio that a search found, <= a bound on it, = both within its error.")
+    return [*blocks, Text("\n".join(notes), style="dim")]
+
+
+def tally(report: Report) -> str:
+    """How many claims there are of every finding, and the time they took together."""
+    found = [result.finding for result in report.values()]
+    parts = [f"{found.count(name)} {name}" for name in _STYLES if name in found]
+    whole = "1 claim" if len(report) == 1 else f"{len(report)} claims"
+    return f"{whole}: {', '.join(parts) or 'none with evidence of this kind'}."
+
+
+def kinds_of(result: Result) -> list[str]:
+    """The kinds of evidence that were gathered, each once."""
+    return list(dict.fromkeys(e.kind for e in result.evidence))
+
+
+def finding_text(result: Result) -> str:
+    """The finding with its constant or its witness."""
+    if not result.evidence:
+        return f"{result.finding}: no such evidence"
+    e = result.decisive
+    if e is None or result.finding == "holds":
+        return result.finding
+    if result.finding == "not yet":
+        rest = all(other.finding.startswith("holds") for other in result.evidence if other.finding != "not yet")
+        return f"not yet: {e.what}" + ("; the rest holds" if rest and len(result.evidence) > 1 else "")
+    if result.finding == "holds with constant":
+        return result.finding if e.constant is None else f"{result.finding} {constant_text(e)}{where_text(e.where)}"
+    if result.finding == "not implied":
+        return f"not implied: {e.bound or e.what}" + (f"; {e.computed}" if e.computed else "")
+    sides = f"{e.computed} against {e.bound}" if e.computed and e.bound else e.what
+    return f"{result.finding}{where_text(e.where)}: {sides}"
+
+
+def constant_text(evidence: Evidence) -> str:
+    """A constant on its side: an upper bound is rounded up, a lower one down."""
+    C = evidence.constant
+    assert C is not None
+    text = value_text(C)
+    if evidence.label != "tight" and math.isfinite(C):
+        up = evidence.label == "upper"
+        context = Context(prec=4, rounding=ROUND_CEILING if up else ROUND_FLOOR)
+        text = f"{context.create_decimal(float(C) + (C.error if up else -C.error)):.4g}"
+    return f"C {_SIDES[evidence.label]} {text}"
+
+
+def where_text(where: Mapping[str, Any]) -> str:
+    """The parameters of a point, each with at most six digits."""
+    point = ", ".join(f"{name}={cell_text(value)}" for name, value in where.items())
+    return f" at {point}" if point else ""
+
+
+def cell_text(value: Any) -> str:
+    """A number of a table with at most six digits, a value with those it has; anything else in words."""
+    if isinstance(value, Value):
+        return value_text(value)
+    if value is None or isinstance(value, bool):
+        return {None: "", True: "yes", False: "no"}[value]
+    return f"{value + 0.0:.6g}" if isinstance(value, float) else str(value)
+
+
+def seconds_text(seconds: float) -> str:
+    """A time with two digits or more."""
+    return f"{seconds:.0f} s" if seconds >= 9.95 else f"{seconds:.1f} s" if seconds >= 0.995 else f"{seconds:.2f} s"
+
+
+def evidence_lines(evidence: Evidence) -> list[tuple[str, str]]:
+    """What there is to say of one piece of evidence, under names."""
+    name, number = "value", ""
+    if evidence.constant is not None:
+        number, label = value_text(evidence.constant), ""
+        if evidence.finding == "holds with constant":
+            name, number, label = "constant", constant_text(evidence), f"{evidence.label}; "
+        number += f" ({label}{evidence.constant.kind}, error {evidence.constant.error:.1g})"
+    lines = [
+        ("computed", evidence.computed),
+        ("bound", evidence.bound),
+        (name, number),
+        ("where", where_text(evidence.where).removeprefix(" at ")),
+        ("domain", evidence.domain),
+        ("source", evidence.source),
+        ("time", seconds_text(evidence.seconds)),
+    ]
+    return [(name, text) for name, text in lines if text]
+
+
+def _evidence_blocks(result: Result, asked: Asked) -> list[Any]:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    blocks: list[Any] = [Text.assemble((f"{result.id}  ", "bold"), (result.claim.statement, "bold"))]
+    for e in result.evidence:
+        head = Text.assemble(f"{e.kind}: {e.what.rstrip('.')}: ", (e.finding, _STYLES[e.finding]))
+        lines = [*evidence_lines(e), ("command", asked.command(result.id, e.kind))]
+        blocks += [Padding(block, (0, 0, 0, n), expand=False) for block, n in ((head, 4), (_listed(lines), 6))]
+    return [*blocks, ""]
+
+
+def _listed(lines: Iterable[tuple[str, str]]) -> Any:
+    """Names and texts side by side."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, text in lines:
+        grid.add_row(Text(name, style="dim"), Text(text))
+    return grid
+
+
+def explained(claim: Claim) -> list[Any]:
+    """A claim in LaTeX and words, where it is from and how it is looked at, as rich renderables; computes nothing."""
+    from rich.text import Text
+
+    lines = [
+        ("formula", claim.latex),
+        ("source", claim.source),
+        ("provenance", provenance_text(claim)),
+        ("hypotheses", "\n".join(claim.hypotheses)),
+        ("left side", claim.left),
+        ("right side", claim.right),
+        ("evidence", "\n".join(Asked().command(claim.id, kind) for kind in offered(claim))),
+    ]
+    head = Text(f"{claim.id}  {claim.statement}", style="bold")
+    return [head, _listed((name, text or "-") for name, text in lines), ""]
+
+
+def offered(claim: Claim) -> list[str]:
+    """The kinds of evidence that there can be of a claim: those that it asks about before it computes anything."""
+    from rmverify.claims.ledger import Look
+
+    asked: dict[str, None] = {}
+
+    class Asking(Look):
+        def wants(self, kind: str) -> bool:
+            asked[kind] = None
+            return False
+
+    asked |= dict.fromkeys(e.kind for e in claim.check(Asking(frozenset())))
+    return list(asked)
+
+
+def provenance_text(claim: Claim) -> str:
+    """The mark of a claim's provenance and what it means."""
+    meanings = [meaning for mark, meaning in _PROVENANCE.items() if mark in claim.provenance]
+    return f"{claim.provenance} ({'; '.join(meanings)})" if meanings else claim.provenance
+
+
+# --- exponents ----------------------------------------------------------------------------------------------
+
+
+def exponents_record(answer: Optimum) -> dict[str, Any]:
+    """The smallest worst cost of a program, with its certificates, as plain data."""
+    return answer.as_dict()
+
+
+def exponents_tables(answer: Optimum) -> list[Any]:
+    """What a person reads of it, as rich renderables."""
+    from rich.text import Text
+
+    p = answer.program
+    kept = [v for v in answer.vertices if not v.dominated]
+    setting = {
+        "program": p.name + (f": {p.title}" if p.title else ""),
+        "growing": ", ".join(p.scales),
+        "free": ", ".join(p.free),
+        "fixed": "\n".join(f"{name} = {m}" for name, m in p.fix.items()),
+        "assuming": "\n".join(map(answer.condition, p.assumptions.values())),
+    }
+    about = {f"{scale} alone": str(m) for scale, m in answer.alone.items()} if len(p.scales) > 1 else {}
+    about["never larger"] = "\n".join(str(v.cost) for v in answer.vertices if v.dominated)
+    head = "Smallest worst cost, up to constants: " + ("the largest of" if len(kept) > 1 else str(kept[0].cost))
+    blocks: list[Any] = [_listed(line for line in setting.items() if line[1]), "", Text(head, style="bold")]
+    if len(kept) > 1:
+        blocks += [Text(f"  {v.cost}, where {_all_of(answer, v.where)}") for v in kept]
+    blocks += [_listed(line for line in about.items() if line[1]), ""]
+    for vertex in kept:
+        blocks += _vertex_blocks(answer, vertex)
+    if answer.claims:
+        blocks += [Text("Printed costs", style="bold"), *(_verdict_block(answer, v) for v in answer.claims), ""]
+    note = "Exact: the binding terms multiply to the cost, so nothing is better; the parameters reach it. Both checked."
+    return [*blocks, Text(note, style="dim")]
+
+
+def _all_of(answer: Optimum, where: Iterable[Any]) -> str:
+    return " and ".join(map(answer.condition, where)) or "everywhere"
+
+
+def _vertex_blocks(answer: Optimum, vertex: Vertex) -> list[Any]:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    p = answer.program
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("binding term", "kind", "multiplier", "a factor m more in it"):
+        table.add_column(column)
+    for name, power in vertex.multipliers.items():
+        kind = "cost" if name in p.costs else "error <= 1" if name in p.errors else "constraint <= 1"
+        table.add_row(Text(name), kind, str(power), f"costs {'m' if power == 1 else f'm^{{{power}}}'} more")
+    blocks: list[Any] = [Text(f"{vertex.cost} is the product of these terms, to these powers", style="bold"), table]
+    for piece in vertex.pieces:
+        where = f", where {_all_of(answer, piece.where)}" if piece.where else ""
+        blocks += [Text(f"reached with{where}"), _listed((f"  {n}", f"= {m}") for n, m in piece.free.items()), ""]
+    return blocks
+
+
+def _verdict_block(answer: Optimum, verdict: Verdict) -> Any:
+    from rich.text import Text
+
+    about = [f"in {', '.join(verdict.claim.scales)} alone"] if verdict.claim.scales else []
+    about += [verdict.claim.source] if verdict.claim.source else []
+    parts = " or ".join(_all_of(answer, part) for part in verdict.where)
+    text = verdict.finding
+    if verdict.finding == "implied":
+        text += ": it is the cost" if verdict.equal else ", and somewhere larger than the cost"
+    else:
+        text += f" {parts}" if verdict.finding == "implied where" else f"; it holds only where {parts}" if parts else ""
+        power = "" if verdict.gap == 1 else f"^{{{verdict.gap}}}"
+        text += f"\n  along {answer.along(verdict.witness or {})} the cost is larger by the factor t{power}"
+    head = f"{verdict.claim}" + (f"  ({', '.join(about)})" if about else "")
+    return Text.assemble((head, ""), "\n  ", (text, ""))

@@ -1,6 +1,6 @@
 """Properties of the claims on drawn targets, noise levels, midpoints and scores: what must hold holds everywhere.
 
-The constants of the inequalities are the largest ratios of MATH.md section 7, rounded up in the last digit. Left
+The constants of the inequalities are the largest ratios that searches have seen, rounded up in the last digit. Left
 sides are exact up to rounding of 1e-13 and less; SLACK leaves room for that and for nothing else.
 """
 

@@ -12,7 +12,16 @@ import pytest
 
 import rmverify
 
-ROOMS = ("rmverify.elementary", "rmverify.plans", "rmverify.schemes", "rmverify.targets", "rmverify.values")
+ROOMS = (
+    "rmverify.claims",
+    "rmverify.elementary",
+    "rmverify.exponents",
+    "rmverify.plans",
+    "rmverify.schemes",
+    "rmverify.targets",
+    "rmverify.testing.strategies",
+    "rmverify.values",
+)
 
 
 def test_all_is_what_dir_says():

@@ -25,6 +25,19 @@ FUNCTIONS = {
     "prefix": elementary,
     "log1p_minus": elementary,
 }
+CLAIMS = {
+    "randomized_midpoint": "B2",
+    "exponential_integrator": "B4",
+    "parallel_midpoint": "B6",
+    "midpoint": "B7",
+    "heun": "B7",
+    "euler": "B7",
+    "underdamped": "C2",
+    "overdamped": "C2",
+    "randomized_midpoint_langevin": "C3",
+    "parallel_underdamped": "D2",
+}
+"""The claim of the ledger that is about a scheme; for its mutants that bias the integral B1, the variance B3."""
 MUTANTS: dict[str, Mutant] = {}
 
 
@@ -37,6 +50,13 @@ class Mutant:
     of: str
     killed_by: str
     line: int
+
+    @property
+    def claim(self) -> str | None:
+        """The claim of the ledger that must catch it."""
+        if self.of == "randomized_midpoint" and self.killed_by in ("unbiased", "variance_constant"):
+            return {"unbiased": "B1", "variance_constant": "B3"}[self.killed_by]
+        return "B1" if (self.of, self.killed_by) == ("parallel_midpoint", "unbiased") else CLAIMS.get(self.of)
 
 
 def mutant(*, of: str, killed_by: str) -> Any:

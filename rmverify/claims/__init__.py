@@ -1,0 +1,135 @@
+"""The claims ledger: every quantitative claim re-derived, measured or certified, with findings that can come out
+either way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import get_args
+
+from rmverify.claims.ledger import Claim, Evidence, Kind, Look, Report, Result, load, run
+from rmverify.schemes.contract import Scheme
+from rmverify.targets import Gaussian
+
+__all__ = ["Claim", "Evidence", "Report", "Result", "verify"]
+
+SMALLEST = 1e-8
+"""Smallest variance, relative to the largest, of a target that is taken as it is."""
+DEFAULT = ("symbolic", "exact", "fitted")
+
+
+def verify(
+    ids: Iterable[str] | None = None,
+    *,
+    kinds: Iterable[str] | None = None,
+    certified: bool = False,
+    target: Gaussian | None = None,
+    schemes: Mapping[str, Scheme] | None = None,
+    budget: float = 20.0,
+    first_violation: bool = False,
+    workers: int = 1,
+    progress: Callable[[str, float], None] | None = None,
+) -> Report:
+    """Go through the claims of the ledger and say of each what was found.
+
+    Parameters
+    ----------
+    ids : iterable of str, optional
+        Such as ``["B2", "D1"]``; all of them by default.
+    kinds : iterable of {"symbolic", "certified", "exact", "fitted"}, optional
+        The evidence to gather; by default all but certified.
+    certified : bool
+        Ball arithmetic over boxes of parameters too, `budget` seconds for each piece.
+    target : Gaussian, optional
+        Look for exact and fitted evidence on this target instead of the Gaussian class; on its early-stopped law where
+        its smallest variance is (nearly) 0, as `budget` does.
+    schemes : mapping, optional
+        Your own step functions under the names of the shipped ones that they claim to be.
+    first_violation : bool
+        Stop asking a claim as soon as something violates it.
+    workers : int
+        Processes.
+    progress : callable, optional
+        Called with a text and the fraction that is done.
+
+    Returns
+    -------
+    Report
+        ``report["B2"].finding``, ``.evidence``, ``.constant``, ``.witness``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown id or kind of evidence, or a scheme under an unknown name.
+
+    Examples
+    --------
+    >>> import rmverify as rm
+    >>> rm.verify(["B4"], kinds=["exact"])["B4"].finding
+    'holds with constant'
+    """
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
+
+    from rmverify import schemes as shipped
+
+    claims = load()
+    chosen = list(claims) if ids is None else _checked("ids", ids, claims)
+    wanted = DEFAULT if kinds is None else _checked("kinds", kinds, get_args(Kind))
+    if certified:
+        wanted = [*wanted, "certified"]
+    if target is not None and not isinstance(target, Gaussian):
+        raise ValueError(f"target: expected a Gaussian, got {type(target).__name__}")
+    given = dict(schemes or {})
+    _checked("schemes", given, shipped.__all__)
+    target, note = (None, "") if target is None else _regular(target)
+    look = Look(frozenset(wanted), target, given, budget, first_violation, note)
+    tell = progress or (lambda text, fraction: None)
+    results: list[Result] = []
+    if workers <= 1 or len(chosen) == 1:
+        for n, id in enumerate(chosen):
+            tell(f"{id}: {claims[id].statement}", n / len(chosen))
+            results.append(run(claims[id], look))
+        return Report(results)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        jobs = [pool.submit(_run, group, look) for group in _groups(chosen)]
+        for job in as_completed(jobs):
+            results += job.result()
+            tell(f"{', '.join(result.id for result in job.result())} done", len(results) / len(chosen))
+    return Report(sorted(results, key=lambda result: chosen.index(result.id)))
+
+
+def _regular(target: Gaussian) -> tuple[Gaussian, str]:
+    """The target itself, or where it has (nearly) singular directions, and so no useful L, its early-stopped law."""
+    from rmverify.budget import setting
+
+    if float(target.variances.min()) > SMALLEST * max(1.0, float(target.variances.max())):
+        return target, "the target"
+    delta = setting(target, 0.1).early_stop
+    return target.at(delta), f"the target's q_delta, delta = {delta:.4g}: its smallest variance is about 0"
+
+
+def _run(ids: list[str], look: Look) -> list[Result]:
+    claims = load()
+    return [run(claims[id], look) for id in ids]
+
+
+_TOGETHER = (("D1",), ("D4",), ("B2", "B3", "B4"), ("C2", "C3"), ("A4",))
+"""The longest first, for the processes to end together; claims that share a derivation in one process."""
+
+
+def _groups(chosen: list[str]) -> list[list[str]]:
+    first = [[id for id in group if id in chosen] for group in _TOGETHER]
+    taken = {id for group in first for id in group}
+    return [group for group in first if group] + [[id] for id in chosen if id not in taken]
+
+
+def _checked(name: str, given: Iterable[str], known: Iterable[str]) -> list[str]:
+    if isinstance(given, str):
+        raise ValueError(f"{name}: expected a list of them, got the string {given!r}")
+    chosen = list(dict.fromkeys(given))
+    for each in chosen:
+        if each not in known:
+            raise ValueError(f"{name}: expected some of {', '.join(known)}, got {each!r}")
+    if not chosen and name != "schemes":
+        raise ValueError(f"{name}: expected at least one, got none")
+    return chosen

@@ -1,0 +1,220 @@
+"""A: the process, its flow, its score, its start and its early stop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from rmverify.claims.ledger import Evidence, Look, claim
+from rmverify.claims.measure import (
+    LEVELS,
+    class_axes,
+    effort,
+    enclosed,
+    modes_of,
+    over_class,
+    pointwise,
+    residuals,
+    searched,
+    times,
+)
+from rmverify.claims.proofs import symbolic
+from rmverify.claims.search import Axis
+from rmverify.process import flow_slope, mode_mean, mode_score, mode_variance
+from rmverify.targets import Gaussian
+
+BITS = 256
+
+
+@claim(
+    "A1",
+    statement="the OU marginals of every shipped target solve the Fokker-Planck equation and its score is grad ln q",
+    latex=r"\partial_t q = \nabla\cdot(x\,q) + \Delta q, \qquad s_t = \nabla \ln q_t",
+    source="the forward process of Gupta, Cai, Chen 2024 and all its predecessors",
+    provenance="derived",
+    left="d_t m, d_t v and d_x ln q of each mode, from the package's own marginals and score",
+    right="-m, 2 - 2v and -(x-m)/v",
+    hypotheses=("t > 0, or a target with a density",),
+)
+def marginals(look: Look) -> Iterator[Evidence]:
+    yield from symbolic(look, "A1")
+    if look.wants("exact"):
+        yield residuals(
+            "the marginals and the score of each mode as power series over balls", _marginal_residuals(look)
+        )
+        if look.target is None:
+            yield Evidence("exact", "the non-Gaussian factors", "not yet", computed="they are not shipped yet")
+
+
+def _marginal_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
+    from flint import arb, arb_series, ctx
+
+    for lam, mean in modes_of(look):
+        for t in LEVELS:
+            with ctx.workprec(BITS):
+                time = arb_series([t, 1], prec=2)
+                m, v = mode_mean(arb(mean), time), mode_variance(arb(lam), time)
+                x = arb_series([0.75, 1], prec=3)
+                at = arb(t)
+                log_density = -((x - m[0]) ** 2) / (2 * v[0])
+                where = {"lambda": lam, "mean": mean, "t": t}
+                yield where | {"equation": "m' = -m"}, m[1] + m[0]
+                yield where | {"equation": "v' = 2 - 2v"}, v[1] - (2 - 2 * v[0])
+                score = mode_score(arb(mean), arb(lam), at, arb(0.75))
+                yield where | {"equation": "s = d ln q/dx"}, log_density[1] - score
+
+
+@claim(
+    "A2",
+    statement="the reverse probability flow carries q_t to q_(t-h)",
+    latex=r"x_{t-h} = e^{h} x_t + \int_0^h e^{h-r} s_{t-r}(x_{t-r})\,dr \;\Rightarrow\; x_{t-h}\sim q_{t-h}",
+    source="the probability flow of the forward process",
+    provenance="derived",
+    left="the package's flow map: its derivative in h, and the mean and variance that it makes of q_t",
+    right="x + s_{t-h}(x), the mean and the variance of q_{t-h}",
+    hypotheses=("0 <= h <= t",),
+)
+def probability_flow(look: Look) -> Iterator[Evidence]:
+    yield from symbolic(look, "A2")
+    if look.wants("exact"):
+        yield residuals("the flow of each mode as power series in h over balls", _flow_residuals(look))
+
+
+def _flow_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
+    from flint import arb, arb_series, ctx
+
+    for lam, mean in modes_of(look):
+        for t in LEVELS:
+            for part in (0.0, 0.25, 0.75):
+                with ctx.workprec(BITS):
+                    h0, at, lam_, mean_ = arb(part * t), arb(t), arb(lam), arb(mean)
+                    h = arb_series([h0, 1], prec=2)
+                    y = arb(0.75)
+                    slope = flow_slope(lam_, at, h)
+                    x = slope * y + mode_mean(mean_, at - h)
+                    where = {"lambda": lam, "mean": mean, "t": t, "h": part * t}
+                    score = mode_score(mean_, lam_, at - h0, x[0])
+                    yield where | {"equation": "dx/dh = x + s"}, x[1] - x[0] - score
+                    carried = slope[0] * slope[0] * mode_variance(lam_, at) - mode_variance(lam_, at - h0)
+                    yield where | {"equation": "variance carried"}, carried
+
+
+@claim(
+    "A3",
+    statement="score perturbation: the score changes slowly along the flow",
+    latex=r"\mathbb{E}\,\|\partial_t[s_t(x_t)]\|^2 \lesssim L^2 d\,(L\vee \tfrac1t)",
+    source="Chen, Chewi, Lee, Li, Lu, Salim 2023",
+    provenance="quoted",
+    left="E|d/dt s_t(x_t)|^2 along the exact flow: sum of (1-v)^2/v^3 over modes",
+    right="L^2 d (L or 1/t)",
+    hypotheses=("L is the Lipschitz constant of the score along the whole path", "x_t ~ q_t"),
+)
+def score_perturbation(look: Look) -> Iterator[Evidence]:
+    if not look.wants("exact"):
+        return
+    yield residuals("d/dt of the score along the flow, by power series over balls", _speed_residuals(look))
+
+    def ratio(lam: Any, n: Any, L: Any, t: Any) -> Any:
+        return _speed(mode_variance(lam, t)) @ n / (n.sum() * L**2 * np.maximum(L, 1 / t))[:, 0]
+
+    yield searched(
+        "the largest ratio of the two sides", over_class(look, ratio), [*class_axes(look), Axis("t", 1e-3, 10)],
+        computed="E|d/dt s_t(x_t)|^2", bound="L^2 d (L or 1/t)",
+    )  # fmt: skip
+
+
+def _speed(v: Any) -> Any:
+    """E (d/dt s_t(x_t))^2 of a mode: s = -y/v with y growing like sqrt(v), so s' = (v'/2) y/v^2, v' = 2 - 2v."""
+    return (1 - v) ** 2 / v**3
+
+
+def _speed_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
+    from flint import arb, arb_series, ctx
+
+    for lam, mean in modes_of(look):
+        for t in LEVELS:
+            with ctx.workprec(BITS):
+                h = arb_series([0, 1], prec=2)
+                at, lam_, mean_ = arb(t), arb(lam), arb(mean)
+                v = mode_variance(lam_, at)
+                # from m(t) + sqrt(v), the point at one standard deviation: its square is the mean of the squares
+                x = flow_slope(lam_, at, h) * v.sqrt() + mode_mean(mean_, at - h)
+                speed = mode_score(mean_, lam_, at - h, x)[1]
+                yield {"lambda": lam, "mean": mean, "t": t}, speed * speed - _speed(v)
+
+
+@claim(
+    "A4",
+    statement="start: N(0, I) is close to q_T",
+    latex=r"\mathrm{TV}(q_T, N(0,I)) \lesssim e^{-T}(\sqrt d + m_2), \qquad m_2^2 = \mathbb{E}\|X_0\|^2",
+    source="Chen, Chewi, Lee, Li, Lu, Salim 2023",
+    provenance="quoted",
+    left="TV(q_T, N(0,I)), exact",
+    right="e^{-T} (sqrt d + m_2)",
+)
+def start_error(look: Look) -> Iterator[Evidence]:
+    if look.wants("exact"):
+        from rmverify.divergences import tv
+
+        if look.target is not None:
+            axes = [Axis("T", 1e-3, 12)]
+        else:
+            axes = [
+                Axis("lambda", 1e-6, 1e3),
+                Axis("mean", 1e-3, 1e2),
+                Axis("d", 1, 1e6, whole=True, ends=("low",)),
+                Axis("T", 1e-3, 12),
+            ]
+
+        def one(**p: float) -> Any:
+            target = look.target or Gaussian.from_spectrum([p["lambda"]], [int(p["d"])], [p["mean"]])
+            value = tv(target.at(p["T"]), target.with_modes(1.0, 0.0))
+            return times(value, math.exp(p["T"]) / (math.sqrt(target.dim) + _second_moment(target)))
+
+        yield searched(
+            "the largest ratio of the two sides", pointwise(one), axes, exact=lambda p: one(**p),
+            computed="TV(q_T, N(0,I))", bound="e^{-T} (sqrt d + m_2)", effort=effort(look, 512, 16, 4, 16),
+        )  # fmt: skip
+    if look.wants("certified") and look.target is None:
+        from rmverify.laws.certified import certified_start
+
+        found = certified_start(budget=look.budget)
+        text = "the smallest constant, every point of the class"
+        yield enclosed(text, found, ("lambda", "T", "d"), "e^{-T} (sqrt d + m_2)")
+
+
+@claim(
+    "A5",
+    statement="early stop: q_delta is close to the data in W2",
+    latex=r"W_2(q_\delta, q_0) \lesssim \sqrt{\delta d} + \delta\, m_2",
+    source="the coupling X_delta = e^{-delta} X_0 + noise",
+    provenance="derived",
+    left="W_2(q_delta, q_0), exact",
+    right="sqrt(delta d) + delta m_2",
+    hypotheses=("delta <= 1",),
+)
+def early_stop(look: Look) -> Iterator[Evidence]:
+    if not look.wants("exact"):
+        return
+    from rmverify.divergences import w2
+
+    axes = [Axis("delta", 1e-9, 1)]
+    if look.target is None:
+        axes += [Axis("lambda", 1e-12, 1e6), Axis("mean", 1e-3, 1e3)]
+
+    def one(**p: float) -> Any:
+        target = look.target or Gaussian.from_spectrum([p["lambda"]], [1], [p["mean"]])
+        bound = math.sqrt(p["delta"] * target.dim) + p["delta"] * _second_moment(target)
+        return times(w2(target.at(p["delta"]), target), 1 / bound)
+
+    yield searched(
+        "the largest ratio of the two sides", pointwise(one), axes, exact=lambda p: one(**p),
+        computed="W_2(q_delta, q_0)", bound="sqrt(delta d) + delta m_2", effort=effort(look, 512, 16, 4, 16),
+    )  # fmt: skip
+
+
+def _second_moment(target: Gaussian) -> float:
+    return float(np.sqrt(target.multiplicities @ (target.variances + target.means**2)))

@@ -1,0 +1,187 @@
+"""C: underdamped Langevin: smoothing, discretization, the log-concave sampler."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from rmverify.claims.constants import leading_constants, noise_in_floats
+from rmverify.claims.ledger import Evidence, Look, claim
+from rmverify.claims.measure import Axis, effort, fitted, pointwise, searched, times
+from rmverify.claims.proofs import symbolic
+from rmverify.divergences import tv
+from rmverify.readings.affine import read
+from rmverify.targets import Gaussian
+from rmverify.targets.checks import Array
+from rmverify.values import Value
+
+CORRECTOR = (
+    "friction sqrt(L), mass 1, Langevin time T <= 1/sqrt(L)",
+    "the velocity is drawn fresh from N(0, I) at the start",
+    "the score is L-Lipschitz",
+)
+
+
+@claim(
+    "C1",
+    statement="underdamped Langevin turns W2 into total variation, jointly in position and velocity",
+    latex=r"\mathrm{TV}(pP_T, qP_T) \lesssim \frac{W_2(p,q)}{L^{1/4}T^{3/2}}",
+    source="Chen, Chewi, Lee, Li, Lu, Salim 2023",
+    provenance="quoted",
+    left="TV of the joint laws after time T of the exact dynamics",
+    right="W_2(p, q)/(L^{1/4} T^{3/2})",
+    hypotheses=CORRECTOR,
+)
+def smoothing(look: Look) -> Iterator[Evidence]:
+    yield from symbolic(look, "C1")
+    if look.wants("exact"):
+        yield Evidence("exact", "the largest ratio of the two sides over Gaussians", "not yet")
+
+
+@claim(
+    "C2",
+    statement="discretizing underdamped Langevin costs L^{3/4} T^{1/2} sqrt(d) h in total variation",
+    latex=r"\mathrm{TV}(q\hat P_T, q) \lesssim L^{3/4}T^{1/2}d^{1/2}h + \varepsilon_{sc}T^{1/2}/L^{1/4}",
+    source="Chen, Chewi, Lee, Li, Lu, Salim 2023",
+    provenance="quoted",
+    left="TV of the joint law of N steps from the invariant law to that law, exact",
+    right="L^{3/4} T^{1/2} sqrt(d) h",
+    hypotheses=(*CORRECTOR, "started from the invariant law"),
+)
+def discretization(look: Look) -> Iterator[Evidence]:
+    yield from symbolic(look, "C2")
+    if look.wants("exact"):
+        yield leading_constants(look, "underdamped")
+        yield leading_constants(look, "overdamped")
+        yield noise_in_floats(look, "underdamped")
+        yield _discretization_ratio(look)
+    if look.wants("fitted"):
+        yield from _discretization_powers(look)
+
+
+def _precisions(look: Look) -> tuple[Array, Array, float]:
+    """1/variance of the target's modes, their multiplicities, and L."""
+    k = 1 / look.target.variances
+    return k, look.target.multiplicities, float(k.max())
+
+
+def _chain(look: Look, k: Array, friction: float, h: float, steps: int) -> tuple[Array, Array]:
+    """Of S^{-1/2} S_N S^{-1/2} - 1 of every mode the eigenvalues (2, modes), and its position entry (modes,): S is the
+    invariant covariance diag(1/k, 1), S_N what N steps make of it."""
+    step = read(look.scheme("underdamped")(friction=friction), _Forces(k), np.ones((1, 1, 1)), np.full((1, 1, 1), h))
+    A, C = (
+        np.array([[np.broadcast_to(e, (1, 1, k.size))[0, 0] for e in row] for row in part])
+        for part in (step.linear, step.noise)
+    )
+    scale = np.stack([1 / np.sqrt(k), np.ones_like(k)])
+    A = A * scale[None, :] / scale[:, None]  # in units where S = 1
+    C = C / (scale[None, :] * scale[:, None])
+    # the residual of one step, A A^T + C - 1, and what N of them add up to
+    residual = np.einsum("ilk,jlk->ijk", A, A) + C - np.eye(2)[:, :, None]
+    excess = np.zeros_like(residual)
+    for _ in range(steps):
+        excess = np.einsum("ilk,lmk,jmk->ijk", A, excess, A) + residual
+    return np.linalg.eigvalsh(excess.transpose(2, 0, 1)).T, excess[0, 0]
+
+
+class _Forces:
+    """The score -k x of every mode."""
+
+    def __init__(self, k: Array) -> None:
+        self.k = k
+
+    def score(self, t: Any, x: Any) -> Any:
+        return x * -self.k
+
+
+def _distance(excess: Array, n: Array) -> Value:
+    """TV between products of N(0, 1 + excess) and N(0, 1)."""
+    flat = Gaussian.from_spectrum(1 + excess, n)
+    return tv(flat, flat.with_modes(1.0, 0.0))
+
+
+def _discretization_ratio(look: Look) -> Evidence:
+    axes = [Axis("T sqrt(L)", 0.01, 1, ends=("high",)), Axis("steps", 1, 64, whole=True, ends=("low",))]
+    if look.target is None:
+        axes += [Axis("k/L", 1e-3, 1, ends=("high",)), Axis("d", 1, 1e6, whole=True, ends=("low",))]
+
+    def one(**p: float) -> Value:
+        if look.target is None:
+            k, n, L = np.array([p["k/L"]]), np.array([int(p["d"])]), 1.0
+        else:
+            k, n, L = _precisions(look)
+        steps, T = int(p["steps"]), p["T sqrt(L)"] / math.sqrt(L)
+        h = T / steps
+        excess, _ = _chain(look, k, math.sqrt(L), h, steps)
+        bound = L**0.75 * math.sqrt(T * n.sum()) * h
+        return times(_distance(excess.ravel(), np.concatenate([n, n])), 1 / bound)
+
+    return searched(
+        "the largest ratio of the two sides, perfect score", pointwise(one), axes,
+        exact=lambda p: one(**p), computed="TV of (x, v) after N steps",
+        bound="L^{3/4} T^{1/2} sqrt(d) h", domain="N = T/h whole, L = 1 by scaling",
+        effort=effort(look, 512, 16, 4, 16),
+    )  # fmt: skip
+
+
+def _discretization_powers(look: Look) -> Iterator[Evidence]:
+    k, n, L = (np.array([1.0]), np.array([1]), 1.0) if look.target is None else _precisions(look)
+    root = math.sqrt(L)
+
+    def distance(T: float, steps: int, joint: bool) -> float:
+        eigen, position = _chain(look, k, root, T / steps, steps)
+        return float(_distance(eigen.ravel(), np.concatenate([n, n])) if joint else _distance(position, n))
+
+    counts = [16, 32, 64, 128]
+    T = 1 / root
+    yield fitted(
+        "TV of (x, v) against h at T = 1/sqrt(L)", [T / N for N in counts], [distance(T, N, True) for N in counts], 1.0,
+        names=("h", "TV"), domain="the Gaussian of precision L" if look.target is None else "the user's spectrum",
+    )  # fmt: skip
+    spans = [T / 8, T / 16, T / 32, T / 64]
+    for joint, what in ((True, "(x, v)"), (False, "x alone")):
+        evidence = fitted(
+            f"TV of {what} against T in 16 steps", spans, [distance(S, 16, joint) for S in spans], 1.5,
+            names=("T", "TV"), at_least=True, domain="h = T/16",
+        )  # fmt: skip
+        yield evidence
+
+
+@claim(
+    "C3",
+    statement="the randomized midpoint for underdamped Langevin reaches W2 accuracy in few steps",
+    latex=r"W_2 \le \varepsilon'\sqrt{d/m} \text{ in }"
+    r" \tilde O(\kappa^{7/6}\varepsilon'^{-1/3} + \kappa\,\varepsilon'^{-2/3}) \text{ steps}",
+    source="Shen and Lee 2019",
+    provenance="quoted",
+    left="steps to W_2 accuracy",
+    right="kappa^{7/6} eps'^{-1/3} + kappa eps'^{-2/3}",
+    hypotheses=("an m-strongly convex and L-smooth potential, kappa = L/m", "friction 2, mass 1/L"),
+)
+def shen_lee(look: Look) -> Iterator[Evidence]:
+    yield from symbolic(look, "C3")
+    if look.wants("exact"):
+        yield leading_constants(look, "randomized_midpoint_langevin")
+        yield noise_in_floats(look, "randomized_midpoint_langevin")
+    if look.wants("fitted"):
+        yield Evidence("fitted", "the powers of kappa and eps' in the number of steps", "not yet")
+
+
+@claim(
+    "C4",
+    statement="smoothing for the position alone, by a coupling: TV <= 0.764 W2/T",
+    latex=r"\mathrm{KL} \le \frac{W_2^2}{T^2}\Bigl(\tfrac12 + \tfrac{L^2T^3}{6\gamma} + \tfrac{\gamma T}{2}\Bigr),"
+    r"\qquad \mathrm{TV} \le 0.764\,\frac{W_2}{T} \;\text{ for } \gamma=\sqrt L,\; T \le 1/\sqrt L",
+    source="this project; not checked against the literature",
+    provenance="derived",
+    left="KL and TV of the positions after time T of the exact dynamics",
+    right="(W_2^2/T^2)(1/2 + L^2 T^3/(6 gamma) + gamma T/2)",
+    hypotheses=("the score is L-Lipschitz", "the velocity is drawn fresh from N(0, I)"),
+)
+def position_smoothing(look: Look) -> Iterator[Evidence]:
+    yield from symbolic(look, "C4")
+    if look.wants("exact"):
+        yield Evidence("exact", "the largest ratio of the two sides over Gaussians", "not yet")

@@ -1,0 +1,277 @@
+"""What a claim, a piece of evidence and a report are; how claims are registered and run.
+
+A claim is one function that yields pieces of evidence. Adding one is writing that function under `@claim` in the
+file of its letter:
+
+    @claim("B4", statement="...", latex="...", source="...", provenance="quoted", left="...", right="...")
+    def one_step_of_the_exponential_integrator(look):
+        if look.wants("exact"):
+            yield Evidence("exact", "what was computed", finding=HOLDS, ...)
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+from rmverify.schemes.contract import Scheme
+from rmverify.values import Value
+
+__all__ = ["CLAIMS", "Claim", "Evidence", "Look", "Report", "Result", "claim", "load", "run"]
+
+Kind = Literal["symbolic", "certified", "exact", "fitted"]
+Finding = Literal["holds", "holds with constant", "not implied", "not yet", "inconclusive", "violated"]
+_ORDER = get_args(Finding)
+"""From best to worst; a claim's finding is the worst of its evidence, but `holds with constant` says more than
+`holds`."""
+
+SCHEMA = 1
+CLAIMS: dict[str, Claim] = {}
+_LETTERS = "abcd"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One thing that was looked at.
+
+    Parameters
+    ----------
+    kind : {"symbolic", "certified", "exact", "fitted"}
+    what : str
+        What was computed, in words.
+    finding : str
+        One of `Finding`.
+    computed, bound : str
+        The two sides, as formulas or numbers in words.
+    label : {"tight", "upper", "lower"}
+        What `constant` is to the smallest constant with which the claim holds on `domain`: equal to it within its
+        error, a bound on it, or the largest ratio that a search saw.
+    constant : Value, optional
+    where : mapping
+        The parameters at which the constant is attained or the claim fails: the witness.
+    domain : str
+        The parameters over which all of this was looked at.
+    rows : tuple of mappings
+        A table behind the finding.
+    picture : mapping, optional
+        Curves {name: (x, y)} under "curves", and "x", "y" the names of the axes; log-log.
+    """
+
+    kind: Kind
+    what: str
+    finding: Finding
+    computed: str = ""
+    bound: str = ""
+    label: Literal["tight", "upper", "lower"] = "tight"
+    constant: Value | None = None
+    where: Mapping[str, Any] = field(default_factory=dict)
+    domain: str = ""
+    source: str = ""
+    rows: tuple[Mapping[str, Any], ...] = ()
+    picture: Mapping[str, Any] | None = None
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        constant = None if self.constant is None else self.constant.as_dict()
+        return plain | {"constant": constant, "where": _plain(self.where), "rows": [_plain(row) for row in self.rows]}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A quantitative statement with its source; `check` yields the evidence."""
+
+    id: str
+    statement: str
+    latex: str
+    source: str
+    provenance: str
+    left: str
+    right: str
+    hypotheses: tuple[str, ...]
+    check: Callable[[Look], Iterator[Evidence]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data, without the function."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "check"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a claim is asked: the kinds of evidence, the target and the schemes to look at.
+
+    Parameters
+    ----------
+    kinds : frozenset of str
+    target : Gaussian, optional
+        Instead of the Gaussian class.
+    schemes : mapping
+        Schemes that stand in for shipped ones of that name: a claim about the randomized midpoint is then asked of
+        them.
+    budget : float
+        Seconds for each piece of certified evidence.
+    first_violation : bool
+        Stop asking a claim that is violated.
+    note : str
+        What `target` is, added to the domain of exact and fitted evidence.
+    """
+
+    kinds: frozenset[str] = frozenset({"symbolic", "exact", "fitted"})
+    target: Any = None
+    schemes: Mapping[str, Scheme] = field(default_factory=dict)
+    budget: float = 20.0
+    first_violation: bool = False
+    note: str = ""
+
+    def wants(self, kind: str) -> bool:
+        """Whether this kind of evidence is asked for."""
+        return kind in self.kinds
+
+    def scheme(self, name: str) -> Scheme:
+        """The scheme that goes by this name."""
+        from rmverify import schemes
+
+        return self.schemes[name] if name in self.schemes else getattr(schemes, name)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was found about one claim."""
+
+    claim: Claim
+    evidence: tuple[Evidence, ...]
+    seconds: float
+
+    @property
+    def id(self) -> str:
+        return self.claim.id
+
+    @property
+    def finding(self) -> str:
+        """The worst finding; `holds` only where everything that was looked at does."""
+        found = [e.finding for e in self.evidence]
+        return max(found, key=_ORDER.index) if found else "inconclusive"
+
+    @property
+    def decisive(self) -> Evidence | None:
+        """The evidence that the finding comes from; of several constants, that of the first."""
+        return next((e for e in self.evidence if e.finding == self.finding), None)
+
+    @property
+    def constant(self) -> Value | None:
+        """The constant of the first evidence that found one for the claim, or else the first number there is."""
+        found = [e for e in self.evidence if e.constant is not None]
+        return next(
+            (e.constant for e in found if e.finding == "holds with constant"), found[0].constant if found else None
+        )
+
+    @property
+    def witness(self) -> Mapping[str, Any]:
+        """Where the claim fails, or else where its constant is attained."""
+        decisive = self.decisive
+        if decisive is not None and decisive.where:
+            return decisive.where
+        return next((e.where for e in self.evidence if e.where), {})
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        constant = None if self.constant is None else self.constant.as_dict()
+        return {
+            **self.claim.as_dict(),
+            "finding": self.finding,
+            "constant": constant,
+            "witness": _plain(self.witness),
+            "evidence": [e.as_dict() for e in self.evidence],
+            "seconds": self.seconds,
+        }
+
+
+class Report(Mapping[str, Result]):
+    """The results by claim id.
+
+    Examples
+    --------
+    >>> import rmverify as rm
+    >>> report = rm.verify(["A2"], kinds=["exact"])
+    >>> report["A2"].finding
+    'holds'
+    """
+
+    def __init__(self, results: list[Result]) -> None:
+        self._results = {result.id: result for result in results}
+
+    def __getitem__(self, id: str) -> Result:
+        return self._results[id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._results)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{result.id}  {result.finding}" for result in self.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data: schema version, claims in order."""
+        return {"schema": SCHEMA, "claims": [result.as_dict() for result in self.values()]}
+
+
+def claim(id: str, *, statement: str, latex: str, source: str, provenance: str, left: str, right: str,
+          hypotheses: tuple[str, ...] = ()) -> Any:  # fmt: skip
+    """Register the decorated function as what is asked of a claim."""
+
+    def register(check: Callable[[Look], Iterator[Evidence]]) -> Callable[[Look], Iterator[Evidence]]:
+        CLAIMS[id] = Claim(id, statement, latex, source, provenance, left, right, hypotheses, check)
+        return check
+
+    return register
+
+
+def load() -> dict[str, Claim]:
+    """Every claim, in the ledger's order."""
+    for letter in _LETTERS:
+        importlib.import_module(f"rmverify.claims.{letter}")
+    return dict(sorted(CLAIMS.items()))
+
+
+def run(claim: Claim, look: Look) -> Result:
+    """Ask a claim everything that was asked for."""
+    start = before = time.perf_counter()
+    found = []
+    for evidence in _guarded(claim, look):
+        now = time.perf_counter()
+        domain = evidence.domain
+        if look.note and evidence.kind in ("exact", "fitted"):
+            domain = f"{look.note}; {domain}" if domain else look.note
+        found.append(replace(evidence, seconds=now - before, domain=domain))
+        before = now
+        if look.first_violation and evidence.finding == "violated":
+            break
+    return Result(claim, tuple(found), time.perf_counter() - start)
+
+
+def _guarded(claim: Claim, look: Look) -> Iterator[Evidence]:
+    """The evidence up to what a scheme or a target raises: that decides nothing, and is said."""
+    try:
+        yield from claim.check(look)
+    except (ArithmeticError, TypeError, ValueError) as error:
+        yield Evidence("exact", "stopped by an error", "inconclusive", computed=f"{type(error).__name__}: {error}")
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _plain_value(value) for name, value in values.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Value):
+        return value.as_dict()
+    value = value.item() if hasattr(value, "item") else value  # NumPy's scalars
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    return value

@@ -1,0 +1,257 @@
+"""How the claims measure: residuals over balls, searched ratios, fitted slopes, certified constants."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rmverify.claims.ledger import Evidence, Look
+from rmverify.claims.search import Axis, largest
+from rmverify.laws.local import local_error, window_errors
+from rmverify.process import mode_variance
+from rmverify.targets import EstimatedScore, Gaussian
+from rmverify.targets.checks import Array
+from rmverify.values import Value
+
+__all__ = [
+    "LEVELS", "Axis", "certified", "class_axes", "effort", "enclosed", "fitted", "modes_of", "one_step", "over_class",
+    "pointwise", "residuals", "searched", "spectrum", "times",
+]  # fmt: skip
+
+LEVELS = (0.0625, 0.75, 3.0)
+MODES = ((0.25, 1.5), (4.0, -1.25), (0.0009765625, 0.5), (1.0, 0.0))
+CLASS = Axis("lambda", 1e-3, 1e3)
+_RADIUS = 1e-50  # of a residual at 256 bits
+_VANISHING = 0.1  # a ratio that grows faster than h^-0.1 towards h = 0 has another order in h
+
+
+def spectrum(look: Look) -> Gaussian | None:
+    """The target's spectrum in its own modes: every number of the ledger depends on that alone."""
+    if look.target is None:
+        return None
+    return Gaussian.from_spectrum(look.target.variances, look.target.multiplicities, look.target.means)
+
+
+def modes_of(look: Look) -> list[tuple[float, float]]:
+    """(variance, mean) of the modes to look at: of the target its smallest, middle and largest."""
+    if look.target is None:
+        return list(MODES)
+    order = np.argsort(look.target.variances)
+    pick = sorted({int(order[0]), int(order[len(order) // 2]), int(order[-1])})
+    return [(float(look.target.variances[k]), float(look.target.means[k])) for k in pick]
+
+
+def residuals(what: str, found: Iterable[tuple[Mapping[str, Any], Any]]) -> Evidence:
+    """Every residual is a ball that must contain 0 and be small."""
+    count, widest = 0, 0.0
+    for where, ball in found:
+        count += 1
+        widest = max(widest, float(ball.rad()))
+        if not ball.contains(0):
+            return Evidence(
+                "exact", what, "violated", computed=f"residual {float(ball.mid()):.6g}", bound="0",
+                constant=Value(float(ball.mid()), "enclosure", float(ball.rad())), where=where,
+            )  # fmt: skip
+    small = count > 0 and widest < _RADIUS
+    return Evidence(
+        "exact", what, "holds" if small else "inconclusive",
+        computed=f"{count} residuals contain 0, radius at most {widest:.2g}", bound="0",
+    )  # fmt: skip
+
+
+def effort(look: Look, points: int, rounds: int, keep: int, around: int) -> dict[str, int]:
+    """How hard to search: less on a target of one's own, which has fewer axes and more modes."""
+    if look.target is None:
+        return {"points": points, "rounds": rounds, "keep": keep, "around": around}
+    return {"points": max(4, points // 8), "rounds": rounds // 2, "keep": max(1, keep // 2), "around": around // 2}
+
+
+def class_axes(look: Look) -> list[Axis]:
+    """The axis of the Gaussian class, the variance of an isotropic target; none where the target is given.
+
+    The two sides of every one-step claim are sums over modes and d times a function of L, so that the isotropic
+    targets attain the largest ratio over all Gaussians.
+    """
+    return [] if look.target is not None else [CLASS]
+
+
+def over_class(look: Look, ratio: Callable[..., Array]) -> Callable[..., Array]:
+    """ratio(lam (K, M), n (M,), L (K, 1), **parameters (K, 1)) as a function of the axes."""
+    target = look.target
+
+    def function(**parameters: Array) -> Array:
+        if target is None:
+            lam, n = parameters.pop("lambda")[:, None], np.ones(1)
+        else:
+            lam, n = target.variances[None, :], target.multiplicities.astype(float)
+        columns = {name: values[:, None] for name, values in parameters.items()}
+        L = 1 / np.minimum(1, lam.min(axis=1, keepdims=True))
+        return np.asarray(ratio(lam, n, L, **columns))
+
+    return function
+
+
+def searched(
+    what: str, function: Callable[..., Array], axes: Sequence[Axis], *, computed: str, bound: str,
+    exact: Callable[[Mapping[str, Any]], Value] | None = None, vanishing: str | None = None,
+    domain: str = "", source: str = "", effort: Mapping[str, int] | None = None,
+) -> Evidence:  # fmt: skip
+    """The smallest constant with which computed <= C bound on a box, as far as a search sees.
+
+    `exact` recomputes the ratio where it is largest; `vanishing` names the axis on which a ratio that keeps growing
+    towards the lower end refutes the order of the bound.
+    """
+    found = largest(function, axes, **(effort or {}))
+    where = dict(found.where)
+    value = Value(found.value, "exact", 1e-6 * found.value) if exact is None else exact(where)
+    box = ", ".join(map(str, axes)) + (f"; {domain}" if domain else "")
+    ends = {axis.name: axis for axis in axes}
+    growing = {name: rate for name, rate in found.growth.items() if abs(rate) > 0.01}
+    if vanishing is not None and vanishing in found.growth and where[vanishing] <= ends[vanishing].low * (1 + 1e-9):
+        rate = found.growth[vanishing]
+        if rate > _VANISHING:
+            return Evidence(
+                "exact", what, "violated", label="lower", constant=value, where=where, domain=box, source=source,
+                computed=f"{computed}: the ratio grows like {vanishing}^-{rate:.2f} as {vanishing} goes to 0",
+                bound=bound,
+            )  # fmt: skip
+    if growing:
+        box += "; still growing at " + ", ".join(f"{n} = {where[n]:g} (power {r:.2g})" for n, r in growing.items())
+    return Evidence(
+        "exact", what, "holds with constant", computed=computed, bound=bound, label="lower", constant=value,
+        where=where, domain=box, source=source,
+    )  # fmt: skip
+
+
+def pointwise(function: Callable[..., float]) -> Callable[..., Array]:
+    """A function of numbers as one of arrays."""
+
+    def mapped(**parameters: Array) -> Array:
+        names = list(parameters)
+        return np.array(
+            [float(function(**dict(zip(names, row, strict=True)))) for row in zip(*parameters.values(), strict=True)]
+        )
+
+    return mapped
+
+
+def times(value: Value, factor: float) -> Value:
+    """A value and its error scaled."""
+    return Value(value * factor, value.kind, value.error * factor)
+
+
+def one_step(
+    look: Look, name: str, which: str, bound: Callable[[Any, Any, Any], Any], *, text: str, score: bool = False
+) -> Evidence:
+    """The largest ratio of an error of one step to its bound, plus h^2 eps_sc^2 where the score is estimated."""
+    scheme = look.scheme(name)
+    axes = [*class_axes(look), Axis("t", 1e-3, 10), Axis("h/limit", 0.03, 1, ends=("high",))]
+    if score:
+        axes += [
+            Axis("L/least", 1, 100, ends=("low",)),
+            Axis("gain", -1, 1, log=False),
+            Axis("bias sqrt(v)", 0, 2, log=False),
+        ]
+
+    def setting(lam: Any, L: Any, p: Mapping[str, Any]) -> tuple[Any, Any, Any, Any, Any]:
+        t, gain = p["t"], p.get("gain", 0.0 * p["t"])
+        least = np.maximum(L, (1 + gain) / mode_variance(lam, t).min(axis=-1, keepdims=True))
+        L = least * p.get("L/least", 1.0)
+        h = p["h/limit"] * np.minimum(1 / L, t)
+        v = np.stack([mode_variance(lam, t), mode_variance(lam, t - h)])
+        b = p.get("bias sqrt(v)", 0.0 * t) / np.sqrt(v[0].max(axis=-1, keepdims=True))
+        return L, h, gain, b, gain**2 / v + b**2
+
+    def ratio(lam: Array, n: Array, L: Array, **p: Array) -> Array:
+        L, h, gain, b, wrong = setting(lam, L, p)
+        errors = window_errors(scheme, lam, p["t"], h, gain=gain, bias=b)
+        v = mode_variance(lam, p["t"])
+        part = _part(which, *errors)
+        part = np.where(part >= 1e-24 * v, part, np.nan) if which != "variance" else part  # lost to rounding
+        eps = (wrong @ n).max(axis=0)
+        due = n.sum() * bound(L, p["t"], h)[:, 0] + h[:, 0] ** 2 * eps
+        return np.asarray((part @ n) / due)
+
+    def exact(where: Mapping[str, float]) -> Value:
+        target = spectrum(look) or Gaussian.isotropic(where["lambda"], 1)
+        p = {key: np.array([[value]]) for key, value in where.items()}
+        lam, n = target.variances[None, :], target.multiplicities.astype(float)
+        L, h, gain, b, wrong = setting(lam, 1 / np.minimum(1, lam.min(axis=1, keepdims=True)), p)
+        estimate = EstimatedScore(target.with_modes(target.variances, 0.0), gain.item(), b.item()) if score else target
+        if not score:
+            estimate = target.with_modes(target.variances, 0.0)
+        error = local_error(scheme, estimate, where["t"], h.item())
+        part = {"bias": error.bias, "variance": error.variance, "mean_square": error.mean_square}[which]
+        due = target.dim * float(bound(L, p["t"], h).item()) + h.item() ** 2 * float((wrong @ n).max())
+        return Value(part / due, "exact", 1e-13 * part / due)
+
+    words = which.replace("_", " ")
+    extra = " + h^2 eps_sc^2, score (1 + gain) s + bias" if score else ", perfect score"
+    return searched(
+        f"the largest ratio of the {words} of one step of {name} to its bound{extra}", over_class(look, ratio), axes,
+        computed=f"E of the {words}", bound=text + (extra if score else ""),
+        exact=exact, vanishing="h/limit", domain="limit = min(1/L, t)", effort=effort(look, 4096, 40, 8, 48),
+    )  # fmt: skip
+
+
+def _part(which: str, bias: Array, variance: Array) -> Array:
+    return {"bias": bias, "variance": variance, "mean_square": bias + variance}[which]
+
+
+def fitted(
+    what: str, x: Sequence[float], y: Sequence[float], power: float, *, names: tuple[str, str], at_least: bool = False,
+    domain: str = "",
+) -> Evidence:  # fmt: skip
+    """The power of y in x from exact data: local slopes, their limit by Richardson, held against `power`.
+
+    The slopes of consecutive points approach their limit like x; one extrapolation removes that term, and the size
+    of the last two corrections is the error that is allowed (`at_least`: only below the power).
+    """
+    slopes = [math.log(y[i + 1] / y[i]) / math.log(x[i + 1] / x[i]) for i in range(len(x) - 1)]
+    limit = 2 * slopes[-1] - slopes[-2]
+    allowed = abs(slopes[-1] - slopes[-2]) + abs(slopes[-2] - slopes[-3])
+    off = limit - power
+    holds = off >= -allowed if at_least else abs(off) <= allowed
+    rows = tuple(
+        {names[0]: x[i], names[1]: y[i], "local slope": slopes[i] if i < len(slopes) else None} for i in range(len(x))
+    )
+    return Evidence(
+        "fitted", what, "holds" if holds else "violated", computed=f"power {limit:.4f} +- {allowed:.1g}",
+        bound=f"{'at least ' if at_least else ''}{power:g}", constant=Value(limit, "exact", allowed),
+        where={names[0]: x[-1], "local slope": slopes[-1]}, domain=domain + f"; {names[0]} from {x[0]:g} to {x[-1]:g}",
+        rows=rows, picture={"curves": {what: (list(x), list(y))}, "x": names[0], "y": names[1]},
+    )  # fmt: skip
+
+
+def certified(
+    look: Look, name: str, which: str, bound: Callable[[Any, Any, Any], Any], text: str
+) -> Iterator[Evidence]:
+    """The enclosure of the smallest constant on a whole class of Gaussians, in ball arithmetic; bound(L, M, h) with
+    M = L or 1/t."""
+    if look.wants("certified") and look.target is None:
+        from rmverify.laws.certified import certified_constant
+
+        found = certified_constant(look.scheme(name), which, bound, budget=look.budget)
+        words = f"the smallest constant for the {which.replace('_', ' ')} of one step of {name}"
+        yield enclosed(f"{words}, perfect score, every point of the class", found, ("lambda", "t", "h"), text)
+
+
+def enclosed(what: str, found: Any, names: Sequence[str], text: str) -> Evidence:
+    """A certified supremum as evidence; the boxes that stayed open are named."""
+    where = dict(zip(names, found.argmax, strict=True)) if found.argmax is not None else {}
+    if found.lower == math.inf:
+        return Evidence("certified", what, "violated", computed="the ratio is unbounded as h goes to 0", bound=text,
+                        where=where, domain=found.domain)  # fmt: skip
+    rows = tuple({"box that stayed open": box} for box in found.unresolved)
+    if found.inconclusive:
+        return Evidence("certified", what, "inconclusive", computed=f"{len(rows)} boxes stayed open", bound=text,
+                        where=where, domain=found.domain, rows=rows)  # fmt: skip
+    constant = Value(found.upper, "enclosure", found.upper - found.lower, lower=found.lower, upper=found.upper)
+    return Evidence(
+        "certified", what, "holds with constant",
+        computed=f"in [{found.lower:.6g}, {found.upper:.6g}], {found.boxes} boxes", bound=text, label="upper",
+        constant=constant, where=where, domain=found.domain,
+    )  # fmt: skip

@@ -1,0 +1,77 @@
+"""The derivations of proofs_checks/ as symbolic evidence: what must be 0 is, and what must not be is not."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import rmverify
+from rmverify.claims.ledger import Evidence, Look
+
+__all__ = ["derivations", "symbolic"]
+
+
+def derivations() -> list[Path]:
+    """The files of proofs_checks/, beside the package in a checkout and inside it where it was installed."""
+    package = Path(rmverify.__file__).parent
+    checkout = package.parent / "pyproject.toml"
+    folder = (checkout if checkout.is_file() else package / "_").with_name("proofs_checks")
+    return sorted(path for path in folder.glob("*.py") if not path.name.startswith(("test_", "conftest", "_")))
+
+
+@cache
+def _claims_of(path: Path) -> tuple[str, ...]:
+    """The claims that a file is about, read without running it."""
+    import ast
+
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and [t.id for t in node.targets if isinstance(t, ast.Name)] == ["CLAIM"]:
+            value = ast.literal_eval(node.value)
+            return (value,) if isinstance(value, str) else tuple(value)
+    return ()
+
+
+def symbolic(look: Look, id: str) -> Iterator[Evidence]:
+    """One piece of evidence for each file about this claim."""
+    about = [path for path in derivations() if id in _claims_of(path)]
+    if about and look.wants("symbolic"):
+        yield from map(_derive, about)
+
+
+@cache
+def _derive(path: Path) -> Evidence:
+    """Every identity of a file, once a process: several claims may share it."""
+    module = _load(path)
+    failed = [name for name, build in module.IDENTITIES.items() if not _zero(build())]
+    blind = [name for name, build in module.MUTATED.items() if _zero(build())]
+    summary = " ".join((module.__doc__ or path.stem).strip().split("\n\n")[0].split())
+    rows = tuple({"identity": name, "is zero": name not in failed} for name in module.IDENTITIES) + tuple(
+        {"identity": f"mutated: {name}", "is zero": name in blind} for name in module.MUTATED
+    )
+    where: dict[str, Any] = {}
+    if failed or blind:
+        where = {"identity": (failed or blind)[0]}
+    return Evidence(
+        "symbolic", summary, "violated" if failed else "inconclusive" if blind else "holds",
+        computed=f"{len(module.IDENTITIES) - len(failed)} of {len(module.IDENTITIES)} identities are zero, "
+        f"{len(module.MUTATED) - len(blind)} of {len(module.MUTATED)} mutated ones are not",
+        bound="0", where=where, source=f"proofs_checks/{path.name}", rows=rows,
+    )  # fmt: skip
+
+
+def _load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"rmverify_proofs_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _zero(expressions: Any) -> bool:
+    many = expressions if isinstance(expressions, tuple | list) else (expressions,)
+    return len(many) > 0 and all(bool(each == 0) for each in many)

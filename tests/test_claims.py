@@ -1,0 +1,381 @@
+"""The ledger as an instrument: what it says of the shipped schemes, of wrong ones, and how it can be wrong itself."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from fractions import Fraction
+
+import mpmath as mp
+import mutants
+import numpy as np
+import pytest
+import sympy
+from oracles import series, textbook
+from sympy import QQ
+
+import rmverify as rm
+from rmverify import schemes
+from rmverify.claims import Report, verify
+from rmverify.claims.constants import KINETIC, PREDICTORS
+from rmverify.claims.ledger import Claim, Evidence, Look, Result, load, run
+from rmverify.claims.measure import fitted, one_step, residuals, searched
+from rmverify.claims.search import Axis, largest
+
+IDS = ["A1", "A2", "A3", "A4", "A5", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "C1", "C2", "C3", "C4", "D0", "D1", "D2",
+       "D3", "D4", "D5", "D6", "D7"]  # fmt: skip
+LATER = {"A1", "B6", "C1", "C3", "C4", "D2", "D3", "D6"}
+h = sympy.Symbol("h")
+
+
+# --- the constants that are written in the ledger ---------------------------------------------------------------
+
+
+def lowest(text, values):
+    """(power, coefficient) of an expression c h^p at exact values."""
+    names = {"friction": "g", "mass": "u"}
+    exact = {sympy.Symbol(names.get(n, n)): sympy.Rational(x.numerator, x.denominator) for n, x in values.items()}
+    polynomial = sympy.Poly(sympy.sympify(text).subs(exact), h)
+    if polynomial.is_zero:
+        return None
+    (((power,), c),) = polynomial.terms()
+    return power, Fraction(int(c.p), int(c.q))
+
+
+@pytest.mark.parametrize(("name", "bound"), [(n, b) for n, table in PREDICTORS.items() for b in table])
+@pytest.mark.parametrize(("v", "m"), [(Fraction(3, 7), Fraction(5, 3)), (Fraction(5, 2), Fraction(-2, 3))])
+def test_predictors_constants_are_those_of_the_textbook(name, bound, v, m):
+    """E|E_a x' - x*|^2 = slope^2 v + mean^2 and E|x' - E_a x'|^2 = (v + m^2) Var A + ..., by truncated polynomials over
+    the rationals from the printed formulas."""
+    table = PREDICTORS[name][bound]
+    found = {entry: lowest(text, {"v": v, "m": m}) for entry, text in table.items()}
+    rationals = [QQ(x.numerator, x.denominator) for x in (v, m)]
+    bias, variance = series.expected(name, *rationals, dict(bound).get("strata", 1), dict(bound).get("rounds", 0))
+    parts = [found["slope"] and (found["slope"], v), found["mean"] and (found["mean"], Fraction(1))]
+    parts = [p for p in parts if p]
+    power = min(p for (p, _), _ in parts)
+    due = sum(c * c * weight for (p, c), weight in parts if p == power)
+    assert [Fraction(int(c.numerator), int(c.denominator)) for c in bias[: 2 * power + 1]] == [0] * (2 * power) + [due]
+    if found["variance"] is None:
+        assert not any(variance)
+    else:
+        power, c = found["variance"]
+        assert found["variance_of_mean"] is None
+        assert [Fraction(int(x.numerator), int(x.denominator)) for x in variance[: power + 1]] == [0] * power + [c * v]
+
+
+@pytest.mark.parametrize(("name", "bound"), [(n, b) for n, table in KINETIC.items() for b in table])
+def test_kinetic_constants_are_those_of_the_textbook(name, bound):
+    """The hand-composed step against the matrix exponential at h = 1e-30, with 300 digits."""
+    values = {"k": Fraction(7, 5), "friction": Fraction(3, 2), "mass": Fraction(2, 3)}
+    with mp.workdps(300):
+        k, g, u = (mp.mpf(x.numerator) / x.denominator for x in values.values())
+        size = mp.mpf(10) ** -30
+        motion = {} if name == "overdamped" else {"friction": g, "mass": u}
+        names = "x" if name == "overdamped" else "xv"
+        nodes = mp.calculus.quadrature.GaussLegendre(mp.mp).calc_nodes(3, 1000)
+        rule = (
+            [((1 + x) / 2, w / 2) for x, w in nodes] if name == "randomized_midpoint_langevin" else [(None, mp.mpf(1))]
+        )
+        M = mp.matrix([[-k]]) if name == "overdamped" else mp.matrix([[0, 1], [-u * k, -g]])
+        S = mp.diag([1 / k]) if name == "overdamped" else mp.diag([1 / k, u])
+        flow = mp.expm(M * size, method="taylor")
+        zero = mp.zeros(len(names))
+        found = {"": -flow, "noise_": -(S - flow * S * flow.T), "kept_": -S}
+        spread = [zero, zero]
+        for a, w in rule:
+            A, _, C = textbook.CORRECTORS[name](size, [] if a is None else [a], k, mp.mpf(0), **motion, **dict(bound))
+            A, C = mp.matrix(A), mp.matrix(C)
+            found[""] += w * A
+            found["noise_"] += w * C
+            found["kept_"] += w * (A * S * A.T + C)
+            spread = [spread[0] + w * C, spread[1] + w * C.apply(lambda z: z * z)]
+        found["spread_"] = spread[1] - spread[0].apply(lambda z: z * z)
+        for entry, text in KINETIC[name][bound].items():
+            if entry.startswith("force"):
+                continue  # A (1, 0) + b = (1, 0): the score's zero stays where it is
+            prefix, letters = (entry[:-2], entry[-2:])
+            value = found[prefix][names.index(letters[0]), names.index(letters[1])]
+            due = lowest(text, values)
+            if due is None:
+                assert abs(value) < size**5 * mp.mpf(10) ** -20, entry  # no term up to h^5
+            else:
+                power, c = due
+                assert abs(value / size**power / (mp.mpf(c.numerator) / c.denominator) - 1) < mp.mpf(10) ** -25, entry
+
+
+# --- mutants ----------------------------------------------------------------------------------------------------
+
+STEPS = {name: m for name, m in mutants.load().items() if m.claim is not None}
+
+
+def test_every_scheme_mutant_is_caught_by_the_claim_that_it_names_within_a_minute():
+    assert len(STEPS) >= 80
+    start, missed = time.perf_counter(), []
+    for name, mutant in STEPS.items():
+        result = verify([mutant.claim], kinds=["exact"], schemes={mutant.of: mutant.step}, first_violation=True)[
+            mutant.claim
+        ]
+        if result.finding != "violated" or not result.witness:
+            missed.append(name)
+    assert not missed
+    assert time.perf_counter() - start < 60
+
+
+@pytest.mark.parametrize("claim", sorted({m.claim for m in STEPS.values()}))
+def test_the_shipped_schemes_are_not_caught(claim):
+    assert verify([claim], kinds=["exact"])[claim].finding != "violated"
+
+
+def test_another_order_in_h_is_seen_by_the_search_alone():
+    """The exponential integrator in the randomized midpoint's place: its bias is h^4, so that the ratio grows."""
+    look = Look(schemes={"randomized_midpoint": schemes.exponential_integrator})
+    evidence = one_step(
+        look, "randomized_midpoint", "bias", lambda L, t, h: L**4 * h**6 * np.maximum(L, 1 / t), text=""
+    )
+    assert evidence.finding == "violated"
+    assert "h/limit" in evidence.where
+
+
+# --- the whole ledger -------------------------------------------------------------------------------------------
+
+
+def test_the_ledger_has_all_claims_in_order():
+    assert list(load()) == IDS
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_every_claim_says_where_it_is_from(id):
+    claim = load()[id]
+    for field in (claim.statement, claim.latex, claim.source, claim.provenance, claim.left, claim.right):
+        assert field.strip() == field != ""
+
+
+@pytest.fixture(scope="module")
+def report():
+    return verify(kinds=["exact", "fitted"])
+
+
+def test_what_is_found_on_the_gaussian_class(report):
+    found = {id: result.finding for id, result in report.items()}
+    assert "violated" not in found.values()
+    assert {id for id, finding in found.items() if finding == "not yet"} == LATER
+    with_constant = {"A3", "A4", "A5", "B2", "B3", "B4", "B5", "C2", "D0", "D1", "D4"}
+    assert {id for id, finding in found.items() if finding == "holds with constant"} == with_constant
+
+
+def test_the_constant_of_a3_is_4_27(report):
+    """(1-v)^2/v^3 for v > 1 and L = 1 is largest at v = 3; below 1 it is (1-v)^2 < 1 of its bound L^3 = v^-3 ... at
+    v = lambda, that is (1-v)^2 v^0 only where t -> 0, where 1/t takes over."""
+    assert abs(report["A3"].constant - 4 / 27) < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("id", "scheme", "which", "powers"),
+    [
+        ("B2", schemes.randomized_midpoint, "bias", (4, 6)),
+        ("B3", schemes.randomized_midpoint, "variance", (2, 4)),
+        ("B4", schemes.exponential_integrator, "mean_square", (2, 4)),
+    ],
+)
+def test_no_point_of_a_grid_is_above_the_constants(report, id, scheme, which, powers):
+    """The constant is attained where it says, and a grid of `local_error` over balls stays below."""
+
+    def ratio(lam, t, h, L):
+        error = getattr(rm.local_error(scheme, rm.Gaussian.isotropic(lam, 1), t, h), which)
+        return error / (L ** powers[0] * h ** powers[1] * max(L, 1 / t))
+
+    constant, where = report[id].constant, report[id].witness
+    evidence = next(e for e in report[id].evidence if e.constant is not None)
+    lam, t = evidence.where["lambda"], evidence.where["t"]
+    L = max(1, 1 / lam)
+    assert constant == pytest.approx(ratio(lam, t, evidence.where["h/limit"] * min(1 / L, t), L), rel=1e-12)
+    for lam in (1e-3, 0.03, 0.3, 1.0, 3.0, 30.0, 1e3):
+        for t in (1e-3, 0.03, 0.3, 1.5, 10.0):
+            for part in (0.03, 0.3, 0.9):
+                L = max(1, 1 / lam)
+                assert ratio(lam, t, part * min(1 / L, t), L) <= constant * (1 + 1e-9), (lam, t, part, where)
+
+
+def test_the_constant_of_a5_is_that_of_a_point(report):
+    """A point mass at 0 is the worst: W_2 = sqrt(d (1 - e^{-2 delta})) < sqrt(2 delta d)."""
+    assert math.sqrt(2) * 0.999 < report["A5"].constant <= math.sqrt(2)
+
+
+def test_everything_is_plain_data(report):
+    text = json.dumps(report.as_dict(), allow_nan=False)
+    assert [claim["id"] for claim in json.loads(text)["claims"]] == IDS
+
+
+def test_a_target_of_ones_own():
+    target = rm.Gaussian(np.array([1.0, -2.0, 0.0]), np.array([[2.0, 0.3, 0.0], [0.3, 0.5, 0.1], [0.0, 0.1, 1.0]]))
+    report = verify(["A1", "A3", "A4", "A5", "B2", "B3", "B5", "C2"], kinds=["exact", "fitted"], target=target)
+    assert all(result.finding in ("holds", "holds with constant") for result in report.values())
+    # on a spectrum the constants are at most those of the class
+    whole = verify(["B3"], kinds=["exact"])
+    assert report["B3"].constant <= whole["B3"].constant
+    assert "lambda" not in report["B3"].witness
+
+
+def test_workers_find_the_same():
+    ids = ["A2", "B4"]
+    one, two = (verify(ids, kinds=["exact"], workers=n) for n in (1, 2))
+    assert list(one) == list(two) == ids
+    assert one["B4"].constant == two["B4"].constant
+    assert [e.finding for e in one["B4"].evidence] == [e.finding for e in two["B4"].evidence]
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"ids": ["B9"]}, "ids: expected some of A1, A2.*, got 'B9'"),
+        ({"ids": "B2"}, "ids: expected a list of them, got the string 'B2'"),
+        ({"ids": []}, "ids: expected at least one"),
+        ({"kinds": ["exakt"]}, "kinds: expected some of symbolic, .*, got 'exakt'"),
+        ({"target": 3}, "target: expected a Gaussian, got int"),
+        ({"schemes": {"midpont": schemes.midpoint}}, "schemes: expected some of .*, got 'midpont'"),
+    ],
+)
+def test_bad_arguments_are_named(keywords, message):
+    with pytest.raises(ValueError, match=message):
+        verify(**keywords)
+
+
+# --- certified --------------------------------------------------------------------------------------------------
+
+
+def test_certified_constants_hold_at_points_and_are_below_those_of_the_larger_domain():
+    """h <= min(1/(2L), t/2) lies in h <= min(1/L, t), and variances of [0.01, 100] in the class of the searches."""
+    report = verify(["A4", "B3", "B4"], kinds=["certified", "exact"])
+    for id in ("A4", "B3", "B4"):
+        enclosed = next(e for e in report[id].evidence if e.kind == "certified")
+        searched = next(e for e in report[id].evidence if e.kind == "exact" and e.finding == "holds with constant")
+        assert enclosed.finding == "holds with constant"
+        assert enclosed.constant.kind == "enclosure"
+        assert enclosed.label == "upper"
+        assert enclosed.constant.upper / enclosed.constant.lower < 1.05
+        assert enclosed.constant.lower <= searched.constant * (1 + 1e-9)
+    lam, t, h = (next(e for e in report["B4"].evidence if e.kind == "certified").where[n] for n in ("lambda", "t", "h"))
+    error = rm.local_error(schemes.exponential_integrator, rm.Gaussian.isotropic(lam, 1), t, h).mean_square
+    L = max(1, 1 / lam)
+    enclosed = next(e for e in report["B4"].evidence if e.kind == "certified").constant
+    # the point is printed rounded: its ratio is in the enclosure up to the enclosure's own width
+    ratio = error / (L**2 * h**4 * max(L, 1 / t))
+    assert 2 * enclosed.lower - enclosed.upper <= ratio <= enclosed.upper
+
+
+def test_a_budget_that_is_too_small_is_inconclusive_and_names_boxes():
+    result = verify(["B2"], kinds=["certified"], budget=1e-3)["B2"]
+    assert result.finding == "inconclusive"
+    assert result.evidence[0].rows
+
+
+def test_another_order_is_violated_by_certificate():
+    wrong = {"randomized_midpoint": schemes.exponential_integrator}
+    assert verify(["B2"], kinds=["certified"], schemes=wrong)["B2"].finding == "violated"
+
+
+# --- findings ---------------------------------------------------------------------------------------------------
+
+
+def result(*findings):
+    claim = Claim("X", "s", "l", "s", "derived", "l", "r", (), lambda look: iter(()))
+    return Result(claim, tuple(Evidence("exact", "w", finding) for finding in findings), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("findings", "worst"),
+    [
+        ((), "inconclusive"),
+        (("holds",), "holds"),
+        (("holds", "holds with constant"), "holds with constant"),
+        (("holds with constant", "not implied", "holds"), "not implied"),
+        (("not yet", "holds"), "not yet"),
+        (("inconclusive", "not yet"), "inconclusive"),
+        (("violated", "inconclusive", "holds"), "violated"),
+    ],
+)
+def test_a_claim_is_found_as_its_worst_evidence(findings, worst):
+    assert result(*findings).finding == worst
+
+
+def test_a_claim_stops_at_its_first_violation_when_asked():
+    asked = []
+
+    def check(look):
+        for finding in ("holds", "violated", "holds"):
+            asked.append(finding)
+            yield Evidence("exact", "w", finding)
+
+    claim = Claim("X", "s", "l", "s", "derived", "l", "r", (), check)
+    assert len(run(claim, Look(first_violation=True)).evidence) == 2
+    assert asked == ["holds", "violated"]
+    assert len(run(claim, Look()).evidence) == 3
+
+
+def test_an_error_in_a_scheme_decides_nothing_and_is_said():
+    def broken(x, t, h, score, draw):
+        raise ValueError("x: not today")
+
+    found = verify(["B4"], kinds=["exact"], schemes={"exponential_integrator": schemes.scheme(broken)})["B4"]
+    assert found.finding == "inconclusive"
+    assert "not today" in found.evidence[-1].computed
+
+
+def test_the_report_is_a_mapping():
+    report = Report([result("holds")])
+    assert dict(report) == {"X": report["X"]}
+    assert "X" in report
+    assert repr(report) == "X  holds"
+
+
+# --- the instruments --------------------------------------------------------------------------------------------
+
+
+def test_the_search_finds_a_narrow_peak_beside_a_broad_one():
+    """Twice as wide, 1/32, as the 4096 points of the first look are apart."""
+
+    def two(x, y):
+        return np.exp(-((x - 0.2) ** 2 + (y - 0.3) ** 2)) + 2 * np.exp(-1e3 * ((x - 0.81) ** 2 + (y - 0.77) ** 2))
+
+    found = largest(two, [Axis("x", 0, 1, log=False), Axis("y", 0, 1, log=False)])
+    assert (found.where["x"], found.where["y"]) == pytest.approx((0.81, 0.77), abs=1e-3)
+
+
+def test_the_search_says_by_which_power_a_function_grows_out_of_its_box():
+    found = largest(lambda x, y: x**-0.5 * y**2, [Axis("x", 1e-3, 1), Axis("y", 1, 10)])
+    assert found.where == {"x": 1e-3, "y": 10.0}
+    assert found.growth == pytest.approx({"x": 0.5, "y": 2.0})
+    hard = largest(lambda x, y: x**-0.5 * y**2, [Axis("x", 1e-3, 1, ends=("low",)), Axis("y", 1, 10)])
+    assert set(hard.growth) == {"y"}
+
+
+def test_integers_are_searched_at_integers():
+    found = largest(lambda n: -((n - 6.6) ** 2), [Axis("n", 1, 100, whole=True)])
+    assert found.where == {"n": 7.0}
+
+
+def test_a_constant_that_grows_towards_h_0_refutes():
+    axes = [Axis("h", 1e-3, 1)]
+    fine = searched("w", lambda h: 1 + h, axes, computed="c", bound="b", vanishing="h")
+    wrong = searched("w", lambda h: 1 / h, axes, computed="c", bound="b", vanishing="h")
+    assert (fine.finding, wrong.finding) == ("holds with constant", "violated")
+    assert wrong.where == {"h": 1e-3}
+
+
+def test_a_fit_takes_the_limit_of_the_local_slopes():
+    x = [2.0**-n for n in range(3, 7)]
+    good = fitted("w", x, [z**1.5 * (1 + z) for z in x], 1.5, names=("h", "e"))
+    bad = fitted("w", x, [z**1.5 * (1 + z) for z in x], 1.4, names=("h", "e"))
+    assert (good.finding, bad.finding) == ("holds", "violated")
+    assert len(good.rows) == len(x)
+
+
+def test_residuals_that_are_not_small_prove_nothing():
+    from flint import arb
+
+    assert residuals("w", [({}, arb(0, 1e-60))]).finding == "holds"
+    assert residuals("w", [({}, arb(0, 1e-3))]).finding == "inconclusive"
+    assert residuals("w", [({"at": 1}, arb(1, 1e-60))]).finding == "violated"
+    assert residuals("w", []).finding == "inconclusive"
