@@ -22,6 +22,7 @@ SECTIONS = {
     "tv": "Total variation of two Gaussians: rm.tv(p, q), laws built beforehand, validation and error estimate inside",
     "peers": "The same cases by what a user would pick instead, rm.tv measured again in this run",
     "laws": "Exact laws and errors",
+    "ledger": "The claims ledger: default, certified and mutated evidence, certified total variation",
     "commands": "The command line, start-up included",
     "particles": "Particles: rm.sample on NumPy beside a plain loop of the same arithmetic (ns per particle-step-dim.)",
 }
