@@ -1,7 +1,7 @@
 r"""D0, D1, D3, D4, D5, D7: the step counts that follow from the recorded error terms, by substitution.
 
-Given, not proved here: the monomials of the ledger's lemmas (constants and logarithms left out), with the corrector's time tau
-and the steps h_p, h_c, over about L windows of length 1/L:
+Given, not proved here: the monomials of the ledger's lemmas (constants and logarithms left out), with the corrector's
+time tau and the steps h_p, h_c, over about L windows of length 1/L:
 
     predictor  L (L sqrt(d) h_p^{3/2})/(L^{1/4} tau^{3/2}), cost 1/h_p   [scheme 1: sqrt(L d) h_p inside]
     corrector  L L^{3/4} tau^{1/2} sqrt(d) h_c, cost L tau/h_c

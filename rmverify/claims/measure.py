@@ -227,7 +227,7 @@ def fitted(
 
 
 def certified(
-    look: Look, name: str, which: str, bound: Callable[[Any, Any, Any], Any], text: str
+    look: Look, name: str, which: Any, bound: Callable[[Any, Any, Any], Any], text: str
 ) -> Iterator[Evidence]:
     """The enclosure of the smallest constant on a whole class of Gaussians, in ball arithmetic; bound(L, M, h) with
     M = L or 1/t."""
