@@ -186,8 +186,8 @@ def test_no_point_of_a_grid_is_above_the_constants(report, id, scheme, which, po
         error = getattr(rm.local_error(scheme, rm.Gaussian.isotropic(lam, 1), t, h), which)
         return error / (L ** powers[0] * h ** powers[1] * max(L, 1 / t))
 
-    constant, where = report[id].constant, report[id].witness
-    evidence = next(e for e in report[id].evidence if e.constant is not None)
+    evidence = next(e for e in report[id].evidence if e.finding == "holds with constant" and "perfect" in e.what)
+    constant, where = evidence.constant, evidence.where
     lam, t = evidence.where["lambda"], evidence.where["t"]
     L = max(1, 1 / lam)
     assert constant == pytest.approx(ratio(lam, t, evidence.where["h/limit"] * min(1 / L, t), L), rel=1e-12)
@@ -234,12 +234,82 @@ def test_workers_find_the_same():
         ({"ids": []}, "ids: expected at least one"),
         ({"kinds": ["exakt"]}, "kinds: expected some of symbolic, .*, got 'exakt'"),
         ({"target": 3}, "target: expected a Gaussian, got int"),
+        ({"schemes": [schemes.midpoint]}, "schemes: expected a mapping of names to step functions"),
+        ({"schemes": {"midpoint": 3}}, "schemes: expected a mapping of names to step functions"),
+        ({"workers": 0}, "workers: expected an integer >= 1, got 0"),
+        ({"budget": -1}, "budget: expected"),
         ({"schemes": {"midpont": schemes.midpoint}}, "schemes: expected some of .*, got 'midpont'"),
     ],
 )
 def test_bad_arguments_are_named(keywords, message):
     with pytest.raises(ValueError, match=message):
         verify(**keywords)
+
+
+# --- targets and schemes that are not what one expects ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-2, 1e3, 1e6])
+def test_the_units_of_the_data_decide_nothing(scale):
+    data = np.random.default_rng(1).normal(size=(200, 3)) * scale
+    report = verify(kinds=["exact", "fitted"], target=rm.Gaussian.fit(data))
+    assert {id for id, found in report.items() if found.finding == "violated"} == set()
+    assert {id for id, found in report.items() if found.finding == "inconclusive" and found.evidence} == set()
+
+
+def test_a_bound_with_two_powers_of_h_is_not_refuted_by_one_slope():
+    """Between h^2 and h^4 the ratio may rise towards smaller h for a while: h/(h^2 + 1e-6) does down to 1e-3."""
+    axes = [Axis("h", 0.03, 1)]
+    rising = searched("w", lambda h: h / (h**2 + 1e-6), axes, computed="c", bound="b", vanishing="h")
+    assert rising.finding == "holds with constant"
+
+
+def test_the_constant_is_that_of_the_claim_as_it_is_stated():
+    """With an estimated score: e^h - 1 against h at h = 1 for B4, where the score is all error."""
+    result = verify(["B4"], kinds=["exact"])["B4"]
+    assert result.constant == pytest.approx((math.e - 1) ** 2, rel=1e-4)
+    assert min(e.constant for e in result.evidence if e.finding == "holds with constant") < 0.1
+
+
+def test_symbolic_evidence_is_about_the_shipped_schemes_alone():
+    def nothing(x, t, h, score, draw):
+        return x
+
+    given = {"randomized_midpoint": schemes.scheme(nothing)}
+    assert verify(["B2"], kinds=["symbolic"], schemes=given)["B2"].evidence == ()
+    assert verify(["B2"], kinds=["symbolic"])["B2"].evidence != ()
+
+
+def test_a_step_that_differs_above_the_leading_order_is_said_to_be_another():
+    def nearly(x, t, h, score, draw):
+        a = draw.uniform()
+        half = rm.elementary.exp(a * h) * x + (a * h + a * a * h * h / 2) * score(t, x)
+        return rm.elementary.exp(h) * x + h * rm.elementary.exp((1 - a) * h) * score(t - a * h, half)
+
+    for step, words in ((schemes.scheme(nearly), "another step than the shipped one"),
+                        (schemes.randomized_midpoint, "the shipped step's own coefficients")):  # fmt: skip
+        first = verify(["B2"], kinds=["exact"], schemes={"randomized_midpoint": step})["B2"].evidence[0]
+        assert first.finding == "holds"
+        assert words in first.computed
+
+
+@pytest.mark.parametrize("error", [KeyError, RuntimeError, AttributeError, MemoryError, AssertionError])
+def test_whatever_a_scheme_raises_is_inconclusive_and_keeps_the_other_claims(error):
+    def broken(x, t, h, score, draw):
+        raise error("not today")
+
+    given = {"exponential_integrator": schemes.scheme(broken)}
+    report = verify(["B4", "A2"], kinds=["exact"], schemes=given)
+    assert report["B4"].finding == "inconclusive"
+    assert report["A2"].finding == "holds"
+
+
+def test_a_number_that_is_all_error_is_no_constant():
+    from rmverify.values import Value
+
+    wild = searched("w", lambda h: 1 + h, [Axis("h", 0.1, 1)], computed="c", bound="b",
+                    exact=lambda where: Value(-3.0, "exact", 10.0))  # fmt: skip
+    assert (wild.finding, wild.constant) == ("inconclusive", None)
 
 
 # --- certified --------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import get_args
 from rmverify.claims.ledger import Claim, Evidence, Kind, Look, Report, Result, load, run
 from rmverify.schemes.contract import Scheme
 from rmverify.targets import Gaussian
+from rmverify.targets.checks import number
 
 __all__ = ["Claim", "Evidence", "Report", "Result", "verify"]
 
@@ -79,10 +80,15 @@ def verify(
         wanted = [*wanted, "certified"]
     if target is not None and not isinstance(target, Gaussian):
         raise ValueError(f"target: expected a Gaussian, got {type(target).__name__}")
-    given = dict(schemes or {})
+    given = schemes or {}
+    if not isinstance(given, Mapping) or not all(map(callable, given.values())):
+        raise ValueError(f"schemes: expected a mapping of names to step functions, got {given!r}")
     _checked("schemes", given, shipped.__all__)
+    if not (isinstance(workers, int) and workers >= 1):
+        raise ValueError(f"workers: expected an integer >= 1, got {workers!r}")
+    budget = number("budget", budget, above=0)
     target, note = (None, "") if target is None else _regular(target)
-    look = Look(frozenset(wanted), target, given, budget, first_violation, note)
+    look = Look(frozenset(wanted), target, dict(given), budget, first_violation, note)
     tell = progress or (lambda text, fraction: None)
     results: list[Result] = []
     if workers <= 1 or len(chosen) == 1:

@@ -195,7 +195,7 @@ def _window_ratio(look: Look, name: str, bound: Any, text: str) -> Evidence:
             return Value(value, "exact", 1e-13 * value)
 
         found = searched(
-            f"the largest ratio of the coupling error of {name} over a window to its bound",
+            f"the largest ratio of the coupling error of {name} over a window to its bound, perfect score",
             over_class(look, ratio), axes, computed="root mean square of x' - x*", bound=text, exact=exact,
             effort=effort(look, 256, 16, 8, 48),
             domain="1 to 32 steps of h = 1/(L N), t - 1/L >= 0",
@@ -266,11 +266,15 @@ def why_randomize(look: Look) -> Iterator[Evidence]:
     target = spectrum(look) or SETTING
     where = f"window from 1 to 1 - 1/L{'' if look.target is not None else ', variance 1/4'}"
     if look.wants("fitted"):
-        rows = resonance(look.scheme, target.with_modes(target.variances, 0.0))
+        loud = 1e6 * math.sqrt(float(target.variances.max()))  # the step's own error does not count beside it
+        rows = resonance(look.scheme, target.with_modes(target.variances, 0.0), amplitude=loud)
         h = [row.step for row in rows]
         for name, power in (("midpoint", 0.0), ("heun", 0.0), (MEAN, 1.0), ("randomized_midpoint", 0.5)):
             errors = [float(row.errors[name]) for row in rows]
-            yield fitted(f"error of {name} in units of eps_sc", h, errors, power, names=("h", "error"), domain=where)
+            yield fitted(
+                f"error of {name} in units of eps_sc", h, errors, power, names=("h", "error"), domain=where,
+                at_least=look.target is not None and power > 0, relative=1e-12 + 1e-15 / h[-1],  # of the phase 2 pi t/h
+            )  # fmt: skip
     if look.wants("exact"):
         plain = smooth(look.scheme, target.with_modes(target.variances, 0.0))
         worst = max(row.errors["midpoint"] / row.errors["randomized_midpoint"] for row in plain)

@@ -13,6 +13,7 @@ from rmverify.claims.measure import Axis, pointwise, searched, spectrum, times
 from rmverify.claims.proofs import symbolic
 from rmverify.divergences import tv
 from rmverify.laws import output_law
+from rmverify.plans import footprint
 from rmverify.targets import EstimatedScore, Gaussian
 from rmverify.values import Value
 
@@ -52,7 +53,7 @@ def calculus(look: Look, program: str, about: str = "") -> Iterator[Evidence]:
         )  # fmt: skip
 
 
-MOST = 30_000_000  # steps times modes of a plan on a target of one's own
+MOST = 3_000_000  # steps (up to a logarithm) times modes of a plan on a target of one's own
 
 
 def theorem_plan(look: Look, make: Any, name: str, *, score: bool = False) -> Iterator[Evidence]:
@@ -64,8 +65,9 @@ def theorem_plan(look: Look, make: Any, name: str, *, score: bool = False) -> It
     axes = [Axis("eps", 0.2, 0.5), Axis("L", 1, 2.5, ends=("low",)), Axis("d", 1, 100, whole=True, ends=("low",))]
     if look.target is not None:
         axes = axes[:1]
-        largest = make(look.target.dim, look.target.path_smoothness(), 0.2, scheme=look.scheme(name))
-        if largest.drawing_steps or largest.evaluations * look.target.variances.size > MOST:
+        L, d = look.target.path_smoothness(), look.target.dim
+        random = footprint(look.scheme(name)).alphas > 0
+        if random or L**2 * math.sqrt(d) / axes[0].low * look.target.variances.size > MOST:
             return
 
     def one(**p: float) -> Value:

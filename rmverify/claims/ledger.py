@@ -78,7 +78,7 @@ class Evidence:
     def as_dict(self) -> dict[str, Any]:
         """As plain data."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        constant = None if self.constant is None else self.constant.as_dict()
+        constant = _number(self.constant)
         return plain | {"constant": constant, "where": _plain(self.where), "rows": [_plain(row) for row in self.rows]}
 
 
@@ -159,16 +159,20 @@ class Result:
 
     @property
     def decisive(self) -> Evidence | None:
-        """The evidence that the finding comes from; of several constants, that of the first."""
-        return next((e for e in self.evidence if e.finding == self.finding), None)
+        """The evidence that the finding comes from; of several constants the largest, a search's before an
+        enclosure's on a smaller class."""
+        found = [e for e in self.evidence if e.finding == self.finding]
+        if self.finding != "holds with constant":
+            return next(iter(found), None)
+        return max(found, key=lambda e: (e.kind != "certified", e.constant or 0.0))
 
     @property
     def constant(self) -> Value | None:
-        """The constant of the first evidence that found one for the claim, or else the first number there is."""
-        found = [e for e in self.evidence if e.constant is not None]
-        return next(
-            (e.constant for e in found if e.finding == "holds with constant"), found[0].constant if found else None
-        )
+        """The largest constant that the claim needs on what was looked at, or else the first number there is."""
+        decisive = self.decisive
+        if decisive is not None and decisive.constant is not None:
+            return decisive.constant
+        return next((e.constant for e in self.evidence if e.constant is not None), None)
 
     @property
     def witness(self) -> Mapping[str, Any]:
@@ -180,7 +184,7 @@ class Result:
 
     def as_dict(self) -> dict[str, Any]:
         """As plain data."""
-        constant = None if self.constant is None else self.constant.as_dict()
+        constant = _number(self.constant)
         return {
             **self.claim.as_dict(),
             "finding": self.finding,
@@ -260,8 +264,13 @@ def _guarded(claim: Claim, look: Look) -> Iterator[Evidence]:
     """The evidence up to what a scheme or a target raises: that decides nothing, and is said."""
     try:
         yield from claim.check(look)
-    except (ArithmeticError, TypeError, ValueError) as error:
+    except Exception as error:
         yield Evidence("exact", "stopped by an error", "inconclusive", computed=f"{type(error).__name__}: {error}")
+
+
+def _number(constant: Value | None) -> dict[str, Any] | None:
+    """A constant as plain data; it has no complement."""
+    return None if constant is None else {k: v for k, v in constant.as_dict().items() if k != "complement"}
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
