@@ -3,7 +3,9 @@
 * The conditional law of 1000 steps of the randomized midpoint on 1000 distinct modes, midpoints given: goal < 0.5 s,
   with its accuracy against the plain recursion in extended precision, and beside that recursion in NumPy.
 * The same on 10 distinct modes in dimension 10, 10^6 and 10^12: the cost is that of the modes, whatever d.
-* The exact unconditional law where all variances are equal, a scale mixture: time per step at 320 steps.
+* The exact unconditional law where all variances are equal, a scale mixture: time per step at 320 and 10^4 steps, as a
+  Gauss rule and as a lattice, and its TV to the target from d = 100 to 10^12.
+* The variance of 10^6 deterministic steps relative to the exact flow, to its own relative accuracy.
 * Exact moments of the mixture over midpoints: 1000 centred modes, and 64 modes with means, whose conditional means are
   correlated.
 * One-step errors over balls, rounded once.
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 
 import rmverify as rm
 from benchmarks.record import Record, measure
+from rmverify.laws.scale import log_defect
 
 __all__ = ["run"]
 
@@ -103,19 +106,51 @@ def _dimensions(repeats: int) -> Iterator[Record]:
 
 
 def _averaged(repeats: int) -> Iterator[Record]:
-    target, plan = rm.Gaussian.isotropic(0.25, 100), _plan(320)
-    mixture = measure(lambda: rm.output_law(plan, target).scale_mixture, repeats)
+    for steps in (320, 10_000):
+        target, plan = rm.Gaussian.isotropic(0.25, 100), _plan(steps)
+        for form, size in (("scale_rule", 24), ("scale_rule", 12), ("scale_lattice", 6.0)):
+            timing = measure(
+                lambda form=form, size=size, plan=plan, target=target: getattr(rm.output_law(plan, target), form)(size),
+                repeats,
+            )
+            yield Record(
+                "laws",
+                f"scale mixture, equal variances, {steps} steps",
+                f".{form}({size})",
+                timing.median,
+                timing.least,
+                note=f"{timing.median / steps * 1e6:.0f} us a step",
+            )
+    for dim, steps in ((100, 320), (10**6, 100), (10**6, 3000), (10**12, 100), (10**12, 10_000)):
+        target, plan = rm.Gaussian.isotropic(0.25, dim), _plan(steps, 3.0, 1.0)
+        end = target.at(plan.end)
+        tv = measure(
+            lambda plan=plan, target=target, end=end: rm.tv(rm.output_law(plan, target, start="exact"), end), repeats
+        )
+        yield Record(
+            "laws",
+            f"unconditional TV to the target, d={dim:.0e}, {steps} steps",
+            "rm.tv",
+            tv.median,
+            tv.least,
+            stated=tv.result.error / tv.result,
+            note=f"TV {float(tv.result):.3g}",
+        )
+    steps = 10**6
+    target, plan = rm.Gaussian.isotropic(0.25, 10**12), rm.Plan([
+        rm.Predict(rm.schemes.midpoint, np.linspace(3.0, 0.0, steps + 1))
+    ])  # fmt: skip
+    timing = measure(lambda: log_defect(plan, target, start="exact"), repeats)
+    (u,), (error,) = timing.result
     yield Record(
         "laws",
-        "scale mixture, equal variances, 320 steps",
-        ".scale_mixture",
-        mixture.median,
-        mixture.least,
-        note=f"{mixture.median / 320 * 1e6:.0f} us a step",
+        f"variance relative to the exact flow, {steps:.0e} deterministic steps",
+        "log_defect",
+        timing.median,
+        timing.least,
+        stated=float(error / abs(u)),
+        note=f"{u:.3g}; {timing.median / steps * 1e6:.2f} us a step",
     )
-    law, end = rm.output_law(plan, target), target.at(plan.end)
-    tv = measure(lambda: rm.tv(law, end), repeats)
-    yield Record("laws", "its TV to the target, d=100", "rm.tv", tv.median, tv.least, note=f"TV {float(tv.result):.3g}")
     rng = np.random.default_rng(4)
     for modes, steps, shifted in ((1000, 300, False), (64, 300, True)):
         mean = rng.standard_normal(modes) if shifted else np.zeros(modes)

@@ -24,7 +24,7 @@ from rmverify.divergences.closed_forms import (
     wasserstein,
 )
 from rmverify.divergences.pair import canonical
-from rmverify.divergences.radial import radial_hellinger, radial_kl, radial_tv, resolved
+from rmverify.divergences.radial import projected, radial_hellinger, radial_kl, radial_reverse_kl, radial_tv, resolved
 from rmverify.divergences.tv import total_variation
 from rmverify.laws import MixtureLaw
 from rmverify.targets import Gaussian
@@ -85,7 +85,12 @@ def tv(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
         exact = _radial(radial_tv, mixture, other)
         if exact is not None:
             return exact
-        return brackets.tv_bracket(mixture, other, _paths(paths), rng)
+        bracket = brackets.tv_bracket(mixture, other, _paths(paths), rng)
+        lower = _few_coordinates(mixture, other)
+        if lower <= bracket.lower:
+            return bracket
+        upper = max(bracket.upper, lower)
+        return Value(upper, "upper", bracket.error, lower=lower, upper=upper)
     pair = canonical(p, q)
     if pair.singular:
         return Value(1.0, complement=0.0)
@@ -118,6 +123,9 @@ def kl(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
         return brackets.bracket(
             mixture, other, kullback_leibler, lambda: brackets.moment_kl(mixture, other), _paths(paths), rng
         )
+    exact = _radial(radial_reverse_kl, mixture, other)
+    if exact is not None:
+        return exact
     return brackets.bracket(
         mixture, other, kullback_leibler, lambda: 2 * _tv_lower(mixture, other, paths, rng) ** 2, _paths(paths), rng,
         reverse=True,
@@ -267,7 +275,14 @@ def _radial(radial: Any, mixture: MixtureLaw, q: Gaussian) -> Value | None:
     """The exact divergence where the mixture is a resolved scale mixture and q centred with one variance too."""
     if q.variances.size != 1 or q.means[0] != 0 or q.variances[0] == 0:
         return None
-    return resolved(radial, mixture.scale_rule, float(q.variances[0]))
+    return resolved(radial, mixture, float(q.variances[0]))
+
+
+def _few_coordinates(mixture: MixtureLaw, q: Gaussian) -> float:
+    """A lower bound of TV from the law of some of the coordinates, where that is resolved."""
+    if q.variances.size != 1 or q.means[0] != 0 or q.variances[0] == 0:
+        return 0.0
+    return projected(radial_tv, mixture, float(q.variances[0]))
 
 
 def _tv_lower(mixture: MixtureLaw, q: Gaussian, paths: int, rng: Any) -> float:

@@ -22,7 +22,7 @@ from rmverify.laws.conditional import (
     stage_map,
 )
 from rmverify.laws.midpoints import averaged, node_count
-from rmverify.laws.scale import NODES, ScaleMixture, scale_mixture
+from rmverify.laws.scale import NODES, Lattice, ScaleMixture, scale_lattice, scale_mixture, scale_spread
 from rmverify.plans import Plan
 from rmverify.readings.affine import Transition
 from rmverify.schemes.contract import velocity_variance
@@ -171,16 +171,41 @@ class MixtureLaw:
         return self.scale_rule(NODES)
 
     def scale_rule(self, nodes: int) -> ScaleMixture | None:
-        """The same with so many nodes. They resolve P while sd(ln s^2) sqrt(d) is at most of their order, and what a
-        divergence does not resolve shows when the nodes are doubled."""
+        """The same with so many nodes. They resolve P while `scale_spread` is at most of their order, and what a
+        divergence does not resolve shows when there are more of them."""
+        found: ScaleMixture | None = self._scale_form(scale_mixture, nodes)
+        return found
+
+    def scale_lattice(self, fineness: float) -> Lattice | None:
+        """The same as signed weights on a lattice, for any `scale_spread`."""
+        found: Lattice | None = self._scale_form(scale_lattice, fineness)
+        return found
+
+    def _scale_form(self, form: Any, size: float) -> Any:
+        if not self.is_scale_mixture:
+            return None
+        if (form, size) not in self._scale_forms:
+            self._scale_forms[form, size] = form(self.plan, self.target, self.start, size)
+        return self._scale_forms[form, size]
+
+    @cached_property
+    def _scale_forms(self) -> dict[Any, Any]:
+        return {}
+
+    @cached_property
+    def scale_spread(self) -> float:
+        """sd(ln s^2) sqrt(d/2), at most: the spread of P in units of that of the log radius of a Gaussian."""
         truth, modes = split_target(self.target)
+        return scale_spread(self.plan, modes, truth.variances, truth.dim)
+
+    @cached_property
+    def is_scale_mixture(self) -> bool:
+        """Whether the law is int N(0, s^2 I) dP(s^2) with a P that is known."""
+        truth, _ = split_target(self.target)
         start = initial(truth, self.plan, self.start)
         m = self._moments
         kept = any(s.footprint.alphas and velocity_variance(s.scheme) is not None for s in self.plan)
-        if truth.variances.size != 1 or m.between is not None or m.mean[0] != 0 or start.means[0] != 0 or kept:
-            return None
-        rounding = float(m.rounding.max())
-        return scale_mixture(self.plan, modes, float(start.variances[0]), truth.dim, rounding, nodes)
+        return not (truth.variances.size != 1 or m.between is not None or m.mean[0] != 0 or start.means[0] != 0 or kept)
 
 
 # --- the exact moments --------------------------------------------------------------------------------------
