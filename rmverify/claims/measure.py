@@ -132,13 +132,15 @@ def searched(
 
 
 def _growth_towards_0(function: Callable[..., Array], where: Mapping[str, Any], name: str) -> float:
-    """The lesser of the powers with which the function grows over two halves of one more decade towards 0."""
-    points = {key: np.full(3, float(value)) for key, value in where.items()}
-    points[name] = points[name] * 0.1 ** np.array([0.0, 0.5, 1.0])
+    """The least power with which the function still grows over four decades towards 0, as far as rounding lets see."""
+    points = {key: np.full(9, float(value)) for key, value in where.items()}
+    points[name] = points[name] * 0.1 ** np.linspace(0, 4, 9)
     with np.errstate(all="ignore"):
         values = function(**points)
         powers = 2 * np.log10(values[1:] / values[:-1])
-    return float(powers.min()) if np.isfinite(powers).all() else 0.0
+    seen = np.isfinite(powers)
+    known = powers[: len(seen) if seen.all() else int(np.argmin(seen))]
+    return float(known.min()) if known.size >= 2 else 0.0
 
 
 def pointwise(function: Callable[..., float]) -> Callable[..., Array]:
