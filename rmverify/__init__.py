@@ -33,7 +33,7 @@ _WHERE = {
     "verify": "claims",
     "w2": "divergences",
 }
-_ROOMS = ("budget", "elementary", "exponents", "plans", "schemes", "targets")
+_ROOMS = ("budget", "elementary", "exponents", "plans", "rates", "schemes", "sweep", "targets")
 
 __all__ = [
     "Correct",
@@ -56,9 +56,11 @@ __all__ = [
     "local_error",
     "output_law",
     "plans",
+    "rates",
     "renyi",
     "sample",
     "schemes",
+    "sweep",
     "targets",
     "tv",
     "verify",
@@ -66,7 +68,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from rmverify import budget, elementary, exponents, plans, schemes, targets
+    from rmverify import budget, elementary, exponents, plans, rates, schemes, sweep, targets
     from rmverify.claims import verify
     from rmverify.divergences import chi2, hellinger, kl, renyi, tv, w2
     from rmverify.laws import LocalError, MixtureLaw, coupling_error, local_error, output_law

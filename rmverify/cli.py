@@ -32,7 +32,7 @@ _PREDICTORS = ("euler", "exponential_integrator", "heun", "midpoint", "randomize
 
 _OPTIONS = {"accuracy": "--tv", "early_stop": "--early-stop", "horizon": "--horizon", "paths": "--paths", "n": "-n",
             "max_steps": "--max-steps", "data": "DATA", "covariance": "DATA", "ids": "IDS",
-            "scales": "--scale"}  # fmt: skip
+            "scales": "--scale", "store": "--store", "dask": "--dask", "target": "--data"}  # fmt: skip
 """What the package's arguments are called on the command line."""
 
 
@@ -148,6 +148,31 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("-v", "--verbose", action="store_true", help="every piece of evidence too")
     verify.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
     verify.add_argument("--html", metavar="FILE", help="one self-contained page with formulas, tables and pictures")
+
+    rates = _command(
+        commands, "rates", "steps to an accuracy and their exponents in d, 1/eps, L and kappa, beside the claimed ones",
+        _rates, "rmverify rates --store rates.jsonl\n  rmverify rates --full --workers 8 --plot rates.png", data=False,
+    )  # fmt: skip
+    rates.add_argument("--full", action="store_true", help="d up to 10^12 and finer grids")
+    rates.add_argument(
+        "--scheme", action="append", choices=_PREDICTORS, metavar="NAME",
+        help=f"only these, repeatable; of {', '.join(_PREDICTORS)}; default: all but euler",
+    )  # fmt: skip
+    rates.add_argument(
+        "--data", metavar="DATA", help="also the exponent in d of your covariance, repeated 1 to 10^4 times"
+    )
+    rates.add_argument("--covariance", action="store_true", help="DATA is a covariance matrix (mean 0)")
+    rates.add_argument("--max-steps", type=_whole(1), default=10_000_000, metavar="N", help="where a search gives up")
+    rates.add_argument("--workers", type=_whole(1), default=workers, metavar="N", help="processes")
+    rates.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler whose workers compute instead")
+    rates.add_argument("--store", metavar="FILE", help="keep what was computed; the same command continues from it")
+    rates.add_argument("--rows", action="store_true", help="every row of the table too")
+    form = rates.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the tables")
+    form.add_argument("--csv", action="store_true", help="every row as CSV on stdout")
+    form.add_argument("--markdown", action="store_true", help="the exponents as a Markdown table on stdout")
+    form.add_argument("--latex", action="store_true", help="the exponents as a LaTeX table (booktabs) on stdout")
+    rates.add_argument("--plot", metavar="FILE", help="N against d and against 1/eps, as .png, .svg or .pdf")
 
     explain = _command(
         commands, "explain", "what a claim says, where it is from, and the commands that check it", _explain,
@@ -393,6 +418,57 @@ def _verify(options: argparse.Namespace) -> int:
     return INCONCLUSIVE if findings & undecided else VERIFIED
 
 
+def _rates(options: argparse.Namespace) -> int:
+    from rmverify import rates, sweep, tables
+    from rmverify.io import atomic_write
+    from rmverify.report import document
+
+    if options.covariance and options.data is None:
+        raise ValueError("--covariance: expected --data DATA with it, got no data")
+    chosen = options.scheme or []
+    if options.data is not None and set(chosen) == {"randomized_midpoint"}:
+        raise ValueError("--data: expected a --scheme that draws no midpoints beside it, got randomized_midpoint alone")
+    suffix = None if options.plot is None else _plottable(options.plot)
+    target = None if options.data is None else _target(options)
+    plans = [] if options.csv or options.markdown or options.latex else tables.theorem_cells(options.full, chosen)
+    try:
+        with _progress(options) as show, sweep.pool(options.workers, options.dask) as executor:
+
+            def progress(p: sweep.Progress) -> None:
+                show(str(p), p.fraction)
+
+            found = rates.table(
+                full=options.full,
+                predictors=chosen,
+                target=target,
+                max_steps=options.max_steps,
+                executor=executor,
+                store=options.store,
+                progress=progress,
+            )
+            answers = sweep.run(rates.theorem, plans, executor=executor, progress=progress) if plans else []
+    except sweep.SweepError as error:
+        more = "; the rest is in the store, the same command tries again" if options.store else ""
+        return _complain(f"{error}{more}", INTERNAL)
+    theorems = [rates.Theorem(**answer) for answer in answers]
+    if suffix is not None:
+        atomic_write(options.plot, tables.rates_picture(found, suffix))
+    if options.json:
+        print(document("rates", tables.rates_record(found, theorems, options.data and _name(options))))
+    elif options.csv:
+        print(tables.rates_csv(found), end="")
+    elif options.markdown:
+        print(tables.rates_markdown(found), end="")
+    elif options.latex:
+        print(tables.rates_latex(found), end="")
+    else:
+        width = _width() if sys.stdout.isatty() else None
+        _show(tables.rates_tables(found, theorems, width, options.rows), width or 10_000)
+    if any(fit.verdict == "contradicts" for fit in found.fits):
+        return REFUTED
+    return INCONCLUSIVE if tables.undecided(found) else VERIFIED
+
+
 def _explain(options: argparse.Namespace) -> int:
     from rmverify.claims.ledger import load
     from rmverify.report import explained
@@ -468,8 +544,8 @@ def _show(blocks: list[Any], width: int | None = None) -> None:
 
     out = io.StringIO()
     console = Console(
-        file=out, width=width or _width(), force_terminal=sys.stdout.isatty(), highlight=False, legacy_windows=False,
-        no_color="NO_COLOR" in os.environ or None,
+        file=out, width=width or _width(), height=24, force_terminal=sys.stdout.isatty(), highlight=False,
+        legacy_windows=False, no_color="NO_COLOR" in os.environ or None,
     )  # fmt: skip
     for block in blocks:
         console.print(block)

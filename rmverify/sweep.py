@@ -515,7 +515,13 @@ def encode(data: Any) -> Any:
 
 
 def decode(plain: Any) -> Any:
-    """Turn what `encode` returned back into the data."""
+    """Turn what `encode` returned back into the data.
+
+    Examples
+    --------
+    >>> decode(encode({"pole": float("inf"), "pair": (1, 2.5)}))
+    {'pole': inf, 'pair': (1, 2.5)}
+    """
     match plain:
         case list():
             return [decode(item) for item in plain]

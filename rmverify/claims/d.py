@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rmverify import exponents, plans
 from rmverify.claims.constants import leading_constants, noise_in_floats
 from rmverify.claims.ledger import Evidence, Look, claim
-from rmverify.claims.measure import Axis, pointwise, searched, spectrum, times
+from rmverify.claims.measure import Axis, fitted, pointwise, searched, spectrum, times
 from rmverify.claims.proofs import symbolic
 from rmverify.divergences import tv
 from rmverify.laws import output_law
@@ -234,8 +234,43 @@ def best_corrector_time(look: Look) -> Iterator[Evidence]:
 )
 def measured_rates(look: Look) -> Iterator[Evidence]:
     yield from symbolic(look, "D6")
-    if look.wants("fitted"):
-        yield Evidence("fitted", "the rate tables", "not yet")
+    if look.wants("fitted") and look.target is None:
+        for name, law, against, points, fixed, power in _RATES:
+            yield _rate(look, name, law, against, points, fixed, power)
+
+
+_RATES: tuple[tuple[str, str, str, tuple[float, ...], Mapping[str, float], float], ...] = (
+    ("exponential_integrator", "exact", "dim", (1e2, 1e4, 1e6, 1e8), {"accuracy": 0.1}, 1 / 2),
+    ("exponential_integrator", "exact", "accuracy", (0.1, 0.03, 0.01, 0.003), {"dim": 1e4}, -1.0),
+    ("randomized_midpoint", "expected", "dim", (1e3, 1e4, 1e5, 1e6), {"accuracy": 0.1}, 1 / 3),
+    ("randomized_midpoint", "unconditional", "dim", (1e4, 1e5, 1e6, 1e7), {"accuracy": 0.1}, 1 / 3),
+    ("randomized_midpoint", "unconditional", "dim", (1e1, 1e2, 1e3, 1e4), {"accuracy": 1e-3}, 1 / 4),
+    ("randomized_midpoint", "unconditional", "accuracy", (1e-2, 1e-3, 1e-4, 1e-5), {"dim": 10.0}, -1 / 2),
+)
+
+
+def _rate(
+    look: Look, name: str, law: str, against: str, points: tuple[float, ...], fixed: Mapping[str, float], power: float
+) -> Evidence:
+    """N against a parameter on the isotropic Gaussian of variance 1/4, each N found exactly."""
+    from rmverify.rates import steps_to
+
+    rows = []
+    for point in points:
+        p = {**fixed, against: point}
+        target = Gaussian.isotropic(0.25, int(p["dim"]))
+        rows.append(steps_to(look.scheme(name), target, p["accuracy"], law=None if law == "exact" else law))
+    what = {"exact": "TV", "expected": "E_alpha TV", "unconditional": "TV of the unconditional law"}[law]
+    steps = [row.steps for row in rows if row.steps is not None and row.status == "found"]
+    side = "" if law != "unconditional" else f", {'above' if power == 1 / 3 else 'below'} the crossover d eps^2 ~ 1"
+    title = f"steps of {name} to {what} <= eps against {'d' if against == 'dim' else 'eps'}{side}"
+    if len(steps) < len(rows):
+        return Evidence("fitted", title, "inconclusive", computed="a number of steps was not found")
+    return fitted(
+        title, points, [float(n) for n in steps], power, names=("d" if against == "dim" else "eps", "steps"),
+        domain="variance 1/4, T = 3, uniform steps to 0, start q_T; "
+        + ", ".join(f"{k} = {v:g}" for k, v in fixed.items()), relative=0.5 / min(steps[-2:]),
+    )  # fmt: skip
 
 
 @claim(

@@ -1,0 +1,451 @@
+"""Rate tables for people and for programs: exponents side by side, JSON, CSV, Markdown, LaTeX and pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from fractions import Fraction
+from textwrap import fill
+from typing import Any
+
+from rmverify.rates import Fit, Row, Table, Theorem, fit, judge
+from rmverify.report import value_text
+from rmverify.values import Value
+
+__all__ = [
+    "rates_csv",
+    "rates_latex",
+    "rates_markdown",
+    "rates_picture",
+    "rates_record",
+    "rates_tables",
+    "theorem_cells",
+    "undecided",
+]
+
+_LAWS = {"expected": "E_alpha"}
+_METRICS = {"tv": "TV", "kl": "sqrt KL", "w2": "W2"}
+_STYLES = {"consistent": "green", "contradicts": "bold red", "claim not sharp here": "yellow"}
+_INPUTS = [f.name for f in fields(Row)][: [f.name for f in fields(Row)].index("steps")]
+"""What a row was asked for; what was found comes after."""
+
+
+def undecided(found: Table) -> list[Row]:
+    """The rows that have no number of steps where there should be one.
+
+    An estimated score has an error that no number of steps removes: that such a row reaches no accuracy is its answer.
+    """
+    return [r for r in found.rows if r.status not in ("found", "floor")]
+
+
+def theorem_cells(full: bool = False, predictors: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """What `rmverify.rates.theorem` is asked for beside a table: the plans whose predictor is among its schemes."""
+    plans = {"dpum": "exponential_integrator", "sequential": "randomized_midpoint"}
+    points = [(100, 0.1), (100, 0.01), (10_000, 0.1)] + ([(100, 0.001), (1_000_000, 0.1)] if full else [])
+    return [
+        {"plan": plan, "dim": dim, "smoothness": 4.0, "accuracy": accuracy}
+        for plan, predictor in plans.items()
+        if not predictors or predictor in predictors
+        for dim, accuracy in points
+    ]
+
+
+# --- for programs -------------------------------------------------------------------------------------------
+
+
+def rates_record(found: Table, theorems: Iterable[Theorem] = (), data: str | None = None) -> dict[str, Any]:
+    """A rate table as plain data."""
+    plans = [asdict(each) | {"value": each.value.as_dict()} for each in theorems]
+    return {"data": data} | found.as_dict() | {"theorems": plans}
+
+
+def rates_csv(found: Table) -> str:
+    """One line per row of the table with everything that is known of it; a value with its ends, error and kind."""
+    values = ("value", "before", "start_error")
+    parts: dict[str, Callable[[Value], Any]] = {
+        "": float,
+        "_lower": lambda v: v.lower,
+        "_upper": lambda v: v.upper,
+        "_error": lambda v: v.error,
+        "_kind": lambda v: v.kind,
+    }
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = [f.name for f in fields(Row)]
+    writer.writerow([name + part for name in names for part in (parts if name in values else [""])])
+    for row in found.rows:
+        line: list[Any] = []
+        for name in names:
+            value = getattr(row, name)
+            line += [value] if name not in values else [None if value is None else of(value) for of in parts.values()]
+        writer.writerow(line)
+    return out.getvalue()
+
+
+# --- exponents ----------------------------------------------------------------------------------------------
+
+
+def _exponent(found: Fit) -> str:
+    """The exponent and its error, rounded up, with as many digits as the error leaves, at most three."""
+    places = min(3, max(1, -math.floor(math.log10(found.error)))) if 0 < found.error < math.inf else 3
+    error = math.ceil(found.error * 10**places) / 10**places if math.isfinite(found.error) else math.inf
+    return f"{found.exponent:.{places}f} ± {error:.{places}f}"
+
+
+def _number(x: float, digits: int = 3) -> str:
+    """With at most so many digits; 1e8, not 1e+08."""
+    mantissa, e, power = f"{x:.{digits}g}".partition("e")
+    return mantissa + (f"e{int(power)}" if e else "")
+
+
+def _power(exponent: float | None) -> str:
+    """An exponent of theory as a fraction."""
+    if exponent is None:
+        return "-"
+    near = Fraction(exponent).limit_denominator(99)
+    return str(near) if abs(near - Fraction(exponent)) < 1e-12 else f"{exponent:g}"
+
+
+def _derived(found: Fit) -> str:
+    """With a mark where it was not found."""
+    missed = judge(found.exponent, found.error, found.predicted) not in ("consistent", "no claim")
+    return _power(found.predicted) + (" (!)" if missed else "")
+
+
+_COLUMNS: Mapping[str, Callable[[Fit], str]] = {
+    "scheme": lambda f: f.scheme,
+    "law": lambda f: _LAWS.get(f.law, f.law),
+    "note": lambda f: f.note,
+    "fixed": lambda f: f.fixed,
+    "metric": lambda f: _METRICS[f.metric],
+    "in": lambda f: f.against,
+    "measured": _exponent,
+    "range": lambda f: f"{_number(f.low)}..{_number(f.high)}",
+    "local slopes": lambda f: f"{f.slopes[0]:.3f}..{f.slopes[-1]:.3f}",
+    "residual": lambda f: f"{f.residual:.1e}",
+    "settled": lambda f: "yes" if f.asymptotic else "no",
+    "derived": _derived,
+    "claim": lambda f: _power(f.claimed),
+    "source": lambda f: f.source.partition(":")[0],
+    "verdict": lambda f: "-" if f.claimed is None else f.verdict,
+}
+
+_SETTING = (
+    "The smallest number of steps N that reaches an accuracy eps, found exactly, and the exponents fitted to it. T = 3,"
+    " uniform steps, started from the true q_T; isotropic targets of variance 1/4 (L = 4) unless L or kappa varies or a"
+    " note says otherwise; fixed: what did not vary. The two regimes of the unconditional law cross at d eps^2 of"
+    " order 1."
+)
+_LEGEND = (
+    "law: exact = no midpoint is random; E_alpha = the TV given the midpoints, averaged; unconditional = the mixture.",
+    "measured: fitted over the range; residual: the largest relative distance of N from the fit; settled: whether the"
+    " last local slopes agree, so that the asymptotic regime is reached.",
+    "derived: in this project, for Gaussians (D6); (!) = not what was measured. claim: an upper bound, so consistent ="
+    " it is reached, claim not sharp here = the growth is slower, contradicts = it is faster.",
+)
+
+
+def _sources(found: Table) -> list[str]:
+    return list(dict.fromkeys(f.source for f in found.fits if f.source))
+
+
+def rates_markdown(found: Table) -> str:
+    """The exponents as a Markdown table."""
+
+    def line(cells: Iterable[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    lines = [line(_COLUMNS), line("---" for _ in _COLUMNS)]
+    lines += [line(_code(name, of(f)) for name, of in _COLUMNS.items()) for f in found.fits]
+    lines += ["", *(f"- {_code('source', text)}" for text in _sources(found))] if _sources(found) else []
+    return "\n".join(lines) + "\n"
+
+
+def _code(name: str, text: str) -> str:
+    """Names and formulas, in which Markdown would see emphasis, as code."""
+    return f"`{text}`" if text and name in ("scheme", "law", "note", "source") else text
+
+
+def rates_latex(found: Table) -> str:
+    """The exponents as a LaTeX tabular; needs the package booktabs."""
+    rows = [" & ".join(_latex(of(f)) for of in _COLUMNS.values()) + r" \\" for f in found.fits]
+    lines = [
+        r"% \usepackage{booktabs}",
+        rf"\begin{{tabular}}{{{'l' * len(_COLUMNS)}}}",
+        r"\toprule",
+        " & ".join(_COLUMNS) + r" \\",
+        r"\midrule",
+        *rows,
+        r"\bottomrule",
+        r"\end{tabular}",
+        *(rf"\par {_latex(text)}" for text in _sources(found)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_ESCAPES = str.maketrans(
+    {c: f"\\{c}" for c in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
+    | {"<": "$<$", ">": "$>$", "±": r"$\pm$"}
+)
+
+
+def _latex(text: str) -> str:
+    return text.translate(_ESCAPES).replace("..", "--")
+
+
+# --- for people ---------------------------------------------------------------------------------------------
+
+
+def rates_tables(
+    found: Table, theorems: Sequence[Theorem] = (), width: int | None = None, rows: bool = False
+) -> list[Any]:
+    """What a person reads, as rich renderables; without a width one line for every exponent, however long."""
+    exponents = [[of(f) for of in _COLUMNS.values()] for f in found.fits]
+    drop = ("fixed", "source", "residual", "local slopes")
+    shown, dropped = _tabular(list(_COLUMNS), exponents, width, ("scheme", "law", "note"), drop)
+    notes = [*_LEGEND, "Sources: " + "; ".join(_sources(found)) + "."] if _sources(found) else [*_LEGEND]
+    if dropped:
+        notes.append(f"Not shown for want of columns: {', '.join(dropped)}; --markdown and --json have them.")
+    if not found.fits:
+        shown, notes = [_text("No exponent: of no kind three rows were found.", width, "bold")], []
+    blocks: list[Any] = [_text(_SETTING, width), "", *shown, *(_text(note, width, "dim") for note in notes)]
+    blocks += _start(found, width)
+    for title, columns, lines, remark in (_corrected(found), _estimated(found), _plans(theorems), _left(found)):
+        if lines:
+            same = [c for c in _ABOUT[1:] if c in columns and len({line[columns.index(c)] for line in lines}) == 1]
+            table, _ = _tabular(columns, lines, width, same, ("law",))
+            blocks += ["", _text(title, width, "bold"), *table, _text(remark, width, "dim")]
+    if rows:
+        names = ("before", "crossing", "rounds", "status", "family", "kappa", "error", "corrector")
+        table, _ = _tabular(*_every(found.rows), width, ("scheme", "law", "metric"), names)
+        blocks += ["", _text("Every row", width, "bold"), *table]
+    return blocks
+
+
+def _tabular(
+    columns: Sequence[str], lines: Sequence[Sequence[str]], width: int | None, heads: Sequence[str], drop: Sequence[str]
+) -> tuple[list[Any], list[str]]:
+    """A table, and what was left out of it.
+
+    Without a width everything in one. Otherwise the columns `heads` are the titles of groups, and those of `drop` go,
+    one after the other, until the rest fits.
+    """
+    if width is None:
+        return [_grid(columns, lines), ""], []
+    wide = {c: max(len(line[k]) for line in [columns, *lines]) for k, c in enumerate(columns)}
+    wide |= {c: min(wide[c], 11) for c in _WRAPPED if c in wide}
+    shown, dropped = [c for c in columns if c not in heads], []
+    for name in drop:
+        if sum(wide[c] + 2 for c in shown) - 2 > width and name in shown:
+            shown.remove(name)
+            dropped.append(name)
+    groups: dict[str, list[list[str]]] = {}
+    for line in lines:
+        cells = dict(zip(columns, line, strict=True))
+        title = ", ".join(_titled(c, cells[c]) for c in heads if cells[c])
+        groups.setdefault(title, []).append([cells[c] for c in shown])
+    blocks: list[Any] = []
+    for title, part in groups.items():
+        blocks += [_text(title, width, "italic")] if title else []
+        blocks += [_grid(shown, part, [wide[c] for c in shown]), ""]
+    return blocks, dropped
+
+
+def _titled(column: str, cell: str) -> str:
+    return f"{cell} law" if column == "law" else f"{column} = {cell}" if column in ("d", "L", "eps") else cell
+
+
+_WRAPPED = ("verdict", "note")
+
+
+def _grid(columns: Sequence[str], lines: Iterable[Sequence[str]], least: Sequence[int] | None = None) -> Any:
+    """One table; with least widths its columns are aligned to those of others."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as Rich
+    from rich.text import Text
+
+    table = Rich(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for k, column in enumerate(columns):
+        table.add_column(column, no_wrap=column not in _WRAPPED, min_width=least[k] if least else None, overflow="fold")
+    for line in lines:
+        cells = zip(columns, line, strict=True)
+        table.add_row(*[Text(cell, style=_STYLES.get(cell, "") if c == "verdict" else "") for c, cell in cells])
+    return table
+
+
+def _text(text: str, width: int | None, style: str = "") -> Any:
+    from rich.text import Text
+
+    return Text(fill(text, min(width or 116, 116)), style=style)
+
+
+def _short(value: Value) -> str:
+    """With three digits, or its distance from 1."""
+    return value_text(value) if 0 < value.complement < 1e-3 else _number(value)
+
+
+def _start(found: Table, width: int | None) -> list[Any]:
+    """What a start from N(0, I) adds at most, which the rows leave out."""
+    errors = {r.dim: r.start_error for r in found.rows if r.smoothness == 4 and r.condition == 1 and r.start_error}
+    if not errors:
+        return []
+    listed = "; ".join(f"d={_number(d, 6)}: {_short(value)}" for d, value in sorted(errors.items()))
+    text = f"A start from N(0, I) instead of q_T adds at most its own error TV(q_T, N(0, I)), for L = 4: {listed}."
+    return ["", _text(text, width)]
+
+
+def _partner(found: Table, row: Row, name: str, value: Any) -> Row | None:
+    """The row that was asked for the same but for one thing; the last one, for single rows come after the studies'."""
+    same = [
+        r
+        for r in found.rows
+        if getattr(r, name) == value and all(getattr(r, n) == getattr(row, n) for n in _INPUTS if n != name)
+    ]
+    return same[-1] if same else None
+
+
+def _cost(row: Row | None) -> str:
+    if row is None or row.evaluations is None:
+        return "none" if row is not None and row.status in ("beyond max_steps", "floor") else "-"
+    return str(row.evaluations) + ("" if row.status == "found" else "?")
+
+
+def _gain(without: Row | None, row: Row) -> str:
+    """What the corrector does to the number of evaluations."""
+    if without is None or row.evaluations is None:
+        return "-"
+    if without.evaluations is None:
+        return "only with it"
+    if row.evaluations < without.evaluations:
+        return f"helps {without.evaluations / row.evaluations:.3g}x"
+    return f"costs {row.evaluations / without.evaluations:.3g}x"
+
+
+_Section = tuple[str, list[str], list[list[str]], str]
+_ABOUT = ("scheme", "law", "d", "L", "eps")
+
+
+def _about(row: Row) -> list[str]:
+    law = _LAWS.get(row.law, row.law)
+    return [row.scheme, law, _number(row.dim, 6), _number(row.smoothness), f"{row.accuracy:g}"]
+
+
+def _corrected(found: Table) -> _Section:
+    lines = []
+    for row in found.rows:
+        if row.corrector:
+            without = _partner(found, row, "corrector", None)
+            lines.append([*_about(row), _cost(without), _cost(row), _gain(without, row)])
+    remark = (
+        "Score evaluations to TV <= eps on geometric noise levels, those of the underdamped corrector counted: it costs"
+        " 2x where twice as many are needed with it, and helps 2x where half as many are enough."
+    )
+    return "With the corrector and without", [*_ABOUT, "without", "with", "corrector"], lines, remark
+
+
+def _estimated(found: Table) -> _Section:
+    lines = []
+    for row in found.rows:
+        if row.score_error:
+            perfect = _partner(found, row, "score_error", 0.0)
+            reached = "-" if row.value is None else _short(row.value)
+            meet = "" if row.crossing is None else f"cancel near N = {row.crossing}"
+            lines.append([*_about(row), f"{row.score_error:g}", _cost(perfect), _cost(row), reached, meet])
+    remark = (
+        "Score evaluations to TV <= eps; the score handed over is (1 + error) times the true one. none: no number of"
+        " steps was found to be enough, and TV is what remains at the last one that was tried."
+    )
+    return "With an estimated score", [*_ABOUT, "error", "perfect", "estimated", "TV", "note"], lines, remark
+
+
+_PLANS = {"dpum": "DPUM (D0)", "sequential": "sequential (D1)"}
+
+
+def _plans(theorems: Sequence[Theorem]) -> _Section:
+    lines = [
+        [
+            _PLANS.get(t.plan, t.plan), _number(t.dim, 6), _number(t.smoothness), f"{t.accuracy:g}",
+            str(t.evaluations), str(t.rounds), _short(t.value), f"{float(t.value) / t.accuracy:.2g}",
+        ]
+        for t in theorems
+    ]  # fmt: skip
+    remark = (
+        "The theorems' own parameters with every constant 1, on N(0, I/L) from N(0, I). That TV/eps is bounded is what"
+        " they say; how far it is below 1 is what their constants leave."
+    )
+    columns = ["plan", *_ABOUT[2:], "evaluations", "rounds", "TV", "TV/eps"]
+    return "The theorems' plans", columns, lines, remark
+
+
+def _left(found: Table) -> _Section:
+    lines = [[*_about(row), _METRICS[row.metric], row.status] for row in undecided(found)]
+    remark = "cannot tell: it is undecided whether one step less is enough. No exponent uses these rows."
+    return "Not found", [*_ABOUT, "metric", "status"], lines, remark
+
+
+def _every(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    lines = []
+    for row in rows:
+        value, before = ("-" if v is None else _number(v, 4) for v in (row.value, row.before))
+        rest = ["-" if x is None else str(x) for x in (row.rounds, row.crossing)] + ["yes" if row.corrector else "-"]
+        steps = "none" if row.steps is None else str(row.steps)
+        shape = [f"{row.score_error:g}", row.family, _number(row.condition), row.status]
+        lines.append([_METRICS[row.metric], *_about(row), steps, _cost(row), value, before, *rest, *shape])
+    names = ["before", "rounds", "crossing", "corrector", "error", "family", "kappa", "status"]
+    return ["metric", *_ABOUT, "N", "evaluations", "value", *names], lines
+
+
+# --- pictures -----------------------------------------------------------------------------------------------
+
+
+def rates_picture(found: Table, suffix: str) -> bytes:
+    """N against d and against 1/eps in TV, log-log, one line a scheme and law, as PNG, SVG or PDF."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "rmverify"  # the same picture from the same numbers
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(12, 6.5), layout="constrained")
+    colors = {name: f"C{k}" for k, name in enumerate(dict.fromkeys(row.scheme for row in found.rows))}
+    for axis, varied, fixed, label in zip(axes, ("dim", "accuracy"), ("accuracy", "dim"), ("d", "1/eps"), strict=True):
+        lines = _lines(found, varied, fixed)
+        for k, ((scheme, law, family, at), points) in enumerate(lines.items()):
+            x, y = [p[0] for p in points], [p[1] for p in points]
+            power = fit(x, y)["exponent"]
+            held = f"eps = {at:g}" if fixed == "accuracy" else f"d = {_number(at)}"
+            whose = ", your data" if family == "user" else ""
+            name = f"{scheme}, {_LAWS.get(law, law)}, {held}{whose}: {power:.3f}"
+            style = {"exact": "-", "expected": "-", "unconditional": "--"}[law] if not whose else ":"
+            axis.loglog(x, y, style, marker="o^sDv"[k % 5], markersize=4, color=colors[scheme], label=name)
+        axis.set_xlabel({"d": "dimension $d$", "1/eps": r"1/$\varepsilon$"}[label])
+        axis.set_ylabel(r"smallest number of steps $N$ with TV $\leq\varepsilon$")
+        axis.grid(alpha=0.3)
+        if lines:
+            where = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12)}
+            axis.legend(title=f"fitted exponent in {label}", fontsize="small", **where)
+        else:
+            axis.annotate("fewer than three rows", (0.5, 0.5), xycoords="axes fraction", ha="center")
+    figure.suptitle("Steps to accuracy, started from $q_T$: isotropic data of variance 1/4")
+    out = io.BytesIO()
+    metadata = {"Date": None} if suffix == "svg" else ({"CreationDate": None} if suffix == "pdf" else {})
+    figure.savefig(out, format=suffix, dpi=150, metadata=metadata)
+    plt.close(figure)
+    return out.getvalue()
+
+
+def _lines(found: Table, varied: str, fixed: str) -> dict[tuple[str, str, str, float], list[tuple[float, int]]]:
+    """(scheme, law, family, what is fixed) -> the points of its line, where there are three or more."""
+    lines: dict[tuple[str, str, str, float], dict[float, int]] = {}
+    for row in found.rows:
+        ordinary = row.metric == "tv" and not row.corrector and not row.score_error
+        drawn = row.family == "user" or (row.condition == 1 and row.smoothness == 4)
+        if ordinary and drawn and row.status == "found" and row.steps is not None:
+            x = float(row.dim) if varied == "dim" else 1 / row.accuracy
+            key = (row.scheme, row.law, row.family, float(getattr(row, fixed)))
+            lines.setdefault(key, {})[x] = row.steps
+    return {key: sorted(points.items()) for key, points in lines.items() if len(points) >= 3}

@@ -1,0 +1,303 @@
+"""Rate tables: steps found against plain recursions and chi-squared probabilities, exponents against exact powers."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import mpmath as mp
+import numpy as np
+import pytest
+from scipy.stats import chi2
+
+import rmverify as rm
+from rmverify import rates, schemes, sweep
+from rmverify.divergences.expected import expected_tv
+from rmverify.rates import _Search
+from rmverify.values import Value
+
+LAM, T = 0.25, 3.0
+
+
+def variance(t):
+    return 1 + (LAM - 1) * np.exp(-2 * t)
+
+
+def output_variance(scheme, steps):
+    """The plain recursion of one mode of variance 1/4, from q_T, uniform steps to 0."""
+    v, h = variance(T), T / steps
+    for n in range(steps):
+        t = T - n * h
+        if scheme == "exponential_integrator":
+            A = math.exp(h) - math.expm1(h) / variance(t)
+        else:  # the deterministic midpoint
+            half = math.exp(h / 2) - math.expm1(h / 2) / variance(t)
+            A = math.exp(h) - h * math.exp(h / 2) * half / variance(t - h / 2)
+        v *= A * A
+    return v
+
+
+def distance(dim, v, metric="tv"):
+    """Between N(0, v I) and N(0, I/4)."""
+    r = v / LAM
+    if metric == "kl":
+        return math.sqrt(dim / 2 * (r - 1 - math.log(r)))
+    if metric == "w2":
+        return math.sqrt(dim * LAM) * abs(math.sqrt(r) - 1)
+    if r == 1:
+        return 0.0
+    edge = dim * math.log(r) / (1 - 1 / r)  # |x|^2/lam where the densities are equal
+    return abs(chi2.cdf(edge, dim) - chi2.cdf(edge / r, dim))
+
+
+@pytest.mark.parametrize("name", ["exponential_integrator", "midpoint"])
+@pytest.mark.parametrize(("dim", "accuracy"), [(1, 0.2), (1, 0.01), (100, 0.1), (10_000, 0.3), (10_000, 0.05)])
+@pytest.mark.parametrize("metric", ["tv", "kl", "w2"])
+def test_steps_of_a_plan_without_midpoints(name, dim, accuracy, metric):
+    row = rates.steps_to(getattr(schemes, name), rm.Gaussian.isotropic(LAM, dim), accuracy, metric)
+    found = (
+        next(n for n in range(1, 10**6) if distance(dim, output_variance(name, n), metric) <= accuracy)
+        if (name == "midpoint")
+        else None
+    )
+    if found is not None:
+        assert row.steps == found
+    assert row.status == "found"
+    assert float(row.value) == pytest.approx(distance(dim, output_variance(name, row.steps), metric), rel=1e-7)
+    if row.steps > 1:
+        assert float(row.before) == pytest.approx(distance(dim, output_variance(name, row.steps - 1), metric), rel=1e-7)
+        assert row.value <= accuracy < row.before
+
+
+def test_an_error_that_changes_its_sign_is_met_before_it_does():
+    """The deterministic midpoint is too wide for N <= 85 and too narrow beyond: at d = 10^12 the least N is at the
+    crossing, far below the 1259 where the error has become small again."""
+    signs = [output_variance("midpoint", n) > LAM for n in range(2, 120)]
+    crossing = 2 + signs.index(False)
+    row = rates.steps_to(schemes.midpoint, rm.Gaussian.isotropic(LAM, 10**12), 0.1)
+    assert row.crossing == crossing
+    assert row.steps in (crossing - 1, crossing)
+    far = rates.steps_to(schemes.midpoint, rm.Gaussian.isotropic(LAM, 10**12), 0.1, guess=2 * crossing)
+    assert far.steps > 10 * crossing
+
+
+def test_expected_total_variation_is_the_mean_over_paths():
+    target = rm.Gaussian.isotropic(LAM, 10_000)
+    plan = rm.Plan([rm.Predict(schemes.randomized_midpoint, np.linspace(T, 0, 41))])
+    law = rm.output_law(plan, target, start="exact")
+    value = expected_tv(law, target)
+    _, variances = law.conditionals(2000, rng=7)
+    sample = np.array([distance(10_000, v) for v in np.ravel(variances)])
+    assert abs(sample.mean() - value) < 4 * sample.std() / math.sqrt(sample.size)
+    assert rm.tv(law, target) < value
+
+
+def test_expected_total_variation_of_another_law_is_refused():
+    target = rm.Gaussian.isotropic(LAM, 10)
+    still = rm.output_law(rm.Plan([rm.Predict(schemes.midpoint, [1.0, 0.5])]), target)
+    with pytest.raises(ValueError, match="law: expected the mixture"):
+        expected_tv(still, target)
+
+
+def test_random_midpoints_are_bracketed_in_both_senses():
+    target = rm.Gaussian.isotropic(LAM, 100)
+    for law, distance_of in (("expected", expected_tv), ("unconditional", rm.tv)):
+        row = rates.steps_to(schemes.randomized_midpoint, target, 0.1, law=law)
+        for steps, value in ((row.steps, row.value), (row.steps - 1, row.before)):
+            plan = rm.Plan([rm.Predict(schemes.randomized_midpoint, np.linspace(T, 0, steps + 1))])
+            assert distance_of(rm.output_law(plan, target, start="exact"), target) == pytest.approx(
+                float(value), rel=1e-6
+            )
+        assert row.value <= 0.1 < row.before
+        assert row.evaluations == 2 * row.steps
+
+
+# --- the search -------------------------------------------------------------------------------------------------
+
+
+def search(function, accuracy, guess=1, most=10**9, sign=lambda n: 0):
+    asked = []
+
+    def value(n):
+        asked.append(n)
+        return function(n)
+
+    return _Search(value, sign, accuracy, most).least(guess), asked
+
+
+@pytest.mark.parametrize("power", [0.3, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("guess", [1, 16, 10**6])
+def test_the_search_brackets_a_power_in_few_evaluations(power, guess):
+    (steps, value, before, status), asked = search(lambda n: Value(7.0 * n**-power, "exact", 0.0), 0.01, guess, 10**12)
+    assert status == "found"
+    assert steps == math.ceil(700 ** (1 / power) * (1 - 1e-12))
+    assert value <= 0.01 < before
+    assert len(asked) <= 25
+
+
+def test_steps_that_look_alike_within_their_error_cannot_be_told():
+    (steps, *_, status), _ = search(lambda n: Value(1 / n, "exact", 0.02 / n), 0.01)
+    assert status == "cannot tell"
+    assert 100 <= steps <= 103
+
+
+def test_a_search_gives_up_where_it_was_told_and_where_laws_are_not_resolved():
+    (steps, value, _, status), asked = search(lambda n: Value(1 / n, "exact"), 1e-6, most=1000)
+    assert (steps, float(value), status) == (None, 1e-3, "beyond max_steps")
+    assert max(asked) == 1000
+    (steps, value, _, status), asked = search(lambda n: None, 1e-6)
+    assert (steps, value, status) == (None, None, "cannot tell")
+    assert len(asked) < 10
+
+
+def test_one_step_is_enough():
+    assert search(lambda n: Value(0.01 / n, "exact"), 0.1, guess=64)[0][0] == 1
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"accuracy": 0.0}, "accuracy: expected"),
+        ({"accuracy": 1.0}, r"accuracy: expected a number in \(0, 1\), got 1.0"),
+        ({"metric": "chi2"}, "metric: expected one of tv, kl, w2, got 'chi2'"),
+        ({"law": "expected"}, "law: expected exact for this scheme"),
+        ({"max_steps": 0}, "max_steps: expected an integer >= 1, got 0"),
+        ({"grid": "log"}, "grid: expected 'uniform' or 'geometric', got 'log'"),
+        ({"early_stop": 3.0}, "early_stop: expected a level in"),
+        ({"target": rm.Gaussian.isotropic(0.0, 3)}, "tv: is infinite or 1 at noise level 0.0"),
+        ({"target": rm.Gaussian([1.0], [2.0])}, "target: expected a centred Gaussian"),
+        ({"scheme": schemes.randomized_midpoint, "metric": "w2"}, "metric: expected one of tv, kl and an isotropic"),
+        ({"scheme": schemes.randomized_midpoint, "law": "exact"}, "law: expected expected or unconditional"),
+        (
+            {"scheme": schemes.randomized_midpoint, "target": rm.Gaussian.from_spectrum([1.0, 2.0], [1, 1])},
+            "got 'tv' and 2 different variances",
+        ),
+    ],
+)
+def test_bad_arguments_are_named(keywords, message):
+    given = {"scheme": schemes.midpoint, "target": rm.Gaussian.isotropic(LAM, 3), "accuracy": 0.1} | keywords
+    with pytest.raises(ValueError, match=message):
+        rates.steps_to(given.pop("scheme"), given.pop("target"), given.pop("accuracy"), **given)
+
+
+# --- families, fits, verdicts -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", rates.FAMILIES)
+@pytest.mark.parametrize("dim", [1, 2, 9, 10**12])
+def test_families_have_the_smoothness_condition_and_dimension_asked_for(name, dim):
+    target = rates.family(name, dim, 4.0, 16.0)
+    assert target.dim == dim
+    assert target.variances.min() == pytest.approx(0.25)
+    if name != "isotropic" and dim > 1:
+        assert target.variances.max() == pytest.approx(4.0)
+        assert np.ptp(target.multiplicities) <= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("square", 3), "family: expected one of isotropic"),
+        (("isotropic", 0), "dim: expected an integer >= 1, got 0"),
+        (("isotropic", 3, -1.0), "smoothness: expected"),
+        (("isotropic", 3, 1.0, 0.5), "condition: expected a number >= 1, got 0.5"),
+    ],
+)
+def test_bad_families_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        rates.family(*arguments)
+
+
+@pytest.mark.parametrize("power", [0.25, 1 / 3, 1.0])
+def test_a_power_is_fitted_and_a_crossover_is_left_out(power):
+    x = [10.0**k for k in range(1, 11)]
+    pure = rates.fit(x, [math.ceil(1000 * z**power) for z in x])
+    assert pure["exponent"] == pytest.approx(power, abs=2e-3)
+    assert pure["asymptotic"]
+    bent = rates.fit(x, [math.ceil(1000 * max(z**power, 1e5 ** (0.75 * power) * z ** (power / 4))) for z in x])
+    assert bent["slopes"][0] == pytest.approx(power / 4, abs=0.01)
+    assert bent["asymptotic"]
+    assert bent["low"] >= 1e4
+    assert bent["exponent"] == pytest.approx(power, abs=0.01)
+
+
+def test_slopes_that_still_move_are_not_asymptotic():
+    x = [10.0**k for k in range(1, 6)]
+    found = rates.fit(x, [math.ceil(1000 * math.exp(0.05 * math.log(z) ** 2)) for z in x])
+    assert not found["asymptotic"]
+    assert list(found["slopes"]) == sorted(found["slopes"])
+
+
+def test_two_points_are_no_exponent():
+    with pytest.raises(ValueError, match="x: expected at least three points"):
+        rates.fit([1.0, 2.0], [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("measured", "claimed", "verdict"),
+    [
+        (0.5, 0.5, "consistent"),
+        (0.505, 0.5, "consistent"),
+        (0.53, 0.5, "contradicts"),
+        (0.33, 5 / 12, "claim not sharp here"),
+        (0.3, None, "no claim"),
+    ],
+)
+def test_verdicts(measured, claimed, verdict):
+    assert rates.judge(measured, 0.001, claimed) == verdict
+
+
+# --- tables -----------------------------------------------------------------------------------------------------
+
+
+def test_a_table_is_resumed_from_its_store_and_refuses_another(tmp_path):
+    store = tmp_path / "rates.jsonl"
+    first = rates.table(predictors=["euler"], store=store)
+    before = store.read_bytes()
+    seen = []
+    again = rates.table(predictors=["euler"], store=store, progress=seen.append)
+    assert seen[0].reused == seen[0].total
+    assert again == first
+    assert store.read_bytes() == before
+    with pytest.raises(ValueError, match="store: expected"):
+        rates.table(predictors=["heun"], store=store)
+    assert store.read_bytes() == before
+    json.dumps(first.as_dict(), allow_nan=False)
+
+
+def test_a_spectrum_of_ones_own_is_scaled_up():
+    target = rm.Gaussian.from_spectrum([0.2, 1.5, 3.0], [2, 1, 4])
+    found = rates.table(predictors=["exponential_integrator"], target=target)
+    mine = next(f for f in found.fits if f.note == "the user's covariance, repeated")
+    assert mine.exponent == pytest.approx(0.5, abs=0.01)
+    assert {row.dim for row in found.rows if row.family == "user"} == {7 * 10**k for k in range(5)}
+
+
+def test_unknown_predictors_are_named():
+    with pytest.raises(ValueError, match="predictors: expected some of .*, got 'rk4'"):
+        rates.table(predictors=["rk4"])
+
+
+def test_every_cell_of_the_default_table_is_plain_data_for_a_sweep():
+    cells = [c for study in rates.studies() for c in study.cells] + rates.extras()
+    assert len(cells) > 80
+    for c in cells:
+        assert sweep.decode(sweep.encode(dict(c))) == c
+
+
+def test_a_theorems_plan_reaches_its_accuracy():
+    found = rates.theorem(plan="dpum", dim=100, smoothness=2.0, accuracy=0.3)
+    plan = rm.plans.dpum(100, 2.0, 0.3)
+    assert found["evaluations"] == plan.evaluations
+    assert found["value"] <= 0.3
+
+
+def test_kl_and_w2_of_the_ledger_form_keep_relative_accuracy_at_tiny_defects():
+    goal = rm.Gaussian.isotropic(2.0, 10)
+    u = np.array([1e-9])
+    for metric, due in (("kl", mp.sqrt(5 * (mp.expm1(u[0]) - mp.mpf(u[0])))), ("w2", mp.sqrt(20) * mp.expm1(u[0] / 2))):
+        with mp.workdps(60):
+            exact = {"kl": mp.sqrt(5 * (mp.exp(mp.mpf(u[0])) - 1 - mp.mpf(u[0]))),
+                     "w2": mp.sqrt(20) * (mp.exp(mp.mpf(u[0]) / 2) - 1)}[metric]  # fmt: skip
+        assert float(rates._distance(metric, goal, u, np.array([1e-22]))) == pytest.approx(float(exact), rel=1e-13)
+        assert float(due) == pytest.approx(float(exact), rel=1e-6)
