@@ -162,7 +162,7 @@ def _parser() -> argparse.ArgumentParser:
         "--data", metavar="DATA", help="also the exponent in d of your covariance, repeated 1 to 10^4 times"
     )
     rates.add_argument("--covariance", action="store_true", help="DATA is a covariance matrix (mean 0)")
-    rates.add_argument("--max-steps", type=_whole(1), default=10_000_000, metavar="N", help="where a search gives up")
+    rates.add_argument("--max-steps", type=_whole(1), default=20_000_000, metavar="N", help="where a search gives up")
     rates.add_argument("--workers", type=_whole(1), default=workers, metavar="N", help="processes")
     rates.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler whose workers compute instead")
     rates.add_argument("--store", metavar="FILE", help="keep what was computed; the same command continues from it")
