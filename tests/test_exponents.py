@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize_scalar
 
-from rmverify import exponents
 from rmverify.cli import main
 from rmverify.exponents import BUILT_IN, Infeasible, Monomial, Unbounded, load, optimize
+from rmverify.exponents.solution import _Scales, _verify
 
 RATIONALS = st.fractions(-3, 3, max_denominator=6)
 NAMES = st.sampled_from(["d", "L", "kappa", "eps", "h_c", "τ"])
@@ -467,10 +467,10 @@ def test_refusals_of_options():
 
 def test_a_wrong_certificate_is_noticed():
     optimum = load("d5").solve()
-    scales = exponents._Scales(optimum.program, [])
+    scales = _Scales(optimum.program)
     vertex, piece = optimum.vertices[0], optimum.vertices[0].pieces[0]
     y = vertex.multipliers
-    exponents._verify(optimum.program, scales, vertex)
+    _verify(scales, vertex)
     for wrong in (
         replace(vertex, cost=vertex.cost * m("d^{1/100}")),
         replace(vertex, multipliers=y | {"predictor": y["predictor"] + F(1, 9)}),
@@ -481,7 +481,7 @@ def test_a_wrong_certificate_is_noticed():
         replace(vertex, pieces=(replace(piece, where=(m("L"),), directions=piece.directions[:1]),)),
     ):
         with pytest.raises(ArithmeticError, match="does not hold"):
-            exponents._verify(optimum.program, scales, wrong)
+            _verify(scales, wrong)
 
 
 # ------------------------------------------------------------------- files and the command
