@@ -3,6 +3,10 @@ r"""The particles reading: a scheme run on arrays of random draws, in any namesp
 Each particle has its own midpoints: `uniform` is of shape (n, 1), `strata` of shape (R, n, 1), shared by all
 coordinates of the particle and independent across particles and steps. Random numbers are drawn by NumPy on the
 host, in float64, and moved to the dtype and device of x: the same seed gives the same run on every backend.
+
+A step whose rounds ask for R strata or cells at once holds arrays of R n d numbers: it is run on one chunk of particles
+after the other, each small enough for `memory`. Every draw of a step has a random stream of its own, filled particle by
+particle, so that the particles get the same numbers however they are cut.
 """
 
 from __future__ import annotations
@@ -21,35 +25,54 @@ from rmverify.targets.checks import number
 __all__ = ["sample"]
 
 
-class ParticleDraw:
-    """Random numbers shaped for particles x of shape (n, d)."""
+_LIVE = 8  # arrays of R x chunk x d numbers that a step and a plain score hold at once
+_MEMORY = 2**27  # bytes; more is slower on a CPU, whose caches are small
 
-    def __init__(self, x: Any, rng: np.random.Generator) -> None:
-        self._x, self._rng = x, rng
-        self._xp = array_namespace(x)
+
+class ParticleDraw:
+    """Random numbers shaped for the particles x of shape (n, d) that `on` was last given."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._seed = rng.integers(1 << 63, size=4).tolist()
+        self._streams: list[np.random.Generator] = []
+
+    def on(self, x: Any) -> ParticleDraw:
+        self._x, self._xp, self._used = x, array_namespace(x), 0
+        return self
+
+    def _stream(self) -> np.random.Generator:
+        if self._used == len(self._streams):
+            self._streams.append(np.random.default_rng([*self._seed, self._used]))
+        self._used += 1
+        return self._streams[self._used - 1]
 
     def _lift(self, values: Any) -> Any:
         return self._xp.asarray(values, dtype=self._x.dtype, device=device(self._x))
 
     def uniform(self) -> Any:
-        return self._lift(self._rng.random((self._x.shape[0], 1)))
+        return self._lift(self._stream().random((self._x.shape[0], 1)))
 
     def strata(self, count: int) -> Any:
         lo = np.arange(count).reshape(count, 1, 1) / count
-        return self._lift(lo), self._lift(lo + self._rng.random((count, self._x.shape[0], 1)) / count)
+        return self._lift(lo), self._lift(lo + self._stream().random((self._x.shape[0], count)).T[..., None] / count)
 
     def cells(self, count: int) -> Any:
         return self._lift(np.arange(count).reshape(count, 1, 1))
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
-        shape = tuple(self._x.shape) if count is None else (count, *self._x.shape)
-        first, *rest = [self._lift(self._rng.standard_normal(shape)) for _ in covariance]
+        first, *rest = [self._normal(count) for _ in covariance]
         if not rest:
             return [self._root(covariance[0][0]) * first]
         # Cholesky with the first entry as the pivot; where the pivot is 0 (an empty interval) so is all the rest
         (a, b), (_, c) = covariance
         slope = self._ratio(b, a)
         return [self._root(a) * first, self._root(a) * slope * first + self._root(c - b * slope) * rest[0]]
+
+    def _normal(self, count: int | None) -> Any:
+        n, d = self._x.shape
+        if count is None:
+            return self._lift(self._stream().standard_normal((n, d)))
+        return self._lift(np.ascontiguousarray(self._stream().standard_normal((n, count, d)).transpose(1, 0, 2)))
 
     def _root(self, variance: Any) -> Any:
         if is_array_api_obj(variance):
@@ -72,6 +95,7 @@ def sample(
     rng: Any = None,
     like: Any = None,
     progress: Any = False,
+    memory: float = _MEMORY,
 ) -> Any:
     """Run a plan on n particles.
 
@@ -80,7 +104,9 @@ def sample(
     plan : Plan
     score : callable or target
         ``score(t, x)`` for x of shape (n, dim), or (R, n, dim) with t broadcasting where a round asks R strata at
-        once; returns x's shape, dtype and device. A target or `EstimatedScore` stands for its own score.
+        once; returns x's shape, dtype and device. A target or `EstimatedScore` stands for its own score. It is called
+        once per round, or once per round and chunk where the particles are cut (`memory`): each then sees its own m of
+        the n particles, every particle `plan.evaluations` evaluations in `plan.rounds` rounds as before.
     n, dim : int
     x0 : array, shape (n, dim), optional
         The start, at noise level ``plan.start``; N(0, I) by default.
@@ -90,6 +116,11 @@ def sample(
         An array of the wanted namespace, dtype and device; NumPy float64 by default, or as `x0`.
     progress : bool or callable
         True for a progress bar on stderr; a callable is called after each step with the number of steps done.
+    memory : number > 0
+        Bytes for the arrays of a step that asks R strata or cells at once: it is run on chunks of m particles with
+        8 R m dim numbers within it (the step holds five such arrays, a plain score the rest), m = 1 at the least. The
+        particles themselves, n dim numbers a few times over, come on top. The sample does not depend on it, but for
+        the rounding of a score whose arithmetic depends on how many particles it sees. A GPU wants more, to be full.
 
     Returns
     -------
@@ -98,8 +129,8 @@ def sample(
     Raises
     ------
     ValueError
-        Where n or dim is not a positive integer, x0 or a score has another shape, or a particle is not finite any
-        more (with its index and the step).
+        Where n or dim is not a positive integer, memory not positive, x0 or a score has another shape, or a particle
+        is not finite any more (with its index and the step).
 
     Examples
     --------
@@ -113,24 +144,48 @@ def sample(
     n, dim = _count("n", n), _count("dim", dim)
     if not callable(getattr(score, "score", score)):
         raise ValueError(f"score: expected a function score(t, x) or a target, got {type(score).__name__}")
+    memory = number("memory", memory, above=0)
     rng = np.random.default_rng(rng)
     x = _start(n, dim, x0, rng, like)
     xp = array_namespace(x)
     ask = _checked(getattr(score, "score", score), dim)
     steps = sum(len(stage) for stage in plan)
     done = 0
+    draw = ParticleDraw(rng)
     with _bar(progress, steps) as advance:
         for stage in plan:
             mass = velocity_variance(stage.scheme)
-            draw = ParticleDraw(x, rng)
-            state = x if mass is None else (x, draw.normal(((mass,),))[0])
+            state = (x,) if mass is None else (x, draw.on(x).normal(((mass,),))[0])
+            size = _chunk(stage.footprint.width, x, memory)
             for t, h in zip(*map(np.ndarray.tolist, stage.steps_), strict=True):
-                state = stage.scheme(state, t, h, ask, draw)
+                state = _step(stage.scheme, state, size, t, h, ask, draw)
                 done += 1
-                _finite(xp, state if mass is None else state[0], done, t)
+                _finite(xp, state[0], done, t)
                 advance(done)
-            x = state if mass is None else state[0]
+            x = state[0]
     return x
+
+
+def _chunk(width: int, x: Any, memory: float) -> int:
+    """How many particles a step whose widest round asks `width` evaluations of each may take at once."""
+    n, d = x.shape
+    itemsize = array_namespace(x).finfo(x.dtype).bits // 8
+    return n if width == 1 else int(min(n, max(1, memory // (_LIVE * width * d * itemsize))))
+
+
+def _step(
+    scheme: Any, state: tuple[Any, ...], size: int, t: float, h: float, ask: Any, draw: ParticleDraw
+) -> tuple[Any, ...]:
+    """One step of the state (x,) or (x, v), `size` particles at a time."""
+    n = state[0].shape[0]
+    parts = []
+    for k in range(0, n, size):
+        piece = state if size == n else tuple(z[k : min(n, k + size), ...] for z in state)
+        out = scheme(piece if len(piece) > 1 else piece[0], t, h, ask, draw.on(piece[0]))
+        parts.append(tuple(out) if len(piece) > 1 else (out,))
+    if len(parts) == 1:
+        return parts[0]
+    return tuple(array_namespace(column[0]).concat(column, axis=0) for column in zip(*parts, strict=True))
 
 
 def _start(n: int, dim: int, x0: Any, rng: np.random.Generator, like: Any) -> Any:

@@ -18,6 +18,7 @@ def parallel_midpoint(x: Any, t: Any, h: Any, score: Any, draw: Any, *, strata: 
     With d = h/R and a_i ~ U[(i-1)/R, i/R]: x_i^0 = e^{a_i h} x + (e^{a_i h}-1) s_t(x), then K times
     x_i^k = e^{a_i h} (x + sum_{j<i} w_j s_j) + (e^{(a_i - lo_i) h} - 1) s_i with s_j = s_{t-a_j h}(x_j^{k-1}),
     w_j = e^{-lo_j h}(1 - e^{-d}), lo_j = (j-1)/R; finally x' = e^h x + d sum_i e^{(1-a_i)h} s_{t-a_i h}(x_i^K).
+    A round costs O(R), by prefix sums.
 
     Source: Gupta, Cai, Chen 2024, Algorithm 4 [recalled]. ``strata=1, rounds=0`` is the randomized midpoint. K+2
     rounds, 1+(K+1)R evaluations.
@@ -55,7 +56,8 @@ def parallel_underdamped(
     the last round's x_j; the first round sees x on every cell.
 
     Source: Anari, Chewi, Vuong 2024 [recalled]. ``cells=1, rounds=1`` is the underdamped step; rounds >= cells is
-    that many underdamped steps of length n. K rounds (K >= 1), 1+(K-1)M evaluations.
+    that many underdamped steps of length n. K rounds (K >= 1), 1+(K-1)M evaluations. The scans are
+    prefix sums weighted by e^{gn(j+1)}: g h must stay below 700 (88 in single precision).
 
     Examples
     --------
