@@ -163,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     rates.add_argument("--covariance", action="store_true", help="DATA is a covariance matrix (mean 0)")
     rates.add_argument("--max-steps", type=_whole(1), default=20_000_000, metavar="N", help="where a search gives up")
-    rates.add_argument("--workers", type=_whole(1), default=workers, metavar="N", help="processes")
+    rates.add_argument("--workers", type=_whole(1), metavar="N", help=f"processes (default: {workers})")
     rates.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler whose workers compute instead")
     rates.add_argument("--store", metavar="FILE", help="keep what was computed; the same command continues from it")
     rates.add_argument("--rows", action="store_true", help="every row of the table too")
@@ -425,6 +425,8 @@ def _rates(options: argparse.Namespace) -> int:
 
     if options.covariance and options.data is None:
         raise ValueError("--covariance: expected --data DATA with it, got no data")
+    if options.dask is not None and options.workers is not None:
+        raise ValueError("--workers: expected at most one of --workers and --dask, got both")
     chosen = options.scheme or []
     if options.data is not None and set(chosen) == {"randomized_midpoint"}:
         raise ValueError("--data: expected a --scheme that draws no midpoints beside it, got randomized_midpoint alone")
@@ -432,7 +434,8 @@ def _rates(options: argparse.Namespace) -> int:
     target = None if options.data is None else _target(options)
     plans = [] if options.csv or options.markdown or options.latex else tables.theorem_cells(options.full, chosen)
     try:
-        with _progress(options) as show, sweep.pool(options.workers, options.dask) as executor:
+        workers = options.workers or (1 if options.dask else min(2, os.cpu_count() or 1))
+        with _progress(options) as show, sweep.pool(workers, options.dask) as executor:
 
             def progress(p: sweep.Progress) -> None:
                 show(str(p), p.fraction)

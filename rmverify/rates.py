@@ -8,6 +8,7 @@ left is how far the asymptotic regime is away, which the local slopes show.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -36,6 +37,7 @@ __all__ = ["FAMILIES", "Fit", "Row", "Table", "family", "fit", "steps_to", "tabl
 METRICS = ("tv", "kl", "w2")
 LAWS = ("exact", "expected", "unconditional")
 MAX_STEPS = 20_000_000
+_LOOK = 4096
 _LOST = 4  # numbers of steps, one after the other, whose law is not resolved
 
 
@@ -50,8 +52,8 @@ class Row:
     "expected" (E_alpha of the metric) or "unconditional". `status`: "found"; "beyond max_steps"; "cannot tell" where
     rounding or too few steps leave N - 1 undecided; "floor" where the score's error keeps the metric above the
     accuracy. `score_error`: the gain of the score that was handed over. `start_error`: TV(q_T, N(0, I)), which a start
-    from N(0, I) would add; the rows start from q_T. `crossing`: an N up to which the error of an isotropic law falls
-    and at which its sign changes, so that it is not monotone beyond.
+    from N(0, I) would add; the rows start from q_T. `crossing`: the largest N seen, up to 16 times
+    `steps`, at which the error of an isotropic law changes its sign: it is not monotone there.
     """
 
     scheme: str
@@ -160,21 +162,29 @@ def steps_to(
             f"metric: expected one of {', '.join(known)} and an isotropic target for the {law} law, got {metric!r} and "
             f"{target.variances.size} different variances"
         )
-    if not isinstance(max_steps, int) or max_steps < 1:
+    if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1:
         raise ValueError(f"max_steps: expected an integer >= 1, got {max_steps!r}")
     if early_stop is None:
         early_stop = horizon / 1000 if corrector or grid == "geometric" else 0.0
+    if guess is not None and (not isinstance(guess, int) or guess < 1):
+        raise ValueError(f"guess: expected an integer >= 1, got {guess!r}")
     if grid not in ("uniform", "geometric"):
         raise ValueError(f"grid: expected 'uniform' or 'geometric', got {grid!r}")
-    if not number("horizon", horizon, above=0) > early_stop >= 0:
-        raise ValueError(f"early_stop: expected a level in [0, {horizon!r}), got {early_stop!r}")
+    if not number("horizon", horizon, above=0) > early_stop >= 0 or (grid == "geometric" and early_stop == 0):
+        raise ValueError(
+            f"early_stop: expected a level in [0, {horizon!r}), above 0 on a geometric grid, got {early_stop!r}"
+        )
     if not (target.at(early_stop).variances > 0).all():
         raise ValueError(f"{metric}: is infinite or 1 at noise level {early_stop!r}, where the target is singular")
     problem = _Problem(scheme, target, metric, law, corrector, score_error, horizon, early_stop, grid)
     search = _Search(problem.value, problem.sign, accuracy, max_steps)
     steps, value, before, status = search.least(guess or (16 if random else 1))
-    if status == "beyond max_steps" and score_error and problem.floor(max_steps) > accuracy:
+    if status == "beyond max_steps" and score_error and problem.floored(max_steps, accuracy):
         status = "floor"
+    if (
+        steps is not None and steps <= _LOOK
+    ):  # where the sign changes further on, the slope is not yet that of the limit
+        search.flip(steps, 16 * steps)
     plan = None if steps is None else problem.plan(steps)
     step, _ = unwrap(scheme)
     L = target.path_smoothness(early_stop)
@@ -211,13 +221,17 @@ class _Problem:
         levels[0], levels[-1] = self.horizon, self.early_stop
         return Plan([Predict(self.scheme, levels)])
 
-    def floor(self, steps: int) -> float:
-        """What remains with twice as many steps, as a lower bound: the score's own error."""
-        last = [self.value(n) for n in (steps, 2 * steps)]
+    def floored(self, steps: int, accuracy: float) -> bool:
+        """Whether the metric has come to rest above the accuracy: it, and its distance from 1, over two doublings."""
+        last = [self.value(max(1, steps // k)) for k in (4, 2, 1)]
         if any(v is None for v in last):
-            return 0.0
-        a, b = (float(v) for v in last if v is not None)
-        return b - abs(a - b)
+            return False
+        a = [float(v) for v in last if v is not None]
+        still = all(abs(x - y) <= 0.1 * y for x, y in itertools.pairwise(a))
+        if self.metric == "tv":  # 1 - TV says more where TV is near 1
+            rest = [v.complement for v in last if v is not None]
+            still = still and all(abs(x - y) <= 0.1 * y for x, y in itertools.pairwise(rest))
+        return still and a[-1] > accuracy
 
     def sign(self, steps: int) -> int:
         """Whether the output is too wide or too narrow, where that is the whole error; 0 otherwise."""
@@ -310,7 +324,7 @@ class _Search:
         low, high, lost = 0, 0, 0
         n = max(1, min(guess, self.most))
         while not high:
-            flip = self._flip(low, n)
+            flip = self.flip(low, n)
             if flip is not None and (at(flip - 1) <= accuracy or at(flip) <= accuracy):
                 high = flip if at(flip - 1) > accuracy else flip - 1
                 break
@@ -330,7 +344,7 @@ class _Search:
         told = high == 1 or (before is not None and before.lower > accuracy)
         return high, seen[high], before, "found" if told else "cannot tell"
 
-    def _flip(self, low: int, n: int) -> int | None:
+    def flip(self, low: int, n: int) -> int | None:
         """The N in (low, n] at which the sign is another one than at low."""
         if not low or not self.sign(low) or self.sign(n) in (0, self.sign(low)):
             return None
@@ -338,7 +352,7 @@ class _Search:
         while last - first > 1:
             middle = (first + last) // 2
             first, last = (middle, last) if self.sign(middle) == self.sign(low) else (first, middle)
-        self.crossing = self.crossing or last
+        self.crossing = max(self.crossing or 0, last)
         return last
 
     def _between(self, low: int, high: int) -> tuple[int, int]:
@@ -450,6 +464,9 @@ class Fit:
     """What did not vary."""
 
 
+_LOOSE = 0.05  # what the roundness of N may leave of it in a fit, relative
+
+
 def fit(x: Sequence[float], steps: Sequence[int]) -> dict[str, Any]:
     """The exponent of N in x, over the points from where on the local slope has settled.
 
@@ -465,20 +482,21 @@ def fit(x: Sequence[float], steps: Sequence[int]) -> dict[str, Any]:
     loose = 0.5 / np.asarray(steps, dtype=float)
     slopes = np.diff(v) / np.diff(u)
     slack = (loose[1:] + loose[:-1]) / np.abs(np.diff(u))
-    first = len(slopes) - 2
-    while first > 0 and abs(slopes[first - 1] - slopes[first]) <= 0.02 + slack[first - 1] + slack[first]:
+    first, least = len(slopes) - 2, int(np.argmax(loose <= _LOOSE)) if (loose <= _LOOSE).sum() >= 3 else 0
+    while first > least and abs(slopes[first - 1] - slopes[first]) <= 0.02 + slack[first - 1] + slack[first]:
         first -= 1
     change = abs(slopes[-1] - slopes[-2])
     weights = 1 / (loose[first:] + 1e-3)
     power, constant = np.polyfit(u[first:], v[first:], 1, w=weights)
+    off = np.abs(np.expm1(v[first:] - constant - power * u[first:]))
     return {
         "exponent": float(power),
         "error": float(max(change, slack[-1], abs(slopes[-1] - power))),
-        "residual": float(np.abs(np.expm1(v[first:] - constant - power * u[first:])).max()),
+        "residual": float(off.max()),
         "slopes": tuple(map(float, slopes)),
         "low": float(x[first]),
         "high": float(x[-1]),
-        "asymptotic": bool(change <= 0.02 + slack[-1] + slack[-2]),
+        "asymptotic": bool(change <= 0.02 + slack[-1] + slack[-2] and (off <= _LOOSE + 2 * loose[first:]).all()),
     }
 
 
@@ -757,6 +775,7 @@ def _fitted(study: Study, rows: Sequence[Row]) -> list[Fit]:
     of = _AGAINST[study.against]
     usable.sort(key=of)
     found = fit([of(row) for row in usable], [row.steps or 1 for row in usable])
+    found["asymptotic"] = found["asymptotic"] and not _crossings(usable[-2:])
     verdict = judge(found["exponent"], found["error"], study.claimed)
     return [
         Fit(
@@ -767,10 +786,14 @@ def _fitted(study: Study, rows: Sequence[Row]) -> list[Fit]:
 
 
 def _noted(study: Study, rows: Sequence[Row]) -> str:
-    near = {row.crossing for row in rows if row.crossing is not None and (row.steps or 0) <= 4 * row.crossing}
-    crossings = sorted(near)
+    crossings = _crossings(rows)
     where = f"the error changes its sign at N = {', '.join(map(str, crossings))}" if crossings else ""
     return "; ".join(filter(None, [study.note, where]))
+
+
+def _crossings(rows: Sequence[Row]) -> list[int]:
+    """Where the sign changes, of the rows that are not far beyond it."""
+    return sorted({r.crossing for r in rows if r.crossing is not None and (r.steps or 0) <= 4 * r.crossing})
 
 
 def _fixed(study: Study) -> str:
@@ -782,10 +805,10 @@ def _fixed(study: Study) -> str:
 
 
 def _scaled_up(target: Gaussian, predictors: Iterable[str]) -> list[Study]:
-    if not (target.variances > 0).all():
-        raise ValueError(
-            "target: expected a positive definite covariance; a singular one has no density to compare with"
-        )
+    note = "the user's covariance, repeated"
+    if not float(target.variances.min()) > 1e-8 * max(1.0, float(target.variances.max())):
+        delta = setting(target, 0.1).early_stop
+        target, note = target.at(delta), f"the user's covariance, singular, at its early stop {delta:.3g}, repeated"
     variances = tuple(map(float, target.variances))
     result = []
     for name in dict.fromkeys(predictors):
@@ -794,5 +817,5 @@ def _scaled_up(target: Gaussian, predictors: Iterable[str]) -> list[Study]:
              "multiplicities": tuple(int(n) * 10**k for n in target.multiplicities)}
             for k in range(5)
         ]  # fmt: skip
-        result.append(_study(name, "exact", "tv", "d", points, accuracy=0.1, note="the user's covariance, repeated"))
+        result.append(_study(name, "exact", "tv", "d", points, accuracy=0.1, note=note))
     return result

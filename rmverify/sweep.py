@@ -12,6 +12,7 @@ import importlib
 import json
 import math
 import os
+import re
 import signal
 import threading
 import time
@@ -346,10 +347,12 @@ def _client(address: str) -> Any:
         distributed = importlib.import_module("distributed")
     except ImportError as error:
         raise ValueError("dask: expected the package distributed (extra `cluster`), got no such module") from error
+    expected = "the address of a running scheduler, such as tcp://127.0.0.1:8786"
+    if not re.fullmatch(r"(\w+://)?[^\s/]+:\d+", address):
+        raise ValueError(f"dask: expected {expected}, got {address!r}")
     try:
         return distributed.Client(address, set_as_default=False, timeout=10)
     except (OSError, ValueError) as error:
-        expected = "the address of a running scheduler, such as tcp://127.0.0.1:8786"
         raise ValueError(f"dask: expected {expected}, got {address!r} ({error})") from error
 
 
@@ -438,7 +441,8 @@ def _require_header(line: bytes, header: dict[str, str], path: str) -> None:
     except (AttributeError, ValueError) as error:
         raise _refusal(path, "a store of this package", repr(line[:40])) from error
     if differs is not None:
-        raise _refusal(path, f"{differs} {header[differs]!r}", repr(there.get(differs)))
+        what = " (other cells or options: one store keeps one grid)" if differs == "grid" else ""
+        raise _refusal(path, f"{differs} {header[differs]!r}", f"{there.get(differs)!r}{what}")
 
 
 def _refusal(path: str, expected: str, got: str) -> ValueError:

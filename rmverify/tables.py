@@ -430,7 +430,8 @@ def rates_picture(found: Table, suffix: str) -> bytes:
             axis.legend(title=f"fitted exponent in {label}", fontsize="small", **where)
         else:
             axis.annotate("fewer than three rows", (0.5, 0.5), xycoords="axes fraction", ha="center")
-    figure.suptitle("Steps to accuracy, started from $q_T$: isotropic data of variance 1/4")
+    own = " and your data" if any(row.family == "user" for row in found.rows) else ""
+    figure.suptitle(f"Steps to accuracy, started from $q_T$: isotropic data of variance 1/4{own}")
     out = io.BytesIO()
     metadata = {"Date": None} if suffix == "svg" else ({"CreationDate": None} if suffix == "pdf" else {})
     figure.savefig(out, format=suffix, dpi=150, metadata=metadata)

@@ -150,6 +150,31 @@ def test_a_search_gives_up_where_it_was_told_and_where_laws_are_not_resolved():
     assert len(asked) < 10
 
 
+def test_a_floor_is_a_metric_that_has_come_to_rest():
+    """A relative error of the score of 1/10 is a wrong variance for good; one of 1e-6 nothing that five steps show."""
+    target = rm.Gaussian.isotropic(LAM, 100)
+    for gain, most, status in ((0.1, 4096, "floor"), (1e-6, 5, "beyond max_steps"), (1e-3, 5, "beyond max_steps")):
+        row = rates.steps_to(schemes.exponential_integrator, target, 0.1, score_error=gain, max_steps=most)
+        assert row.status == status, gain
+
+
+def test_an_exponent_before_a_sign_change_is_not_settled():
+    """N of the deterministic midpoint approaches the zero of its error at N = 86: slopes fall to 0, not to 1/2."""
+    rows = [rates.steps_to(schemes.midpoint, rm.Gaussian.isotropic(LAM, 10_000), e) for e in (0.3, 0.1, 0.03, 0.01)]
+    assert all(row.crossing == 86 for row in rows)
+    study = next(s for s in rates.studies(False, ["midpoint"]) if s.against == "1/eps" and s.metric == "tv")
+    (found,) = rates._fitted(study, rows)
+    assert not found.asymptotic
+    assert "86" in found.note
+
+
+def test_a_sign_change_beyond_the_last_point_is_seen_too():
+    """Heun's error at variance 4 changes its sign where its exponent in d has fallen to 0.16."""
+    rows = [rates.steps_to(schemes.heun, rm.Gaussian.isotropic(4.0, d), 0.1) for d in (10**4, 10**6, 10**8)]
+    assert rows[-1].crossing is not None
+    assert rows[-1].crossing > rows[-1].steps
+
+
 def test_one_step_is_enough():
     assert search(lambda n: Value(0.01 / n, "exact"), 0.1, guess=64)[0][0] == 1
 
@@ -164,6 +189,9 @@ def test_one_step_is_enough():
         ({"max_steps": 0}, "max_steps: expected an integer >= 1, got 0"),
         ({"grid": "log"}, "grid: expected 'uniform' or 'geometric', got 'log'"),
         ({"early_stop": 3.0}, "early_stop: expected a level in"),
+        ({"early_stop": 0.0, "grid": "geometric"}, "early_stop: expected a level in .* above 0 on a geometric grid"),
+        ({"guess": 2.5}, "guess: expected an integer >= 1, got 2.5"),
+        ({"max_steps": True}, "max_steps: expected an integer >= 1, got True"),
         ({"target": rm.Gaussian.isotropic(0.0, 3)}, "tv: is infinite or 1 at noise level 0.0"),
         ({"target": rm.Gaussian([1.0], [2.0])}, "target: expected a centred Gaussian"),
         ({"scheme": schemes.randomized_midpoint, "metric": "w2"}, "metric: expected one of tv, kl and an isotropic"),

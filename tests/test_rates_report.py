@@ -606,9 +606,9 @@ def test_help_lists_every_option_and_loads_nothing_heavy():
         assert f"--{option} " in done.stdout.replace("\n", " ")
 
 
-def test_a_singular_covariance_and_a_store_that_cannot_be_are_refused_before_anything_is_computed():
-    np.savetxt("c.csv", np.diag([4.0, 0.0]), delimiter=",")
-    cases = [(["--data", "c.csv", "--covariance"], "--data"), (["--store", "no/where.jsonl"], "--store")]
+def test_a_point_and_a_store_that_cannot_be_are_refused_before_anything_is_computed():
+    np.savetxt("c.csv", np.diag([0.0, 0.0]), delimiter=",")
+    cases = [(["--data", "c.csv", "--covariance"], "zeros only"), (["--store", "no/where.jsonl"], "--store")]
     for options, name in cases:
         arguments = ["--scheme", "euler", "--workers", "1", *options]
         done = subprocess.run(command_line(*arguments), capture_output=True, text=True, env=environment(), timeout=30)
