@@ -8,6 +8,7 @@
 * The variance of 10^6 deterministic steps relative to the exact flow, to its own relative accuracy.
 * Exact moments of the mixture over midpoints: 1000 centred modes, and 64 modes with means, whose conditional means are
   correlated.
+* Exact averages of one step of 64 strata and 4 rounds, as a chain over its strata: goal 15 ms.
 * One-step errors over balls, rounded once.
 """
 
@@ -21,11 +22,15 @@ from numpy.typing import NDArray
 
 import rmverify as rm
 from benchmarks.record import Record, measure
+from rmverify.laws.midpoints import unit_rule
 from rmverify.laws.scale import log_defect
+from rmverify.laws.strata import averages, read_chain
+from rmverify.plans import footprint
 
 __all__ = ["run"]
 
 Array = NDArray[Any]
+MANY = rm.schemes.parallel_midpoint(strata=64, rounds=4)
 
 
 def run(quick: bool) -> Iterator[Record]:
@@ -164,6 +169,23 @@ def _averaged(repeats: int) -> Iterator[Record]:
             timing.median,
             timing.least,
             note=f"{timing.median / steps * 1e6:.0f} us a step",
+        )
+
+    foot, t, h = footprint(MANY), np.full((1, 1, 1), 1.0), np.full((1, 1, 1), 0.1)
+    for target, kind in ((rm.Gaussian([0.0], [0.25]), "centred"), (rm.Gaussian([1.0], [0.25]), "with a mean")):
+        timing = measure(
+            lambda target=target: averages(
+                read_chain(MANY, foot, target.modes, t, h, unit_rule(12)[0]), unit_rule(12)[1]
+            ),
+            repeats,
+        )
+        yield Record(
+            "laws",
+            f"averages of a step, 64 strata, 4 rounds, {kind}",
+            "strata.averages",
+            timing.median,
+            timing.least,
+            0.015,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rmverify.claims import strata
 from rmverify.claims.constants import leading_constants
 from rmverify.claims.ledger import Evidence, Look, claim
 from rmverify.claims.measure import (
@@ -239,8 +241,41 @@ def parallel_predictor(look: Look) -> Iterator[Evidence]:
     yield from symbolic(look, "B6")
     if look.wants("exact"):
         yield leading_constants(look, "parallel_midpoint")
+    if look.wants("exact") or look.wants("fitted"):
+        yield from _strata(look)
+
+
+def _strata(look: Look) -> Iterator[Evidence]:
+    """The fall with K at a long step, the floor and the variance against R at a short one."""
+    target = spectrum(look) or Gaussian.isotropic(0.25, 1)
+    target = target.with_modes(target.variances, 0.0)
+    scheme, level = look.scheme("parallel_midpoint"), max(1.0, 2 * strata.LONG)
+    short = strata.step_errors(scheme, target, level, strata.SHORT)
+    where = f"t = {level:g}, R from 1 to 64, h = "
+    if look.wants("exact"):
+        spread = strata.spread_without_rounds(short)
+        yield Evidence(
+            "exact", "the bias without Picard rounds does not depend on R", "holds" if spread <= 1e-12 else "violated",
+            computed=f"relative spread over R {float(spread):.2g}", bound="0", domain=f"{where}{strata.SHORT:g}",
+        )  # fmt: skip
+        long = strata.step_errors(scheme, target, level, strata.LONG, strata=(1, 8, 64))
+        falls = {R: [float(b) for b in strata.against_rounds(long, R)] for R in (1, 8, 64)}
+        falling = all(b < a for a, b in itertools.pairwise(falls[64]))
+        stuck = falls[1][-1] > falls[64][-1]
+        rows = tuple({"K": K} | {f"bias at R = {R}": falls[R][K] for R in falls} for K in strata.ROUNDS)
+        yield Evidence(
+            "exact", "the bias falls with every Picard round where there are many strata, and not where there is one",
+            "holds" if falling and stuck else "violated",
+            computed=f"from {falls[64][0]:.3g} to {falls[64][-1]:.3g} at R = 64, {falls[1][-1]:.3g} at R = 1",
+            bound="a floor that R sets", domain=f"{where}{strata.LONG:g}, K from 0 to 4", rows=rows,
+        )  # fmt: skip
     if look.wants("fitted"):
-        yield Evidence("fitted", "the fall with K and the floor in R", "not yet", computed="for many strata")
+        for K, what, power in ((4, "bias", 2.0), *((K, "variance", 3.0) for K in strata.ROUNDS)):
+            x, y = strata.against_strata(short, K, what)
+            yield fitted(
+                f"{'floor of the bias' if what == 'bias' else 'variance'} against 1/R at K = {K}", x, y, power,
+                names=("1/R", what), domain=f"{where}{strata.SHORT:g}", relative=1e-10,
+            )  # fmt: skip
 
 
 @claim(

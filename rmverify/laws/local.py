@@ -9,7 +9,8 @@ import numpy as np
 
 from rmverify.laws.conditional import initial, split_target
 from rmverify.laws.midpoints import MOST_NODES, rule, unit_rule
-from rmverify.plans import Plan, Predict, footprint
+from rmverify.laws.strata import averages, chainable, read_chain
+from rmverify.plans import Footprint, Plan, Predict, footprint
 from rmverify.process import flow_slope, mode_mean, mode_score, mode_variance
 from rmverify.readings.affine import read
 from rmverify.readings.balls import legendre, lift, lift_scheme
@@ -127,49 +128,62 @@ def _coupling_balls(
     truth: Gaussian, modes: Any, plan: Plan, start: Gaussian, nodes: int, lengths: list[float] | None
 ) -> tuple[Any, Any]:
     """Bias and variance as balls."""
-    from flint import arb
-
     balls = modes.lift(lift)
     lam, mean = lift(truth.variances), lift(truth.means)
     zero, one = lift(np.zeros(lam.size)), lift(np.ones(lam.size))
     moments: Any = ((zero, zero), (one, zero), (zero, zero, zero))
-    random = False
     for stage in plan:
-        alphas, w = None, np.array([arb(1)], dtype=object)
-        scheme = lift_scheme(stage.scheme)
-        if stage.footprint.alphas:
-            alphas, w = rule(stage.footprint, *legendre(nodes), lift)
-            alphas = alphas[:, None, :, None]
+        average = _averager(lift_scheme(stage.scheme), stage.footprint, nodes, legendre, lift)
         times = stage.times
         for n in range(len(stage)):
             t = lift(times[n]).reshape(1, 1, 1)
             h = lift(lengths[n]).reshape(1, 1, 1) if lengths else t - lift(times[n + 1])
-            step = read(scheme, balls, t, h, alphas, lift)
-            random = random or alphas is not None or np.ndim(step.noise[0][0]) > 0
-            a, b, c = (
-                np.broadcast_to(np.asarray(e, dtype=object), (1, w.size, lam.size))[0]
-                for e in (step.linear[0][0], step.shift[0], step.noise[0][0])
-            )
+            step = [part[0] for part in average(balls, t, h, (1, lam.size))]
             t, h = t[0], h[0]
             slope = flow_slope(lam, t, h)[0]
             shift = (mode_mean(mean, t - h) - slope * mode_mean(mean, t))[0]
-            moments = advance(moments, (a, b, c), w, slope, shift)
+            moments = advance(moments, step, slope, shift)
     bias, variance = parts(moments, lift(start.means), lift(start.variances))
     counts = lift(truth.multiplicities)
-    return counts @ bias, counts @ variance if random else arb(0)
+    return counts @ bias, counts @ variance
 
 
-def advance(moments: Any, step: Any, w: Any, slope: Any, shift: Any) -> Any:
+def _averager(scheme: Scheme, foot: Footprint, nodes: int, legendre: Any, number: Any) -> Any:
+    """(modes, t, h, shape) -> E a, E b, Var a, Cov(a, b), Var b + E c of the steps x -> a x + b + N(0, c), each of that
+    shape (steps, modes): by a tensor rule over the midpoints, or for many strata by the chain over them."""
+    rows, w = None, None
+    chained = chainable(scheme, foot, nodes)
+    if foot.alphas:
+        x, w = legendre(nodes)
+    if foot.alphas and not chained:
+        alphas, w = rule(foot, x, w, number)
+        rows = alphas[:, None, :, None]
+
+    def average(modes: Any, t: Any, h: Any, shape: tuple[int, int]) -> list[Any]:
+        if chained:
+            found = averages(read_chain(scheme, foot, modes, t, h, x, number), w)
+            return [np.broadcast_to(part, shape) for part in found]
+        step = read(scheme, modes, t, h, rows, number)
+        full = (shape[0], 1 if w is None else w.size, shape[1])
+        a, b, c = (np.broadcast_to(number(e), full) for e in (step.linear[0][0], step.shift[0], step.noise[0][0]))
+        if w is None:
+            zero = 0 * number(np.ones(shape))
+            return [a[:, 0], b[:, 0], zero, zero, c[:, 0]]
+        mean_a, mean_b = w @ a, w @ b
+        da, db = a - mean_a[:, None], b - mean_b[:, None]
+        return [mean_a, mean_b, w @ (da * da), w @ (da * db), w @ (db * db + c)]
+
+    return average
+
+
+def advance(moments: Any, step: Any, slope: Any, shift: Any) -> Any:
     """The coefficients (off, f, u) after one more step.
 
     Of the start x_0 of a mode: x* = f_1 x_0 + f_0, E_alpha x^ - x* = off_1 x_0 + off_0 and Var_alpha x^ =
-    u_2 x_0^2 + u_1 x_0 + u_0, each updated without forming the difference of large numbers. The step is
-    x -> a x + b + N(0, c) at each node, of weights w; the flow x -> slope x + shift.
+    u_2 x_0^2 + u_1 x_0 + u_0, each updated without forming the difference of large numbers. The step x -> a x + b +
+    N(0, c) comes as its averages E a, E b, Var a, Cov(a, b), Var b + E c; the flow is x -> slope x + shift.
     """
-    (off, f, u), (a, b, c) = moments, step
-    mean_a, mean_b = w @ a, w @ b
-    da, db = a - mean_a[..., None, :], b - mean_b[..., None, :]
-    aa, ab, bb = w @ (da * da), w @ (da * db), w @ (db * db + c)
+    (off, f, u), (mean_a, mean_b, aa, ab, bb) = moments, step
     kept = mean_a * mean_a + aa
     p = (off[0] + f[0], off[1] + f[1])
     return (
@@ -224,20 +238,13 @@ def window_errors(
     lam, t, h = (np.asarray(z, dtype=float)[:, None, :] for z in (lam, t, h))
     gain, bias = (np.asarray(z, dtype=float).reshape(-1, 1, 1) for z in (gain, bias))
     modes = _Settings(lam, gain, bias)
-    foot = footprint(scheme)
-    shape = np.broadcast_shapes(lam.shape, t.shape)
-    alphas, w = None, np.ones(1)
-    if foot.alphas:
-        alphas, w = rule(foot, *unit_rule(nodes))
-        alphas = alphas[:, None, :, None]
-    zero, one = np.zeros(shape)[:, 0], np.ones(shape)[:, 0]
+    shape = np.broadcast_shapes(lam.shape, t.shape)[::2]
+    average = _averager(scheme, footprint(scheme), nodes, unit_rule, np.asarray)
+    zero, one = np.zeros(shape), np.ones(shape)
     moments: Any = ((zero, zero), (one, zero), (zero, zero, zero))
     start = mode_variance(lam, t)[:, 0]
-    full = (shape[0], w.size, shape[2])
     for _ in range(steps):
-        step = read(scheme, modes, t, h, alphas)
-        entries = [np.broadcast_to(e, full) for e in (step.linear[0][0], step.shift[0], step.noise[0][0])]
-        moments = advance(moments, entries, w, flow_slope(lam, t, h)[:, 0], zero)
+        moments = advance(moments, average(modes, t, h, shape), flow_slope(lam, t, h)[:, 0], zero)
         t = t - h
     return parts(moments, 0.0, start)
 

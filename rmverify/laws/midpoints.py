@@ -17,6 +17,7 @@ from rmverify.targets.estimated import EstimatedModes
 
 MOST_NODES = 512
 MOST_POINTS = 20_000
+LEAST_NODES = 6  # in one midpoint
 
 
 def rule(foot: Footprint, x: Any, w: Any, number: Any = np.asarray) -> tuple[Any, Any]:
@@ -50,7 +51,17 @@ def averaged(stage: Stage, modes: Any, t: Any, h: Any, nodes: int) -> tuple[Tran
     return read(stage.scheme, modes, t, h, rows), weights
 
 
-def node_count(stage: Stage, modes: Any) -> tuple[int, float]:
+def entry_averages(stage: Stage, modes: Any, t: Any, h: Any, nodes: int) -> Array:
+    """The averages of A, A^2, b and b^2 over the rule."""
+    step, weights = averaged(stage, modes, t, h, nodes)
+    flat = [entry for row in step.linear for entry in row if np.ndim(entry)] + [e for e in step.shift if np.ndim(e)]
+    parts = [np.broadcast_to(e, np.broadcast_shapes(np.shape(e), (1, len(weights), 1))) for e in flat]
+    return np.concatenate([np.einsum("nqk,q->nk", e**p, weights).ravel() for e in parts for p in (1, 2)])
+
+
+def node_count(
+    stage: Stage, modes: Any, averages: Any = entry_averages, settled: float = 16 * UNIT
+) -> tuple[int, float]:
     """A node count at which the averages of A and A^2 do not change any more, and the change that is left.
 
     A pole of the score at v(t - ah) = 0 comes close where h is close to t; the count is doubled until the averages
@@ -63,21 +74,15 @@ def node_count(stage: Stage, modes: Any) -> tuple[int, float]:
         t, h = t[worst], h[worst]
     t, h = column(t), column(h)
 
-    def averages(nodes: int) -> Array:
-        step, weights = averaged(stage, modes, t, h, nodes)
-        flat = [entry for row in step.linear for entry in row if np.ndim(entry)] + [e for e in step.shift if np.ndim(e)]
-        parts = [np.broadcast_to(e, np.broadcast_shapes(np.shape(e), (1, len(weights), 1))) for e in flat]
-        return np.concatenate([np.einsum("nqk,q->nk", e**p, weights).ravel() for e in parts for p in (1, 2)])
-
-    nodes = 16 if biased and stage.footprint.alphas == 1 else 6
-    before, change = averages(nodes), math.inf
+    nodes = 16 if biased and stage.footprint.alphas == 1 else LEAST_NODES
+    before, change = averages(stage, modes, t, h, nodes), math.inf
     while True:
         nodes = nodes * 3 // 2
         try:
-            after = averages(nodes)
+            after = averages(stage, modes, t, h, nodes)
         except ValueError:
             return nodes * 2 // 3, change
         change = float(np.max(np.abs(after - before) / np.maximum(np.abs(after), 1e-3)))
-        if change < 16 * UNIT or nodes > MOST_NODES:
+        if change < settled or nodes > MOST_NODES:
             return nodes, change
         before = after

@@ -21,9 +21,10 @@ from rmverify.laws.conditional import (
     split_target,
     stage_map,
 )
-from rmverify.laws.midpoints import averaged, node_count
+from rmverify.laws.midpoints import LEAST_NODES, MOST_POINTS, averaged, node_count, unit_rule
 from rmverify.laws.scale import NODES, Lattice, ScaleMixture, scale_lattice, scale_mixture, scale_spread
-from rmverify.plans import Plan
+from rmverify.laws.strata import Averages, averages, chainable, read_chain, settled
+from rmverify.plans import Plan, Stage
 from rmverify.readings.affine import Transition
 from rmverify.schemes.contract import velocity_variance
 from rmverify.targets import Gaussian
@@ -205,6 +206,7 @@ class MixtureLaw:
         start = initial(truth, self.plan, self.start)
         m = self._moments
         kept = any(s.footprint.alphas and velocity_variance(s.scheme) is not None for s in self.plan)
+        kept = kept or any(LEAST_NODES**s.footprint.alphas > MOST_POINTS for s in self.plan)  # too many strata for P
         return not (truth.variances.size != 1 or m.between is not None or m.mean[0] != 0 or start.means[0] != 0 or kept)
 
 
@@ -239,18 +241,33 @@ def _averaged_moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
             between = None if between is None else np.outer(a, a) * between
         else:
             state = _State.fresh(mean, variance, between, mass)
-            nodes, change = node_count(stage, modes)
+            chained = chainable(stage.scheme, stage.footprint)
+            nodes, change = settled(stage, modes) if chained else node_count(stage, modes)
             error = error + 2 * change * len(stage)
-            width = np.size(modes.lam) * nodes**stage.footprint.alphas
+            size = np.size(modes.lam)
+            width = size * (8 * max(nodes, size) if chained else nodes**stage.footprint.alphas)
             for _, t, h in pieces(stage, width):
-                steps, weights = averaged(stage, modes, t, h, nodes)
-                shape = (len(t), weights.size, variance.size)
-                slope = np.sqrt(np.einsum("nqk,q->nk", np.broadcast_to(steps.linear[0][0], shape) ** 2, weights))
-                error = error + rounding_of(stage, slope, h[:, 0])
-                state = state.through(steps, weights, len(t))
+                if chained:
+                    second, state = _through_strata(stage, modes, t, h, nodes, state)
+                else:
+                    steps, weights = averaged(stage, modes, t, h, nodes)
+                    shape = (len(t), weights.size, variance.size)
+                    second = np.einsum("nqk,q->nk", np.broadcast_to(steps.linear[0][0], shape) ** 2, weights)
+                    state = state.through(steps, weights, len(t))
+                error = error + rounding_of(stage, np.sqrt(second), h[:, 0])
             mean, variance, between = state.mean[0], state.within[0][0], state.position_between()
         require_finite(stage, mean, variance)
     return _Moments(mean, variance, between, error)
+
+
+def _through_strata(stage: Stage, modes: Any, t: Array, h: Array, nodes: int, state: _State) -> tuple[Array, _State]:
+    """E A^2 of every step of many strata, and the state after them."""
+    x, w = unit_rule(nodes)
+    chain = read_chain(stage.scheme, stage.footprint, modes, t, h, x)
+    cross = state.between is not None or bool(state.mean[0].any()) or chain.shifts
+    found = averages(chain, w, cross=cross)
+    within = np.diagonal(found.aa, axis1=1, axis2=2) if cross else found.aa
+    return found.a**2 + within, state.through_averages(found, cross)
 
 
 @dataclass(frozen=True)
@@ -304,6 +321,19 @@ class _State:
             ]
             mean = after
         return _State(list(mean), within, between)
+
+    def through_averages(self, steps: Averages, cross: bool) -> _State:
+        """The same of x alone, from what `averages` says of the steps."""
+        (mean,), ((within,),) = self.mean, self.within
+        between = None if self.between is None else self.between[0][0]
+        for a, b, aa, ab, bb in zip(*steps, strict=True):
+            within = within * (a * a + (np.diagonal(aa) if cross else aa))
+            if cross:
+                mixed = mean[:, None] * ab
+                moved = mean[:, None] * aa * mean + mixed + mixed.T + bb
+                between = moved if between is None else moved + (np.outer(a, a) + aa) * between
+            mean = a * mean + b
+        return _State([mean], [[within]], None if between is None else [[between]])
 
     def position_between(self) -> Array | None:
         return None if self.between is None else self.between[0][0]

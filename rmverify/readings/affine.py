@@ -36,14 +36,18 @@ class AffineForm:
     def __init__(self, parts: dict[Any, Any]) -> None:
         self.parts = parts
 
+    def like(self, parts: dict[Any, Any]) -> AffineForm:
+        """A form of the same reading with these parts."""
+        return AffineForm(parts)
+
     def map(self, change: Any) -> AffineForm:
-        return AffineForm({source: change(part) for source, part in self.parts.items()})
+        return self.like({source: change(part) for source, part in self.parts.items()})
 
     def __add__(self, other: Any) -> AffineForm:
         parts = dict(self.parts)
         for source, part in (other.parts if isinstance(other, AffineForm) else {ONE: other}).items():
             parts[source] = parts[source] + part if source in parts else part
-        return AffineForm(parts)
+        return self.like(parts)
 
     __radd__ = __add__
 
@@ -153,12 +157,7 @@ def read(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number:
     kinetic = velocity_variance(scheme) is not None
     draw = AffineDraw(alphas, number)
     x, v = AffineForm({X: 1}), AffineForm({V: 1})
-    try:
-        out = scheme((x, v) if kinetic else x, t, h, modes.score, draw)
-    except TypeError as error:
-        if "AffineForm" not in str(error):  # its own refusals, and errors of other kinds
-            raise
-        raise TypeError(f"{_NOT_AFFINE.format('function of the state')} ({error})") from error
+    out = moved(scheme, (x, v) if kinetic else x, t, h, modes, draw)
     outs = tuple(out) if kinetic else (out,)
     for form in outs:
         if not isinstance(form, AffineForm):
@@ -169,6 +168,16 @@ def read(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number:
         tuple(form.parts.get(ONE, 0) for form in outs),
         tuple(tuple(_gram(a, b, draw.draws) for b in outs) for a in outs),
     )
+
+
+def moved(scheme: Scheme, state: Any, t: Any, h: Any, modes: Any, draw: Any) -> Any:
+    """The image of affine forms; TypeError where it is not affine in them."""
+    try:
+        return scheme(state, t, h, modes.score, draw)
+    except TypeError as error:
+        if "AffineForm" not in str(error) and "StrataForm" not in str(error):
+            raise  # its own refusals, and errors of other kinds
+        raise TypeError(f"{_NOT_AFFINE.format('function of the state')} ({error})") from error
 
 
 def _gram(a: AffineForm, b: AffineForm, draws: Any) -> Any:
