@@ -265,7 +265,7 @@ def _strata(look: Look) -> Iterator[Evidence]:
         stuck = falls[1][-1] > falls[64][-1]
         rows = tuple({"K": K} | {f"bias at R = {R}": falls[R][K] for R in falls} for K in strata.ROUNDS)
         yield Evidence(
-            "exact", "the bias falls with the Picard rounds to a floor where there are many strata, not where there is one",
+            "exact", "with many strata, not with one, the bias falls with the Picard rounds to a floor",
             "holds" if falling and stuck else "violated",
             computed=f"from {falls[64][0]:.3g} to {falls[64][-1]:.3g} at R = 64, {falls[1][-1]:.3g} at R = 1",
             bound="a floor that R sets", domain=f"{where}{strata.LONG:g}, K from 0 to 4", rows=rows,
