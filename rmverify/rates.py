@@ -486,9 +486,12 @@ def fit(x: Sequence[float], steps: Sequence[int]) -> dict[str, Any]:
     while first > least and abs(slopes[first - 1] - slopes[first]) <= 0.02 + slack[first - 1] + slack[first]:
         first -= 1
     change = abs(slopes[-1] - slopes[-2])
-    weights = 1 / (loose[first:] + 1e-3)
-    power, constant = np.polyfit(u[first:], v[first:], 1, w=weights)
-    off = np.abs(np.expm1(v[first:] - constant - power * u[first:]))
+    while True:
+        power, constant = np.polyfit(u[first:], v[first:], 1, w=1 / (loose[first:] + 1e-3))
+        off = np.abs(np.expm1(v[first:] - constant - power * u[first:]))
+        if (off <= _LOOSE + 2 * loose[first:]).all() or len(u) - first <= 3:
+            break
+        first += 1
     return {
         "exponent": float(power),
         "error": float(max(change, slack[-1], abs(slopes[-1] - power))),

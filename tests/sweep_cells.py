@@ -53,6 +53,7 @@ def cells(count, log, seconds):
 
 def main():
     store, log, workers, count, seconds = sys.argv[1:]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell inherits it as ignored
     try:
         sweep.run(logged, cells(int(count), log, float(seconds)), store=store, workers=int(workers))
     except KeyboardInterrupt:
