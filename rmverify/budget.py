@@ -122,6 +122,25 @@ def _crossing(name: str, gap: Callable[[float], float], low: float, high: float)
     return math.exp(brentq(lambda log_t: gap(math.exp(log_t)), math.log(low), math.log(high), xtol=1e-10))
 
 
+SMALLEST = 1e-8
+"""Smallest variance, relative to the largest, of a target that is taken as it is."""
+
+
+def early_stopped(target: Gaussian) -> tuple[Gaussian, float]:
+    """The target and 0, or where it has (nearly) singular directions, and so no useful L, its q_delta and delta."""
+    if float(target.variances.min()) > SMALLEST * max(1.0, float(target.variances.max())):
+        return target, 0.0
+    delta = setting(target, 0.1).early_stop
+    return target.at(delta), delta
+
+
+def noise_levels(grid: str, horizon: float, early_stop: float, steps: int) -> Array:
+    """The levels from T to delta, both ends as given, of N steps."""
+    levels = (np.geomspace if grid == "geometric" else np.linspace)(horizon, early_stop, steps + 1)
+    levels[0], levels[-1] = horizon, early_stop
+    return levels
+
+
 def schedule(
     target: Gaussian, scheme: Scheme, where: Setting, steps: int, *, corrector: bool, corrector_time: float = 1.0
 ) -> Plan:
@@ -139,8 +158,7 @@ def schedule(
     >>> plan.evaluations  # two a step, and one corrector step for each
     60
     """
-    levels = (np.geomspace if where.grid == "geometric" else np.linspace)(where.horizon, where.early_stop, steps + 1)
-    levels[0], levels[-1] = where.horizon, where.early_stop
+    levels = noise_levels(where.grid, where.horizon, where.early_stop, steps)
     if not corrector:
         return Plan([Predict(scheme, levels)])
     stages: list[Stage] = []

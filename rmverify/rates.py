@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from rmverify import schemes, sweep
-from rmverify.budget import schedule, setting
+from rmverify.budget import early_stopped, noise_levels, schedule, setting
 from rmverify.divergences import kl, tv
 from rmverify.divergences.closed_forms import kullback_leibler
 from rmverify.divergences.expected import expected_tv
@@ -181,10 +181,8 @@ def steps_to(
     steps, value, before, status = search.least(guess or (16 if random else 1))
     if status == "beyond max_steps" and score_error and problem.floored(max_steps, accuracy):
         status = "floor"
-    if (
-        steps is not None and steps <= _LOOK
-    ):  # where the sign changes further on, the slope is not yet that of the limit
-        search.flip(steps, 16 * steps)
+    if steps is not None and steps <= _LOOK:
+        search.flip(steps, 16 * steps)  # a sign change further on: the slope is not yet that of the limit
     plan = None if steps is None else problem.plan(steps)
     step, _ = unwrap(scheme)
     L = target.path_smoothness(early_stop)
@@ -216,10 +214,7 @@ class _Problem:
     def plan(self, steps: int) -> Plan:
         if self.where is not None:
             return schedule(self.target, self.scheme, self.where, steps, corrector=True)
-        spaced = np.geomspace if self.grid == "geometric" else np.linspace
-        levels = spaced(self.horizon, self.early_stop, steps + 1)
-        levels[0], levels[-1] = self.horizon, self.early_stop
-        return Plan([Predict(self.scheme, levels)])
+        return Plan([Predict(self.scheme, noise_levels(self.grid, self.horizon, self.early_stop, steps))])
 
     def floored(self, steps: int, accuracy: float) -> bool:
         """Whether the metric has come to rest above the accuracy: it, and its distance from 1, over two doublings."""
@@ -288,8 +283,7 @@ def _distance(metric: str, goal: Gaussian, u: Array, error: Array) -> Value:
         value = math.sqrt(float(n @ (v * np.expm1(u / 2) ** 2)))
         slip = math.sqrt(float(n @ (v * (np.exp(u / 2) * error / 2) ** 2)))
         return Value(value, "exact", slip + 1e-14 * value)
-    zero = np.zeros_like(u)
-    pair = Pair(v * np.exp(u), v, np.expm1(-u), np.expm1(u), zero, zero, n, error, zero, False)
+    pair = Pair.of_log_ratios(u, error, v, n)
     if metric == "kl":
         return _root(kullback_leibler(pair))
     return total_variation(pair.ratio, pair.shift, pair.multiplicity, pair.distance_error, -u)
@@ -635,6 +629,11 @@ def _study(
     return Study(name, law, metric, against, cells, claimed, source, note, predicted)
 
 
+def _shaped(name: str, *shape: Any) -> Gaussian:
+    """`family`, whose name is also that of an argument of `cell`."""
+    return family(name, *shape)
+
+
 def cell(
     *, scheme: str, law: str, metric: str, dim: int, accuracy: float, family: str = "isotropic",
     smoothness: float = 4.0, condition: float = 1.0, corrector: bool = False, score_error: float = 0.0,
@@ -642,10 +641,8 @@ def cell(
     variances: Sequence[float] = (), multiplicities: Sequence[int] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """One row, from plain data to plain data: what a sweep computes."""
-    if len(variances):
-        target = Gaussian.from_spectrum(variances, multiplicities)
-    else:
-        target = globals()["family"](family, dim, smoothness, condition)
+    own = Gaussian.from_spectrum(variances, multiplicities) if len(variances) else None
+    target = own or _shaped(family, dim, smoothness, condition)
     row = steps_to(
         getattr(schemes, scheme), target, accuracy, metric, law=law, corrector=corrector, score_error=score_error,
         grid=grid, max_steps=max_steps, guess=guess, family=family,
@@ -808,10 +805,9 @@ def _fixed(study: Study) -> str:
 
 
 def _scaled_up(target: Gaussian, predictors: Iterable[str]) -> list[Study]:
-    note = "the user's covariance, repeated"
-    if not float(target.variances.min()) > 1e-8 * max(1.0, float(target.variances.max())):
-        delta = setting(target, 0.1).early_stop
-        target, note = target.at(delta), f"the user's covariance, singular, at its early stop {delta:.3g}, repeated"
+    target, delta = early_stopped(target)
+    singular = f", singular, at its early stop {delta:.3g}" if delta else ""
+    note = f"the user's covariance{singular}, repeated"
     variances = tuple(map(float, target.variances))
     result = []
     for name in dict.fromkeys(predictors):

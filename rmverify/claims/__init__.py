@@ -13,8 +13,6 @@ from rmverify.targets.checks import number
 
 __all__ = ["Claim", "Evidence", "Report", "Result", "verify"]
 
-SMALLEST = 1e-8
-"""Smallest variance, relative to the largest, of a target that is taken as it is."""
 DEFAULT = ("symbolic", "exact", "fitted")
 
 
@@ -105,13 +103,13 @@ def verify(
 
 
 def _regular(target: Gaussian) -> tuple[Gaussian, str]:
-    """The target itself, or where it has (nearly) singular directions, and so no useful L, its early-stopped law."""
-    from rmverify.budget import setting
+    """The target itself or its early-stopped law, and what it is in words."""
+    from rmverify.budget import early_stopped
 
-    if float(target.variances.min()) > SMALLEST * max(1.0, float(target.variances.max())):
-        return target, "the target"
-    delta = setting(target, 0.1).early_stop
-    return target.at(delta), f"the target's q_delta, delta = {delta:.4g}: its smallest variance is about 0"
+    regular, delta = early_stopped(target)
+    if not delta:
+        return regular, "the target"
+    return regular, f"the target's q_delta, delta = {delta:.4g}: its smallest variance is about 0"
 
 
 def _run(ids: list[str], look: Look) -> list[Result]:

@@ -19,12 +19,14 @@ from rmverify.claims.measure import (
     pointwise,
     residuals,
     searched,
+    spectrum,
     times,
 )
 from rmverify.claims.proofs import symbolic
 from rmverify.claims.search import Axis
 from rmverify.process import flow_slope, mode_mean, mode_score, mode_variance
 from rmverify.targets import Gaussian
+from rmverify.values import Value
 
 BITS = 256
 
@@ -122,6 +124,7 @@ def score_perturbation(look: Look) -> Iterator[Evidence]:
 
     yield searched(
         "the largest ratio of the two sides", over_class(look, ratio), [*class_axes(look), Axis("t", 1e-3, 10)],
+        exact=lambda where: _speed_ratio(spectrum(look) or Gaussian.isotropic(where["lambda"], 1), where["t"]),
         computed="E|d/dt s_t(x_t)|^2", bound="L^2 d (L or 1/t)",
     )  # fmt: skip
 
@@ -129,6 +132,18 @@ def score_perturbation(look: Look) -> Iterator[Evidence]:
 def _speed(v: Any) -> Any:
     """E (d/dt s_t(x_t))^2 of a mode: s = -y/v with y growing like sqrt(v), so s' = (v'/2) y/v^2, v' = 2 - 2v."""
     return (1 - v) ** 2 / v**3
+
+
+def _speed_ratio(target: Gaussian, level: float) -> Value:
+    """The two sides' ratio over balls, rounded once."""
+    from flint import arb, ctx
+
+    with ctx.workprec(BITS):
+        t, L = arb(level), 1 / arb(min(1.0, float(target.variances.min())))
+        left = sum(arb(float(n)) * _speed(mode_variance(arb(float(v)), t))
+                   for v, n in zip(target.variances, target.multiplicities, strict=True))  # fmt: skip
+        ratio = left / (arb(target.dim) * L**2 * L.max(1 / t))
+        return Value(float(ratio.mid()), "exact", float(ratio.rad()) + 2.0**-53 * abs(float(ratio.mid())))
 
 
 def _speed_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:

@@ -186,23 +186,20 @@ def one_step(
         errors = window_errors(scheme, lam, p["t"], h, gain=gain, bias=b)
         v = mode_variance(lam, p["t"])
         part = _part(which, *errors)
-        part = np.where(
-            part >= (1e-28 if which == "variance" else 1e-24) * v, part, np.nan
-        )  # others are lost to rounding
+        lost = 1e-28 if which == "variance" else 1e-24  # relative to v: below it there is rounding alone
+        part = np.where(part >= lost * v, part, np.nan)
         eps = (wrong @ n).max(axis=0)
         due = n.sum() * bound(L, p["t"], h)[:, 0] + h[:, 0] ** 2 * eps
         return np.asarray((part @ n) / due)
 
     def exact(where: Mapping[str, float]) -> Value:
         target = spectrum(look) or Gaussian.isotropic(where["lambda"], 1)
+        target = target.with_modes(target.variances, 0.0)
         p = {key: np.array([[value]]) for key, value in where.items()}
         lam, n = target.variances[None, :], target.multiplicities.astype(float)
         L, h, gain, b, wrong = setting(lam, 1 / np.minimum(1, lam.min(axis=1, keepdims=True)), p)
-        estimate = EstimatedScore(target.with_modes(target.variances, 0.0), gain.item(), b.item()) if score else target
-        if not score:
-            estimate = target.with_modes(target.variances, 0.0)
-        error = local_error(scheme, estimate, where["t"], h.item())
-        part = {"bias": error.bias, "variance": error.variance, "mean_square": error.mean_square}[which]
+        estimate = EstimatedScore(target, gain.item(), b.item()) if score else target
+        part = getattr(local_error(scheme, estimate, where["t"], h.item()), which)
         due = target.dim * float(bound(L, p["t"], h).item()) + h.item() ** 2 * float((wrong @ n).max())
         return Value(part / due, "exact", 1e-13 * part / due)
 

@@ -47,6 +47,12 @@ class Pair(NamedTuple):
     shift_error: Array
     singular: bool
 
+    @classmethod
+    def of_log_ratios(cls, u: Array, error: Array, b: Array, multiplicity: Array) -> Pair:
+        """Centred laws of variances b e^u and b, u = ln(a/b) known to its own relative accuracy."""
+        zero = np.zeros_like(u)
+        return cls(b * np.exp(u), b, np.expm1(-u), np.expm1(u), zero, zero, multiplicity, error, zero, singular=False)
+
     @property
     def distance_error(self) -> float:
         """How far in total variation the laws may be from the ones meant: Pinsker on both errors."""

@@ -195,11 +195,7 @@ def propagated(plan: Plan, target: Any, *, start: Any = "normal") -> Pair:
     if getattr(target, "bias", None) is not None:
         raise ValueError("target: expected a score without bias")
     u, error = log_defect(plan, target, start=start)
-    b = truth.at(plan.end).variances
-    zero = np.zeros_like(u)
-    return Pair(
-        b * np.exp(u), b, np.expm1(-u), np.expm1(u), zero, zero, truth.multiplicities, error, zero, singular=False
-    )
+    return Pair.of_log_ratios(u, error, truth.at(plan.end).variances, truth.multiplicities)
 
 
 def _shifts(mixture: ScaleMixture | Lattice, variance: float) -> Array:

@@ -6,7 +6,6 @@ of a degree at most its order, so that Gauss-Legendre in balls averages it exact
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,8 @@ from rmverify.laws.midpoints import rule
 from rmverify.plans import footprint
 from rmverify.process import flow_slope, mode_mean, mode_score
 from rmverify.readings.affine import V, X, read
-from rmverify.readings.balls import legendre, lift
-from rmverify.schemes.contract import Scheme, parameters, unwrap, velocity_variance
+from rmverify.readings.balls import legendre, lift, lift_scheme
+from rmverify.schemes.contract import Scheme, parameters, velocity_variance
 
 __all__ = ["integral_jets", "kinetic_jets", "noise_rounding", "predictor_jets"]
 
@@ -97,12 +96,13 @@ def kinetic_jets(scheme: Scheme, k: Any, order: int) -> dict[str, list[Any]]:
 
     with _precision(order):
         h = arb_series([0, 1])
-        scheme, k = _lifted(scheme), arb(k)
+        lifted, k = lift_scheme(scheme), arb(k)
         step, w = _read(scheme, _Mode(arb(1), None, k), arb(1), h, order)
-        kinetic = velocity_variance(scheme) is not None
+        mass = velocity_variance(lifted)
+        kinetic = mass is not None
         names = (X, V) if kinetic else (X,)
-        exact = _exponential(k, parameters(scheme), order) if kinetic else ((arb_series([0, -k]).exp(),),)
-        invariant = (1 / k, velocity_variance(scheme)) if kinetic else (1 / k,)
+        exact = _exponential(k, parameters(lifted), order) if kinetic else ((arb_series([0, -k]).exp(),),)
+        invariant = (1 / k, mass) if kinetic else (1 / k,)
         jets: dict[str, Any] = {}
         size = range(len(names))
         for i in size:
@@ -135,7 +135,7 @@ def noise_rounding(scheme: Scheme, k: float, steps: list[float]) -> tuple[float,
         at = np.full((1, 1, 1), h)
         floats = read(scheme, _Mode(1.0, None, k), np.ones((1, 1, 1)), at, rows).noise
         with _precision(1):
-            balls = read(_lifted(scheme), _Mode(lift(1.0), None, lift(k)), lift(np.ones((1, 1, 1))), lift(at),
+            balls = read(lift_scheme(scheme), _Mode(lift(1.0), None, lift(k)), lift(np.ones((1, 1, 1))), lift(at),
                          None if rows is None else lift(rows), lift).noise  # fmt: skip
             for i, row in enumerate(balls):
                 for j, entry in enumerate(row):
@@ -162,13 +162,6 @@ def _exponential(k: Any, bound: dict[str, Any], order: int) -> tuple[tuple[Any, 
             [(-u * k * power[0][j] - g * power[1][j]) / (n + 1) for j in range(2)],
         ]
     return tuple(tuple(arb_series(entry) for entry in row) for row in series)
-
-
-def _lifted(scheme: Scheme) -> Scheme:
-    step, bound = unwrap(scheme)
-    return partial(
-        step, **{name: lift(value)[()] if isinstance(value, float) else value for name, value in bound.items()}
-    )
 
 
 def _precision(order: int) -> Any:
@@ -199,7 +192,9 @@ def _read(scheme: Scheme, mode: Any, t: Any, h: Any, order: int) -> tuple[Any, A
     if foot.alphas:
         alphas, w = rule(foot, *legendre(order // 2 + 1), lift)
         alphas = alphas[:, None, :, None]
-    return read(scheme, mode, _objects([t]).reshape(1, 1, 1), _objects([h]).reshape(1, 1, 1), alphas, lift), w
+    return read(
+        lift_scheme(scheme), mode, _objects([t]).reshape(1, 1, 1), _objects([h]).reshape(1, 1, 1), alphas, lift
+    ), w
 
 
 def _objects(values: list[Any]) -> Any:
