@@ -33,14 +33,16 @@ h = sympy.Symbol("h")
 
 
 def lowest(text, values):
-    """(power, coefficient) of an expression c h^p at exact values."""
+    """(power, coefficient) of the lowest term of a polynomial in h at exact values."""
+    return next(iter(terms(text, values)), None)
+
+
+def terms(text, values):
+    """(power, coefficient) of every term, lowest first."""
     names = {"friction": "g", "mass": "u"}
     exact = {sympy.Symbol(names.get(n, n)): sympy.Rational(x.numerator, x.denominator) for n, x in values.items()}
     polynomial = sympy.Poly(sympy.sympify(text).subs(exact), h)
-    if polynomial.is_zero:
-        return None
-    (((power,), c),) = polynomial.terms()
-    return power, Fraction(int(c.p), int(c.q))
+    return sorted((power, Fraction(int(c.p), int(c.q))) for (power,), c in polynomial.terms() if c)
 
 
 @pytest.mark.parametrize(("name", "bound"), [(n, b) for n, table in PREDICTORS.items() for b in table])
@@ -57,6 +59,11 @@ def test_predictors_constants_are_those_of_the_textbook(name, bound, v, m):
     power = min(p for (p, _), _ in parts)
     due = sum(c * c * weight for (p, c), weight in parts if p == power)
     assert [Fraction(int(c.numerator), int(c.denominator)) for c in bias[: 2 * power + 1]] == [0] * (2 * power) + [due]
+    if len(series_terms := terms(table["slope"], {"v": v, "m": m})) == 2:  # then the next term of the bias is known too
+        (p, c), (q, next_c) = series_terms
+        assert q == p + 1
+        assert found["mean"] is None
+        assert Fraction(int(bias[p + q].numerator), int(bias[p + q].denominator)) == 2 * c * next_c * v
     if found["variance"] is None:
         assert not any(variance)
     else:
@@ -283,7 +290,7 @@ def test_symbolic_evidence_is_about_the_shipped_schemes_alone():
 def test_a_step_that_differs_above_the_leading_order_is_said_to_be_another():
     def nearly(x, t, h, score, draw):
         a = draw.uniform()
-        half = rm.elementary.exp(a * h) * x + (a * h + a * a * h * h / 2) * score(t, x)
+        half = rm.elementary.exp(a * h) * x + (a * h + (a * h) ** 2 / 2 + (a * h) ** 3 / 6) * score(t, x)
         return rm.elementary.exp(h) * x + h * rm.elementary.exp((1 - a) * h) * score(t - a * h, half)
 
     for step, words in ((schemes.scheme(nearly), "another step than the shipped one"),

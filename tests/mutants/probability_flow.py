@@ -71,6 +71,14 @@ def midpoint_expm1_missing(x, t, h, score, draw):
     return exp(h) * x + h * exp((1 - a) * h) * score(t - a * h, half)
 
 
+@mutant(of="randomized_midpoint", killed_by="bias_constant")
+def midpoint_expm1_to_second_order(x, t, h, score, draw):
+    """Leading bias and variance are right: the next term of the bias is not."""
+    a = draw.uniform()
+    half = exp(a * h) * x + (a * h + a * a * h * h / 2) * score(t, x)
+    return exp(h) * x + h * exp((1 - a) * h) * score(t - a * h, half)
+
+
 @mutant(of="randomized_midpoint", killed_by="points_on_the_flow")
 def midpoint_sign(x, t, h, score, draw):
     a = draw.uniform()
@@ -125,6 +133,11 @@ def drift_of_the_forward_process(x, t, h, score, draw):
 @mutant(of="exponential_integrator", killed_by="bias_constant")
 def integral_expm1_missing(x, t, h, score, draw):
     return exp(h) * x + h * score(t, x)
+
+
+@mutant(of="exponential_integrator", killed_by="bias_constant")
+def integral_expm1_to_second_order(x, t, h, score, draw):
+    return exp(h) * x + (h + h * h / 2) * score(t, x)
 
 
 @mutant(of="exponential_integrator", killed_by="bias_constant")
