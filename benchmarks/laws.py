@@ -24,8 +24,9 @@ import rmverify as rm
 from benchmarks.record import Record, measure
 from rmverify.laws.midpoints import unit_rule
 from rmverify.laws.scale import log_defect
-from rmverify.laws.strata import averages, read_chain
+from rmverify.laws.strata import averages
 from rmverify.plans import footprint
+from rmverify.readings.chain import read_chain
 
 __all__ = ["run"]
 

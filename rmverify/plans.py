@@ -49,13 +49,14 @@ class Footprint:
     """What one step asks for: score calls (rounds), score evaluations, and the uniforms it draws.
 
     `uniforms` lists, draw by draw, the number of strata of each (1 for a plain uniform); `width` is how many
-    evaluations the widest round asks at once.
+    evaluations the widest round asks at once; `noises` how many copies of a normal draw it asks for at most.
     """
 
     rounds: int
     evaluations: int
     uniforms: tuple[int, ...]
     width: int = 1
+    noises: int = field(default=1, repr=False, compare=False)
 
     @property
     def alphas(self) -> int:
@@ -82,6 +83,7 @@ class _Probe:
     def __init__(self) -> None:
         self.uniforms: list[int] = []
         self.counts: dict[int, int] = {}
+        self.noises = 1
 
     def _length(self, count: int) -> int:
         if count <= _LONGEST:
@@ -106,6 +108,7 @@ class _Probe:
         return np.arange(length, dtype=float).reshape(length, 1, 1)
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
+        self.noises = max(self.noises, count or 1)
         shape = (1, 1) if count is None else (self._length(count), 1, 1)
         return [np.zeros(shape) for _ in covariance]
 
@@ -139,7 +142,7 @@ def _footprint(step: Any, keywords: tuple[tuple[str, Any], ...]) -> Footprint:
     x = np.zeros((1, 1))
     state = (x, x) if getattr(step, "kinetic", False) else x
     step(state, 1.0, 2.0**-20, score, probe, **dict(keywords))  # short: no friction overflows
-    return Footprint(len(calls), sum(calls), tuple(probe.uniforms), max(calls, default=1))
+    return Footprint(len(calls), sum(calls), tuple(probe.uniforms), max(calls, default=1), probe.noises)
 
 
 # --- stages -------------------------------------------------------------------------------------------------

@@ -7,14 +7,17 @@ e^h x and the score's, exceed their sum (a few long steps). It is an estimate, n
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from rmverify.laws.counts import continued, recounted
 from rmverify.plans import Plan, Predict, Stage
-from rmverify.readings.affine import Transition, chain, compose, position, read
-from rmverify.schemes.contract import velocity_variance
+from rmverify.readings.affine import Transition, chain, compose, position
+from rmverify.readings.chain import transition
+from rmverify.schemes.contract import Scheme, velocity_variance
 from rmverify.targets import EstimatedScore, Gaussian
 from rmverify.targets.checks import Array, finite_array
 
@@ -63,17 +66,31 @@ def stage_map(stage: Stage, modes: Any, alphas: Any = None) -> tuple[Transition,
 
     `alphas`: array (A, steps, paths, 1), the midpoints of the stage.
     """
+    if not stage.footprint.alphas and recounted(stage.scheme, 1) is not None:
+        return _many_cells(stage, modes)
     paths = 1 if alphas is None else alphas.shape[2]
     result: Transition | None = None
     rounding = np.zeros((1, np.size(modes.lam)))
     for first, t, h in pieces(stage, paths * np.size(modes.lam)):
         rows = None if alphas is None else alphas[:, first : first + len(t)]
-        steps = read(stage.scheme, modes, t, h, rows)
+        steps = transition(stage.scheme, stage.footprint, modes, t, h, rows)
         rounding = rounding + rounding_of(stage, steps.linear[0][0], h)
         piece = chain(steps, len(t))
         result = piece if result is None else compose(piece, result)
     assert result is not None
     return position(result, velocity_variance(stage.scheme)), rounding.max(axis=0)
+
+
+def _many_cells(stage: Stage, modes: Any) -> tuple[Transition, Array]:
+    slips: list[Array] = []
+
+    def of(scheme: Scheme) -> list[Any]:
+        (((a,),), (b,), ((c,),)), slip = stage_map(replace(stage, scheme=scheme), modes)
+        slips.append(slip)
+        return [a, c, b]
+
+    (a, c, b), error = continued(of, stage.scheme, [0, 0, 0])
+    return Transition(((a,),), (b,), ((c,),)), np.max(slips, axis=0) + 2 * error.max(axis=0)
 
 
 def rounding_of(stage: Stage, slope: Any, h: Array) -> Array:

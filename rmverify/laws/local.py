@@ -9,11 +9,12 @@ import numpy as np
 
 from rmverify.laws.conditional import initial, split_target
 from rmverify.laws.midpoints import MOST_NODES, rule, unit_rule
-from rmverify.laws.strata import averages, chainable, read_chain
+from rmverify.laws.strata import averages, chainable
 from rmverify.plans import Footprint, Plan, Predict, footprint
 from rmverify.process import flow_slope, mode_mean, mode_score, mode_variance
 from rmverify.readings.affine import read
 from rmverify.readings.balls import legendre, lift, lift_scheme
+from rmverify.readings.chain import read_chain
 from rmverify.schemes.contract import Scheme
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array, number

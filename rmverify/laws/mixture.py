@@ -21,11 +21,22 @@ from rmverify.laws.conditional import (
     split_target,
     stage_map,
 )
-from rmverify.laws.midpoints import LEAST_NODES, MOST_POINTS, averaged, node_count, unit_rule
-from rmverify.laws.scale import NODES, Lattice, ScaleMixture, scale_lattice, scale_mixture, scale_spread
-from rmverify.laws.strata import Averages, averages, chainable, read_chain, settled
+from rmverify.laws.counts import few
+from rmverify.laws.midpoints import averaged, node_count, unit_rule
+from rmverify.laws.scale import (
+    NODES,
+    Known,
+    Lattice,
+    ScaleMixture,
+    many_strata,
+    scale_lattice,
+    scale_mixture,
+    scale_spread,
+)
+from rmverify.laws.strata import Averages, chainable, settled, step_averages
 from rmverify.plans import Plan, Stage
 from rmverify.readings.affine import Transition
+from rmverify.readings.chain import read_chain, transition
 from rmverify.schemes.contract import velocity_variance
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array
@@ -186,7 +197,7 @@ class MixtureLaw:
         if not self.is_scale_mixture:
             return None
         if (form, size) not in self._scale_forms:
-            self._scale_forms[form, size] = form(self.plan, self.target, self.start, size)
+            self._scale_forms[form, size] = form(self.plan, self.target, self.start, size, self._strata)
         return self._scale_forms[form, size]
 
     @cached_property
@@ -197,17 +208,38 @@ class MixtureLaw:
     def scale_spread(self) -> float:
         """sd(ln s^2) sqrt(d/2), at most: the spread of P in units of that of the log radius of a Gaussian."""
         truth, modes = split_target(self.target)
-        return scale_spread(self.plan, modes, truth.variances, truth.dim)
+        return scale_spread(self.plan, modes, truth.variances, truth.dim, self._strata)
+
+    @cached_property
+    def _strata(self) -> Known:
+        return {}
 
     @cached_property
     def is_scale_mixture(self) -> bool:
         """Whether the law is int N(0, s^2 I) dP(s^2) with a P that is known."""
-        truth, _ = split_target(self.target)
+        truth, modes = split_target(self.target)
         start = initial(truth, self.plan, self.start)
-        m = self._moments
-        kept = any(s.footprint.alphas and velocity_variance(s.scheme) is not None for s in self.plan)
-        kept = kept or any(LEAST_NODES**s.footprint.alphas > MOST_POINTS for s in self.plan)  # too many strata for P
-        return not (truth.variances.size != 1 or m.between is not None or m.mean[0] != 0 or start.means[0] != 0 or kept)
+        if truth.variances.size != 1 or truth.means[0] != 0 or start.means[0] != 0:
+            return False
+        return all(_scales(stage, modes) for stage in self.plan)
+
+
+def _scales(stage: Stage, modes: Any) -> bool:
+    """Whether the steps do not move x = 0, and the law of their scale is within reach."""
+    foot = stage.footprint
+    if foot.alphas and velocity_variance(stage.scheme) is not None:
+        return False
+    if many_strata(stage) and not chainable(stage.scheme, foot):
+        return False
+    near, ends = few(stage), None
+    if foot.alphas:
+        strata = near.footprint.strata[:, None]
+        ends = (np.stack([near.footprint.stratum, near.footprint.stratum + 1], axis=-1) / strata)[:, None, :, None]
+    for _, t, h in pieces(near, 2):
+        rows = None if ends is None else np.broadcast_to(ends, (len(ends), len(t), 2, 1))
+        if any(np.any(part) for part in transition(near.scheme, near.footprint, modes, t, h, rows).shift):
+            return False
+    return True
 
 
 # --- the exact moments --------------------------------------------------------------------------------------
@@ -246,9 +278,10 @@ def _averaged_moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
             error = error + 2 * change * len(stage)
             size = np.size(modes.lam)
             width = size * (8 * max(nodes, size) if chained else nodes**stage.footprint.alphas)
-            for _, t, h in pieces(stage, width):
+            for _, t, h in pieces(few(stage), width):
                 if chained:
-                    second, state = _through_strata(stage, modes, t, h, nodes, state)
+                    second, state, off = _through_strata(stage, modes, t, h, nodes, state)
+                    error = error + off
                 else:
                     steps, weights = averaged(stage, modes, t, h, nodes)
                     shape = (len(t), weights.size, variance.size)
@@ -260,14 +293,17 @@ def _averaged_moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
     return _Moments(mean, variance, between, error)
 
 
-def _through_strata(stage: Stage, modes: Any, t: Array, h: Array, nodes: int, state: _State) -> tuple[Array, _State]:
-    """E A^2 of every step of many strata, and the state after them."""
-    x, w = unit_rule(nodes)
-    chain = read_chain(stage.scheme, stage.footprint, modes, t, h, x)
-    cross = state.between is not None or bool(state.mean[0].any()) or chain.shifts
-    found = averages(chain, w, cross=cross)
+def _through_strata(
+    stage: Stage, modes: Any, t: Array, h: Array, nodes: int, state: _State
+) -> tuple[Array, _State, Array]:
+    """E A^2 of every step of many strata, the state after them, and an error of the logarithm of its variance."""
+    near = few(stage)
+    shifts = read_chain(near.scheme, near.footprint, modes, t, h, unit_rule(2)[0]).shifts
+    cross = state.between is not None or bool(state.mean[0].any()) or shifts
+    found, off = step_averages(stage, modes, t, h, nodes, cross=cross)
     within = np.diagonal(found.aa, axis1=1, axis2=2) if cross else found.aa
-    return found.a**2 + within, state.through_averages(found, cross)
+    error = (2 * off / np.maximum(np.abs(found.a), 1e-300)).sum(axis=0)
+    return found.a**2 + within, state.through_averages(found, cross), error
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ The law of u is a sum over the steps. A test function of it varies on the scale 
   compressed by Lanczos in a balanced tree.
 * `Lattice`, signed weights on a uniform lattice finer than that scale, where u spreads more: an atom becomes the
   weights of Lagrange's interpolation at the 24 lattice points about it, and a step becomes a convolution.
+
+A step of many strata comes as a Gauss rule of its own from the cumulants of A (`rmverify.laws.strata`).
 """
 
 from __future__ import annotations
@@ -27,12 +29,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmverify.laws.conditional import UNIT, column, initial, split_target
-from rmverify.laws.midpoints import MOST_POINTS, node_count, rule, unit_rule
-from rmverify.plans import Plan, Predict, Stage
+from rmverify.laws.counts import continued
+from rmverify.laws.midpoints import LEAST_NODES, MOST_POINTS, node_count, rule, unit_rule
+from rmverify.laws.strata import gauss, step_cumulants
+from rmverify.plans import Plan, Predict, Stage, footprint
 from rmverify.process import mode_variance
 from rmverify.readings.affine import Transition, chain, compose, position, read
 from rmverify.readings.balls import lift, lift_scheme
-from rmverify.schemes.contract import velocity_variance
+from rmverify.readings.chain import transition
+from rmverify.schemes.contract import Scheme, velocity_variance
 from rmverify.targets.checks import Array
 
 NODES = 24
@@ -42,6 +47,7 @@ MOST_CELLS = 1 << 21
 _FEW = 48  # steps that are all read over balls
 _MOST_READ = 20_000  # steps x nodes read over balls where the grid is not smooth
 _PANEL = 16  # nodes in each panel of midpoints
+_MOST_STEP_NODES = 6  # of the rule of a step of many strata
 _BLOCK = 1 << 16  # numbers per temporary array, times 24
 
 
@@ -270,14 +276,19 @@ def _settled(stage: Stage, modes: Any, lam: Array) -> tuple[Array, Array | None,
     same = np.ptp(t) == 0 and np.ptp(h) == 0
     if not same and len(t) * lam.size > _MOST_READ:
         raise Unresolved
-    with ctx.workprec(BITS):
-        time, length = (lift(z[:1] if same else z).reshape(-1, 1, 1) for z in (t, h))
-        step = read(lift_scheme(stage.scheme), modes.lift(lift), time, length, None, lift)
-        whole = _power(chain(step, 1), len(t)) if same else chain(step, len(t))
-        mass = None if kinetic is None else lift(kinetic)[()]
-        ends = lift(stage.start), lift(stage.end)
-        eta, kappa = _relative(position(whole, mass), lift(lam), *ends, (1, 1))
-    return eta[0, 0], None if kappa is None else kappa[0, 0], np.full(lam.size, 4 * UNIT)
+
+    def of(scheme: Scheme) -> list[Array]:
+        with ctx.workprec(BITS):
+            time, length = (lift(z[:1] if same else z).reshape(-1, 1, 1) for z in (t, h))
+            step = transition(lift_scheme(scheme), footprint(scheme), modes.lift(lift), time, length, None, lift)
+            whole = _power(chain(step, 1), len(t)) if same else chain(step, len(t))
+            mass = None if kinetic is None else lift(kinetic)[()]
+            ends = lift(stage.start), lift(stage.end)
+            eta, kappa = _relative(position(whole, mass), lift(lam), *ends, (1, 1))
+        return [np.stack([eta[0, 0]] if kappa is None else [eta[0, 0], kappa[0, 0]])]
+
+    (found,), error = continued(of, stage.scheme, [0])
+    return found[0], found[1] if len(found) > 1 else None, 4 * UNIT + error.max(axis=0)
 
 
 def _power(step: Transition, count: int) -> Transition:
@@ -347,11 +358,17 @@ def _through(u: Any, eta: Any, kappa: Any) -> Any:
 # --- Gauss rules ----------------------------------------------------------------------------------------------------
 
 
-def scale_spread(plan: Plan, modes: Any, lam: Array, dim: int) -> float:
+Known = dict[int, tuple[Array, Array]]
+"""What `step_cumulants` said of the stages of a plan, by their place."""
+
+
+def scale_spread(plan: Plan, modes: Any, lam: Array, dim: int, known: Known) -> float:
     """sd(u) sqrt(d/2), at most: as if no corrector contracted it."""
     total = 0.0
-    for stage in plan:
-        if stage.footprint.alphas:
+    for place, stage in enumerate(plan):
+        if many_strata(stage):
+            total += float(_log_cumulants(place, stage, modes, known)[1][0].sum())
+        elif stage.footprint.alphas:
             count = node_count(stage, modes)[0]
             for _, eta, rule_weights in _float_blocks(stage, modes, lam, *_strata_rule(stage, count)):
                 mean = eta @ rule_weights
@@ -359,16 +376,68 @@ def scale_spread(plan: Plan, modes: Any, lam: Array, dim: int) -> float:
     return math.sqrt(total * dim / 2)
 
 
-def scale_mixture(plan: Plan, target: Any, start: Any, count: int) -> ScaleMixture:
+def many_strata(stage: Stage) -> bool:
+    """Whether a step has too many strata for a rule in all midpoints at once."""
+    return bool(LEAST_NODES**stage.footprint.alphas > MOST_POINTS)
+
+
+def _log_cumulants(place: int, stage: Stage, modes: Any, known: Known) -> tuple[Array, Array, Array, Array]:
+    """Of every step of many strata: E A, the cumulants 2, 3, .. of 2 (A - E A)/E A, the share of the second that is not
+    first order in the midpoints, and the error of ln (E A)^2."""
+    if place not in known:
+        known[place] = step_cumulants(stage, modes, 2 * _MOST_STEP_NODES - 1)
+    found, off = (z[..., 0] for z in known[place])
+    mean = found[0]
+    if not (np.isfinite(found).all() and (mean != 0).all()):
+        raise Unresolved
+    k = found[1:-1] * (2 / mean) ** np.arange(2, len(found))[:, None]
+    k[0] = np.maximum(k[0], 0.0)  # continued to many strata, it may miss 0 where it vanishes in leading order
+    return mean, k, np.abs(found[-1]), 2 * off / np.abs(mean)
+
+
+def _strata_laws(
+    place: int, stage: Stage, modes: Any, lam: Array, dim: int, nodes: int, known: Known
+) -> tuple[Array, Array, float]:
+    """Gauss rules of the eta of every step of many strata, (steps, nodes) and weights, and an error of their sum.
+
+    The error has that of E A, and for what the n-th cumulant lacks (see `rmverify.laws.strata`) the shift of u that
+    changes the law of the log radius as much: (d/2)^{(n-1)/2} E|He_n|/(2 n!) over that of a shift, 0.4.
+    """
+    mean, k, share, off = _log_cumulants(place, stage, modes, known)
+    t, _, end = _levels(stage)
+    before, after = (mode_variance(lam, z) for z in (t, end))
+    if not (after > 0).all():
+        raise Unresolved
+    try:
+        around, weights = gauss(k[: 2 * nodes - 2], nodes)
+    except np.linalg.LinAlgError:
+        raise Unresolved from None
+    if not (around > -2).all():
+        raise Unresolved
+    eta = (2 * np.log(np.abs(mean)) + np.log(before / after))[:, None] + 2 * np.log1p(around / 2)
+    lacking = dim / 4 * float((share * k[0] ** 1.5).sum())
+    for n in range(4, 2 * nodes):
+        size = (dim / 2) ** ((n - 1) / 2) * 1.25 / math.sqrt(math.factorial(n))
+        lacking += size * float((2 * np.sqrt(share) * np.abs(k[n - 2])).sum())
+    return eta, weights, lacking + float((off + 4 * UNIT * (1 + np.abs(eta).max(axis=1))).sum())
+
+
+def scale_mixture(plan: Plan, target: Any, start: Any, count: int, known: Known) -> ScaleMixture:
     """P as a Gauss rule in u: the rules in alpha of neighbouring steps tensored and compressed, in a balanced tree."""
     truth, modes = split_target(target)
     lam, dim = truth.variances, truth.dim
     u, weights = _start(plan, truth, start), np.ones(1)
     rounding = 2 * UNIT * float(np.abs(u).max())
-    for stage in plan:
+    for place, stage in enumerate(plan):
         if not stage.footprint.alphas:
             eta, kappa, slip = _settled(stage, modes, lam)
             u, rounding = _through(u, eta, kappa), rounding + float(slip[0])
+            continue
+        if many_strata(stage):
+            nodes = min(_MOST_STEP_NODES, 2 + count // 6)
+            eta, step_weights, error = _strata_laws(place, stage, modes, lam, dim, nodes, known)
+            u, weights = _tensored(u, weights, *_tree(eta, step_weights, count), count)
+            rounding += error
             continue
         nodes = _resolving(stage, modes, lam, node_count(stage, modes)[0], dim, count)
         alphas, rule_weights = _strata_rule(stage, nodes)
@@ -489,14 +558,14 @@ def _compress(u: Array, weights: Array, count: int) -> tuple[Array, Array]:
 # --- lattices -------------------------------------------------------------------------------------------------------
 
 
-def scale_lattice(plan: Plan, target: Any, start: Any, fineness: float) -> Lattice:
+def scale_lattice(plan: Plan, target: Any, start: Any, fineness: float, known: Known) -> Lattice:
     """P on a lattice with `fineness` points to sqrt(2/d), the scale of the log radius."""
     truth, modes = split_target(target)
     lam, dim = truth.variances, truth.dim
     spacing = math.sqrt(2 / dim) / fineness
     first, weights = float(_start(plan, truth, start)[0]), np.ones(1)
     rounding = 2 * UNIT * abs(first)
-    for stage in plan:
+    for place, stage in enumerate(plan):
         if not stage.footprint.alphas:
             shift, inflow, error = _settled(stage, modes, lam)
             rounding += float(error[0])
@@ -507,7 +576,7 @@ def scale_lattice(plan: Plan, target: Any, start: Any, fineness: float) -> Latti
                 first, weights = _relaid(image, weights, spacing)
             continue
         kernels: list[tuple[float, Array]] = []
-        for eta, kappa, rule_weights, slip in _fine_blocks(stage, modes, lam, dim, fineness):
+        for eta, kappa, rule_weights, slip in _fine_blocks(place, stage, modes, lam, dim, fineness, known):
             if not np.isfinite(eta).all():
                 raise Unresolved
             rounding += slip
@@ -533,7 +602,7 @@ def scale_lattice(plan: Plan, target: Any, start: Any, fineness: float) -> Latti
 
 def _kernels(eta: Array, rule_weights: Array, spacing: float) -> list[tuple[float, Array]]:
     """The law of each row of eta (steps, Q) as (first, weights) of a lattice of its own."""
-    mean = eta @ rule_weights
+    mean = (eta * rule_weights).sum(axis=1)
     off = (eta - mean[:, None]) / spacing
     low = math.floor(off.min()) - STENCIL // 2 + 1
     width = math.floor(off.max()) + STENCIL // 2 - low + 1
@@ -551,11 +620,16 @@ def _kernels(eta: Array, rule_weights: Array, spacing: float) -> list[tuple[floa
 
 
 def _fine_blocks(
-    stage: Stage, modes: Any, lam: Array, dim: int, fineness: float
+    place: int, stage: Stage, modes: Any, lam: Array, dim: int, fineness: float, known: Known
 ) -> Iterator[tuple[Array, Array | None, Array, float]]:
     """(eta, kappa, weights, rounding) of blocks of steps with a rule in alpha that follows e^{i omega eta} for all
     omega that the radius sees: one Gauss rule, or (for one midpoint a step) panels of 16 nodes, with eta interpolated
     from a Gauss rule or, where that is not smooth, in floats."""
+    if many_strata(stage):
+        nodes = min(_MOST_STEP_NODES, int(fineness) - 2)
+        laws = _strata_laws(place, stage, modes, lam, dim, nodes, known)
+        yield laws[0], None, laws[1], laws[2]
+        return
     count = len(stage)
     single = stage.footprint.alphas == 1
     nodes = node_count(stage, modes)[0]

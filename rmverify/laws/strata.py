@@ -1,99 +1,36 @@
-r"""Averages over many strata: a step read as a Markov chain over its strata, where a tensor rule has too many points.
+r"""Averages over many strata, from the step as a Markov chain over them, where a tensor rule has too many points.
 
-The strata of a step meet only in `prefix` and `total`. Let both return fresh sources and remember what each stratum
-adds to them: the scheme's own code then says how the row y = (1, x, C_1, .., C_m) of these running sums moves on,
+With y -> (I + G_i(alpha_i)) y over the strata (`rmverify.readings.chain`) and independent alpha_i, the mean and the
+covariance of y given x follow from the averages of G_i and of G_i (x) G_i, one Gauss rule a stratum. Work: R (m^2 +
+rounds), exact up to rounding and the rule. Covariances are carried as such, never as differences of second moments.
 
-    y -> (I + G_i(alpha_i)) y,   i = 1, .., R,   x' = l . y,
-
-with independent alpha_i, so that the mean and the covariance of y given x follow from the averages of G_i and of
-G_i (x) G_i, one Gauss rule a stratum. Work: R (m^2 + rounds), exact up to rounding and the rule. Covariances are
-carried as such, never as differences of second moments.
+The law of x' = A x itself, of one mode: A - E A is a sum of martingale differences D_i = b_{i+1} G~_i y_i, G~ = G - E G
+and b the mean maps that follow. Its cumulants are those of the first-order parts b_{i+1} G~_i E y_i, which are
+independent, and what the covariance of y_i adds: exact in the second, its leading part in the third. Of the others
+about a share of h^2/R^{3/2} is left out, the square root of the share of the second that is not first order.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmverify.elementary import prefix, total
-from rmverify.laws.conditional import UNIT
+from rmverify.laws.conditional import UNIT, column
+from rmverify.laws.counts import continued, few
 from rmverify.laws.midpoints import MOST_POINTS, node_count, unit_rule
-from rmverify.plans import Footprint, Stage
-from rmverify.readings.affine import ONE, AffineDraw, AffineForm, X, moved
+from rmverify.plans import Footprint, Stage, footprint
+from rmverify.readings.chain import Chain, read_chain
 from rmverify.schemes.contract import Scheme, velocity_variance
 from rmverify.targets.checks import Array
 
-__all__ = ["Averages", "Chain", "averages", "chainable", "read_chain", "settled"]
+__all__ = ["Averages", "averages", "chainable", "settled"]
 
 _LEAST = 16  # nodes that it takes at least to see a rule settle
-_SAME = 1e-12
 _SETTLED = 64 * UNIT  # the sums over the strata round more often than those over a tensor rule
 _BLOCK = 1 << 20  # numbers per temporary array
 _FORMS = ((1, 1), (1, 0), (0, 0))  # of the covariance given x: x^2, x and 1
-
-
-class _Sums:
-    """The running sums of a step: what each stratum adds to each, and whether only the last one may use it."""
-
-    def __init__(self, number: Any) -> None:
-        self.number = number
-        self.added: list[StrataForm] = []
-        self.last: set[int] = set()
-
-    def add(self, form: StrataForm, last: bool) -> StrataForm:
-        shapes = [np.shape(part) for part in form.parts.values()]
-        count = max((shape[0] for shape in shapes if len(shape) > 3), default=0)
-        if not count or not self.last.isdisjoint(form.parts):
-            raise _not_a_chain("it sums what is no row over the strata, or goes on after a total over them")
-        source = len(self.added)
-        self.added.append(form)
-        if last:
-            self.last.add(source)
-        ones = np.ones((1, 1, 1) if last else (count, 1, 1, 1))
-        return StrataForm({source: self.number(ones)}, self)
-
-
-class StrataForm(AffineForm):
-    """An affine form whose sums over the strata are sources of their own."""
-
-    __slots__ = ("sums",)
-
-    def __init__(self, parts: dict[Any, Any], sums: _Sums) -> None:
-        super().__init__(parts)
-        self.sums = sums
-
-    def like(self, parts: dict[Any, Any]) -> StrataForm:
-        return StrataForm(parts, self.sums)
-
-
-total.register(StrataForm, lambda z: z.sums.add(z, last=True))
-prefix.register(StrataForm, lambda z: z.sums.add(z, last=False))
-
-
-def _not_a_chain(why: str) -> ValueError:
-    return ValueError(
-        f"scheme: exact averages over its strata need a step that is a chain over them, but {why}; "
-        "give the midpoints (alphas=) or use fewer strata"
-    )
-
-
-class Chain(NamedTuple):
-    """y -> (I + G_i) y over the strata, y = (1, x, sums), and x' = ends . y.
-
-    Entry e of G_i stands in row `rows[e]` (a sum) and column `columns[e]` (of y): `steps[i]` has shape
-    (steps, modes, entries, nodes); `ends` has shape (steps, modes, size of y).
-    """
-
-    rows: Array
-    columns: Array
-    steps: Any
-    ends: Any
-
-    @property
-    def shifts(self) -> bool:
-        """Whether the step moves x = 0."""
-        return bool((self.columns == 0).any()) or not np.all(self.ends[..., 0] == 0)
 
 
 class Averages(NamedTuple):
@@ -110,58 +47,6 @@ def chainable(scheme: Scheme, foot: Footprint, nodes: int = _LEAST) -> bool:
     """Whether the step draws strata, once, moves x alone, and has too many of them for a tensor rule."""
     drawn = len(foot.uniforms) == 1 and velocity_variance(scheme) is None
     return drawn and max(nodes, _LEAST) ** foot.alphas > MOST_POINTS
-
-
-def read_chain(
-    scheme: Scheme, foot: Footprint, modes: Any, t: Any, h: Any, nodes: Any, number: Any = np.asarray
-) -> Chain:
-    """Run `scheme` once, with the nodes of [0, 1] in every stratum, and read off the chain.
-
-    Two more columns of midpoints mix the first two nodes over the strata: what a stratum adds may depend on its own
-    midpoint only.
-
-    Raises
-    ------
-    ValueError
-        Where the step is no chain over its strata.
-    TypeError
-        Where the scheme or the score is not affine in x.
-    """
-    count, size = foot.alphas, len(nodes)
-    odd = np.arange(count) % 2
-    pick = np.concatenate([np.tile(np.arange(size), (count, 1)), odd[:, None], 1 - odd[:, None]], axis=1)
-    stratum, strata = number(foot.stratum).reshape(-1, 1), number(foot.strata).reshape(-1, 1)
-    draw = AffineDraw(((nodes[pick] + stratum) / strata)[:, None, :, None], number)
-    sums = _Sums(number)
-    out = moved(scheme, StrataForm({X: 1}, sums), t, h, modes, draw)
-    if not isinstance(out, StrataForm) or draw.draws:
-        raise _not_a_chain("it draws noise too" if draw.draws else "its state is not affine in x")
-    names = [ONE, X, *range(len(sums.added))]
-    dtype = np.asarray(nodes).dtype
-    ends = [np.asarray(out.parts.get(name, 0), dtype=dtype) for name in names]
-    if any(e.ndim > 3 or (e.ndim > 1 and e.shape[-2] > 1) for e in ends):
-        raise _not_a_chain("its end depends on a midpoint outside a total over the strata")
-    rows, columns, parts = [], [], []
-    for row, form in enumerate(sums.added):
-        kept = [name for name in names if name in form.parts and not np.all(form.parts[name] == 0)] or [X]
-        rows += [row] * len(kept)
-        columns += [names.index(name) for name in kept]
-        parts += [np.asarray(form.parts.get(name, 0), dtype=dtype) for name in kept]
-    width = np.broadcast_shapes(
-        *(p.shape[-3:] for p in parts), *(e.shape for e in ends), (1, size + 2, np.size(modes.lam))
-    )
-    steps = np.stack([np.broadcast_to(p, (count, *width)) for p in parts], axis=-1).transpose(0, 1, 3, 4, 2)
-    mixed = np.take_along_axis(steps[..., :2], np.stack([odd, 1 - odd], 1).reshape(-1, 1, 1, 1, 2), axis=-1)
-    if _differ(steps[..., size:], mixed):
-        raise _not_a_chain("a stratum depends on another one's midpoint")
-    flat = [np.broadcast_to(e, (width[0], 1, width[2]))[:, 0] for e in ends]
-    return Chain(np.array(rows), np.array(columns), steps[..., :size], np.stack(flat, axis=-1))
-
-
-def _differ(a: Any, b: Any) -> bool:
-    if a.dtype == object:
-        return not all(x.overlaps(y) for x, y in zip(a.ravel(), b.ravel(), strict=True))
-    return bool((np.abs(a - b) > _SAME * np.abs(b).max()).any())
 
 
 def averages(chain: Chain, weights: Any, *, cross: bool = False) -> Averages:
@@ -237,12 +122,134 @@ class _Side:
         self.Y[..., 2:, :] = self.Y[..., 2:, :] + self.J @ self.Y
 
 
+def cumulants(chain: Chain, weights: Array, order: int) -> Array:
+    """Of A in x' = A x, of every mode: E A, its cumulants 2 to `order`, and the share of the second that is not first
+    order: (order + 1, steps, modes). For steps that do not move x = 0."""
+    rows, columns = chain.rows, chain.columns
+    strata, steps, modes, entries, _ = chain.steps.shape
+    size = chain.ends.shape[-1]
+    mean = chain.steps @ weights
+    J = np.zeros((strata, steps, modes, size - 2, size))
+    J[..., rows, columns] = mean
+    Y, b = np.zeros((strata + 1, steps, modes, size)), np.zeros((strata + 1, steps, modes, size))
+    Y[0, ..., 1], b[strata] = 1, chain.ends
+    for i in range(strata):
+        Y[i + 1] = Y[i]
+        Y[i + 1, ..., 2:] += (J[i] @ Y[i, ..., None])[..., 0]
+    for i in reversed(range(strata)):
+        b[i] = b[i + 1] + (b[i + 1, ..., None, 2:] @ J[i])[..., 0, :]
+    placed = np.zeros((entries, size))
+    placed[np.arange(entries), columns] = 1
+    lasting = bool((columns > 1).any())  # whether a stratum sees the ones before it
+    C = np.zeros((steps, modes, size, size))
+    result = np.zeros((order + 1, steps, modes))
+    first = np.zeros((steps, modes))
+    for i in range(strata):
+        off = chain.steps[i] - mean[i, ..., None]
+        g = (b[i + 1][..., rows + 2, None] * off).swapaxes(-1, -2) @ placed
+        d = (g @ Y[i, ..., None])[..., 0]
+        moments = [(d**k) @ weights for k in range(1, order + 1)]
+        result[1:order] += _cumulants(moments)[1:]
+        first += moments[1]
+        if not lasting:
+            continue
+        gC = g @ C
+        spread, lean = (gC * g).sum(axis=-1), (gC @ b[i][..., None])[..., 0]
+        result[1] += spread @ weights
+        if order > 2:
+            result[2] += (3 * d * (spread + 2 * lean)) @ weights
+        G = np.zeros((steps, modes, weights.size, size - 2, size))
+        G[..., rows, columns] = off.swapaxes(-1, -2)
+        M = C + Y[i][..., :, None] * Y[i][..., None, :]
+        fresh = ((G @ M[:, :, None] @ G.swapaxes(-1, -2)) * weights[:, None, None]).sum(axis=2)
+        move = J[i][..., 2:] + np.eye(size - 2)
+        C[..., 2:, 2:] = move @ C[..., 2:, 2:] @ move.swapaxes(-1, -2) + fresh
+    result[0] = (chain.ends * Y[strata]).sum(axis=-1)
+    result[order] = np.abs(result[1] - first) / np.where(result[1] > 0, result[1], 1.0)
+    return result
+
+
+def _cumulants(moments: Any) -> Array:
+    """The cumulants of the moments of order 1, 2, .. (the first 0)."""
+    found: list[Any] = []
+    for n, moment in enumerate(moments, 1):
+        found.append(moment - sum(math.comb(n - 1, k - 1) * found[k - 1] * moments[n - k - 1] for k in range(1, n)))
+    return np.stack(found)
+
+
+def _moments(cumulants: Any) -> list[Any]:
+    """The moments of order 0, 1, 2, .. of the cumulants of order 1, 2, .."""
+    found: list[Any] = [np.ones_like(cumulants[0])]
+    for n in range(1, len(cumulants) + 1):
+        found.append(sum(math.comb(n - 1, k - 1) * cumulants[k - 1] * found[n - k] for k in range(1, n + 1)))
+    return found
+
+
+def gauss(cumulants: Array, nodes: int) -> tuple[Array, Array]:
+    """Gauss rules (.., nodes) of centred laws from their cumulants of order 2 to 2 nodes - 1, the first axis.
+
+    Examples
+    --------
+    >>> x, w = gauss(np.array([[1.0], [0.0]]), 2)  # variance 1 and no skewness: +-1, each with 1/2
+    >>> x.round(12).tolist(), w.round(12).tolist()
+    ([[-1.0, 1.0]], [[0.5, 0.5]])
+    """
+    root = np.sqrt(np.maximum(cumulants[0], 0.0))
+    unit = np.where(root > 0, root, 1.0)
+    standard = [0 * root, np.ones_like(root), *(k / unit**n for n, k in enumerate(cumulants[1:], 3))]
+    m = _moments(standard)
+    top = range(nodes)
+    hankel = np.stack([np.stack([m[i + j] for j in range(nodes + 1)], axis=-1) for i in top], axis=-2)
+    R = np.linalg.cholesky(hankel[..., :nodes]).swapaxes(-1, -2)
+    last = np.linalg.solve(R.swapaxes(-1, -2), hankel[..., nodes:])[..., 0]
+    R = np.concatenate([R, last[..., None]], axis=-1)
+    jacobi = np.zeros((*root.shape, nodes, nodes))
+    for k in top:
+        jacobi[..., k, k] = R[..., k, k + 1] / R[..., k, k] - (R[..., k - 1, k] / R[..., k - 1, k - 1] if k else 0)
+        if k + 1 < nodes:
+            jacobi[..., k, k + 1] = jacobi[..., k + 1, k] = R[..., k + 1, k + 1] / R[..., k, k]
+    x, vectors = np.linalg.eigh(jacobi)
+    return root[..., None] * x, vectors[..., 0, :] ** 2
+
+
+def step_cumulants(stage: Stage, modes: Any, order: int) -> tuple[Array, Array]:
+    """`cumulants` of every step of the stage, for any number of strata, and the error of E A."""
+    nodes, change = settled(stage, modes)
+    x, w = unit_rule(nodes)
+    t, h = (column(z) for z in stage.steps_)
+    size = max(1, _BLOCK // (few(stage).footprint.alphas * nodes * np.size(modes.lam) * 16))
+
+    def of(scheme: Scheme) -> list[Array]:
+        foot = footprint(scheme)
+        parts = [
+            cumulants(read_chain(scheme, foot, modes, t[n : n + size], h[n : n + size], x), w, order)
+            for n in range(0, len(t), size)
+        ]
+        return list(np.concatenate(parts, axis=1))
+
+    # strata of length h/R, each of order (h/R)^2; what they do together is of a relative order h^4/R^3
+    found, off = continued(of, stage.scheme, [0, *(2 * n - 1 for n in range(2, order + 1)), 3])
+    return np.stack(found), off + change
+
+
+def step_averages(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, *, cross: bool) -> tuple[Averages, Array]:
+    """`averages` of the steps (t, h), for any number of strata, and the error of E A."""
+    x, w = unit_rule(nodes)
+
+    def of(scheme: Scheme) -> Averages:
+        return averages(read_chain(scheme, footprint(scheme), modes, t, h, x), w, cross=cross)
+
+    found, error = continued(of, stage.scheme, [0, 0, 3, 3, 3])
+    return Averages(*found), error
+
+
 def settled(stage: Stage, modes: Any) -> tuple[int, float]:
     """`node_count` of the chain: nodes a stratum, and the change of the averages that is left."""
     return node_count(stage, modes, _watched, _SETTLED)
 
 
 def _watched(stage: Stage, modes: Any, t: Any, h: Any, nodes: int) -> Array:
+    stage = few(stage)
     x, w = unit_rule(nodes)
     numbers = stage.footprint.alphas * nodes * np.size(modes.lam)
     if nodes > _LEAST and numbers > 2 * _BLOCK:

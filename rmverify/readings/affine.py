@@ -175,7 +175,7 @@ def moved(scheme: Scheme, state: Any, t: Any, h: Any, modes: Any, draw: Any) -> 
     try:
         return scheme(state, t, h, modes.score, draw)
     except TypeError as error:
-        if "AffineForm" not in str(error) and "StrataForm" not in str(error):
+        if "AffineForm" not in str(error) and "ChainForm" not in str(error):
             raise  # its own refusals, and errors of other kinds
         raise TypeError(f"{_NOT_AFFINE.format('function of the state')} ({error})") from error
 
