@@ -21,6 +21,7 @@ A step of many strata comes as a Gauss rule of its own from the cumulants of A (
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ import numpy as np
 from rmverify.laws.conditional import UNIT, column, initial, split_target
 from rmverify.laws.counts import continued
 from rmverify.laws.midpoints import LEAST_NODES, MOST_POINTS, node_count, rule, unit_rule
-from rmverify.laws.strata import gauss, step_cumulants
+from rmverify.laws.strata import from_moments, gauss, step_cumulants
 from rmverify.plans import Plan, Predict, Stage, footprint
 from rmverify.process import mode_variance
 from rmverify.readings.affine import Transition, chain, compose, position, read
@@ -47,7 +48,8 @@ MOST_CELLS = 1 << 21
 _FEW = 48  # steps that are all read over balls
 _MOST_READ = 20_000  # steps x nodes read over balls where the grid is not smooth
 _PANEL = 16  # nodes in each panel of midpoints
-_MOST_STEP_NODES = 6  # of the rule of a step of many strata
+_MOST_STEP_NODES = 6  # of the rule of a step of many strata, or of many steps
+_NARROW = 0.1  # of sqrt(2/d): six nodes are off by (0.1)^12 / 12! of what varies on that scale
 _BLOCK = 1 << 16  # numbers per temporary array, times 24
 
 
@@ -450,7 +452,8 @@ def scale_mixture(plan: Plan, target: Any, start: Any, count: int, known: Known)
                 raise Unresolved
             rounding += 4 * UNIT * float(np.abs(eta).max(axis=1).sum())
             if kappa is None:
-                u, weights = _tensored(u, weights, *_tree(eta[..., 0], rule_weights, count), count)
+                rows = _grouped(eta[..., 0], rule_weights, _NARROW * math.sqrt(2 / dim))
+                u, weights = _tensored(u, weights, *_tree(*rows, count), count)
                 continue
             for each, noise in zip(eta[..., 0], kappa[..., 0], strict=True):
                 image = _through(u, each[:, None], noise[:, None]).ravel()
@@ -499,6 +502,27 @@ def _float_eta(stage: Stage, modes: Any, lam: Array, part: Any, alphas: Array) -
     if not floor > 0:
         raise Unresolved
     return np.asarray(2 * np.log(np.maximum(np.abs(A), floor)) + np.log(before / after))
+
+
+def _grouped(eta: Array, rule_weights: Array, width: float) -> tuple[Array, Array]:
+    """Fewer rows with the same law of their sum, all but exactly: neighbours that spread less than `width` together
+    become one Gauss rule of six nodes with the cumulants that they have together, up to the eleventh."""
+    weights = np.broadcast_to(rule_weights, eta.shape)
+    mean = (eta * weights).sum(axis=1)
+    off = (eta - mean[:, None]) / width
+    order = 2 * _MOST_STEP_NODES - 1
+    powers = itertools.accumulate([off] * order, np.multiply)
+    moments = [np.einsum("nq,nq->n", power, weights) for power in powers]
+    place = np.floor(np.cumsum(moments[1]) * 2).astype(int)
+    edges = np.flatnonzero(np.diff(place, prepend=-1))
+    if 2 * edges.size > len(eta) or eta.shape[1] < _MOST_STEP_NODES:
+        return eta, weights
+    found = np.add.reduceat(from_moments(moments), edges, axis=1)
+    try:
+        nodes, together = gauss(found[1:], _MOST_STEP_NODES)
+    except np.linalg.LinAlgError:
+        return eta, weights
+    return np.add.reduceat(mean, edges)[:, None] + width * nodes, together
 
 
 def _tree(eta: Array, rule_weights: Array, count: int) -> tuple[Array, Array]:
@@ -581,7 +605,7 @@ def scale_lattice(plan: Plan, target: Any, start: Any, fineness: float, known: K
                 raise Unresolved
             rounding += slip
             if kappa is None:
-                kernels += _kernels(eta, rule_weights, spacing)
+                kernels += _kernels(*_grouped(eta, rule_weights, _NARROW * math.sqrt(2 / dim)), spacing)
                 continue
             for each, noise in zip(eta, kappa, strict=True):
                 u = first + spacing * np.arange(weights.size)

@@ -25,7 +25,7 @@ from rmverify.readings.chain import Chain, read_chain
 from rmverify.schemes.contract import Scheme, velocity_variance
 from rmverify.targets.checks import Array
 
-__all__ = ["Averages", "averages", "chainable", "settled"]
+__all__ = ["Averages", "averages", "chainable", "cumulants", "from_moments", "gauss", "settled", "step_averages"]
 
 _LEAST = 16  # nodes that it takes at least to see a rule settle
 _SETTLED = 64 * UNIT  # the sums over the strata round more often than those over a tensor rule
@@ -149,7 +149,7 @@ def cumulants(chain: Chain, weights: Array, order: int) -> Array:
         g = (b[i + 1][..., rows + 2, None] * off).swapaxes(-1, -2) @ placed
         d = (g @ Y[i, ..., None])[..., 0]
         moments = [(d**k) @ weights for k in range(1, order + 1)]
-        result[1:order] += _cumulants(moments)[1:]
+        result[1:order] += from_moments(moments)[1:]
         first += moments[1]
         if not lasting:
             continue
@@ -169,7 +169,7 @@ def cumulants(chain: Chain, weights: Array, order: int) -> Array:
     return result
 
 
-def _cumulants(moments: Any) -> Array:
+def from_moments(moments: Any) -> Array:
     """The cumulants of the moments of order 1, 2, .. (the first 0)."""
     found: list[Any] = []
     for n, moment in enumerate(moments, 1):
