@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +36,18 @@ from rmverify.schemes.contract import (
 )
 from rmverify.targets.checks import Array, finite_array, number
 
-__all__ = ["Correct", "Footprint", "Plan", "Predict", "Stage", "dpum", "footprint", "parallel", "sequential"]
+__all__ = [
+    "Correct",
+    "Footprint",
+    "Plan",
+    "Predict",
+    "Stage",
+    "dpum",
+    "footprint",
+    "parallel",
+    "rounds_of",
+    "sequential",
+]
 
 _LONGEST = 4096  # strata or cells that a probe holds as they are
 
@@ -378,6 +389,16 @@ def _brief(times: Array) -> str:
 
 # --- the theorems' plans ------------------------------------------------------------------------------------
 
+_LENGTHS: Mapping[str, Callable[[float, float, float], tuple[float, float, float]]] = {
+    "sequential": lambda d, L, eps: (
+        L ** (-5 / 3) * d ** (-7 / 18) * eps ** (2 / 3),
+        L ** (-3 / 2) * d ** (-17 / 36) * eps,
+        1 / (math.sqrt(L) * d ** (1 / 18)),
+    ),
+    "dpum": lambda d, L, eps: (eps / (L**2 * math.sqrt(d)), eps / (L ** (3 / 2) * math.sqrt(d)), 1 / math.sqrt(L)),
+}
+"""h_pred, h_corr and T_corr of a theorem, every constant 1."""
+
 
 def sequential(
     dim: int,
@@ -429,15 +450,16 @@ def sequential(
     True
     """
     d, L, eps = _theorem(dim, smoothness, accuracy)
-    return _windows(
+    h_pred, h_corr, t_corr = _LENGTHS["sequential"](d, L, eps)
+    return _Windows(
         scheme,
         _levels(d, L, eps, second_moment, early_stop, horizon, horizon_constant),
         window=_positive("window_constant", window_constant) / L,
-        h_pred=_positive("predictor_constant", predictor_constant) * L ** (-5 / 3) * d ** (-7 / 18) * eps ** (2 / 3),
-        h_corr=_positive("corrector_constant", corrector_constant) * L ** (-3 / 2) * d ** (-17 / 36) * eps,
-        t_corr=_positive("corrector_time_constant", corrector_time_constant) / (math.sqrt(L) * d ** (1 / 18)),
+        h_pred=_positive("predictor_constant", predictor_constant) * h_pred,
+        h_corr=_positive("corrector_constant", corrector_constant) * h_corr,
+        t_corr=_positive("corrector_time_constant", corrector_time_constant) * t_corr,
         friction=_positive("friction_constant", friction_constant) * math.sqrt(L),
-    )
+    ).plan()
 
 
 def dpum(
@@ -469,15 +491,16 @@ def dpum(
     True
     """
     d, L, eps = _theorem(dim, smoothness, accuracy)
-    return _windows(
+    h_pred, h_corr, t_corr = _LENGTHS["dpum"](d, L, eps)
+    return _Windows(
         scheme,
         _levels(d, L, eps, second_moment, early_stop, horizon, horizon_constant),
         window=_positive("window_constant", window_constant) / L,
-        h_pred=_positive("predictor_constant", predictor_constant) * eps / (L**2 * math.sqrt(d)),
-        h_corr=_positive("corrector_constant", corrector_constant) * eps / (L ** (3 / 2) * math.sqrt(d)),
-        t_corr=_positive("corrector_time_constant", corrector_time_constant) / math.sqrt(L),
+        h_pred=_positive("predictor_constant", predictor_constant) * h_pred,
+        h_corr=_positive("corrector_constant", corrector_constant) * h_corr,
+        t_corr=_positive("corrector_time_constant", corrector_time_constant) * t_corr,
         friction=_positive("friction_constant", friction_constant) * math.sqrt(L),
-    )
+    ).plan()
 
 
 def parallel(
@@ -583,6 +606,26 @@ def parallel(
     return Plan([Predict(predictor, times), Correct(corrector, delta, t_corr / steps, steps)])
 
 
+def rounds_of(theorem: str, dim: int, smoothness: float, accuracy: float) -> int:
+    """Sequential rounds of a theorem's plan with every constant 1, counted without making it: it may have 10^10 steps.
+
+    Examples
+    --------
+    >>> rounds_of("sequential", 100, 4.0, 0.1) == sequential(100, 4.0, 0.1).rounds
+    True
+    >>> rounds_of("dpum", 10**12, 4.0, 0.1) > 10**9
+    True
+    """
+    d, L, eps = _theorem(dim, smoothness, accuracy)
+    if theorem == "parallel":
+        return parallel(dim, smoothness, accuracy).rounds
+    if theorem not in _LENGTHS:
+        raise ValueError(f"theorem: expected one of {', '.join(_LENGTHS)}, parallel, got {theorem!r}")
+    scheme = {"sequential": randomized_midpoint, "dpum": exponential_integrator}[theorem]
+    levels = _levels(d, L, eps, None, None, None, 1)
+    return _Windows(scheme, levels, 1 / L, *_LENGTHS[theorem](d, L, eps), math.sqrt(L)).rounds
+
+
 def _whole(name: str, given: Any, least: int, default: float) -> int:
     """The count given, or else the default rounded up."""
     if given is None:
@@ -630,36 +673,72 @@ def _levels(
     return top, delta
 
 
-def _windows(
-    scheme: Scheme,
-    levels: tuple[float, float],
-    *,
-    window: float,
-    h_pred: float,
-    h_corr: float,
-    t_corr: float,
-    friction: float,
-) -> Plan:
+@dataclass(frozen=True)
+class _Windows:
     """Windows of equal steps from T down, then steps that halve t to delta; the corrector after every window."""
-    top, delta = levels
-    steps = math.ceil(t_corr / h_corr - 1e-9)
-    corrector = functools.partial(Correct, underdamped(friction=friction), step=t_corr / steps, steps=steps)
-    stages: list[Stage] = []
-    edges = max(1, round((top - max(window, delta)) / window))
-    ends = np.linspace(top, max(window, delta), edges + 1) if top > max(window, delta) else np.array([top])
-    for start, end in itertools.pairwise(ends):
-        count = math.ceil((start - end) / h_pred - 1e-9)
-        stages += [Predict(scheme, np.linspace(start, end, count + 1)), corrector(time=float(end))]
-    last = _final_levels(float(ends[-1]), delta, h_pred)
-    if len(last) > 1:
-        stages += [Predict(scheme, last), corrector(time=delta)]
-    return Plan(stages)
+
+    scheme: Scheme
+    levels: tuple[float, float]
+    window: float
+    h_pred: float
+    h_corr: float
+    t_corr: float
+    friction: float
+
+    @property
+    def corrector_steps(self) -> int:
+        return math.ceil(self.t_corr / self.h_corr - 1e-9)
+
+    @property
+    def windows(self) -> list[tuple[float, float, int]]:
+        """(start, end, steps) of each, down to max(1/L, delta)."""
+        top, delta = self.levels
+        low = max(self.window, delta)
+        edges = max(1, round((top - low) / self.window))
+        ends = np.linspace(top, low, edges + 1) if top > low else np.array([top])
+        counts = [math.ceil((start - end) / self.h_pred - 1e-9) for start, end in itertools.pairwise(ends)]
+        return [(float(a), float(b), n) for (a, b), n in zip(itertools.pairwise(ends), counts, strict=True)]
+
+    @property
+    def rest(self) -> tuple[float, float, float]:
+        """The level after the windows, delta and h_pred: what is left goes down by `_descent`."""
+        return min(self.levels[0], max(self.window, self.levels[1])), self.levels[1], self.h_pred
+
+    def plan(self) -> Plan:
+        steps = self.corrector_steps
+        corrector = functools.partial(
+            Correct, underdamped(friction=self.friction), step=self.t_corr / steps, steps=steps
+        )
+        stages: list[Stage] = []
+        for start, end, count in self.windows:
+            stages += [Predict(self.scheme, np.linspace(start, end, count + 1)), corrector(time=end)]
+        last = _final_levels(*self.rest)
+        if len(last) > 1:
+            stages += [Predict(self.scheme, last), corrector(time=self.levels[1])]
+        return Plan(stages)
+
+    @property
+    def rounds(self) -> int:
+        """Of the plan, which is not made: it may have 10^10 steps."""
+        windows, (count, halved) = self.windows, _descent(*self.rest)
+        last = count + len(halved)
+        predictions = sum(count for *_, count in windows) + last
+        corrections = (len(windows) + (last > 0)) * self.corrector_steps
+        return footprint(self.scheme).rounds * predictions + corrections
 
 
 def _final_levels(t: float, delta: float, h: float) -> Array:
     """Steps of length h while t >= 2h, then halving t until delta."""
+    count, halved = _descent(t, delta, h)
+    levels = np.concatenate([t - h * np.arange(count + 1), halved])
+    return levels if levels[-1] == delta else np.append(levels[:-1], delta)
+
+
+def _descent(t: float, delta: float, h: float) -> tuple[int, list[float]]:
+    """How many steps of length h, and the levels after them, down to delta."""
     count = max(0, math.floor((t - max(h, delta)) / h + 1e-9))
-    levels = [t - k * h for k in range(count + 1)]
-    while levels[-1] > delta * (1 + 1e-12):
-        levels.append(max(delta, levels[-1] / 2))
-    return np.array(levels if levels[-1] == delta else [*levels[:-1], delta])
+    level, halved = t - count * h, []
+    while level > delta * (1 + 1e-12):
+        level = max(delta, level / 2)
+        halved.append(level)
+    return count, halved
