@@ -33,7 +33,7 @@ _WHERE = {
     "verify": "claims",
     "w2": "divergences",
 }
-_ROOMS = ("budget", "elementary", "exponents", "plans", "rates", "schemes", "sweep", "targets")
+_ROOMS = ("budget", "elementary", "exponents", "plans", "rates", "rounds", "schemes", "sweep", "targets")
 
 __all__ = [
     "Correct",
@@ -58,6 +58,7 @@ __all__ = [
     "plans",
     "rates",
     "renyi",
+    "rounds",
     "sample",
     "schemes",
     "sweep",
@@ -68,7 +69,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from rmverify import budget, elementary, exponents, plans, rates, schemes, sweep, targets
+    from rmverify import budget, elementary, exponents, plans, rates, rounds, schemes, sweep, targets
     from rmverify.claims import verify
     from rmverify.divergences import chi2, hellinger, kl, renyi, tv, w2
     from rmverify.laws import LocalError, MixtureLaw, coupling_error, local_error, output_law

@@ -151,7 +151,12 @@ def _parser() -> argparse.ArgumentParser:
 
     rates = _command(
         commands, "rates", "steps to an accuracy and their exponents in d, 1/eps, L and kappa, beside the claimed ones",
-        _rates, "rmverify rates --store rates.jsonl\n  rmverify rates --full --workers 8 --plot rates.png", data=False,
+        _rates, "rmverify rates --store rates.jsonl\n  rmverify rates --full --workers 8 --plot rates.png\n"
+        "  rmverify rates --parallel --plot rounds.png", data=False,
+    )  # fmt: skip
+    rates.add_argument(
+        "--parallel", action="store_true",
+        help="rounds against d of the parallel plan, the sequential one and DPUM, and rounds against work instead",
     )  # fmt: skip
     rates.add_argument("--full", action="store_true", help="d up to 10^12 and finer grids")
     rates.add_argument(
@@ -419,14 +424,17 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _rates(options: argparse.Namespace) -> int:
-    from rmverify import rates, sweep, tables
+    from rmverify import rates, sweep
     from rmverify.io import atomic_write
     from rmverify.report import document
+    from rmverify.tables import rates as tables
 
-    if options.covariance and options.data is None:
-        raise ValueError("--covariance: expected --data DATA with it, got no data")
     if options.dask is not None and options.workers is not None:
         raise ValueError("--workers: expected at most one of --workers and --dask, got both")
+    if options.parallel:
+        return _rounds(options)
+    if options.covariance and options.data is None:
+        raise ValueError("--covariance: expected --data DATA with it, got no data")
     chosen = options.scheme or []
     if options.data is not None and set(chosen) == {"randomized_midpoint"}:
         raise ValueError("--data: expected a --scheme that draws no midpoints beside it, got randomized_midpoint alone")
@@ -434,12 +442,7 @@ def _rates(options: argparse.Namespace) -> int:
     target = None if options.data is None else _target(options)
     plans = [] if options.csv or options.markdown or options.latex else tables.theorem_cells(options.full, chosen)
     try:
-        workers = options.workers or (1 if options.dask else min(2, os.cpu_count() or 1))
-        with _progress(options) as show, sweep.pool(workers, options.dask) as executor:
-
-            def progress(p: sweep.Progress) -> None:
-                show(str(p), p.fraction)
-
+        with _sweeping(options) as (executor, progress):
             found = rates.table(
                 full=options.full,
                 predictors=chosen,
@@ -451,25 +454,78 @@ def _rates(options: argparse.Namespace) -> int:
             )
             answers = sweep.run(rates.theorem, plans, executor=executor, progress=progress) if plans else []
     except sweep.SweepError as error:
-        more = "; the rest is in the store, the same command tries again" if options.store else ""
-        return _complain(f"{error}{more}", INTERNAL)
+        return _broken(options, error)
     theorems = [rates.Theorem(**answer) for answer in answers]
     if suffix is not None:
         atomic_write(options.plot, tables.rates_picture(found, suffix))
-    if options.json:
-        print(document("rates", tables.rates_record(found, theorems, options.data and _name(options))))
-    elif options.csv:
-        print(tables.rates_csv(found), end="")
-    elif options.markdown:
-        print(tables.rates_markdown(found), end="")
-    elif options.latex:
-        print(tables.rates_latex(found), end="")
-    else:
-        width = _width() if sys.stdout.isatty() else None
-        _show(tables.rates_tables(found, theorems, width, options.rows), width or 10_000)
+    width = _width() if sys.stdout.isatty() else None
+    _written(options, {
+        "json": lambda: document("rates", tables.rates_record(found, theorems, options.data and _name(options))),
+        "csv": lambda: tables.rates_csv(found),
+        "markdown": lambda: tables.rates_markdown(found),
+        "latex": lambda: tables.rates_latex(found),
+    }, lambda: tables.rates_tables(found, theorems, width, options.rows), width)  # fmt: skip
     if any(fit.verdict == "contradicts" for fit in found.fits):
         return REFUTED
     return INCONCLUSIVE if tables.undecided(found) else VERIFIED
+
+
+def _rounds(options: argparse.Namespace) -> int:
+    from rmverify import rounds, sweep
+    from rmverify.io import atomic_write
+    from rmverify.report import document
+    from rmverify.tables import rounds as tables
+
+    for name in ("full", "scheme", "data", "covariance", "rows"):
+        if getattr(options, name):
+            raise ValueError(f"--{name}: expected without --parallel, which has its own table")
+    suffix = None if options.plot is None else _plottable(options.plot)
+    try:
+        with _sweeping(options) as (executor, progress):
+            found = rounds.table(
+                max_steps=options.max_steps, executor=executor, store=options.store, progress=progress
+            )  # fmt: skip
+    except sweep.SweepError as error:
+        return _broken(options, error)
+    if suffix is not None:
+        atomic_write(options.plot, tables.rounds_picture(found, suffix))
+    width = _width() if sys.stdout.isatty() else None
+    _written(options, {
+        "json": lambda: document("rates --parallel", found.as_dict()),
+        "csv": lambda: tables.rounds_csv(found),
+        "markdown": lambda: tables.rounds_markdown(found),
+        "latex": lambda: tables.rounds_latex(found),
+    }, lambda: tables.rounds_tables(found, width), width)  # fmt: skip
+    if next(law for law in found.laws if law.plan == "parallel").better != "logarithms":
+        return REFUTED
+    lost = [row for row in found.rows if row.plan == "parallel" and row.status != "found"]
+    return INCONCLUSIVE if lost else VERIFIED
+
+
+@contextmanager
+def _sweeping(options: argparse.Namespace) -> Iterator[tuple[Any, Any]]:
+    """The executor of the sweeps of a command, and what shows their progress."""
+    from rmverify import sweep
+
+    workers = options.workers or (1 if options.dask else min(2, os.cpu_count() or 1))
+    with _progress(options) as show, sweep.pool(workers, options.dask) as executor:
+        yield executor, lambda p: show(str(p), p.fraction)
+
+
+def _broken(options: argparse.Namespace, error: Exception) -> int:
+    more = "; the rest is in the store, the same command tries again" if options.store else ""
+    return _complain(f"{error}{more}", INTERNAL)
+
+
+def _written(
+    options: argparse.Namespace, forms: dict[str, Callable[[], str]], shown: Callable[[], list[Any]], width: int | None
+) -> None:
+    """The form that was asked for on stdout, or the tables."""
+    for name, form in forms.items():
+        if getattr(options, name):
+            print(form().removesuffix("\n"))
+            return
+    _show(shown(), width or 10_000)
 
 
 def _explain(options: argparse.Namespace) -> int:

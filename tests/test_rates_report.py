@@ -25,7 +25,7 @@ from rich.console import Console
 from rmverify import rates, sweep
 from rmverify.cli import main
 from rmverify.rates import Fit, Row, Table, Theorem
-from rmverify.tables import (
+from rmverify.tables.rates import (
     rates_csv,
     rates_latex,
     rates_markdown,

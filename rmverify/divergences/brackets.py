@@ -50,6 +50,8 @@ def _modes_of(mixture: MixtureLaw, q: Gaussian) -> Gaussian:
 
 def tv_bracket(mixture: MixtureLaw, q: Gaussian, paths: int, rng: object) -> Value:
     r"""lower = |E_a P_a(A) - Q(A)| with A = {moment-matched Gaussian > q}; upper = E_a TV(P_a, q)."""
+    if mixture.midpoints * paths > _MOST_MIDPOINTS:
+        return Value(1.0, "upper", 0.0, lower=0.0, upper=1.0)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         return _tv_bracket(mixture, _modes_of(mixture, q), paths, rng)
 
@@ -101,6 +103,9 @@ def bracket(
     bound = min(top.mean + top.error + rounding, most)
     return Value(bound, "upper", min(top.error + rounding, most), lower=min(max(0.0, lower()), bound), upper=bound)
 
+
+_MOST_MIDPOINTS = 3 * 10**8
+"""Midpoints of all paths beyond which nothing is simulated, and nothing known of a total variation."""
 
 _MOST_CORRELATED = 2000
 """Dimension beyond which the full covariance of correlated modes is not formed; the bounds from it are then 0."""

@@ -42,6 +42,7 @@ _MOST_WORK = 3e9  # steps x nodes^4
 _WIDE = 0.4  # spread from which the lattice is tried before the rules
 _MOST_PANELS = 2000
 _NOISE = 1e-15  # rounding of a density from a lattice, relative to its largest value
+_NOTHING = -745.0  # e^-745 = 0
 _DROP = 45.0  # nats below the peak at which the radius is cut: e^-45 < 2^-64
 _X, _W = np.polynomial.legendre.leggauss(20)
 
@@ -108,10 +109,20 @@ def radial_tv(mixture: ScaleMixture | Lattice, variance: float) -> Value:
         far = np.exp(np.minimum(log_q + lam, 700)) - np.exp(log_q)
         return np.where(lam > 30, far, np.exp(log_q) * np.expm1(np.minimum(lam, 30)))
 
+    if _apart(mixture, variance):
+        return Value(1.0, complement=0.0)
     value, error = _integrate(mixture, variance, integrand, signed=True)
     value = min(value / 2, 1.0)
     error = min(error / 2 + mixture.rounding * math.sqrt(mixture.dim / 8), 1.0)
     return Value(value, "exact", error, lower=max(0.0, value - error), upper=min(1.0, value + error))
+
+
+def _apart(mixture: ScaleMixture | Lattice, variance: float) -> bool:
+    """Whether 1 - TV <= sum_j sqrt(w_j) BC(u_j), BC(u) = cosh(u/2)^{-d/2}, is below every float."""
+    u = np.abs(_shifts(mixture, variance)) / 2
+    log_cosh = u + np.log1p(np.exp(-2 * u)) - math.log(2)
+    bound = np.log(np.maximum(np.abs(mixture.weights), 1e-300)) / 2 - mixture.dim / 2 * log_cosh
+    return float(logsumexp(bound)) < _NOTHING
 
 
 def radial_kl(mixture: ScaleMixture | Lattice, variance: float) -> Value:

@@ -71,6 +71,11 @@ class MixtureLaw:
     def multiplicities(self) -> Array:
         return self._truth.multiplicities
 
+    @property
+    def midpoints(self) -> int:
+        """How many random midpoints one path has."""
+        return sum(len(stage) * stage.footprint.alphas for stage in self.plan)
+
     @cached_property
     def _moments(self) -> _Moments:
         truth, modes = split_target(self.target)

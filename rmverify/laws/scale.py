@@ -32,7 +32,7 @@ import numpy as np
 from rmverify.laws.conditional import UNIT, column, initial, split_target
 from rmverify.laws.counts import continued
 from rmverify.laws.midpoints import LEAST_NODES, MOST_POINTS, node_count, rule, unit_rule
-from rmverify.laws.strata import from_moments, gauss, step_cumulants
+from rmverify.laws.strata import chainable, from_moments, gauss, step_cumulants
 from rmverify.plans import Plan, Predict, Stage, footprint
 from rmverify.process import mode_variance
 from rmverify.readings.affine import Transition, chain, compose, position, read
@@ -380,7 +380,8 @@ def scale_spread(plan: Plan, modes: Any, lam: Array, dim: int, known: Known) -> 
 
 def many_strata(stage: Stage) -> bool:
     """Whether a step has too many strata for a rule in all midpoints at once."""
-    return bool(LEAST_NODES**stage.footprint.alphas > MOST_POINTS)
+    foot = stage.footprint
+    return chainable(stage.scheme, foot) or bool(LEAST_NODES**foot.alphas > MOST_POINTS)
 
 
 def _log_cumulants(place: int, stage: Stage, modes: Any, known: Known) -> tuple[Array, Array, Array, Array]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from fractions import Fraction
-from textwrap import fill
 from typing import Any
 
 from rmverify.rates import Fit, Row, Table, Theorem, fit, judge
-from rmverify.report import value_text
-from rmverify.values import Value
+from rmverify.tables.common import latex, markdown, number, paragraph, records_csv, short, tabular
 
 __all__ = [
     "rates_csv",
@@ -28,7 +25,6 @@ __all__ = [
 
 _LAWS = {"expected": "E_alpha"}
 _METRICS = {"tv": "TV", "kl": "sqrt KL", "w2": "W2"}
-_STYLES = {"consistent": "green", "contradicts": "bold red", "claim not sharp here": "yellow"}
 _INPUTS = [f.name for f in fields(Row)][: [f.name for f in fields(Row)].index("steps")]
 """What a row was asked for; what was found comes after."""
 
@@ -62,29 +58,6 @@ def rates_record(found: Table, theorems: Iterable[Theorem] = (), data: str | Non
     return {"data": data} | found.as_dict() | {"theorems": plans}
 
 
-def rates_csv(found: Table) -> str:
-    """One line per row of the table with everything that is known of it; a value with its ends, error and kind."""
-    values = ("value", "before", "start_error")
-    parts: dict[str, Callable[[Value], Any]] = {
-        "": float,
-        "_lower": lambda v: v.lower,
-        "_upper": lambda v: v.upper,
-        "_error": lambda v: v.error,
-        "_kind": lambda v: v.kind,
-    }
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    names = [f.name for f in fields(Row)]
-    writer.writerow([name + part for name in names for part in (parts if name in values else [""])])
-    for row in found.rows:
-        line: list[Any] = []
-        for name in names:
-            value = getattr(row, name)
-            line += [value] if name not in values else [None if value is None else of(value) for of in parts.values()]
-        writer.writerow(line)
-    return out.getvalue()
-
-
 # --- exponents ----------------------------------------------------------------------------------------------
 
 
@@ -93,12 +66,6 @@ def _exponent(found: Fit) -> str:
     places = min(3, max(1, -math.floor(math.log10(found.error)))) if 0 < found.error < math.inf else 3
     error = math.ceil(found.error * 10**places) / 10**places if math.isfinite(found.error) else math.inf
     return f"{found.exponent:.{places}f} ± {error:.{places}f}"
-
-
-def _number(x: float, digits: int = 3) -> str:
-    """With at most so many digits; 1e8, not 1e+08."""
-    mantissa, e, power = f"{x:.{digits}g}".partition("e")
-    return mantissa + (f"e{int(power)}" if e else "")
 
 
 def _power(exponent: float | None) -> str:
@@ -123,7 +90,7 @@ _COLUMNS: Mapping[str, Callable[[Fit], str]] = {
     "metric": lambda f: _METRICS[f.metric],
     "in": lambda f: f.against,
     "measured": _exponent,
-    "range": lambda f: f"{_number(f.low)}..{_number(f.high)}",
+    "range": lambda f: f"{number(f.low)}..{number(f.high)}",
     "local slopes": lambda f: f"{f.slopes[0]:.3f}..{f.slopes[-1]:.3f}",
     "residual": lambda f: f"{f.residual:.1e}",
     "settled": lambda f: "yes" if f.asymptotic else "no",
@@ -152,49 +119,25 @@ def _sources(found: Table) -> list[str]:
     return list(dict.fromkeys(f.source for f in found.fits if f.source))
 
 
+def rates_csv(found: Table) -> str:
+    """One line per row of the table with everything that is known of it."""
+    return records_csv(found.rows, Row)
+
+
 def rates_markdown(found: Table) -> str:
     """The exponents as a Markdown table."""
+    lines = [[_code(name, of(f)) for name, of in _COLUMNS.items()] for f in found.fits]
+    return markdown(list(_COLUMNS), lines, [_code("source", text) for text in _sources(found)])
 
-    def line(cells: Iterable[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
-    lines = [line(_COLUMNS), line("---" for _ in _COLUMNS)]
-    lines += [line(_code(name, of(f)) for name, of in _COLUMNS.items()) for f in found.fits]
-    lines += ["", *(f"- {_code('source', text)}" for text in _sources(found))] if _sources(found) else []
-    return "\n".join(lines) + "\n"
+def rates_latex(found: Table) -> str:
+    """The exponents as a LaTeX tabular; needs the package booktabs."""
+    return latex(list(_COLUMNS), [[of(f) for of in _COLUMNS.values()] for f in found.fits], _sources(found))
 
 
 def _code(name: str, text: str) -> str:
     """Names and formulas, in which Markdown would see emphasis, as code."""
     return f"`{text}`" if text and name in ("scheme", "law", "note", "source") else text
-
-
-def rates_latex(found: Table) -> str:
-    """The exponents as a LaTeX tabular; needs the package booktabs."""
-    rows = [" & ".join(_latex(of(f)) for of in _COLUMNS.values()) + r" \\" for f in found.fits]
-    lines = [
-        r"% \usepackage{booktabs}",
-        rf"\begin{{tabular}}{{{'l' * len(_COLUMNS)}}}",
-        r"\toprule",
-        " & ".join(_COLUMNS) + r" \\",
-        r"\midrule",
-        *rows,
-        r"\bottomrule",
-        r"\end{tabular}",
-        *(rf"\par {_latex(text)}" for text in _sources(found)),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-_ESCAPES = str.maketrans(
-    {c: f"\\{c}" for c in "&%$#_{}"}
-    | {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
-    | {"<": "$<$", ">": "$>$", "±": r"$\pm$"}
-)
-
-
-def _latex(text: str) -> str:
-    return text.translate(_ESCAPES).replace("..", "--")
 
 
 # --- for people ---------------------------------------------------------------------------------------------
@@ -206,86 +149,24 @@ def rates_tables(
     """What a person reads, as rich renderables; without a width one line for every exponent, however long."""
     exponents = [[of(f) for of in _COLUMNS.values()] for f in found.fits]
     drop = ("fixed", "source", "residual", "local slopes")
-    shown, dropped = _tabular(list(_COLUMNS), exponents, width, ("scheme", "law", "note"), drop)
+    shown, dropped = tabular(list(_COLUMNS), exponents, width, ("scheme", "law", "note"), drop)
     notes = [*_LEGEND, "Sources: " + "; ".join(_sources(found)) + "."] if _sources(found) else [*_LEGEND]
     if dropped:
         notes.append(f"Not shown for want of columns: {', '.join(dropped)}; --markdown and --json have them.")
     if not found.fits:
-        shown, notes = [_text("No exponent: of no kind three rows were found.", width, "bold")], []
-    blocks: list[Any] = [_text(_SETTING, width), "", *shown, *(_text(note, width, "dim") for note in notes)]
+        shown, notes = [paragraph("No exponent: of no kind three rows were found.", width, "bold")], []
+    blocks: list[Any] = [paragraph(_SETTING, width), "", *shown, *(paragraph(note, width, "dim") for note in notes)]
     blocks += _start(found, width)
     for title, columns, lines, remark in (_corrected(found), _estimated(found), _plans(theorems), _left(found)):
         if lines:
             same = [c for c in _ABOUT[1:] if c in columns and len({line[columns.index(c)] for line in lines}) == 1]
-            table, _ = _tabular(columns, lines, width, same, ("law",))
-            blocks += ["", _text(title, width, "bold"), *table, _text(remark, width, "dim")]
+            table, _ = tabular(columns, lines, width, same, ("law",))
+            blocks += ["", paragraph(title, width, "bold"), *table, paragraph(remark, width, "dim")]
     if rows:
         names = ("before", "crossing", "rounds", "status", "family", "kappa", "error", "corrector")
-        table, _ = _tabular(*_every(found.rows), width, ("scheme", "law", "metric"), names)
-        blocks += ["", _text("Every row", width, "bold"), *table]
+        table, _ = tabular(*_every(found.rows), width, ("scheme", "law", "metric"), names)
+        blocks += ["", paragraph("Every row", width, "bold"), *table]
     return blocks
-
-
-def _tabular(
-    columns: Sequence[str], lines: Sequence[Sequence[str]], width: int | None, heads: Sequence[str], drop: Sequence[str]
-) -> tuple[list[Any], list[str]]:
-    """A table, and what was left out of it.
-
-    Without a width everything in one. Otherwise the columns `heads` are the titles of groups, and those of `drop` go,
-    one after the other, until the rest fits.
-    """
-    if width is None:
-        return [_grid(columns, lines), ""], []
-    wide = {c: max(len(line[k]) for line in [columns, *lines]) for k, c in enumerate(columns)}
-    wide |= {c: min(wide[c], 11) for c in _WRAPPED if c in wide}
-    shown, dropped = [c for c in columns if c not in heads], []
-    for name in drop:
-        if sum(wide[c] + 2 for c in shown) - 2 > width and name in shown:
-            shown.remove(name)
-            dropped.append(name)
-    groups: dict[str, list[list[str]]] = {}
-    for line in lines:
-        cells = dict(zip(columns, line, strict=True))
-        title = ", ".join(_titled(c, cells[c]) for c in heads if cells[c])
-        groups.setdefault(title, []).append([cells[c] for c in shown])
-    blocks: list[Any] = []
-    for title, part in groups.items():
-        blocks += [_text(title, width, "italic")] if title else []
-        blocks += [_grid(shown, part, [wide[c] for c in shown]), ""]
-    return blocks, dropped
-
-
-def _titled(column: str, cell: str) -> str:
-    return f"{cell} law" if column == "law" else f"{column} = {cell}" if column in ("d", "L", "eps") else cell
-
-
-_WRAPPED = ("verdict", "note")
-
-
-def _grid(columns: Sequence[str], lines: Iterable[Sequence[str]], least: Sequence[int] | None = None) -> Any:
-    """One table; with least widths its columns are aligned to those of others."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table as Rich
-    from rich.text import Text
-
-    table = Rich(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    for k, column in enumerate(columns):
-        table.add_column(column, no_wrap=column not in _WRAPPED, min_width=least[k] if least else None, overflow="fold")
-    for line in lines:
-        cells = zip(columns, line, strict=True)
-        table.add_row(*[Text(cell, style=_STYLES.get(cell, "") if c == "verdict" else "") for c, cell in cells])
-    return table
-
-
-def _text(text: str, width: int | None, style: str = "") -> Any:
-    from rich.text import Text
-
-    return Text(fill(text, min(width or 116, 116)), style=style)
-
-
-def _short(value: Value) -> str:
-    """With three digits, or its distance from 1."""
-    return value_text(value) if 0 < value.complement < 1e-3 else _number(value)
 
 
 def _start(found: Table, width: int | None) -> list[Any]:
@@ -293,9 +174,9 @@ def _start(found: Table, width: int | None) -> list[Any]:
     errors = {r.dim: r.start_error for r in found.rows if r.smoothness == 4 and r.condition == 1 and r.start_error}
     if not errors:
         return []
-    listed = "; ".join(f"d={_number(d, 6)}: {_short(value)}" for d, value in sorted(errors.items()))
+    listed = "; ".join(f"d={number(d, 6)}: {short(value)}" for d, value in sorted(errors.items()))
     text = f"A start from N(0, I) instead of q_T adds at most its own error TV(q_T, N(0, I)), for L = 4: {listed}."
-    return ["", _text(text, width)]
+    return ["", paragraph(text, width)]
 
 
 def _partner(found: Table, row: Row, name: str, value: Any) -> Row | None:
@@ -331,7 +212,7 @@ _ABOUT = ("scheme", "law", "d", "L", "eps")
 
 def _about(row: Row) -> list[str]:
     law = _LAWS.get(row.law, row.law)
-    return [row.scheme, law, _number(row.dim, 6), _number(row.smoothness), f"{row.accuracy:g}"]
+    return [row.scheme, law, number(row.dim, 6), number(row.smoothness), f"{row.accuracy:g}"]
 
 
 def _corrected(found: Table) -> _Section:
@@ -352,7 +233,7 @@ def _estimated(found: Table) -> _Section:
     for row in found.rows:
         if row.score_error:
             perfect = _partner(found, row, "score_error", 0.0)
-            reached = "-" if row.value is None else _short(row.value)
+            reached = "-" if row.value is None else short(row.value)
             meet = "" if row.crossing is None else f"cancel near N = {row.crossing}"
             lines.append([*_about(row), f"{row.score_error:g}", _cost(perfect), _cost(row), reached, meet])
     remark = (
@@ -368,8 +249,8 @@ _PLANS = {"dpum": "DPUM (D0)", "sequential": "sequential (D1)"}
 def _plans(theorems: Sequence[Theorem]) -> _Section:
     lines = [
         [
-            _PLANS.get(t.plan, t.plan), _number(t.dim, 6), _number(t.smoothness), f"{t.accuracy:g}",
-            str(t.evaluations), str(t.rounds), _short(t.value), f"{float(t.value) / t.accuracy:.2g}",
+            _PLANS.get(t.plan, t.plan), number(t.dim, 6), number(t.smoothness), f"{t.accuracy:g}",
+            str(t.evaluations), str(t.rounds), short(t.value), f"{float(t.value) / t.accuracy:.2g}",
         ]
         for t in theorems
     ]  # fmt: skip
@@ -390,10 +271,10 @@ def _left(found: Table) -> _Section:
 def _every(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     lines = []
     for row in rows:
-        value, before = ("-" if v is None else _number(v, 4) for v in (row.value, row.before))
+        value, before = ("-" if v is None else number(v, 4) for v in (row.value, row.before))
         rest = ["-" if x is None else str(x) for x in (row.rounds, row.crossing)] + ["yes" if row.corrector else "-"]
         steps = "none" if row.steps is None else str(row.steps)
-        shape = [f"{row.score_error:g}", row.family, _number(row.condition), row.status]
+        shape = [f"{row.score_error:g}", row.family, number(row.condition), row.status]
         lines.append([_METRICS[row.metric], *_about(row), steps, _cost(row), value, before, *rest, *shape])
     names = ["before", "rounds", "crossing", "corrector", "error", "family", "kappa", "status"]
     return ["metric", *_ABOUT, "N", "evaluations", "value", *names], lines
@@ -417,7 +298,7 @@ def rates_picture(found: Table, suffix: str) -> bytes:
         for k, ((scheme, law, family, at), points) in enumerate(lines.items()):
             x, y = [p[0] for p in points], [p[1] for p in points]
             power = fit(x, y)["exponent"]
-            held = f"eps = {at:g}" if fixed == "accuracy" else f"d = {_number(at)}"
+            held = f"eps = {at:g}" if fixed == "accuracy" else f"d = {number(at)}"
             whose = ", your data" if family == "user" else ""
             name = f"{scheme}, {_LAWS.get(law, law)}, {held}{whose}: {power:.3f}"
             style = {"exact": "-", "expected": "-", "unconditional": "--"}[law] if not whose else ":"
