@@ -24,6 +24,7 @@ SECTIONS = {
     "laws": "Exact laws and errors",
     "ledger": "The claims ledger: default, certified and mutated evidence, certified total variation",
     "commands": "The command line, start-up included",
+    "rounds": "One step of the parallel midpoint against R, for a score of fixed cost: a round is one batched call",
     "particles": "Particles: rm.sample on NumPy beside a plain loop of the same arithmetic (ns per particle-step-dim.)",
 }
 

@@ -606,7 +606,7 @@ def parallel(
     return Plan([Predict(predictor, times), Correct(corrector, delta, t_corr / steps, steps)])
 
 
-def rounds_of(theorem: str, dim: int, smoothness: float, accuracy: float) -> int:
+def rounds_of(theorem: str, dim: float, smoothness: float, accuracy: float) -> int:
     """Sequential rounds of a theorem's plan with every constant 1, counted without making it: it may have 10^10 steps.
 
     Examples
@@ -618,7 +618,7 @@ def rounds_of(theorem: str, dim: int, smoothness: float, accuracy: float) -> int
     """
     d, L, eps = _theorem(dim, smoothness, accuracy)
     if theorem == "parallel":
-        return parallel(dim, smoothness, accuracy).rounds
+        return parallel(dim, smoothness, accuracy).rounds  # type: ignore[arg-type]
     if theorem not in _LENGTHS:
         raise ValueError(f"theorem: expected one of {', '.join(_LENGTHS)}, parallel, got {theorem!r}")
     scheme = {"sequential": randomized_midpoint, "dpum": exponential_integrator}[theorem]

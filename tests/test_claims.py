@@ -25,7 +25,7 @@ from rmverify.claims.search import Axis, largest
 
 IDS = ["A1", "A2", "A3", "A4", "A5", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "C1", "C2", "C3", "C4", "D0", "D1", "D2",
        "D3", "D4", "D5", "D6", "D7"]  # fmt: skip
-LATER = {"A1", "C1", "C3", "C4", "D2", "D3"}
+LATER = {"A1", "C1", "C3", "C4", "D3"}
 h = sympy.Symbol("h")
 
 

@@ -104,7 +104,8 @@ def sample(
     plan : Plan
     score : callable or target
         ``score(t, x)`` for x of shape (n, dim), or (R, n, dim) with t broadcasting where a round asks R strata at
-        once; returns x's shape, dtype and device. A target or `EstimatedScore` stands for its own score. It is called
+        once; returns x's shape, dtype and device (a network should see the leading axes as one: NumPy takes
+        (R, n, dim) @ (dim, m) as R products). A target or `EstimatedScore` stands for its own score. It is called
         once per round, or once per round and chunk where the particles are cut (`memory`): each then sees its own m of
         the n particles, every particle `plan.evaluations` evaluations in `plan.rounds` rounds as before.
     n, dim : int
