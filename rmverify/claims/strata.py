@@ -134,7 +134,7 @@ def picard_errors(scheme: Callable[..., Any], *, cells: Iterable[int], rounds: I
     >>> from rmverify import schemes
     >>> rows = picard_errors(schemes.parallel_underdamped, cells=[16], rounds=[1, 2, 3])
     >>> [f"{row['TV']:.0e}" for row in rows]
-    ['2e-02', '3e-03', '6e-05']
+    ['3e-02', '1e-03', '2e-05']
     """
     from flint import ctx
 

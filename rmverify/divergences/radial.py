@@ -118,8 +118,13 @@ def radial_tv(mixture: ScaleMixture | Lattice, variance: float) -> Value:
 
 
 def _apart(mixture: ScaleMixture | Lattice, variance: float) -> bool:
-    """Whether 1 - TV <= sum_j sqrt(w_j) BC(u_j), BC(u) = cosh(u/2)^{-d/2}, is below every float."""
-    u = np.abs(_shifts(mixture, variance)) / 2
+    """Whether 1 - TV <= sum_j sqrt(w_j) BC(u_j), BC(u) = cosh(u/2)^{-d/2}, is below every float: of a law that the
+    nodes resolve, spread no further than the radius."""
+    u = _shifts(mixture, variance)
+    off = u - mixture.weights @ u
+    if mixture.weights @ (off * off) * mixture.dim > 2:
+        return False
+    u = np.abs(u) / 2
     log_cosh = u + np.log1p(np.exp(-2 * u)) - math.log(2)
     bound = np.log(np.maximum(np.abs(mixture.weights), 1e-300)) / 2 - mixture.dim / 2 * log_cosh
     return float(logsumexp(bound)) < _NOTHING

@@ -606,7 +606,7 @@ def scale_lattice(plan: Plan, target: Any, start: Any, fineness: float, known: K
                 raise Unresolved
             rounding += slip
             if kappa is None:
-                kernels += _kernels(*_grouped(eta, rule_weights, _NARROW * math.sqrt(2 / dim)), spacing)
+                kernels += _kernels(*_grouped(eta, rule_weights, spacing / 2), spacing)
                 continue
             for each, noise in zip(eta, kappa, strict=True):
                 u = first + spacing * np.arange(weights.size)
