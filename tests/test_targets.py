@@ -185,7 +185,7 @@ def test_noise_levels_that_make_no_sense_are_refused(bad):
             call()
 
 
-@pytest.mark.parametrize("bad", [-1.0, NAN, INF])
+@pytest.mark.parametrize("bad", [-1.0, NAN, INF, "x", None])
 def test_score_refuses_noise_levels_that_make_no_sense(bad):
     with pytest.raises(ValueError, match="^t: "):
         Gaussian.isotropic(0.25, 2).score(bad, np.zeros((1, 2)))

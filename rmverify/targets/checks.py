@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace, is_array_api_obj
 from numpy.typing import NDArray
 
-__all__ = ["Array", "finite_array", "number"]
+__all__ = ["Array", "dimension", "finite_array", "least_level", "number"]
 
 Array = NDArray[np.float64]
 
@@ -43,6 +45,25 @@ def number(name: str, value: Any, *, above: float | None = None, least: float | 
     if least is not None and not result >= least:
         raise ValueError(f"{name}: expected a number >= {least:g}, got {result!r}")
     return result
+
+
+def dimension(dim: Any) -> int:
+    """`dim` as an integer >= 1."""
+    value = number("dim", dim, least=1)
+    if value != math.floor(value):
+        raise ValueError(f"dim: expected an integer >= 1, got {dim!r}")
+    return int(value)
+
+
+def least_level(t: Any) -> float:
+    """The least of the noise levels t, a number or an array of any namespace, refused unless finite and >= 0."""
+    try:
+        low = float(array_namespace(t).min(t)) if is_array_api_obj(t) else float(t)
+    except (TypeError, ValueError):
+        raise ValueError(f"t: expected finite noise levels >= 0, got {_short(t)}") from None
+    if not 0 <= low < math.inf:
+        raise ValueError(f"t: expected finite noise levels >= 0, got {low!r}")
+    return low
 
 
 def _short(values: Any) -> str:

@@ -17,11 +17,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_array_api_obj
+from array_api_compat import array_namespace
 
 from rmverify.elementary import like
 from rmverify.process import flow_slope, mode_mean, mode_score, mode_variance
-from rmverify.targets.checks import Array, finite_array, number
+from rmverify.targets.checks import Array, dimension, finite_array, least_level, number
 
 __all__ = ["Gaussian", "Modes"]
 
@@ -185,7 +185,7 @@ class Gaussian:
         >>> Gaussian.isotropic(0.25, 10**12).strong_concavity
         4.0
         """
-        return cls.from_spectrum([number("variance", variance, least=0)], [_dimension(dim)])
+        return cls.from_spectrum([number("variance", variance, least=0)], [float(dimension(dim))])
 
     @classmethod
     def fit(cls, data: Any) -> Gaussian:
@@ -341,18 +341,8 @@ class Gaussian:
             raise ValueError(f"x: expected an array of shape (..., {self.dim}), got {tuple(shape)}")
         if not array_namespace(x).isdtype(x.dtype, ("real floating", "complex floating")):
             raise ValueError(f"x: expected a floating dtype, got {x.dtype}")
-        low = float(array_namespace(t).min(t)) if is_array_api_obj(t) else float(t)
-        if not 0 <= low < math.inf:
-            raise ValueError(f"t: expected finite noise levels >= 0, got {low!r}")
-        if low == 0 and self.smoothness == math.inf:
+        if least_level(t) == 0 and self.smoothness == math.inf:
             raise ValueError("t: the score of a singular covariance does not exist at t = 0, expected t > 0")
-
-
-def _dimension(dim: Any) -> float:
-    value = number("dim", dim, least=1)
-    if value != math.floor(value):
-        raise ValueError(f"dim: expected an integer >= 1, got {dim!r}")
-    return value
 
 
 def _nonnegative(name: str, variances: Array) -> Array:
