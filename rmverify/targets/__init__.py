@@ -1,7 +1,26 @@
 """Targets: laws whose noised marginals and scores are known in closed form."""
 
 from rmverify.targets.estimated import EstimatedScore
+from rmverify.targets.factors import (
+    ExponentialGaussian,
+    Factor,
+    LaplaceGaussian,
+    SkewNormal,
+    TwoGaussians,
+    UniformGaussian,
+)
 from rmverify.targets.gaussian import Gaussian, Modes
 from rmverify.targets.mixture import GaussianMixture
 
-__all__ = ["EstimatedScore", "Gaussian", "GaussianMixture", "Modes"]
+__all__ = [
+    "EstimatedScore",
+    "ExponentialGaussian",
+    "Factor",
+    "Gaussian",
+    "GaussianMixture",
+    "LaplaceGaussian",
+    "Modes",
+    "SkewNormal",
+    "TwoGaussians",
+    "UniformGaussian",
+]
