@@ -20,6 +20,7 @@ _WHERE = {
     "MixtureLaw": "laws",
     "Plan": "plans",
     "Predict": "plans",
+    "Product": "targets",
     "Value": "values",
     "chi2": "divergences",
     "coupling_error": "laws",
@@ -44,6 +45,7 @@ __all__ = [
     "MixtureLaw",
     "Plan",
     "Predict",
+    "Product",
     "Value",
     "__version__",
     "budget",
@@ -75,7 +77,7 @@ if TYPE_CHECKING:
     from rmverify.laws import LocalError, MixtureLaw, coupling_error, local_error, output_law
     from rmverify.plans import Correct, Plan, Predict
     from rmverify.readings.particles import sample
-    from rmverify.targets import EstimatedScore, Gaussian, GaussianMixture
+    from rmverify.targets import EstimatedScore, Gaussian, GaussianMixture, Product
     from rmverify.values import Value
 
 

@@ -11,6 +11,7 @@ from rmverify.targets.factors import (
 )
 from rmverify.targets.gaussian import Gaussian, Modes
 from rmverify.targets.mixture import GaussianMixture
+from rmverify.targets.product import Product
 
 __all__ = [
     "EstimatedScore",
@@ -20,6 +21,7 @@ __all__ = [
     "GaussianMixture",
     "LaplaceGaussian",
     "Modes",
+    "Product",
     "SkewNormal",
     "TwoGaussians",
     "UniformGaussian",
