@@ -6,6 +6,8 @@ Which law a number belongs to matters. On a Gaussian target, with a score affine
 * with random midpoints the output is a mixture over them: a `MixtureLaw`, whose mean and covariance are exact, and
   whose divergences are brackets. Where target and start are centred with one variance it is a scale mixture
   int N(0, s^2 I) dP(s^2) and P is known (`ScaleMixture`).
+
+What correctors discretize, underdamped Langevin in continuous time, is known too on linear forces (`kinetic_flow`).
 """
 
 from __future__ import annotations
@@ -13,12 +15,16 @@ from __future__ import annotations
 from typing import Any
 
 from rmverify.laws.conditional import conditional, initial
+from rmverify.laws.kinetic import kinetic_flow, start_noise
 from rmverify.laws.local import LocalError, coupling_error, local_error
 from rmverify.laws.mixture import MixtureLaw
 from rmverify.laws.scale import ScaleMixture
 from rmverify.plans import Plan
 
-__all__ = ["LocalError", "MixtureLaw", "ScaleMixture", "coupling_error", "local_error", "output_law"]
+__all__ = [
+    "LocalError", "MixtureLaw", "ScaleMixture", "coupling_error", "kinetic_flow",
+    "local_error", "output_law", "start_noise",
+]  # fmt: skip
 
 
 def output_law(plan: Plan, target: Any, *, alphas: Any = None, start: Any = "normal") -> Any:

@@ -1,0 +1,179 @@
+"""Underdamped Langevin in continuous time: against matrix exponentials with 50 digits, and
+quadrature."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import mpmath as mp
+import numpy as np
+import pytest
+import scipy.linalg
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles import kinetic, textbook
+
+import rmverify as rm
+from rmverify.laws.kinetic import kinetic_flow, start_noise
+from rmverify.readings.affine import compose
+
+# --- linear forces: the flow --------------------------------------------------------------------------------------
+
+SETTINGS = [
+    (k, g, T, 1.0)
+    for T, g in itertools.product((1e-8, 1e-4, 0.3, 1.0, 10.0), (1e-3, 1.0, 7.0))
+    for k in (-9.0, -1.0, -1e-3, 0.0, 0.3, 1.0, 100.0, g * g / 4, g * g / 4 * (1 + 1e-9), g * g / 4 * (1 - 1e-9))
+] + [(0.7, 2.0, 1.0, 0.25), (4.0, 2.0, 0.9, 0.25), (-0.5, 0.3, 3.0, 9.0), (2.0, 100.0, 0.5, 0.1)]
+
+
+def deviation(flow, setting):
+    """The largest relative error of an entry, relative to the growth that the entry has room for."""
+    k, g, T, u = setting
+    A, C = kinetic.flow(*setting)
+    reach = 1 + T * max(g, math.sqrt(u * abs(k)))
+    found = flow(*setting)
+    worst = 0.0
+    # units in which the entries of A are of one size: x in those of v times the shorter of T and 1/sqrt(uk)
+    unit = mp.mpf(min(T, 1 / math.sqrt(u * abs(k)) if k else math.inf, 1 / g))
+    size = max(abs(A[0, 0]), abs(A[1, 1]), abs(A[0, 1]) / unit, abs(A[1, 0]) * unit)
+    for i, j in itertools.product((0, 1), repeat=2):
+        units = unit ** (i - j)
+        worst = max(worst, abs(mp.mpf(float(found.linear[i][j])) - A[i, j]) * units / size / reach)
+        room = mp.sqrt(C[i, i] * C[j, j])
+        worst = max(worst, abs(mp.mpf(float(found.noise[i][j])) - C[i, j]) / room / reach)
+    return float(worst)
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_the_flow_is_the_matrix_exponential(setting):
+    with mp.workdps(50):
+        assert deviation(kinetic_flow, setting) < 1e-14
+
+
+@pytest.mark.parametrize("setting", [(0.7, 1.0, 1.0, 1.0), (-1.0, 0.5, 1e-3, 1.0), (5.0, 2.0, 0.7, 0.3)])
+def test_the_noise_is_the_integral(setting):
+    with mp.workdps(40):
+        C, found = kinetic.covariance_by_quadrature(*setting), kinetic_flow(*setting).noise
+        for i, j in itertools.product((0, 1), repeat=2):
+            assert abs(mp.mpf(float(found[i][j])) / C[i, j] - 1) < 1e-14
+
+
+@pytest.mark.parametrize("T", [1e-8, 1e-3, 0.7, 4.0])
+def test_without_force_the_noise_is_the_correctors(T):
+    with mp.workdps(60):
+        due = textbook.kinetic_covariance(mp.mpf(T), mp.mpf(1.5), mp.mpf(0.5))
+        found = kinetic_flow(0.0, 1.5, T, 0.5).noise
+        for i, j in itertools.product((0, 1), repeat=2):
+            assert abs(mp.mpf(float(found[i][j])) / due[i, j] - 1) < 2e-14
+
+
+def mutated(**change):
+    """The flow with one thing wrong."""
+
+    def flow(k, g, T, u):
+        right = kinetic_flow(k, g, T, u)
+        (x_x, c), (_, v_v) = right.noise
+        if change.get("noise"):
+            right = right._replace(noise=((x_x / 2, c / 2), (c / 2, v_v / 2)))
+        if change.get("friction"):  # e^{MT} with -g, in the drift alone
+            A = scipy.linalg.expm(T * np.array([[0.0, 1.0], [-u * k, g]]))
+            right = right._replace(linear=tuple(map(tuple, A)))
+        if change.get("force"):  # mass forgotten in the force
+            right = right._replace(linear=kinetic_flow(k / u, g, T, u).linear)
+        if change.get("cross"):
+            right = right._replace(noise=((x_x, -c), (-c, v_v)))
+        if change.get("frozen"):  # the corrector's own step: the force frozen at the start
+            q, p = (T - (1 - math.exp(-g * T)) / g) / g, (1 - math.exp(-g * T)) / g
+            right = right._replace(linear=((1 - u * k * q, p), (-u * k * p, math.exp(-g * T))))
+        return right
+
+    return flow
+
+
+@pytest.mark.parametrize("change", ["noise", "friction", "force", "cross", "frozen"])
+def test_wrong_flows_are_refused(change):
+    with mp.workdps(50):
+        assert deviation(mutated(**{change: True}), (0.7, 2.0, 1.0, 0.25)) > 1e-3
+
+
+@given(st.floats(-1, 4), st.floats(0.1, 3), st.floats(1e-3, 3), st.floats(0.2, 2), st.floats(0.01, 0.99))
+def test_the_flow_is_a_semigroup(k, g, T, u, share):
+    whole = kinetic_flow(k, g, T, u, 1.5)
+    parts = compose(kinetic_flow(k, g, (1 - share) * T, u, 1.5), kinetic_flow(k, g, share * T, u, 1.5))
+    for a, b in zip(
+        itertools.chain(*whole.linear, whole.shift), itertools.chain(*parts.linear, parts.shift), strict=True
+    ):
+        assert abs(a - b) < 1e-12 * (1 + abs(a) + math.exp(2 * T))
+    for a, b in zip(itertools.chain(*whole.noise), itertools.chain(*parts.noise), strict=True):
+        assert abs(a - b) < 1e-12 * (abs(a) + u * T * math.exp(4 * T))
+
+
+def test_the_zero_of_the_force_stays():
+    flow = kinetic_flow(np.array([-1.0, 0.0, 2.0]), 1.0, 0.8, center=3.0)
+    assert np.allclose(flow.linear[0][0] * 3.0 + flow.shift[0], 3.0, rtol=1e-14)
+    assert np.allclose(flow.linear[1][0] * 3.0 + flow.shift[1], 0.0, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((1.0, 0.0, 1.0), ValueError, "friction: expected numbers > 0, got 0.0"),
+        ((1.0, 1.0, -2.0), ValueError, "time: expected numbers > 0, got -2.0"),
+        ((1.0, 1.0, 1.0, 0.0), ValueError, "mass: expected numbers > 0, got 0.0"),
+        ((math.nan, 1.0, 1.0), ValueError, "curvature: expected finite numbers, got nan"),
+        ((-1e8, 1.0, 10.0), OverflowError, "time: expected a flow within floats, got exp"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, error, message):
+    with pytest.raises(error, match=message):
+        kinetic_flow(*arguments)
+
+
+# --- what the process tells of its start --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize(
+    ("k", "g", "T", "u"),
+    [(k, 1.0, T, 1.0) for k in (-1.0, 0.0, 0.25, 1.0) for T in (1e-8, 1e-4, 0.1, 1.0)] + [(-0.3, 3.0, 0.2, 0.5)],
+)
+def test_the_hidden_noise_is_that_of_least_squares(joint, k, g, T, u):
+    with mp.workdps(40):
+        due = kinetic.hidden_noise(k, g, T, u, joint)
+        found = start_noise(k, g, T, u)[0 if joint else 1]
+        assert abs(mp.mpf(float(found)) / due - 1) < 1e-14
+
+
+def dense_pair(k, T, a, b, m):
+    """The joint laws of (x, v) of every mode, friction 1, as dense Gaussians."""
+    means, left, right = [], [], []
+    for each in zip(k, a, b, m, strict=True):
+        A, C = (np.array(M.tolist(), dtype=float) for M in kinetic.flow(each[0], 1.0, T, 1.0))
+        means.append(A[:, 0] * each[3])
+        left.append(A @ np.diag([each[1], 1]) @ A.T + C)
+        right.append(A @ np.diag([each[2], 1]) @ A.T + C)
+    blocks = [scipy.linalg.block_diag(*part) for part in (left, right)]
+    return rm.Gaussian(np.concatenate(means), blocks[0]), rm.Gaussian(np.zeros(2 * len(k)), blocks[1])
+
+
+@given(
+    st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 3), st.floats(0, 3), st.floats(-2, 2)), min_size=1, max_size=3),
+    st.floats(0.2, 1),
+)
+def test_the_joint_law_of_two_starts_is_one_of_their_noised_positions(modes, T):
+    """TV, KL and Hellinger of the dense laws of (x, v) are those of N(m, a + n) and N(0, b + n), mode by mode."""
+    k, a, b, m = np.array(modes).T
+    p, q = dense_pair(k, T, a, b, m)
+    hidden = start_noise(k, 1.0, T)[0]
+    for name in ("tv", "kl", "hellinger"):
+        dense = getattr(rm, name)(p, q)
+        flat = getattr(rm, name)(rm.Gaussian(m, a + hidden), rm.Gaussian(np.zeros_like(m), b + hidden))
+        assert abs(dense - flat) <= dense.error + flat.error + 1e-9 * (1 + flat), name
+
+
+def test_short_times():
+    """n ~ 2gT^3/3 and T^2: the constants sqrt(3/(4 pi)) and 1/sqrt(2 pi) at g = sqrt(L) as T -> 0."""
+    joint, position = start_noise(np.array([-1.0, 0.0, 1.0]), 1.0, 1e-6)
+    assert 1e-6**1.5 / np.sqrt(2 * np.pi * joint) == pytest.approx(np.full(3, math.sqrt(3 / (4 * math.pi))), rel=1e-6)
+    assert 1e-6 / np.sqrt(2 * np.pi * position) == pytest.approx(np.full(3, 1 / math.sqrt(2 * math.pi)), rel=1e-6)
