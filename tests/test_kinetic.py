@@ -1,8 +1,9 @@
-"""Underdamped Langevin in continuous time: against matrix exponentials with 50 digits, and
-quadrature."""
+"""Underdamped Langevin in continuous time: against matrix exponentials with 50 digits, quadrature, another expansion,
+and plain simulation."""
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 
@@ -13,8 +14,10 @@ import scipy.linalg
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import kinetic, textbook
+from scipy import stats
 
 import rmverify as rm
+from rmverify.laws.fokker_planck import kinetic_law
 from rmverify.laws.kinetic import kinetic_flow, start_noise
 from rmverify.readings.affine import compose
 
@@ -177,3 +180,117 @@ def test_short_times():
     joint, position = start_noise(np.array([-1.0, 0.0, 1.0]), 1.0, 1e-6)
     assert 1e-6**1.5 / np.sqrt(2 * np.pi * joint) == pytest.approx(np.full(3, math.sqrt(3 / (4 * math.pi))), rel=1e-6)
     assert 1e-6 / np.sqrt(2 * np.pi * position) == pytest.approx(np.full(3, 1 / math.sqrt(2 * math.pi)), rel=1e-6)
+
+
+# --- forces that are not linear -----------------------------------------------------------------------------------
+
+
+def normal(x, mean, deviation):
+    return np.exp(-(((x - mean) / deviation) ** 2) / 2) / (deviation * math.sqrt(2 * math.pi))
+
+
+@pytest.mark.parametrize(("k", "g", "T", "u"), [(1.0, 1.0, 1.0, 1.0), (-1.0, 0.5, 0.7, 1.0), (0.25, 2.0, 2.0, 0.5)])
+def test_on_a_linear_force_the_law_is_the_flows(k, g, T, u):
+    law = kinetic_law(lambda x: -k * (x - 0.3), 1.0, 0.4, T, g, u, terms=6)
+    flow = kinetic_flow(k, g, T, u, 0.3)
+    A, C = np.array(flow.linear, dtype=float), np.array(flow.noise, dtype=float)
+    assert law.center == pytest.approx(A[:, 0] * 1.0 + np.array(flow.shift, dtype=float), abs=1e-9)
+    assert law.root @ law.root.T == pytest.approx(A @ np.diag([0.16, u]) @ A.T + C, abs=1e-9)
+    rest = law.coefficients.copy()
+    rest[0, 0] -= 1
+    assert np.abs(rest).max() < 1e-9
+
+
+@pytest.mark.parametrize("u", [0.25, 3.0])
+def test_the_mass_is_a_unit(u):
+    """x = sqrt(u) y makes of the mass u and the force s the mass 1 and the force sqrt(u) s(sqrt(u) y)."""
+    root, y = math.sqrt(u), np.linspace(-3, 3, 61)
+    law = kinetic_law(lambda x: np.sin(x) - x / 2, 0.4 * root, 0.3 * root, 0.8, 0.7, u)
+    same = kinetic_law(lambda z: root * (np.sin(root * z) - root * z / 2), 0.4, 0.3, 0.8, 0.7)
+    assert root * law.position(root * y) == pytest.approx(same.position(y), abs=1e-8)
+
+
+FORCES = {
+    "hill": np.sin,
+    "two wells": lambda x: math.sqrt(2) * np.tanh(math.sqrt(2) * x) - x,
+    "ripples": lambda x: 0.7 * np.sin(3 * x) / 3 - 0.3 * x,
+    "convex": lambda x: -np.tanh(x),
+}
+
+
+@functools.cache
+def expanded(name, T):
+    """Two narrow starts on a force, by Fourier series in x and Hermite functions about v = 0."""
+    x = np.linspace(-7, 7, 160, endpoint=False) if T == 1 else np.linspace(-3, 3, 120, endpoint=False)
+    starts = [normal(x, -0.1, 0.25), normal(x, 0.4, 0.25)]
+    return x, kinetic.position_densities(FORCES[name], starts, T, 1.0, x, 70)
+
+
+@pytest.mark.parametrize(("name", "T", "accuracy"), [
+    ("hill", 1.0, 1e-9), ("two wells", 1.0, 4e-6), ("ripples", 1.0, 4e-6), ("convex", 1.0, 1e-6),
+    ("hill", 0.3, 1e-9), ("two wells", 0.3, 1e-9), ("ripples", 0.3, 1e-9), ("convex", 0.3, 1e-9),
+])  # fmt: skip
+def test_the_density_is_that_of_another_expansion(name, T, accuracy):
+    x, densities = expanded(name, T)
+    for mean, due in zip((-0.1, 0.4), densities, strict=True):
+        laws = [kinetic_law(FORCES[name], mean, 0.25, T, 1.0, terms=terms) for terms in (24, 54)]
+        coarse, fine = (np.abs(law.position(x) - due).max() for law in laws)
+        assert fine < accuracy
+        assert fine < coarse + 1e-9
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"friction": 0.5},  # noise and friction of sqrt(g) for sqrt(2g) ...
+        {"mass": 0.5},
+        {"time": 1.05},
+        {"force": lambda x: -np.sin(x)},
+    ],
+)
+def test_wrong_laws_are_refused(wrong):
+    x, densities = expanded("hill", 1.0)
+    given = {"force": np.sin, "mean": -0.1, "deviation": 0.25, "time": 1.0, "friction": 1.0} | wrong
+    assert np.abs(kinetic_law(**given).position(x) - densities[0]).max() > 1e-3
+
+
+def test_the_law_is_that_of_simulated_particles():
+    """Kolmogorov's statistic of x and of v after T = 1 from 200 000 particles, small steps of the plain scheme."""
+    n, steps, g, u = 200_000, 100, 0.8, 0.6
+    rng = np.random.default_rng(7)
+    x, v, h = 0.5 + 0.3 * rng.standard_normal(n), math.sqrt(u) * rng.standard_normal(n), 1.0 / 100
+    for _ in range(steps):  # half a drift, kick, friction and noise, half a drift: of second order
+        x = x + h / 2 * v
+        v = v + h / 2 * u * np.sin(2 * x) / 2
+        v = math.exp(-g * h) * v + math.sqrt(u * -math.expm1(-2 * g * h)) * rng.standard_normal(n)
+        v = v + h / 2 * u * np.sin(2 * x) / 2
+        x = x + h / 2 * v
+    law = kinetic_law(lambda x: np.sin(2 * x) / 2, 0.5, 0.3, 1.0, g, u, terms=40)
+    grid = np.linspace(-7, 7, 1401)
+    joint = law.joint(grid, grid)
+    assert law.position(grid) == pytest.approx(joint.sum(axis=1) * 0.01, abs=1e-9)
+    for sample, density in ((x, joint.sum(axis=1) * 0.01), (v, joint.sum(axis=0) * 0.01)):
+        distribution = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2) * 0.01])
+        found = stats.kstest(sample, lambda z, d=distribution: np.interp(z, grid, d))
+        assert found.pvalue > 1e-6
+
+
+def test_an_expansion_that_does_not_decay_is_refused():
+    with pytest.raises(ArithmeticError, match="terms: expected an expansion that decays, got"):
+        kinetic_law(lambda x: -np.sin(0.43 * x + 4.4) / 0.43, 0.0, 0.02, 2.0, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"deviation": 0.0}, "deviation: expected a number > 0, got 0.0"),
+        ({"time": -1.0}, "time: expected a number > 0, got -1.0"),
+        ({"friction": 0.0}, "friction: expected a number > 0, got 0.0"),
+        ({"terms": 1}, "terms: expected a number >= 2, got 1.0"),
+        ({"terms": 2.5}, "terms: expected an integer >= 2, got 2.5"),
+    ],
+)
+def test_bad_settings_of_a_law_are_named(change, message):
+    given = {"force": np.sin, "mean": 0.0, "deviation": 0.1, "time": 1.0, "friction": 1.0} | change
+    with pytest.raises(ValueError, match=message):
+        kinetic_law(**given)

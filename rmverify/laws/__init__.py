@@ -7,7 +7,8 @@ Which law a number belongs to matters. On a Gaussian target, with a score affine
   whose divergences are brackets. Where target and start are centred with one variance it is a scale mixture
   int N(0, s^2 I) dP(s^2) and P is known (`ScaleMixture`).
 
-What correctors discretize, underdamped Langevin in continuous time, is known too on linear forces (`kinetic_flow`).
+What correctors discretize, underdamped Langevin in continuous time, is known too: on linear forces in closed form
+(`kinetic_flow`), on the line for any smooth force by expansion (`kinetic_law`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 from rmverify.laws.conditional import conditional, initial
+from rmverify.laws.fokker_planck import KineticLaw, kinetic_law
 from rmverify.laws.kinetic import kinetic_flow, start_noise
 from rmverify.laws.local import LocalError, coupling_error, local_error
 from rmverify.laws.mixture import MixtureLaw
@@ -22,7 +24,7 @@ from rmverify.laws.scale import ScaleMixture
 from rmverify.plans import Plan
 
 __all__ = [
-    "LocalError", "MixtureLaw", "ScaleMixture", "coupling_error", "kinetic_flow",
+    "KineticLaw", "LocalError", "MixtureLaw", "ScaleMixture", "coupling_error", "kinetic_flow", "kinetic_law",
     "local_error", "output_law", "start_noise",
 ]  # fmt: skip
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import mpmath as mp
+import numpy as np
+from scipy.fft import irfft, rfft
+from scipy.integrate import solve_ivp
 
 
 def flow(k, g, time, u):
@@ -42,3 +45,30 @@ def hidden_noise(k, g, time, u, joint):
         e, f = A[:, 0], A[:, 1]
         N = mp.mpf(u) * f * f.T + C
         return 1 / (e.T * mp.inverse(N) * e)[0] if joint else N[0, 0] / e[0] ** 2
+
+
+def position_densities(force, starts, time, g, x, velocities):
+    """The densities of x_T on a periodic grid: f = sum_n F_n(x, t) He_n(v) e^{-v^2/2}/sqrt(2 pi n!), u = 1, obeys
+
+        F_n' = -g n F_n - sqrt(n) (F_{n-1}' - s F_{n-1}) - sqrt(n+1) F_{n+1}',
+
+    derivatives in x by Fourier series; the starts are densities of x on the grid.
+    """
+    n = np.arange(velocities)
+    wave = 2j * np.pi * np.fft.rfftfreq(x.size, x[1] - x[0])
+    up = np.sqrt(n[1:])[:, None]
+    s = force(x)
+    shape = (len(starts), velocities, x.size)
+    first = np.zeros(shape)
+    first[:, 0] = starts
+
+    def rate(_, y):
+        F = y.reshape(shape)
+        slope = irfft(rfft(F, axis=-1) * wave, n=x.size, axis=-1)
+        out = -g * n[:, None] * F
+        out[:, 1:] -= up * (slope[:, :-1] - s * F[:, :-1])
+        out[:, :-1] -= up * slope[:, 1:]
+        return out.ravel()
+
+    found = solve_ivp(rate, (0, time), first.ravel(), method="DOP853", rtol=1e-9, atol=1e-11, t_eval=[time])
+    return found.y[:, -1].reshape(shape)[:, 0]
