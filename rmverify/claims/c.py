@@ -12,6 +12,15 @@ from rmverify.claims.constants import leading_constants, noise_in_floats
 from rmverify.claims.ledger import Evidence, Look, claim
 from rmverify.claims.measure import Axis, effort, fitted, pointwise, searched, times
 from rmverify.claims.proofs import symbolic
+from rmverify.claims.smoothing import (
+    Case,
+    certified_ratio,
+    entropy_ratio,
+    joint_variations,
+    of_potentials,
+    variation_ratio,
+    within,
+)
 from rmverify.divergences import tv
 from rmverify.readings.affine import read
 from rmverify.targets import Gaussian
@@ -23,6 +32,20 @@ CORRECTOR = (
     "the velocity is drawn fresh from N(0, I) at the start",
     "the score is L-Lipschitz",
 )
+JOINT = (Case("cos x", 1.0), Case("ln cosh x", 1.0))
+BRACKETS = (
+    ("printed", lambda T, g: 1 / 2 + T**3 / (6 * g) + g * T / 2, "1/2 + L^2 T^3/(6g) + gT/2"),
+    (
+        "sharper",
+        lambda T, g: 1 / 2 + T**3 / (12 * g) + T**2 / 4 + g * T / 4,
+        "1/2 + L^2 T^3/(12g) + L T^2/4 + gT/4",
+    ),
+    ("log-concave", lambda T, g: 1 / 2 + T**3 / (12 * g) + g * T / 4, "1/2 + L^2 T^3/(12g) + gT/4"),
+)
+"""C4's brackets at L = 1: as printed, by its exact integral, and without the mixed term for a monotone score."""
+
+VARIATION = {-1: 0.737, 0: 0.646}
+"""TV over W_2/T at g = sqrt(L), T <= 1/sqrt(L), for curvatures from -L and from 0 on: derived from these brackets."""
 
 
 @claim(
@@ -38,7 +61,14 @@ CORRECTOR = (
 def smoothing(look: Look) -> Iterator[Evidence]:
     yield from symbolic(look, "C1")
     if look.wants("exact"):
-        yield Evidence("exact", "the largest ratio of the two sides over Gaussians", "not yet")
+        text = "W_2/(L^{1/4} T^{3/2})"
+        for lowest in (0, -1) if look.target is None else (0,):
+            yield variation_ratio(look, True, 1.5, text, lowest=lowest)
+        if look.target is None:
+            yield joint_variations(JOINT)
+    if look.wants("certified") and look.target is None:
+        for lowest in (0, -1):
+            yield certified_ratio(look, True, "W_2/(L^{1/4} T^{3/2})", lowest=lowest)
 
 
 @claim(
@@ -184,4 +214,15 @@ def shen_lee(look: Look) -> Iterator[Evidence]:
 def position_smoothing(look: Look) -> Iterator[Evidence]:
     yield from symbolic(look, "C4")
     if look.wants("exact"):
-        yield Evidence("exact", "the largest ratio of the two sides over Gaussians", "not yet")
+        for name, bracket, text in BRACKETS:
+            lowest = 0 if name == "log-concave" else -1
+            yield within(entropy_ratio(look, bracket, text, lowest=lowest), 1, f"(W_2^2/T^2)({text})")
+        for lowest, constant in VARIATION.items():
+            if look.target is None or lowest == 0:
+                found = variation_ratio(look, False, 1.0, "W_2/T", lowest=lowest)
+                yield within(found, constant, f"{constant} W_2/T by the sharper bracket, 0.764 W_2/T as printed")
+        if look.target is None:
+            yield of_potentials({name: bracket for name, bracket, _ in BRACKETS}, VARIATION[-1], VARIATION[0])
+    if look.wants("certified") and look.target is None:
+        for lowest, constant in VARIATION.items():
+            yield within(certified_ratio(look, False, "W_2/T", lowest=lowest), constant, f"{constant} W_2/T")

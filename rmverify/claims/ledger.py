@@ -14,14 +14,14 @@ from __future__ import annotations
 import importlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from rmverify.schemes.contract import Scheme
 from rmverify.values import Value
 
-__all__ = ["CLAIMS", "Claim", "Evidence", "Look", "Report", "Result", "claim", "load", "run"]
+__all__ = ["CLAIMS", "Claim", "Evidence", "Look", "Report", "Result", "claim", "load", "run", "worst"]
 
 Kind = Literal["symbolic", "certified", "exact", "fitted"]
 Finding = Literal["holds", "holds with constant", "not implied", "not yet", "inconclusive", "violated"]
@@ -139,6 +139,17 @@ class Look:
         return self.schemes[name] if name in self.schemes else getattr(schemes, name)
 
 
+def worst(findings: Iterable[Finding]) -> Finding:
+    """The worst of several findings; inconclusive where there are none.
+
+    Examples
+    --------
+    >>> worst(["holds", "violated", "inconclusive"])
+    'violated'
+    """
+    return max(findings, key=_ORDER.index, default="inconclusive")
+
+
 @dataclass(frozen=True)
 class Result:
     """What was found about one claim."""
@@ -154,8 +165,7 @@ class Result:
     @property
     def finding(self) -> str:
         """The worst finding; `holds` only where everything that was looked at does."""
-        found = [e.finding for e in self.evidence]
-        return max(found, key=_ORDER.index) if found else "inconclusive"
+        return worst([e.finding for e in self.evidence])
 
     @property
     def decisive(self) -> Evidence | None:
