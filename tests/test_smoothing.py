@@ -1,4 +1,5 @@
-"""C1 and C4: constants in closed form, wrong bounds that are refuted, forces that are not linear."""
+"""C1, C4 and the corrector against the exact dynamics: constants in closed form, wrong bounds that are refuted, forces
+that are not linear."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from rmverify.claims import c, smoothing, verify
 from rmverify.claims.ledger import Look
 from rmverify.laws.certified import certified_smoothing
 from rmverify.laws.fokker_planck import kinetic_law
+from rmverify.schemes.langevin import kinetic_noise
 
 BRACKETS = {name: bracket for name, bracket, _ in c.BRACKETS}
 
@@ -163,6 +165,89 @@ def test_a_target_of_ones_own():
     assert found["C1"].witness["mode"] == 1
     other = {"underdamped": schemes.randomized_midpoint_langevin}
     assert verify(["C1"], kinds=["exact"], target=target, schemes=other)["C1"].constant == found["C1"].constant
+
+
+# --- the corrector against the exact dynamics ---------------------------------------------------------------------
+
+
+def test_from_any_start_the_corrector_is_off_by_h():
+    """From a point and for one step, as T -> 0: in units of the exact law's noise the covariance is off by the one
+    entry k T^{3/2}/sqrt 6, so that TV/(sqrt(d) T^{3/2}) is at most 1/sqrt(12 pi) for k = L and many coordinates."""
+    evidence = next(e for e in verify(["C2"], kinds=["exact"])["C2"].evidence if "other starts" in e.what)
+    assert evidence.constant == pytest.approx(1 / math.sqrt(12 * math.pi), rel=0.01)
+    assert evidence.constant.error < 1e-6
+    powers = [e for e in verify(["C2"], kinds=["fitted"])["C2"].evidence if "same start" in e.what]
+    assert [e.finding for e in powers] == ["holds"]
+
+
+@pytest.mark.parametrize(
+    ("k", "T", "steps", "a", "m"), [(1.0, 1.0, 8, 0.3, 0.7), (-0.6, 0.3, 5, 1e-8, 0.0), (0.4, 0.02, 1, 0.0, 1.0)]
+)
+def test_the_difference_is_that_of_the_textbook(k, T, steps, a, m):
+    """Eigenvalues and means of the whitened difference with 40 digits, within the error that is stated."""
+    excess, mean, error = c._apart(Look(), *map(np.array, ([k],)), 1.0, T, steps, np.array([a]), np.array([m]))
+    with mp.workdps(40):
+        A, _, C = textbook.underdamped(mp.mpf(T) / steps, [], mp.mpf(k), mp.mpf(0), mp.mpf(1), mp.mpf(1))
+        whole, noise = mp.eye(2), mp.zeros(2)
+        for _ in range(steps):
+            whole, noise = A * whole, A * noise * A.T + C
+        F, N = kinetic.flow(k, 1, T, 1)
+        start = mp.diag([mp.mpf(a), 1])
+        exact = F * start * F.T + N
+        units = mp.inverse(mp.cholesky(exact))
+        gap = units * (whole * start * whole.T + noise - exact) * units.T
+        values, turn = mp.eigsy(gap)
+        shift = turn.T * units * (whole - F)[:, 0] * m
+        for i in (0, 1):
+            assert abs(values[i] - mp.mpf(float(excess[i, 0]))) <= error
+            assert abs(shift[i] ** 2 - mp.mpf(float(mean[i, 0]))) <= error * (1 + abs(shift[i]))
+    assert error < 1e-8 * np.abs(excess).max()
+
+
+def test_the_constant_from_the_invariant_law_is_that_of_the_textbook():
+    evidence = next(
+        e for e in verify(["C2"], kinds=["exact"])["C2"].evidence if e.what.endswith("sides, perfect score")
+    )
+    k, T, steps, d = (evidence.where[name] for name in ("k/L", "T sqrt(L)", "steps", "d"))
+    with mp.workdps(30):
+        A, _, C = textbook.underdamped(mp.mpf(T) / int(steps), [], mp.mpf(k), mp.mpf(0), mp.mpf(1), mp.mpf(1))
+        units = mp.diag([mp.sqrt(k), 1])
+        law = mp.diag([1 / mp.mpf(k), 1])
+        for _ in range(int(steps)):
+            law = A * law * A.T + C
+        spread = [float(v) for v in mp.eigsy(units * law * units)[0]]
+    distance = rm.tv(rm.Gaussian.from_spectrum(spread, [d, d]), rm.Gaussian.from_spectrum([1.0, 1.0], [d, d]))
+    assert evidence.constant == pytest.approx(distance / (math.sqrt(T * d) * T / steps), rel=1e-9)
+
+
+@schemes.scheme(kinetic=True)
+def half_the_noise(state, t, h, score, draw, *, friction, mass=1):
+    """Noise sqrt(gu) for sqrt(2gu)."""
+    return schemes.underdamped(state, t, h, score, _Weaker(draw), friction=friction, mass=mass)
+
+
+class _Weaker:
+    def __init__(self, draw):
+        self.draw = draw
+
+    def normal(self, covariance, count=None):
+        return self.draw.normal(tuple(tuple(entry / 2 for entry in row) for row in covariance), count)
+
+
+@schemes.scheme(kinetic=True)
+def pushed_away(state, t, h, score, draw, *, friction, mass=1):
+    """Friction of the wrong sign in the drift of v."""
+    x, v = state
+    w_v, w_x = draw.normal(kinetic_noise(h, friction, mass))
+    s = score(t, x)
+    return x + h * v + w_x, v + friction * h * v + mass * h * s + w_v
+
+
+@pytest.mark.parametrize("wrong", [half_the_noise, pushed_away])
+def test_a_corrector_of_other_dynamics_does_not_come_closer(wrong):
+    look = Look(schemes={"underdamped": wrong})
+    assert c._power_against_the_flow(look).finding == "violated"
+    assert c._against_the_flow(look).constant > 0.5
 
 
 # --- forces that are not linear -----------------------------------------------------------------------------------
