@@ -1,7 +1,7 @@
 r"""The transport reading: a step without noise, on the line, run on points that carry their derivative.
 
-Given its midpoints a predictor is a map x -> F(x) of the line. Run on a point and the number 1, its own code yields F(x)
-and F'(x): sums and multiples act on both, and the score on (x, x') gives (s(x), s'(x) x'). So the density that comes
+Given its midpoints a predictor is a map x -> F(x) of the line. Run on a point and the number 1, its own code yields
+F(x) and F'(x): sums and multiples act on both, and the score on (x, x') gives (s(x), s'(x) x'). So the density that comes
 out is known where the points go, p(F(z)) = p_0(z)/|F'(z)|, and ln(p/q) with it.
 """
 
@@ -49,10 +49,10 @@ class Carried:
         return self.map(lambda part: -part)
 
     def __sub__(self, other: Any) -> Carried:
-        return self + (-other)
+        return self.__add__(-other)
 
     def __rsub__(self, other: Any) -> Carried:
-        return -self + other
+        return (-self).__add__(other)
 
     def __mul__(self, factor: Any) -> Carried:
         if isinstance(factor, Carried):
