@@ -1,8 +1,8 @@
 r"""The transport reading: a step without noise, on the line, run on points that carry their derivative.
 
 Given its midpoints a predictor is a map x -> F(x) of the line. Run on a point and the number 1, its own code yields
-F(x) and F'(x): sums and multiples act on both, and the score on (x, x') gives (s(x), s'(x) x'). So the density that comes
-out is known where the points go, p(F(z)) = p_0(z)/|F'(z)|, and ln(p/q) with it.
+F(x) and F'(x): sums and multiples act on both, and the score on (x, x') gives (s(x), s'(x) x'). So the density that
+comes out is known where the points go, p(F(z)) = p_0(z)/|F'(z)|, and ln(p/q) with it.
 """
 
 from __future__ import annotations
