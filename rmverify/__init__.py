@@ -30,6 +30,7 @@ _WHERE = {
     "output_law": "laws",
     "renyi": "divergences",
     "sample": "readings.particles",
+    "stationary_law": "laws",
     "tv": "divergences",
     "verify": "claims",
     "w2": "divergences",
@@ -63,6 +64,7 @@ __all__ = [
     "rounds",
     "sample",
     "schemes",
+    "stationary_law",
     "sweep",
     "targets",
     "tv",
@@ -74,7 +76,7 @@ if TYPE_CHECKING:
     from rmverify import budget, elementary, exponents, plans, rates, rounds, schemes, sweep, targets
     from rmverify.claims import verify
     from rmverify.divergences import chi2, hellinger, kl, renyi, tv, w2
-    from rmverify.laws import LocalError, MixtureLaw, coupling_error, local_error, output_law
+    from rmverify.laws import LocalError, MixtureLaw, coupling_error, local_error, output_law, stationary_law
     from rmverify.plans import Correct, Plan, Predict
     from rmverify.readings.particles import sample
     from rmverify.targets import EstimatedScore, Gaussian, GaussianMixture, Product

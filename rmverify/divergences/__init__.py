@@ -22,11 +22,12 @@ from rmverify.divergences.closed_forms import (
     kullback_leibler,
     renyi_divergence,
     wasserstein,
+    wasserstein_pair,
 )
-from rmverify.divergences.pair import canonical
+from rmverify.divergences.pair import pair_of, plain, relative
 from rmverify.divergences.radial import projected, radial_hellinger, radial_kl, radial_reverse_kl, radial_tv, resolved
 from rmverify.divergences.tv import total_variation
-from rmverify.laws import MixtureLaw
+from rmverify.laws import MixtureLaw, StationaryLaw
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import number
 from rmverify.values import Value
@@ -91,7 +92,7 @@ def tv(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
             return bracket
         upper = max(bracket.upper, lower)
         return Value(upper, "upper", bracket.error, lower=lower, upper=upper)
-    pair = canonical(p, q)
+    pair = pair_of(p, q)
     if pair.singular:
         return Value(1.0, complement=0.0)
     if not pair.ratio.size:
@@ -115,7 +116,7 @@ def kl(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
         return _certified("kl", p, q)
     mixture, other = _split(p, q)
     if mixture is None:
-        return kullback_leibler(canonical(p, q))
+        return kullback_leibler(pair_of(p, q))
     if mixture is p:
         exact = _radial(radial_kl, mixture, other)
         if exact is not None:
@@ -146,7 +147,7 @@ def renyi(p: Any, q: Any, order: float, *, paths: int = PATHS, rng: Any = 0) -> 
         return kl(p, q, paths=paths, rng=rng)
     mixture, other = _split(p, q)
     if mixture is None:
-        return renyi_divergence(canonical(p, q), order)
+        return renyi_divergence(pair_of(p, q), order)
     if mixture is not p:
         raise TypeError("p: the Renyi bracket needs the mixture as the first law")
 
@@ -182,7 +183,7 @@ def chi2(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0) -> Value:
     """
     mixture, other = _split(p, q)
     if mixture is None:
-        return chi_squared(canonical(p, q))
+        return chi_squared(pair_of(p, q))
     if mixture is not p:
         raise TypeError("p: the chi-squared bracket needs the mixture as the first law")
 
@@ -206,7 +207,7 @@ def hellinger(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bo
         return _certified("hellinger", p, q)
     mixture, other = _split(p, q)
     if mixture is None:
-        return hellinger_distance(canonical(p, q))
+        return hellinger_distance(pair_of(p, q))
     exact = _radial(radial_hellinger, mixture, other)
     if exact is not None:
         return exact
@@ -239,7 +240,8 @@ def w2(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
     if mixture is None:
         if p.dim != q.dim:
             raise ValueError(f"q: expected a law in dimension {p.dim} as p, got dimension {q.dim}")
-        return wasserstein(p, q)
+        known = relative(p, q)
+        return wasserstein_pair(known) if known is not None else wasserstein(plain(p), plain(q))
     model = brackets._modes_of(mixture, other)
     means, variances = mixture.conditionals(_paths(paths), rng=rng)
     laws = (model.with_modes(v, m, mixture.rounding) for m, v in zip(means, variances, strict=True))
@@ -262,13 +264,20 @@ def _split(p: Any, q: Any) -> tuple[Any, Any]:
     for name, law in (("p", p), ("q", q)):
         if not isinstance(law, Gaussian | MixtureLaw):
             raise TypeError(f"{name}: expected a Gaussian or the law of a plan, got {type(law).__name__}")
-    if isinstance(p, MixtureLaw) and isinstance(q, MixtureLaw):
+    first, second = (isinstance(law, MixtureLaw) and not _gaussian(law) for law in (p, q))
+    if first and second:
         raise TypeError("p, q: at most one of the laws may be a mixture")
     if p.dim != q.dim:
         raise ValueError(f"q: expected a law in dimension {p.dim} as p, got dimension {q.dim}")
-    if isinstance(p, MixtureLaw):
-        return p, q
-    return (q, p) if isinstance(q, MixtureLaw) else (None, None)
+    if first:
+        return p, plain(q)
+    if second:
+        return q, plain(p)
+    return None, None
+
+
+def _gaussian(law: Any) -> bool:
+    return isinstance(law, StationaryLaw) and law.is_gaussian
 
 
 def _radial(radial: Any, mixture: MixtureLaw, q: Gaussian) -> Value | None:

@@ -19,10 +19,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rmverify.laws import StationaryLaw
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array
 
-__all__ = ["Pair", "canonical", "common_modes"]
+__all__ = ["Pair", "canonical", "common_modes", "pair_of", "plain", "relative"]
 
 SUPPORT = 1e-10  # relative tolerance at which two singular covariances have the same range
 EPS = 2.0**-52
@@ -140,6 +141,34 @@ def canonical(p: Gaussian, q: Gaussian) -> Pair:
         raise ValueError(f"q: expected a law in dimension {p.dim} as p, got dimension {q.dim}")
     aligned = common_modes(p, q)
     return _dense(p, q) if aligned is None else _aligned(*aligned)
+
+
+def pair_of(p: Gaussian | StationaryLaw, q: Gaussian | StationaryLaw) -> Pair:
+    """`canonical`, also of a Gaussian law that Langevin steps leave invariant."""
+    known = relative(p, q)
+    return known if known is not None else canonical(plain(p), plain(q))
+
+
+def plain(law: Gaussian | StationaryLaw) -> Gaussian:
+    """The law as a Gaussian."""
+    return law.surrogate if isinstance(law, StationaryLaw) else law
+
+
+def relative(p: Gaussian | StationaryLaw, q: Gaussian | StationaryLaw) -> Pair | None:
+    """The pair with ln(variance/target's) as an invariant law knows it; None where none is, or the modes differ."""
+    if not isinstance(p, StationaryLaw):
+        known = relative(q, p) if isinstance(q, StationaryLaw) else None
+        return None if known is None else known.reverse
+    aligned = common_modes(p.surrogate, plain(q)) if p.dim == q.dim else None
+    if aligned is None or aligned[0].variances.shape != p.variances.shape or not (aligned[1].variances > 0).all():
+        return None
+    b = aligned[1].variances
+    logs, same = np.log1p(p.excess), p.own == b
+    u = logs + np.where(same, 0.0, np.log(p.own / b))
+    error = 4 * EPS * (np.abs(logs) + ~same) + aligned[1].rounding
+    off = p.means - aligned[1].means
+    pair = Pair.of_log_ratios(u, error, b, aligned[1].multiplicities)
+    return pair._replace(shift=off**2 / pair.a, inverse_shift=off**2 / b)
 
 
 def _aligned(p: Gaussian, q: Gaussian) -> Pair:

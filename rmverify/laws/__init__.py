@@ -21,11 +21,12 @@ from rmverify.laws.kinetic import kinetic_flow, start_noise
 from rmverify.laws.local import LocalError, coupling_error, local_error
 from rmverify.laws.mixture import MixtureLaw
 from rmverify.laws.scale import ScaleMixture
+from rmverify.laws.stationary import StationaryLaw, stationary_law
 from rmverify.plans import Plan
 
 __all__ = [
-    "KineticLaw", "LocalError", "MixtureLaw", "ScaleMixture", "coupling_error", "kinetic_flow", "kinetic_law",
-    "local_error", "output_law", "start_noise",
+    "KineticLaw", "LocalError", "MixtureLaw", "ScaleMixture", "StationaryLaw", "coupling_error", "kinetic_flow",
+    "kinetic_law", "local_error", "output_law", "start_noise", "stationary_law",
 ]  # fmt: skip
 
 

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from rmverify.laws.conditional import (
+    CANCEL,
     ONCE,
     QUIET,
+    STEP,
     UNIT,
     conditional,
     initial,
@@ -22,12 +24,14 @@ from rmverify.laws.conditional import (
     stage_map,
 )
 from rmverify.laws.counts import few
+from rmverify.laws.invariant import after, spread, step_map
 from rmverify.laws.midpoints import averaged, node_count, unit_rule
 from rmverify.laws.scale import (
     NODES,
     Known,
     Lattice,
     ScaleMixture,
+    kept,
     many_strata,
     scale_lattice,
     scale_mixture,
@@ -35,6 +39,7 @@ from rmverify.laws.scale import (
 )
 from rmverify.laws.strata import Averages, chainable, settled, step_averages
 from rmverify.plans import Plan, Stage
+from rmverify.process import mode_variance
 from rmverify.readings.affine import Transition
 from rmverify.readings.chain import read_chain, transition
 from rmverify.schemes.contract import velocity_variance
@@ -232,7 +237,7 @@ class MixtureLaw:
 def _scales(stage: Stage, modes: Any) -> bool:
     """Whether the steps do not move x = 0, and the law of their scale is within reach."""
     foot = stage.footprint
-    if foot.alphas and velocity_variance(stage.scheme) is not None:
+    if foot.alphas and velocity_variance(stage.scheme) is not None and not kept(stage):
         return False
     if many_strata(stage) and not chainable(stage.scheme, foot):
         return False
@@ -276,6 +281,9 @@ def _averaged_moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
             a, b, c = (np.broadcast_to(e, (1, variance.size))[0] for e in (a, b, c))
             mean, variance = a * mean + b, a * a * variance + c
             between = None if between is None else np.outer(a, a) * between
+        elif kept(stage) and between is None and not mean.any() and _scales(stage, modes):
+            variance, slip = _after_steps(stage, modes, variance)
+            error = error + slip
         else:
             state = _State.fresh(mean, variance, between, mass)
             chained = chainable(stage.scheme, stage.footprint)
@@ -296,6 +304,16 @@ def _averaged_moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
             mean, variance, between = state.mean[0], state.within[0][0], state.position_between()
         require_finite(stage, mean, variance)
     return _Moments(mean, variance, between, error)
+
+
+def _after_steps(stage: Stage, modes: Any, variance: Array) -> tuple[Array, Array]:
+    """The averaged variances of centred modes after equal steps with a kept velocity, and their relative error."""
+    t, h = (float(z[0]) for z in stage.steps_)
+    own = mode_variance(modes.lam, t)
+    D = step_map(spread(stage.scheme, modes, modes.lam, t, h), 1)
+    start = (variance - own) / own
+    m = after(D, len(stage), np.stack([start, 0 * start, 0 * start], axis=-1))
+    return own * (1 + m[:, 1]), np.full(variance.size, (STEP + CANCEL) * UNIT * len(stage).bit_length())
 
 
 def _through_strata(

@@ -16,7 +16,8 @@ The law of u is a sum over the steps. A test function of it varies on the scale 
 * `Lattice`, signed weights on a uniform lattice finer than that scale, where u spreads more: an atom becomes the
   weights of Lagrange's interpolation at the 24 lattice points about it, and a step becomes a convolution.
 
-A step of many strata comes as a Gauss rule of its own from the cumulants of A (`rmverify.laws.strata`).
+A step of many strata comes as a Gauss rule of its own from the cumulants of A (`rmverify.laws.strata`), a stage of
+random steps that keep a velocity as one from moments of its covariance (`rmverify.laws.invariant`).
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ import numpy as np
 
 from rmverify.laws.conditional import UNIT, column, initial, split_target
 from rmverify.laws.counts import continued
+from rmverify.laws.invariant import after, leading, marginal, spread, step_map
 from rmverify.laws.midpoints import LEAST_NODES, MOST_POINTS, node_count, rule, unit_rule
 from rmverify.laws.strata import chainable, from_moments, gauss, step_cumulants
-from rmverify.plans import Plan, Predict, Stage, footprint
+from rmverify.plans import Correct, Plan, Predict, Stage, footprint
 from rmverify.process import mode_variance
 from rmverify.readings.affine import Transition, chain, compose, position, read
 from rmverify.readings.balls import lift, lift_scheme
@@ -49,6 +51,7 @@ _FEW = 48  # steps that are all read over balls
 _MOST_READ = 20_000  # steps x nodes read over balls where the grid is not smooth
 _PANEL = 16  # nodes in each panel of midpoints
 _MOST_STEP_NODES = 6  # of the rule of a step of many strata, or of many steps
+_KEPT_NODES = 5  # of the rule of a stage that keeps a velocity
 _NARROW = 0.1  # of sqrt(2/d): six nodes are off by (0.1)^12 / 12! of what varies on that scale
 _BLOCK = 1 << 16  # numbers per temporary array, times 24
 
@@ -360,15 +363,18 @@ def _through(u: Any, eta: Any, kappa: Any) -> Any:
 # --- Gauss rules ----------------------------------------------------------------------------------------------------
 
 
-Known = dict[int, tuple[Array, Array]]
-"""What `step_cumulants` said of the stages of a plan, by their place."""
+Known = dict[int, Any]
+"""What `step_cumulants` or `step_map` said of the stages of a plan, by their place."""
 
 
 def scale_spread(plan: Plan, modes: Any, lam: Array, dim: int, known: Known) -> float:
     """sd(u) sqrt(d/2), at most: as if no corrector contracted it."""
     total = 0.0
     for place, stage in enumerate(plan):
-        if many_strata(stage):
+        if kept(stage):
+            y, weights, _ = _stage_rule(place, stage, modes, lam, np.zeros(1), 2, known)
+            total += float(weights[0] @ (np.log1p(y[0]) - weights[0] @ np.log1p(y[0])) ** 2)
+        elif many_strata(stage):
             total += float(_log_cumulants(place, stage, modes, known)[1][0].sum())
         elif stage.footprint.alphas:
             count = node_count(stage, modes)[0]
@@ -382,6 +388,29 @@ def many_strata(stage: Stage) -> bool:
     """Whether a step has too many strata for a rule in all midpoints at once."""
     foot = stage.footprint
     return chainable(stage.scheme, foot) or bool(LEAST_NODES**foot.alphas > MOST_POINTS)
+
+
+def kept(stage: Stage) -> bool:
+    """Whether the stage is one of equal random steps that keep a velocity."""
+    return isinstance(stage, Correct) and stage.footprint.alphas > 0 and velocity_variance(stage.scheme) is not None
+
+
+def _stage_rule(
+    place: int, stage: Stage, modes: Any, lam: Array, u: Array, nodes: int, known: Known
+) -> tuple[Array, Array, float]:
+    """From each u with a fresh velocity, a Gauss rule (u.size, nodes) of Y_xx = e^{u'} - 1 after the stage."""
+    if place not in known:
+        t, h = stage.steps_
+        known[place] = step_map(spread(stage.scheme, modes, lam, float(t[0]), float(h[0])), 2 * _KEPT_NODES - 1)
+    D = leading(known[place], 3, 2 * nodes - 1)
+    start = np.stack([np.expm1(u), np.zeros_like(u), np.zeros_like(u)], axis=-1)
+    try:
+        y, weights = marginal(after(D, len(stage), start), 3, nodes)
+    except np.linalg.LinAlgError:
+        raise Unresolved from None
+    if not (y > -1).all():
+        raise Unresolved
+    return y, weights, 64 * UNIT * len(stage).bit_length() * float(np.abs(y).max())
 
 
 def _log_cumulants(place: int, stage: Stage, modes: Any, known: Known) -> tuple[Array, Array, Array, Array]:
@@ -435,6 +464,11 @@ def scale_mixture(plan: Plan, target: Any, start: Any, count: int, known: Known)
         if not stage.footprint.alphas:
             eta, kappa, slip = _settled(stage, modes, lam)
             u, rounding = _through(u, eta, kappa), rounding + float(slip[0])
+            continue
+        if kept(stage):
+            y, each, error = _stage_rule(place, stage, modes, lam, u, min(_KEPT_NODES, 2 + count // 6), known)
+            u, weights = _compress(np.log1p(y).ravel(), (weights[:, None] * each).ravel(), count)
+            rounding += error
             continue
         if many_strata(stage):
             nodes = min(_MOST_STEP_NODES, 2 + count // 6)
@@ -599,6 +633,15 @@ def scale_lattice(plan: Plan, target: Any, start: Any, fineness: float, known: K
             else:
                 image = _through(first + spacing * np.arange(weights.size), shift, inflow)
                 first, weights = _relaid(image, weights, spacing)
+            continue
+        if kept(stage):
+            if weights.size > _MOST_READ:
+                raise Unresolved
+            points = np.asarray(first + spacing * np.arange(weights.size), dtype=float)
+            nodes = min(_KEPT_NODES, int(fineness) - 2)
+            y, each, slip = _stage_rule(place, stage, modes, lam, points, nodes, known)
+            first, weights = _relaid(np.log1p(y).ravel(), (weights[:, None] * each).ravel(), spacing)
+            rounding += slip
             continue
         kernels: list[tuple[float, Array]] = []
         for eta, kappa, rule_weights, slip in _fine_blocks(place, stage, modes, lam, dim, fineness, known):

@@ -1,0 +1,255 @@
+r"""Langevin steps many times over: moments after N equal steps, and of the law that they leave invariant.
+
+On a centred Gaussian law of precision k (a mode) and for a score -k' x, one step takes the covariance of (x, v) given
+the midpoints to A S A^T + C. In units of the law's own, Y = (k S_xx - 1, sqrt(k/u) S_xv, S_vv/u - 1) is 0 for N(0, 1/k)
+x N(0, u), and
+
+    Y -> Y + l(alpha) Y + r(alpha),
+
+l and r from the step's own code over balls, so that they keep their digits where h is small (r ~ h^2, and E r ~ h^4 for
+a randomized midpoint). The averages of the monomials of Y up to a degree are a linear map of themselves: N steps are a
+power of it, by doubling D -> 2 D + D^2 of what it is beyond 1, and what is left invariant solves D m = 0.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rmverify.laws.midpoints import rule
+from rmverify.laws.strata import from_moments, gauss
+from rmverify.plans import footprint
+from rmverify.process import mode_variance
+from rmverify.readings.affine import Transition
+from rmverify.readings.balls import legendre, lift, lift_scheme
+from rmverify.readings.chain import transition
+from rmverify.schemes.contract import Scheme, velocity_variance
+from rmverify.targets.checks import Array
+
+__all__ = ["Spread", "after", "contraction", "first_moments", "invariant", "marginal", "spread", "step_map"]
+
+BITS = 192
+_LEAST, _MOST = 8, 64  # Gauss-Legendre nodes in a midpoint
+_SETTLED = 1e-15
+
+
+# --- one step ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What a step does to Y, of m = 3 components for (x, v) and m = 1 for x alone.
+
+    l (nodes, modes, m, m), r (nodes, modes, m) and the weights of the nodes; the averages `mean_l`, `mean_r` as balls;
+    `center` (modes,): the x that every such step from rest leaves where it is, the zero of the score.
+    """
+
+    l: Array
+    r: Array
+    weights: Array
+    mean_l: Any
+    mean_r: Any
+    center: Array
+
+
+def spread(scheme: Scheme, modes: Any, lam: Array, t: float, h: float) -> Spread:
+    """One step of length h at noise level t, on the modes of a target with variances lam at time 0.
+
+    Raises
+    ------
+    ArithmeticError
+        Where the averages over its midpoint do not settle.
+    """
+    from flint import ctx
+
+    foot, nodes = footprint(scheme), _LEAST
+    before: Spread | None = None
+    with ctx.workprec(BITS):
+        while True:
+            found = _units(scheme, modes, lam, t, h, nodes)
+            if not foot.alphas or (before is not None and _same(before, found)):
+                return found
+            before, nodes = found, nodes * 3 // 2
+            if nodes > _MOST:
+                raise ArithmeticError("step: the averages over its midpoint do not settle, it is too long")
+
+
+def _units(scheme: Scheme, modes: Any, lam: Array, t: float, h: float, nodes: int) -> Spread:
+    foot, u = footprint(scheme), velocity_variance(scheme)
+    alphas, weights = None, lift(np.ones(1))
+    if foot.alphas:
+        rows, weights = rule(foot, *legendre(nodes), lift)
+        alphas = rows[:, None, :, None]
+    time, length = (lift(np.full((1, 1, 1), z)) for z in (t, h))
+    step = transition(lift_scheme(scheme), foot, modes.lift(lift), time, length, alphas, lift)
+    k = 1 / mode_variance(lift(lam), lift(t))
+    scale = [_root(k)] if u is None else [_root(k), 1 / _root(lift([u]))]
+    A, C = _scaled(step, scale, weights.size, lam.size)
+    l = _squared(A) - np.eye(1 if u is None else 3, dtype=int)
+    flat = lift([1] if u is None else [1, 0, 1])
+    noise = C[..., :1, 0] if u is None else np.stack([C[..., 0, 0], C[..., 0, 1], C[..., 1, 1]], axis=-1)
+    r = (l * flat).sum(axis=-1) + noise
+    means = [(weights.reshape(-1, *(1,) * (z.ndim - 1)) * z).sum(axis=0) for z in (l, r)]
+    return Spread(_floats(l), _floats(r), _floats(weights), means[0], means[1], _center(step, lam.size))
+
+
+def _center(step: Transition, modes: int) -> Array:
+    """x with A (x, 0) + b = (x, 0), whatever the midpoint."""
+    slope, shift = (np.asarray(lift(np.asarray(z))) for z in (step.linear[0][0], step.shift[0]))
+    found = np.broadcast_to(_floats(shift / (1 - slope)), np.broadcast_shapes(shift.shape, slope.shape, (1, 1, modes)))[
+        0
+    ]
+    if np.ptp(found, axis=0).max() > 1e-12 * max(1.0, float(np.abs(found).max())):
+        raise ValueError("scheme: expected a step from rest at the zero of its score to stay there, it moves on")
+    return np.asarray(found[0], dtype=float)
+
+
+_root = np.frompyfunc(lambda ball: ball.sqrt(), 1, 1)
+
+
+def _floats(balls: Any) -> Array:
+    return np.asarray(np.frompyfunc(float, 1, 1)(balls), dtype=float)
+
+
+def _scaled(step: Transition, scale: list[Any], nodes: int, modes: int) -> tuple[Any, Any]:
+    """A and C (nodes, modes, s, s) of the state times `scale`."""
+    span = range(len(scale))
+
+    def table(entry: Any) -> Any:
+        rows = [[np.broadcast_to(lift(np.asarray(entry(i, j))), (1, nodes, modes))[0] for j in span] for i in span]
+        return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+    A = table(lambda i, j: step.linear[i][j] * (scale[i] / scale[j]))
+    return A, table(lambda i, j: step.noise[i][j] * (scale[i] * scale[j]))
+
+
+def _squared(A: Any) -> Any:
+    """S -> A S A^T on the components (xx), or (xx, xv, vv)."""
+    if A.shape[-1] == 1:
+        return A * A
+    a, b, c, d = A[..., 0, 0], A[..., 0, 1], A[..., 1, 0], A[..., 1, 1]
+    rows = [[a * a, 2 * a * b, b * b], [a * c, a * d + b * c, b * d], [c * c, 2 * c * d, d * d]]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def _same(a: Spread, b: Spread) -> bool:
+    pairs = ((_floats(x), _floats(y)) for x, y in ((a.mean_l, b.mean_l), (a.mean_r, b.mean_r)))
+    return all(bool((np.abs(x - y) <= _SETTLED * np.abs(y).max()).all()) for x, y in pairs)
+
+
+# --- its monomials ----------------------------------------------------------------------------------------------------
+
+
+def _exponents(size: int, order: int) -> list[tuple[int, ...]]:
+    """Of the monomials up to a degree, by degree: 1 first, then the components."""
+    every = itertools.product(range(order + 1), repeat=size)
+    return sorted((e for e in every if sum(e) <= order), key=lambda e: (sum(e), tuple(-n for n in e)))
+
+
+def first_moments(found: Spread) -> Array:
+    """E Y of the law left invariant, (modes, m), solved over balls and rounded once."""
+    from flint import arb_mat, ctx
+
+    size = found.mean_r.shape[1]
+    with ctx.workprec(BITS):
+        solved = [
+            arb_mat(size, size, list(l.ravel())).solve(arb_mat(size, 1, [-z for z in r]))
+            for l, r in zip(found.mean_l, found.mean_r, strict=True)
+        ]
+        return np.array([[float(y[i, 0]) for i in range(size)] for y in solved])
+
+
+def step_map(found: Spread, order: int) -> Array:
+    """D (modes, n, n): one step takes the averages m of the monomials of Y up to degree `order` to m + D m.
+
+    Of Y^e with Y' = Y + q the change Q_e follows Q_{e+i} = Q_e Y_i + (Y^e + Q_e) q_i, so that nothing small is the
+    difference of what is not.
+    """
+    nodes, modes, size = found.r.shape
+    exponents = _exponents(size, order)
+    place = {e: n for n, e in enumerate(exponents)}
+    count = len(exponents)
+    shifts = []  # of a polynomial times Y_i: where each coefficient goes
+    for i in range(size):
+        up = [place.get((*e[:i], e[i] + 1, *e[i + 1 :])) for e in exponents]
+        shifts.append(np.array([(n, to) for n, to in enumerate(up) if to is not None]).reshape(-1, 2).T)
+
+    def times(polynomial: Array, i: int) -> Array:
+        result = np.zeros_like(polynomial)
+        source, to = shifts[i]
+        result[..., to] = polynomial[..., source]
+        return result
+
+    change = np.zeros((count, nodes, modes, count))
+    for n, e in enumerate(exponents[1:], 1):
+        i = next(i for i in range(size) if e[i])
+        less = place[(*e[:i], e[i] - 1, *e[i + 1 :])]
+        whole = change[less].copy()
+        whole[..., less] += 1
+        change[n] = times(change[less], i) + found.r[..., i, None] * whole
+        for j in range(size):
+            change[n] += found.l[..., i, j, None] * times(whole, j)
+    D: Array = np.einsum("nqmc,q->mnc", change, found.weights)
+    D[:, 1 : 1 + size, 0] = _floats(found.mean_r)
+    D[:, 1 : 1 + size, 1 : 1 + size] = _floats(found.mean_l)
+    return D
+
+
+def after(D: Array, steps: int, y: Array) -> Array:
+    """The averages of the monomials (modes, n) after so many steps from Y = y (modes, m), known.
+
+    Raises
+    ------
+    OverflowError
+        Where they grow beyond floats.
+    """
+    size = y.shape[-1]
+    exponents = _exponents(size, _order(D.shape[-1], size))
+    m = np.stack([np.prod(y ** np.array(e), axis=-1) for e in exponents], axis=-1)
+    base, left = D, steps
+    with np.errstate(over="ignore", invalid="ignore"):
+        while left:
+            if left & 1:
+                m = m + (base @ m[..., None])[..., 0]
+            base = 2 * base + base @ base
+            left >>= 1
+    if not np.isfinite(m).all():
+        raise OverflowError("the law overflows: the scheme is unstable")
+    return m
+
+
+def contraction(D: Array) -> float:
+    """1 - the largest factor by which a step shrinks the averages of degree up to D's; not positive where one grows."""
+    return float(1 - np.abs(1 + np.linalg.eigvals(D[:, 1:, 1:])).max())
+
+
+def invariant(D: Array) -> Array | None:
+    """The averages that a step leaves as they are, (modes, n); None where no law with such moments is reached."""
+    if not contraction(D) > 0:
+        return None
+    found = np.linalg.solve(D[:, 1:, 1:], -D[:, 1:, :1])[..., 0]
+    return np.concatenate([np.ones((len(D), 1)), found], axis=1)
+
+
+def _order(count: int, size: int) -> int:
+    """The degree up to which there are so many monomials."""
+    return next(p for p in itertools.count() if math.comb(p + size, size) >= count)
+
+
+def leading(D: Array, size: int, order: int) -> Array:
+    """D of the monomials up to a lower degree: they make up a closed system of their own."""
+    count = math.comb(order + size, size)
+    return D[..., :count, :count]
+
+
+def marginal(m: Array, size: int, nodes: int) -> tuple[Array, Array]:
+    """A Gauss rule (modes, nodes) of Y_xx and its weights, from its moments up to 2 nodes - 1 among m."""
+    exponents = _exponents(size, _order(m.shape[-1], size))
+    pure = [exponents.index((n, *(0,) * (size - 1))) for n in range(1, 2 * nodes)]
+    k = from_moments([m[:, n] for n in pure])
+    around, weights = gauss(k[1:], nodes)
+    return k[0][:, None] + around, weights

@@ -1,0 +1,146 @@
+"""The law that equal Langevin steps leave invariant on a Gaussian target: exact moments, and its distances."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from rmverify.laws.conditional import UNIT, split_target
+from rmverify.laws.invariant import Spread, contraction, first_moments, spread, step_map
+from rmverify.laws.mixture import MixtureLaw
+from rmverify.plans import Correct, Plan
+from rmverify.process import mode_variance
+from rmverify.schemes.contract import Scheme, velocity_variance
+from rmverify.targets import Gaussian
+from rmverify.targets.checks import Array, number
+
+__all__ = ["StationaryLaw", "stationary_law"]
+
+_FORGOTTEN = 45.0  # e^-45 < 2^-64 of the start is left
+
+
+@dataclass(frozen=True, eq=False)
+class StationaryLaw(MixtureLaw):
+    """The law of the position that a Langevin scheme leaves invariant; made by `stationary_law`.
+
+    Gaussian where the scheme draws no midpoints. Otherwise a mixture over all midpoints of the past, of which the
+    moments are exact; it is the law after `plan`, of so many steps that nothing is left of the start.
+
+    Attributes
+    ----------
+    means, variances : ndarray, shape (K,)
+        Of the position, one for each mode in the order of the target's.
+    excess : ndarray, shape (K,)
+        variance/(the target's) - 1, to its own relative accuracy.
+    velocity_variances, covariances : ndarray, shape (K,), or None
+        Of the velocity, and of position and velocity, where the scheme has one.
+    """
+
+    step_: Spread = field(default=None, repr=False, kw_only=True)  # type: ignore[assignment]
+    level: float = field(default=0.0, kw_only=True)
+
+    @cached_property
+    def _excesses(self) -> Array:
+        return first_moments(self.step_)
+
+    @property
+    def is_gaussian(self) -> bool:
+        """Whether the law is Gaussian."""
+        return not self.plan.drawing_steps
+
+    @property
+    def excess(self) -> Array:
+        return self._excesses[:, 0]
+
+    @property
+    def own(self) -> Array:
+        """The target's variances at the noise level."""
+        return np.asarray(mode_variance(self._truth.variances, self.level))
+
+    @property
+    def means(self) -> Array:
+        return self.step_.center
+
+    @property
+    def variances(self) -> Array:
+        return self.own * (1 + self.excess)
+
+    @property
+    def velocity_variances(self) -> Array | None:
+        mass = velocity_variance(self.plan.stages[0].scheme)
+        return None if mass is None else float(mass) * (1 + self._excesses[:, 2])
+
+    @property
+    def covariances(self) -> Array | None:
+        mass = velocity_variance(self.plan.stages[0].scheme)
+        return None if mass is None else np.sqrt(float(mass) * self.own) * self._excesses[:, 1]
+
+    @property
+    def rounding(self) -> Array:
+        return np.full(self.own.size, 4 * UNIT)
+
+    @property
+    def correlated(self) -> bool:
+        return False
+
+    @property
+    def covariance(self) -> Array:
+        return self.surrogate.covariance
+
+    @cached_property
+    def surrogate(self) -> Gaussian:
+        return self._truth.with_modes(self.variances, self.means, self.rounding)
+
+
+def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.0) -> StationaryLaw:
+    r"""The law that repeated steps of a Langevin scheme leave invariant, on a Gaussian target.
+
+    Parameters
+    ----------
+    scheme : Langevin scheme
+        On x or on (x, v), such as `schemes.randomized_midpoint_langevin(friction=2, mass=1)`.
+    target : Gaussian or EstimatedScore of a Gaussian
+        Of positive variances.
+    step : number > 0
+        h, in Langevin time.
+    time : number >= 0
+        The noise level at which the score is asked; 0 for the target itself.
+
+    Returns
+    -------
+    StationaryLaw
+        Exact moments; `rm.tv(law, target)` and its neighbours are exact where the scheme draws no midpoints or the
+        target is centred with one variance, and brackets by simulated paths elsewhere.
+
+    Raises
+    ------
+    TypeError
+        Where the target is not Gaussian or the scheme not affine in its state.
+    ValueError
+        Where no such law exists: the step is too long, and the moments grow.
+
+    Examples
+    --------
+    >>> from rmverify import Gaussian, schemes, stationary_law, tv
+    >>> target = Gaussian([0.0], [1.0])
+    >>> law = stationary_law(schemes.randomized_midpoint_langevin(friction=2), target, 0.2236)
+    >>> f"{law.excess[0]:.3e}", tv(law, target).kind
+    ('2.341e-04', 'exact')
+    >>> law = stationary_law(schemes.overdamped, target, 0.1)  # 1/(1 - h/2)
+    >>> round(law.variances[0], 12)
+    1.052631578947
+    """
+    truth, modes = split_target(target)
+    h, level = number("step", step, above=0), number("time", time, least=0)
+    if not (mode_variance(truth.variances, level) > 0).all():
+        raise ValueError(f"target: expected positive variances at noise level {level:g}, got a singular law")
+    found = spread(scheme, modes, truth.variances, level, h)
+    gap = contraction(step_map(found, 1))
+    if not gap > 0:
+        raise ValueError(f"step: expected one that contracts, got {h!r}, with which the second moments grow")
+    plan = Plan([Correct(scheme, level, h, math.ceil(_FORGOTTEN / gap))])
+    return StationaryLaw(plan, target, "exact", step_=found, level=level)
