@@ -158,7 +158,7 @@ def test_the_mistakes_of_a_published_library_are_seen():
     assert 100 * deviation(both_mistakes, 0.2) == pytest.approx(-33.7, abs=0.06)
     known = mutants.load()
     sign = known["langevin.midpoint_gradient_sign"].step
-    decay = known["noise.displacement_noise_decays_with_the_midpoint"].step
+    decay = known["noise.displacement_decays_only_to_the_midpoint"].step
     assert order(sign, 0.01) == pytest.approx(2, abs=0.03)
     assert order(decay, 0.01) == pytest.approx(1, abs=0.03)
     right = rm.stationary_law(schemes.randomized_midpoint_langevin(friction=2), NORMAL, 0.2236)

@@ -131,7 +131,7 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
     >>> f"{law.excess[0]:.3e}", tv(law, target).kind
     ('2.341e-04', 'exact')
     >>> law = stationary_law(schemes.overdamped, target, 0.1)  # 1/(1 - h/2)
-    >>> round(law.variances[0], 12)
+    >>> round(float(law.variances[0]), 12)
     1.052631578947
     """
     truth, modes = split_target(target)

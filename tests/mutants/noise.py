@@ -243,3 +243,20 @@ def first_velocity_noise_not_decayed(state, t, h, score, draw, *, friction, mass
         x + h * phi1(-friction * h) * v + mass * h * p * s + x_1 + p * v_1 + x_2,
         exp(-friction * h) * v + mass * h * decay * s + v_1 + v_2,
     )
+
+
+@mutant(of="randomized_midpoint_langevin", killed_by="free_motion")
+def displacement_decays_only_to_the_midpoint(state, t, h, score, draw, *, friction, mass=1):
+    """W_2 = (G_1 + G_2) - e^{-g ah} (H_1 + H_2) with e^{-g ah} where e^{-gh} belongs: as a published library has it."""
+    x, v = state
+    a = draw.uniform()
+    b, c = a * h, (1 - a) * h
+    v_1, x_1 = draw.normal(kinetic_noise(b, friction, mass))
+    v_2, x_2 = draw.normal(kinetic_noise(c, friction, mass))
+    half = x + b * phi1(-friction * b) * v + mass * b * b * phi2(-friction * b) * score(t, x) + x_1
+    s = score(t, half)
+    p, decay = c * phi1(-friction * c), exp(-friction * c)
+    return (
+        x + h * phi1(-friction * h) * v + mass * h * p * s + x_1 + x_2 - c * phi1(friction * c) * v_2,
+        exp(-friction * h) * v + mass * h * decay * s + decay * v_1 + v_2,
+    )
