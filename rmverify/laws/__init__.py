@@ -67,6 +67,7 @@ def output_law(plan: Plan, target: Any, *, alphas: Any = None, start: Any = "nor
     """
     if not isinstance(plan, Plan):
         raise ValueError(f"plan: expected a Plan, got {type(plan).__name__}")
+    plan.admit(target)
     if alphas is None and plan.drawing_steps:
         law = MixtureLaw(plan, target, start)
         initial(law._truth, plan, start)

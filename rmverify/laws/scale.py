@@ -314,8 +314,14 @@ def _start(plan: Plan, truth: Any, start: Any) -> Array:
 
     law = initial(truth, plan, start)
     with ctx.workprec(BITS):
-        ratio = lift(law.variances) / mode_variance(lift(truth.variances), lift(plan.start))
-        return _floats(_log(ratio), (truth.variances.size,))
+        live = law.variances > 0  # u = -inf for a point
+        ratio = lift(np.where(live, law.variances, 1.0)) / mode_variance(lift(truth.variances), lift(plan.start))
+        return np.where(live, _floats(_log(ratio), (truth.variances.size,)), -np.inf)
+
+
+def _rounded(u: Array) -> float:
+    """The rounding of the logarithms at the start."""
+    return 2 * UNIT * float(np.abs(u[np.isfinite(u)]).max(initial=0.0))
 
 
 def log_defect(plan: Plan, target: Any, *, start: Any = "normal") -> tuple[Array, Array]:
@@ -459,7 +465,7 @@ def scale_mixture(plan: Plan, target: Any, start: Any, count: int, known: Known)
     truth, modes = split_target(target)
     lam, dim = truth.variances, truth.dim
     u, weights = _start(plan, truth, start), np.ones(1)
-    rounding = 2 * UNIT * float(np.abs(u).max())
+    rounding = _rounded(u)
     for place, stage in enumerate(plan):
         if not stage.footprint.alphas:
             eta, kappa, slip = _settled(stage, modes, lam)
@@ -470,6 +476,8 @@ def scale_mixture(plan: Plan, target: Any, start: Any, count: int, known: Known)
             u, weights = _compress(np.log1p(y).ravel(), (weights[:, None] * each).ravel(), count)
             rounding += error
             continue
+        if not np.isfinite(u).all():
+            raise Unresolved
         if many_strata(stage):
             nodes = min(_MOST_STEP_NODES, 2 + count // 6)
             eta, step_weights, error = _strata_laws(place, stage, modes, lam, dim, nodes, known)
@@ -623,7 +631,7 @@ def scale_lattice(plan: Plan, target: Any, start: Any, fineness: float, known: K
     lam, dim = truth.variances, truth.dim
     spacing = math.sqrt(2 / dim) / fineness
     first, weights = float(_start(plan, truth, start)[0]), np.ones(1)
-    rounding = 2 * UNIT * abs(first)
+    rounding = _rounded(np.array([first]))
     for place, stage in enumerate(plan):
         if not stage.footprint.alphas:
             shift, inflow, error = _settled(stage, modes, lam)
@@ -643,6 +651,8 @@ def scale_lattice(plan: Plan, target: Any, start: Any, fineness: float, known: K
             first, weights = _relaid(np.log1p(y).ravel(), (weights[:, None] * each).ravel(), spacing)
             rounding += slip
             continue
+        if not math.isfinite(first):
+            raise Unresolved
         kernels: list[tuple[float, Array]] = []
         for eta, kappa, rule_weights, slip in _fine_blocks(place, stage, modes, lam, dim, fineness, known):
             if not np.isfinite(eta).all():

@@ -145,6 +145,8 @@ def sample(
     n, dim = _count("n", n), _count("dim", dim)
     if not callable(getattr(score, "score", score)):
         raise ValueError(f"score: expected a function score(t, x) or a target, got {type(score).__name__}")
+    if hasattr(score, "score"):
+        plan.admit(score)
     memory = number("memory", memory, above=0)
     rng = np.random.default_rng(rng)
     x = _start(n, dim, x0, rng, like)

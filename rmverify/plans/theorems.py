@@ -1,11 +1,8 @@
-r"""Plans: what is run, from noise level T down to the early-stopping level, and what it costs.
+r"""The theorems' plans: their parameters from the dimension, the constants of the target and the accuracy.
 
-A plan is a sequence of stages. ``Predict`` moves the noise level down a list of times; ``Correct`` keeps the
-level and runs Langevin steps, with a velocity drawn fresh at its start and kept inside it. Counts of score
-evaluations and of sequential rounds are not declared but read off: each scheme is run once on a probe.
-
-Symbols of the theorems: d dimension, L smoothness of the score along the path, eps accuracy in total variation,
-T horizon, delta early-stopping level, tau = T_corr the corrector's time, g friction.
+Symbols: d dimension, L smoothness of the score along the path, eps accuracy in total variation, T horizon, delta
+early-stopping level, tau = T_corr the corrector's time, g friction; for log-concave targets m strong concavity, kappa =
+L/m. What the papers hide in constants is an argument, 1 unless its formula says otherwise.
 """
 
 from __future__ import annotations
@@ -13,381 +10,25 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from rmverify.plans.stages import Correct, Plan, Predict, Stage, footprint
 from rmverify.schemes import (
     exponential_integrator,
     parallel_midpoint,
     parallel_underdamped,
     randomized_midpoint,
+    randomized_midpoint_langevin,
     underdamped,
 )
-from rmverify.schemes.contract import (
-    Scheme,
-    check_parameters,
-    missing_parameters,
-    parameters,
-    unwrap,
-    velocity_variance,
-)
-from rmverify.targets.checks import Array, finite_array, number
+from rmverify.schemes.contract import Scheme
+from rmverify.targets.checks import Array, dimension, number
 
-__all__ = [
-    "Correct",
-    "Footprint",
-    "Plan",
-    "Predict",
-    "Stage",
-    "dpum",
-    "footprint",
-    "parallel",
-    "rounds_of",
-    "sequential",
-]
-
-_LONGEST = 4096  # strata or cells that a probe holds as they are
-
-
-# --- what a scheme costs and draws --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Footprint:
-    """What one step asks for: score calls (rounds), score evaluations, and the uniforms it draws.
-
-    `uniforms` lists, draw by draw, the number of strata of each (1 for a plain uniform); `width` is how many
-    evaluations the widest round asks at once; `noises` how many copies of a normal draw it asks for at most.
-    """
-
-    rounds: int
-    evaluations: int
-    uniforms: tuple[int, ...]
-    width: int = 1
-    noises: int = field(default=1, repr=False, compare=False)
-
-    @property
-    def alphas(self) -> int:
-        """How many uniform numbers one step uses."""
-        return sum(self.uniforms)
-
-    @property
-    def stratum(self) -> Array:
-        """Of each uniform, the stratum k that it lies in: [k/R, (k+1)/R], R its entry in `strata`."""
-        return np.concatenate([np.arange(r, dtype=float) for r in self.uniforms] or [np.zeros(0)])
-
-    @property
-    def strata(self) -> Array:
-        """Of each uniform, the number of strata."""
-        return np.concatenate([np.full(r, float(r)) for r in self.uniforms] or [np.zeros(0)])
-
-
-class _Probe:
-    """A draw of zeros that remembers what was asked of it.
-
-    More strata or cells than `_LONGEST` are stood in for by a shorter axis, each count by a length of its own.
-    """
-
-    def __init__(self) -> None:
-        self.uniforms: list[int] = []
-        self.counts: dict[int, int] = {}
-        self.noises = 1
-
-    def _length(self, count: int) -> int:
-        if count <= _LONGEST:
-            return count
-        known = [length for length, meant in self.counts.items() if meant == count]
-        length = known[0] if known else _LONGEST + 1 + len(self.counts)
-        self.counts[length] = count
-        return length
-
-    def uniform(self) -> Any:
-        self.uniforms.append(1)
-        return np.full((1, 1), 0.5)
-
-    def strata(self, count: int) -> Any:
-        self.uniforms.append(count)
-        length = self._length(count)
-        lo = (np.arange(length) / length).reshape(length, 1, 1)
-        return lo, lo + 0.5 / length
-
-    def cells(self, count: int) -> Any:
-        length = self._length(count)
-        return np.arange(length, dtype=float).reshape(length, 1, 1)
-
-    def normal(self, covariance: Any, count: int | None = None) -> Any:
-        self.noises = max(self.noises, count or 1)
-        shape = (1, 1) if count is None else (self._length(count), 1, 1)
-        return [np.zeros(shape) for _ in covariance]
-
-
-def footprint(scheme: Scheme) -> Footprint:
-    """Run one step of `scheme` on a single zero and count.
-
-    Examples
-    --------
-    >>> from rmverify.schemes import parallel_midpoint
-    >>> footprint(parallel_midpoint(strata=4, rounds=2))
-    Footprint(rounds=4, evaluations=13, uniforms=(4,), width=4)
-    """
-    step, keywords = unwrap(scheme)
-    try:
-        return _footprint(step, tuple(sorted(keywords.items())))
-    except TypeError as error:
-        if "unhashable" not in str(error):
-            raise
-        return _footprint.__wrapped__(step, tuple(sorted(keywords.items())))
-
-
-@functools.lru_cache(maxsize=256)
-def _footprint(step: Any, keywords: tuple[tuple[str, Any], ...]) -> Footprint:
-    probe, calls = _Probe(), []
-
-    def score(t: Any, x: Any) -> Any:
-        calls.append(math.prod(probe.counts.get(length, length) for length in np.shape(x)[:-2]))
-        return np.zeros(np.shape(x))
-
-    x = np.zeros((1, 1))
-    state = (x, x) if getattr(step, "kinetic", False) else x
-    step(state, 1.0, 2.0**-20, score, probe, **dict(keywords))  # short: no friction overflows
-    return Footprint(len(calls), sum(calls), tuple(probe.uniforms), max(calls, default=1), probe.noises)
-
-
-# --- stages -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Stage:
-    """A run of steps of one scheme. Two stages are equal when their configurations are."""
-
-    scheme: Scheme
-
-    @property
-    def start(self) -> float:
-        """The noise level at which the stage starts."""
-        raise NotImplementedError
-
-    @property
-    def end(self) -> float:
-        """The noise level at which it ends."""
-        raise NotImplementedError
-
-    @property
-    def footprint(self) -> Footprint:
-        return footprint(self.scheme)
-
-    @property
-    def configuration(self) -> dict[str, Any]:
-        """The stage as plain data: its kind, the scheme's name and parameters, and its own numbers."""
-        step, _ = unwrap(self.scheme)
-        name = f"{step.__module__}.{step.__qualname__}"
-        return {"stage": type(self).__name__, "scheme": name, **parameters(self.scheme)}
-
-    @property
-    def steps_(self) -> tuple[Array, Array]:
-        """The noise level t and the length h of every step, each of shape (N,)."""
-        raise NotImplementedError
-
-    def __len__(self) -> int:
-        return len(self.steps_[0])
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Stage) and self.configuration == other.configuration
-
-    def __hash__(self) -> int:
-        plain = {name: tuple(v) if isinstance(v, list) else v for name, v in self.configuration.items()}
-        return hash(tuple(sorted(plain.items())))
-
-
-@dataclass(frozen=True, eq=False)
-class Predict(Stage):
-    """Predictor steps down the noise levels `times`.
-
-    Parameters
-    ----------
-    scheme : scheme on x
-    times : array_like, shape (N+1,)
-        Strictly decreasing, the last one >= 0.
-
-    Examples
-    --------
-    >>> from rmverify import Predict, schemes
-    >>> stage = Predict(schemes.heun, [2.0, 1.0, 0.5])
-    >>> len(stage), stage.start, stage.end
-    (2, 2.0, 0.5)
-    """
-
-    times: Array
-
-    def __post_init__(self) -> None:
-        _known(self.scheme)
-        times = finite_array("times", self.times, ndim=1)
-        if times.size < 2 or not (np.diff(times) < 0).all() or times[-1] < 0:
-            raise ValueError(
-                f"times: expected at least two strictly decreasing levels down to >= 0, got {_brief(times)}"
-            )
-        if velocity_variance(self.scheme) is not None:
-            raise ValueError(f"scheme: a predictor moves x alone, got {_name(self.scheme)}, which carries a velocity")
-        times.setflags(write=False)
-        object.__setattr__(self, "times", times)
-
-    @property
-    def start(self) -> float:
-        return float(self.times[0])
-
-    @property
-    def end(self) -> float:
-        return float(self.times[-1])
-
-    @property
-    def steps_(self) -> tuple[Array, Array]:
-        return self.times[:-1], -np.diff(self.times)
-
-    @property
-    def configuration(self) -> dict[str, Any]:
-        return super().configuration | {"times": self.times.tolist()}
-
-
-@dataclass(frozen=True, eq=False)
-class Correct(Stage):
-    """`steps` corrector steps of Langevin time `step` at the noise level `time`; T_corr = step * steps.
-
-    Parameters
-    ----------
-    scheme : scheme on x or on (x, v)
-    time : number >= 0
-        The noise level, equal to the end of the stage before.
-    step : number > 0
-    steps : int >= 1
-
-    Examples
-    --------
-    >>> from rmverify import Correct, schemes
-    >>> stage = Correct(schemes.underdamped(friction=2), time=0.5, step=0.05, steps=4)
-    >>> len(stage), stage.footprint.evaluations
-    (4, 1)
-    """
-
-    time: float
-    step: float
-    steps: int
-
-    def __post_init__(self) -> None:
-        _known(self.scheme)
-        object.__setattr__(self, "time", number("time", self.time, least=0))
-        object.__setattr__(self, "step", number("step", self.step, above=0))
-        count = number("steps", self.steps, least=1)
-        if count != math.floor(count):
-            raise ValueError(f"steps: expected an integer >= 1, got {self.steps!r}")
-        object.__setattr__(self, "steps", int(count))
-
-    @property
-    def start(self) -> float:
-        return self.time
-
-    @property
-    def end(self) -> float:
-        return self.time
-
-    @property
-    def steps_(self) -> tuple[Array, Array]:
-        return np.full(self.steps, self.time), np.full(self.steps, self.step)
-
-    @property
-    def configuration(self) -> dict[str, Any]:
-        return super().configuration | {"time": self.time, "step": self.step, "steps": self.steps}
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """Stages, one after the other; each starts at the noise level where the one before ended.
-
-    Examples
-    --------
-    >>> from rmverify import Plan, Predict, schemes
-    >>> plan = Plan([Predict(schemes.randomized_midpoint, [2.0, 1.0, 0.5])])
-    >>> plan.evaluations, plan.rounds, plan.start, plan.end
-    (4, 4, 2.0, 0.5)
-    """
-
-    stages: tuple[Stage, ...] = field()
-
-    def __init__(self, stages: Iterable[Stage]) -> None:
-        if isinstance(stages, Stage):
-            raise ValueError(
-                f"stages: expected a sequence of stages, got one {type(stages).__name__}; put it in a list"
-            )
-        object.__setattr__(self, "stages", tuple(stages))
-        if not self.stages:
-            raise ValueError("stages: expected at least one stage, got none")
-        for stage in self.stages:
-            if not isinstance(stage, Predict | Correct):
-                raise ValueError(f"stages: expected Predict or Correct, got {type(stage).__name__}")
-        for before, after in itertools.pairwise(self.stages):
-            if before.end != after.start:
-                raise ValueError(f"stages: a stage at level {after.start!r} follows one that ends at {before.end!r}")
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.stages)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Plan) and self.stages == other.stages
-
-    def __hash__(self) -> int:
-        return hash(self.stages)
-
-    @property
-    def start(self) -> float:
-        """The noise level at which the plan starts, T."""
-        return self.stages[0].start
-
-    @property
-    def end(self) -> float:
-        """The noise level at which it ends, delta."""
-        return self.stages[-1].end
-
-    @property
-    def evaluations(self) -> int:
-        """Score evaluations in all, each on one particle."""
-        return sum(len(s) * s.footprint.evaluations for s in self.stages)
-
-    @property
-    def rounds(self) -> int:
-        """Sequential rounds of score evaluations."""
-        return sum(len(s) * s.footprint.rounds for s in self.stages)
-
-    @property
-    def drawing_steps(self) -> int:
-        """How many steps draw a midpoint: the length of `alphas` in `output_law`."""
-        return sum(len(s) for s in self.stages if s.footprint.alphas)
-
-    @property
-    def configuration(self) -> list[dict[str, Any]]:
-        return [s.configuration for s in self.stages]
-
-
-def _name(scheme: Scheme) -> str:
-    step, _ = unwrap(scheme)
-    return str(getattr(step, "__name__", step))
-
-
-def _known(scheme: Scheme) -> None:
-    if not callable(scheme):
-        raise ValueError(f"scheme: expected a step function, got {type(scheme).__name__}")
-    check_parameters(scheme)
-    needed = missing_parameters(scheme)
-    if needed:
-        raise ValueError(f"scheme: {_name(scheme)} needs {', '.join(needed)}; give {_name(scheme)}({needed[0]}=...)")
-
-
-def _brief(times: Array) -> str:
-    return np.array2string(times, threshold=6, edgeitems=2)
-
-
-# --- the theorems' plans ------------------------------------------------------------------------------------
+__all__ = ["dpum", "log_concave", "parallel", "rounds_of", "sequential"]
 
 _LENGTHS: Mapping[str, Callable[[float, float, float], tuple[float, float, float]]] = {
     "sequential": lambda d, L, eps: (
@@ -588,22 +229,118 @@ def parallel(
             f"Picard round contracts by L(e^h - 1) <= 1, got {c!r}"
         )
     t_corr = _positive("corrector_time_constant", corrector_time_constant) / math.sqrt(L)
-    steps = math.ceil(t_corr * math.sqrt(L) - 1e-9)
     times = _final_levels(top, delta, c / L)
     goal = math.sqrt(d) / eps
     N, slack = len(times) - 1, _positive("picard_constant", picard_constant)
     R = _positive("strata_constant", strata_constant) * max((N * goal**2) ** (1 / 3), math.sqrt(N * goal))
-    M = t_corr * math.sqrt(L) * goal / _positive("corrector_constant", corrector_constant) / steps
-    M = _whole("cells", cells, 1, M)
     K = _picard_rounds(L * math.expm1(c / L), slack / (N * goal))
-    K_c = 1 + -(-_picard_rounds(math.sqrt(L) * t_corr / steps, slack / goal) // 2)
-    corrector = parallel_underdamped(
-        cells=M,
-        rounds=_whole("corrector_rounds", corrector_rounds, 1, min(K_c, M)),
-        friction=_positive("friction_constant", friction_constant) * math.sqrt(L),
-    )
     predictor = parallel_midpoint(strata=_whole("strata", strata, 1, R), rounds=_whole("rounds", rounds, 0, K))
-    return Plan([Predict(predictor, times), Correct(corrector, delta, t_corr / steps, steps)])
+    friction = _positive("friction_constant", friction_constant) * math.sqrt(L)
+    constant = _positive("corrector_constant", corrector_constant)
+    corrector = _parallel_corrector(d, L, eps, t_corr, friction, constant, slack, delta, cells, corrector_rounds)
+    return Plan([Predict(predictor, times), corrector])
+
+
+def log_concave(
+    dim: int,
+    smoothness: float,
+    strong_concavity: float,
+    accuracy: float,
+    *,
+    parallel: bool = False,
+    horizon_constant: float = 1,
+    step_constant: float = 1,
+    corrector_constant: float = 1,
+    corrector_time_constant: float = 1,
+    friction_constant: float = 1,
+    picard_constant: float = 1,
+) -> Plan:
+    r"""Log-concave sampling in total variation: a sampler to Wasserstein accuracy, then the underdamped corrector.
+
+    The corrector runs for T_corr = c L^{-1/2} d^{-1/18} with friction c sqrt(L) and turns W_2 <= eps' sqrt(d/m), eps' =
+    eps L^{1/4} T_corr^{3/2} sqrt(m/d), into TV <= eps (claim C1), in steps of h = c eps/(L^{3/4} T_corr^{1/2} sqrt(d))
+    (claim C2). Before it, at friction 2 and mass 1/L, randomized midpoints of h = c min(eps'^{1/3} kappa^{-1/6},
+    eps'^{2/3}) for the time c 2 kappa ln(20/eps'^2).
+
+    In parallel both stages are parallel underdamped Langevin: T_corr = c L^{-1/2}; the first in c kappa ln(20/eps'^2)
+    steps of length L^{-1/2} at friction 2 sqrt(L), of c/eps' cells; Picard rounds until z^{2(K-1)}/(2(K-1))! <= c
+    eps'/kappa, and cells and rounds of the corrector as in `parallel`.
+
+    The score handed to it is -grad f of the target e^{-f}, whatever t; start near its minimum, W_2(start, target) of
+    the order of sqrt(d/m).
+
+    Source: Shen and Lee 2019, Theorem 3, for the first stage [recalled; without its logarithms]; Gupta, Cai, Chen 2024,
+    corollary on log-concave sampling [abstract]; its parallel form after Anari, Chewi, Vuong 2024 [recalled].
+
+    Parameters
+    ----------
+    dim : int
+    smoothness, strong_concavity : float > 0
+        L >= m: m I <= grad^2 f <= L I.
+    accuracy : float in (0, 1)
+        eps, in total variation.
+    parallel : bool
+    *_constant : float
+        The c of the first stage's time, of its step (its cells), of the corrector's step (its cells), time and
+        friction, and of the Picard rounds.
+
+    Returns
+    -------
+    Plan
+        At noise level 0. It refuses targets that are known to be outside the class.
+
+    Raises
+    ------
+    ValueError
+        Where an argument makes no sense; strong_concavity is not in (0, smoothness].
+
+    Examples
+    --------
+    >>> plan = log_concave(100, 4.0, 1.0, 0.1)
+    >>> len(plan.stages), plan.start, plan.rounds > log_concave(100, 4.0, 1.0, 0.1, parallel=True).rounds
+    (2, 0.0, True)
+    """
+    d = float(dimension(dim))
+    L = _positive("smoothness", smoothness)
+    m = number("strong_concavity", strong_concavity)
+    if not 0 < m <= L:
+        raise ValueError(f"strong_concavity: expected m in (0, smoothness] = (0, {L:g}], got {strong_concavity!r}")
+    eps, kappa, root = _accuracy(accuracy), L / m, math.sqrt(L)
+    horizon, c = _positive("horizon_constant", horizon_constant), _positive("step_constant", step_constant)
+    c_corr, slack = _positive("corrector_constant", corrector_constant), _positive("picard_constant", picard_constant)
+    t_corr = _positive("corrector_time_constant", corrector_time_constant) / root
+    t_corr = t_corr if parallel else t_corr / d ** (1 / 18)
+    friction = _positive("friction_constant", friction_constant) * root
+    small = eps * L ** (1 / 4) * t_corr ** (3 / 2) * math.sqrt(m / d)
+    forgetting = horizon * kappa * math.log(20 / small**2)
+    if parallel:
+        steps = math.ceil(forgetting - 1e-9)
+        cells = _whole("cells", None, 1, 1 / (c * small))
+        rounds = min(cells, _picard_twice(1.0, slack * small / kappa))
+        first = Correct(parallel_underdamped(cells=cells, rounds=rounds, friction=2 * root), 0.0, 1 / root, steps)
+        return Plan([first, _parallel_corrector(d, L, eps, t_corr, friction, c_corr, slack, 0.0)], (m, L))
+    h = c * min(small ** (1 / 3) * kappa ** (-1 / 6), small ** (2 / 3))
+    steps = math.ceil(2 * forgetting / h - 1e-9)
+    first = Correct(randomized_midpoint_langevin(friction=2, mass=1 / L), 0.0, h, steps)
+    count = math.ceil(t_corr * L ** (3 / 4) * math.sqrt(t_corr * d) / (c_corr * eps) - 1e-9)
+    return Plan([first, Correct(underdamped(friction=friction), 0.0, t_corr / count, count)], (m, L))
+
+
+def _parallel_corrector(
+    d: float, L: float, eps: float, t_corr: float, friction: float, constant: float, slack: float, level: float,
+    cells: Any = None, rounds: Any = None,
+) -> Correct:  # fmt: skip
+    """S = ceil(sqrt(L) T_corr) steps of M cells, T_corr/(S M) <= c eps/sqrt(L d), and K rounds."""
+    goal, z = math.sqrt(d) / eps, math.sqrt(L) * t_corr
+    steps = math.ceil(z - 1e-9)
+    M = _whole("cells", cells, 1, z * goal / constant / steps)
+    K = _whole("corrector_rounds", rounds, 1, min(_picard_twice(z / steps, slack / goal), M))
+    return Correct(parallel_underdamped(cells=M, rounds=K, friction=friction), level, t_corr / steps, steps)
+
+
+def _picard_twice(z: float, goal: float) -> int:
+    """The least K with z^{2(K-1)}/(2(K-1))! <= goal."""
+    return 1 + -(-_picard_rounds(z, goal) // 2)
 
 
 def rounds_of(theorem: str, dim: float, smoothness: float, accuracy: float) -> int:
@@ -646,14 +383,14 @@ def _picard_rounds(rho: float, goal: float) -> int:
 
 
 def _theorem(dim: Any, smoothness: Any, accuracy: Any) -> tuple[float, float, float]:
-    d = number("dim", dim, least=1)
-    if d != math.floor(d):
-        raise ValueError(f"dim: expected an integer >= 1, got {dim!r}")
-    L = number("smoothness", smoothness, least=1)
+    return float(dimension(dim)), number("smoothness", smoothness, least=1), _accuracy(accuracy)
+
+
+def _accuracy(accuracy: Any) -> float:
     eps = number("accuracy", accuracy, above=0)
     if not eps < 1:
-        raise ValueError(f"accuracy: expected a number in (0, 1), got {eps!r}")
-    return d, L, eps
+        raise ValueError(f"accuracy: expected a number in (0, 1), got {accuracy!r}")
+    return eps
 
 
 def _positive(name: str, value: Any) -> float:

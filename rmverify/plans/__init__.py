@@ -1,0 +1,18 @@
+"""Plans: what is run, from noise level T down to the early-stopping level, and what it costs; the theorems' own."""
+
+from rmverify.plans.stages import Correct, Footprint, Plan, Predict, Stage, footprint
+from rmverify.plans.theorems import dpum, log_concave, parallel, rounds_of, sequential
+
+__all__ = [
+    "Correct",
+    "Footprint",
+    "Plan",
+    "Predict",
+    "Stage",
+    "dpum",
+    "footprint",
+    "log_concave",
+    "parallel",
+    "rounds_of",
+    "sequential",
+]

@@ -1,0 +1,394 @@
+r"""Plans: what is run, from noise level T down to the early-stopping level, and what it costs.
+
+A plan is a sequence of stages. ``Predict`` moves the noise level down a list of times; ``Correct`` keeps the
+level and runs Langevin steps, with a velocity drawn fresh at its start and kept inside it. Counts of score
+evaluations and of sequential rounds are not declared but read off: each scheme is run once on a probe.
+
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rmverify.schemes.contract import (
+    Scheme,
+    check_parameters,
+    missing_parameters,
+    parameters,
+    unwrap,
+    velocity_variance,
+)
+from rmverify.targets.checks import Array, finite_array, number
+
+__all__ = ["Correct", "Footprint", "Plan", "Predict", "Stage", "footprint"]
+
+_LONGEST = 4096  # strata or cells that a probe holds as they are
+
+
+# --- what a scheme costs and draws --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What one step asks for: score calls (rounds), score evaluations, and the uniforms it draws.
+
+    `uniforms` lists, draw by draw, the number of strata of each (1 for a plain uniform); `width` is how many
+    evaluations the widest round asks at once; `noises` how many copies of a normal draw it asks for at most.
+    """
+
+    rounds: int
+    evaluations: int
+    uniforms: tuple[int, ...]
+    width: int = 1
+    noises: int = field(default=1, repr=False, compare=False)
+
+    @property
+    def alphas(self) -> int:
+        """How many uniform numbers one step uses."""
+        return sum(self.uniforms)
+
+    @property
+    def stratum(self) -> Array:
+        """Of each uniform, the stratum k that it lies in: [k/R, (k+1)/R], R its entry in `strata`."""
+        return np.concatenate([np.arange(r, dtype=float) for r in self.uniforms] or [np.zeros(0)])
+
+    @property
+    def strata(self) -> Array:
+        """Of each uniform, the number of strata."""
+        return np.concatenate([np.full(r, float(r)) for r in self.uniforms] or [np.zeros(0)])
+
+
+class _Probe:
+    """A draw of zeros that remembers what was asked of it.
+
+    More strata or cells than `_LONGEST` are stood in for by a shorter axis, each count by a length of its own.
+    """
+
+    def __init__(self) -> None:
+        self.uniforms: list[int] = []
+        self.counts: dict[int, int] = {}
+        self.noises = 1
+
+    def _length(self, count: int) -> int:
+        if count <= _LONGEST:
+            return count
+        known = [length for length, meant in self.counts.items() if meant == count]
+        length = known[0] if known else _LONGEST + 1 + len(self.counts)
+        self.counts[length] = count
+        return length
+
+    def uniform(self) -> Any:
+        self.uniforms.append(1)
+        return np.full((1, 1), 0.5)
+
+    def strata(self, count: int) -> Any:
+        self.uniforms.append(count)
+        length = self._length(count)
+        lo = (np.arange(length) / length).reshape(length, 1, 1)
+        return lo, lo + 0.5 / length
+
+    def cells(self, count: int) -> Any:
+        length = self._length(count)
+        return np.arange(length, dtype=float).reshape(length, 1, 1)
+
+    def normal(self, covariance: Any, count: int | None = None) -> Any:
+        self.noises = max(self.noises, count or 1)
+        shape = (1, 1) if count is None else (self._length(count), 1, 1)
+        return [np.zeros(shape) for _ in covariance]
+
+
+def footprint(scheme: Scheme) -> Footprint:
+    """Run one step of `scheme` on a single zero and count.
+
+    Examples
+    --------
+    >>> from rmverify.schemes import parallel_midpoint
+    >>> footprint(parallel_midpoint(strata=4, rounds=2))
+    Footprint(rounds=4, evaluations=13, uniforms=(4,), width=4)
+    """
+    step, keywords = unwrap(scheme)
+    try:
+        return _footprint(step, tuple(sorted(keywords.items())))
+    except TypeError as error:
+        if "unhashable" not in str(error):
+            raise
+        return _footprint.__wrapped__(step, tuple(sorted(keywords.items())))
+
+
+@functools.lru_cache(maxsize=256)
+def _footprint(step: Any, keywords: tuple[tuple[str, Any], ...]) -> Footprint:
+    probe, calls = _Probe(), []
+
+    def score(t: Any, x: Any) -> Any:
+        calls.append(math.prod(probe.counts.get(length, length) for length in np.shape(x)[:-2]))
+        return np.zeros(np.shape(x))
+
+    x = np.zeros((1, 1))
+    state = (x, x) if getattr(step, "kinetic", False) else x
+    step(state, 1.0, 2.0**-20, score, probe, **dict(keywords))  # short: no friction overflows
+    return Footprint(len(calls), sum(calls), tuple(probe.uniforms), max(calls, default=1), probe.noises)
+
+
+# --- stages -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A run of steps of one scheme. Two stages are equal when their configurations are."""
+
+    scheme: Scheme
+
+    @property
+    def start(self) -> float:
+        """The noise level at which the stage starts."""
+        raise NotImplementedError
+
+    @property
+    def end(self) -> float:
+        """The noise level at which it ends."""
+        raise NotImplementedError
+
+    @property
+    def footprint(self) -> Footprint:
+        return footprint(self.scheme)
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """The stage as plain data: its kind, the scheme's name and parameters, and its own numbers."""
+        step, _ = unwrap(self.scheme)
+        name = f"{step.__module__}.{step.__qualname__}"
+        return {"stage": type(self).__name__, "scheme": name, **parameters(self.scheme)}
+
+    @property
+    def steps_(self) -> tuple[Array, Array]:
+        """The noise level t and the length h of every step, each of shape (N,)."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self.steps_[0])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stage) and self.configuration == other.configuration
+
+    def __hash__(self) -> int:
+        plain = {name: tuple(v) if isinstance(v, list) else v for name, v in self.configuration.items()}
+        return hash(tuple(sorted(plain.items())))
+
+
+@dataclass(frozen=True, eq=False)
+class Predict(Stage):
+    """Predictor steps down the noise levels `times`.
+
+    Parameters
+    ----------
+    scheme : scheme on x
+    times : array_like, shape (N+1,)
+        Strictly decreasing, the last one >= 0.
+
+    Examples
+    --------
+    >>> from rmverify import Predict, schemes
+    >>> stage = Predict(schemes.heun, [2.0, 1.0, 0.5])
+    >>> len(stage), stage.start, stage.end
+    (2, 2.0, 0.5)
+    """
+
+    times: Array
+
+    def __post_init__(self) -> None:
+        _known(self.scheme)
+        times = finite_array("times", self.times, ndim=1)
+        if times.size < 2 or not (np.diff(times) < 0).all() or times[-1] < 0:
+            raise ValueError(
+                f"times: expected at least two strictly decreasing levels down to >= 0, got {_brief(times)}"
+            )
+        if velocity_variance(self.scheme) is not None:
+            raise ValueError(f"scheme: a predictor moves x alone, got {_name(self.scheme)}, which carries a velocity")
+        times.setflags(write=False)
+        object.__setattr__(self, "times", times)
+
+    @property
+    def start(self) -> float:
+        return float(self.times[0])
+
+    @property
+    def end(self) -> float:
+        return float(self.times[-1])
+
+    @property
+    def steps_(self) -> tuple[Array, Array]:
+        return self.times[:-1], -np.diff(self.times)
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        return super().configuration | {"times": self.times.tolist()}
+
+
+@dataclass(frozen=True, eq=False)
+class Correct(Stage):
+    """`steps` corrector steps of Langevin time `step` at the noise level `time`; T_corr = step * steps.
+
+    Parameters
+    ----------
+    scheme : scheme on x or on (x, v)
+    time : number >= 0
+        The noise level, equal to the end of the stage before.
+    step : number > 0
+    steps : int >= 1
+
+    Examples
+    --------
+    >>> from rmverify import Correct, schemes
+    >>> stage = Correct(schemes.underdamped(friction=2), time=0.5, step=0.05, steps=4)
+    >>> len(stage), stage.footprint.evaluations
+    (4, 1)
+    """
+
+    time: float
+    step: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        _known(self.scheme)
+        object.__setattr__(self, "time", number("time", self.time, least=0))
+        object.__setattr__(self, "step", number("step", self.step, above=0))
+        count = number("steps", self.steps, least=1)
+        if count != math.floor(count):
+            raise ValueError(f"steps: expected an integer >= 1, got {self.steps!r}")
+        object.__setattr__(self, "steps", int(count))
+
+    @property
+    def start(self) -> float:
+        return self.time
+
+    @property
+    def end(self) -> float:
+        return self.time
+
+    @property
+    def steps_(self) -> tuple[Array, Array]:
+        return np.full(self.steps, self.time), np.full(self.steps, self.step)
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        return super().configuration | {"time": self.time, "step": self.step, "steps": self.steps}
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Stages, one after the other; each starts at the noise level where the one before ended.
+
+    Examples
+    --------
+    >>> from rmverify import Plan, Predict, schemes
+    >>> plan = Plan([Predict(schemes.randomized_midpoint, [2.0, 1.0, 0.5])])
+    >>> plan.evaluations, plan.rounds, plan.start, plan.end
+    (4, 4, 2.0, 0.5)
+    """
+
+    stages: tuple[Stage, ...] = field()
+    needs: tuple[float, float] | None = field(default=None, compare=False)
+    """Strong concavity m and smoothness L of the targets that it is made for; None where it is for any."""
+
+    def __init__(self, stages: Iterable[Stage], needs: tuple[float, float] | None = None) -> None:
+        object.__setattr__(self, "needs", needs)
+        if isinstance(stages, Stage):
+            raise ValueError(
+                f"stages: expected a sequence of stages, got one {type(stages).__name__}; put it in a list"
+            )
+        object.__setattr__(self, "stages", tuple(stages))
+        if not self.stages:
+            raise ValueError("stages: expected at least one stage, got none")
+        for stage in self.stages:
+            if not isinstance(stage, Predict | Correct):
+                raise ValueError(f"stages: expected Predict or Correct, got {type(stage).__name__}")
+        for before, after in itertools.pairwise(self.stages):
+            if before.end != after.start:
+                raise ValueError(f"stages: a stage at level {after.start!r} follows one that ends at {before.end!r}")
+
+    def admit(self, target: Any) -> None:
+        """Refuse a target outside the class that the plan is made for, m I <= -grad^2 ln density <= L I.
+
+        Raises
+        ------
+        ValueError
+            With both constants of the class and of the target.
+        """
+        if self.needs is None:
+            return
+        m, L = self.needs
+        law = getattr(target, "target", target)  # of an estimated score
+        concave, smooth = (getattr(law, name, None) for name in ("strong_concavity", "smoothness"))
+        if concave is None or smooth is None:
+            raise ValueError(
+                f"target: expected one with strong concavity >= {m:g} and smoothness <= {L:g}, for which the plan is "
+                f"made, got {type(law).__name__}, which does not know its own; hand over its score"
+            )
+        if not (concave >= m * (1 - 1e-9) and smooth <= L * (1 + 1e-9)):
+            raise ValueError(
+                f"target: expected strong concavity >= {m:g} and smoothness <= {L:g}, for which the plan is made, got "
+                f"strong concavity {concave:g} and smoothness {smooth:g}"
+            )
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.stages)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Plan) and self.stages == other.stages
+
+    def __hash__(self) -> int:
+        return hash(self.stages)
+
+    @property
+    def start(self) -> float:
+        """The noise level at which the plan starts, T."""
+        return self.stages[0].start
+
+    @property
+    def end(self) -> float:
+        """The noise level at which it ends, delta."""
+        return self.stages[-1].end
+
+    @property
+    def evaluations(self) -> int:
+        """Score evaluations in all, each on one particle."""
+        return sum(len(s) * s.footprint.evaluations for s in self.stages)
+
+    @property
+    def rounds(self) -> int:
+        """Sequential rounds of score evaluations."""
+        return sum(len(s) * s.footprint.rounds for s in self.stages)
+
+    @property
+    def drawing_steps(self) -> int:
+        """How many steps draw a midpoint: the length of `alphas` in `output_law`."""
+        return sum(len(s) for s in self.stages if s.footprint.alphas)
+
+    @property
+    def configuration(self) -> list[dict[str, Any]]:
+        return [s.configuration for s in self.stages]
+
+
+def _name(scheme: Scheme) -> str:
+    step, _ = unwrap(scheme)
+    return str(getattr(step, "__name__", step))
+
+
+def _known(scheme: Scheme) -> None:
+    if not callable(scheme):
+        raise ValueError(f"scheme: expected a step function, got {type(scheme).__name__}")
+    check_parameters(scheme)
+    needed = missing_parameters(scheme)
+    if needed:
+        raise ValueError(f"scheme: {_name(scheme)} needs {', '.join(needed)}; give {_name(scheme)}({needed[0]}=...)")
+
+
+def _brief(times: Array) -> str:
+    return np.array2string(times, threshold=6, edgeitems=2)
