@@ -35,7 +35,7 @@ _WHERE = {
     "verify": "claims",
     "w2": "divergences",
 }
-_ROOMS = ("budget", "elementary", "exponents", "plans", "rates", "rounds", "schemes", "sweep", "targets")
+_ROOMS = ("budget", "concave", "elementary", "exponents", "plans", "rates", "rounds", "schemes", "sweep", "targets")
 
 __all__ = [
     "Correct",
@@ -51,6 +51,7 @@ __all__ = [
     "__version__",
     "budget",
     "chi2",
+    "concave",
     "coupling_error",
     "elementary",
     "exponents",
@@ -73,7 +74,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from rmverify import budget, elementary, exponents, plans, rates, rounds, schemes, sweep, targets
+    from rmverify import budget, concave, elementary, exponents, plans, rates, rounds, schemes, sweep, targets
     from rmverify.claims import verify
     from rmverify.divergences import chi2, hellinger, kl, renyi, tv, w2
     from rmverify.laws import LocalError, MixtureLaw, coupling_error, local_error, output_law, stationary_law

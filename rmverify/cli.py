@@ -158,6 +158,10 @@ def _parser() -> argparse.ArgumentParser:
         "--parallel", action="store_true",
         help="rounds against d of the parallel plan, the sequential one and DPUM, and rounds against work instead",
     )  # fmt: skip
+    rates.add_argument(
+        "--log-concave", action="store_true",
+        help="steps of the log-concave sampler against kappa, d and the accuracy, and its corrector instead",
+    )  # fmt: skip
     rates.add_argument("--full", action="store_true", help="d up to 10^12 and finer grids")
     rates.add_argument(
         "--scheme", action="append", choices=_PREDICTORS, metavar="NAME",
@@ -431,8 +435,8 @@ def _rates(options: argparse.Namespace) -> int:
 
     if options.dask is not None and options.workers is not None:
         raise ValueError("--workers: expected at most one of --workers and --dask, got both")
-    if options.parallel:
-        return _rounds(options)
+    if options.parallel or options.log_concave:
+        return _other_rates(options)
     if options.covariance and options.data is None:
         raise ValueError("--covariance: expected --data DATA with it, got no data")
     chosen = options.scheme or []
@@ -470,36 +474,44 @@ def _rates(options: argparse.Namespace) -> int:
     return INCONCLUSIVE if tables.undecided(found) else VERIFIED
 
 
-def _rounds(options: argparse.Namespace) -> int:
-    from rmverify import rounds, sweep
+def _other_rates(options: argparse.Namespace) -> int:
+    """The tables of --parallel and --log-concave."""
+    from rmverify import sweep
     from rmverify.io import atomic_write
     from rmverify.report import document
-    from rmverify.tables import rounds as tables
 
+    if options.parallel and options.log_concave:
+        raise ValueError("--log-concave: expected at most one of --parallel and --log-concave, got both")
+    asked = "--parallel" if options.parallel else "--log-concave"
     for name in ("full", "scheme", "data", "covariance", "rows"):
         if getattr(options, name):
-            raise ValueError(f"--{name}: expected without --parallel, which has its own table")
+            raise ValueError(f"--{name}: expected without {asked}, which has its own table")
     suffix = None if options.plot is None else _plottable(options.plot)
+    room: Any
+    tables: Any
+    if options.parallel:
+        from rmverify import rounds as room
+        from rmverify.tables import rounds as tables
+    else:
+        from rmverify import concave as room
+        from rmverify.tables import concave as tables
     try:
         with _sweeping(options) as (executor, progress):
-            found = rounds.table(
-                max_steps=options.max_steps, executor=executor, store=options.store, progress=progress
-            )  # fmt: skip
+            found = room.table(max_steps=options.max_steps, executor=executor, store=options.store, progress=progress)
     except sweep.SweepError as error:
         return _broken(options, error)
     if suffix is not None:
-        atomic_write(options.plot, tables.rounds_picture(found, suffix))
+        atomic_write(options.plot, tables.picture(found, suffix))
     width = _width() if sys.stdout.isatty() else None
     _written(options, {
-        "json": lambda: document("rates --parallel", found.as_dict()),
-        "csv": lambda: tables.rounds_csv(found),
-        "markdown": lambda: tables.rounds_markdown(found),
-        "latex": lambda: tables.rounds_latex(found),
-    }, lambda: tables.rounds_tables(found, width), width)  # fmt: skip
-    if next(law for law in found.laws if law.plan == "parallel").better != "logarithms":
+        "json": lambda: document(f"rates {asked}", found.as_dict()),
+        "csv": lambda: tables.as_csv(found),
+        "markdown": lambda: tables.as_markdown(found),
+        "latex": lambda: tables.as_latex(found),
+    }, lambda: tables.shown(found, width), width)  # fmt: skip
+    if tables.refuted(found):
         return REFUTED
-    lost = [row for row in found.rows if row.plan == "parallel" and row.status != "found"]
-    return INCONCLUSIVE if lost else VERIFIED
+    return INCONCLUSIVE if tables.unsettled(found) else VERIFIED
 
 
 @contextmanager

@@ -461,7 +461,7 @@ class Fit:
 _LOOSE = 0.05  # what the roundness of N may leave of it in a fit, relative
 
 
-def fit(x: Sequence[float], steps: Sequence[int]) -> dict[str, Any]:
+def fit(x: Sequence[float], steps: Sequence[float]) -> dict[str, Any]:
     """The exponent of N in x, over the points from where on the local slope has settled.
 
     Examples

@@ -207,14 +207,31 @@ def _curve_table(row: Row) -> Any:
     return table
 
 
-def budget_picture(answer: Budget, data: str, suffix: str) -> bytes:
-    """Error against evaluations, log-log, one line a scheme (a band where the law is a bracket), as PNG, SVG or PDF."""
+def pyplot() -> Any:
+    """matplotlib.pyplot, to draw the same picture from the same numbers."""
     import matplotlib
 
     matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "rmverify"  # the same picture from the same numbers
+    matplotlib.rcParams["svg.hashsalt"] = "rmverify"
     import matplotlib.pyplot as plt
 
+    return plt
+
+
+def drawn(figure: Any, suffix: str) -> bytes:
+    """The figure as PNG, SVG or PDF; closed."""
+    import matplotlib.pyplot as plt
+
+    out = io.BytesIO()
+    metadata: Any = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(suffix)
+    figure.savefig(out, format=suffix, dpi=150, metadata=metadata)
+    plt.close(figure)
+    return out.getvalue()
+
+
+def budget_picture(answer: Budget, data: str, suffix: str) -> bytes:
+    """Error against evaluations, log-log, one line a scheme (a band where the law is a bracket), as PNG, SVG or PDF."""
+    plt = pyplot()
     figure, axes = plt.subplots(figsize=(8.5, 5.5), layout="constrained")
     names = list(dict.fromkeys(row.scheme for row in answer.rows))
     colors = {name: f"C{k}" for k, name in enumerate(names)}
@@ -240,11 +257,7 @@ def budget_picture(answer: Budget, data: str, suffix: str) -> bytes:
     axes.set_title(f"{data}: dimension {answer.dim}, $\\delta$ = {where.early_stop:.3g}, {where.grid} grid")
     axes.legend(fontsize="small", loc="lower left")
     axes.grid(alpha=0.3, which="both")
-    out = io.BytesIO()
-    metadata = {"Date": None} if suffix == "svg" else ({"CreationDate": None} if suffix == "pdf" else {})
-    figure.savefig(out, format=suffix, dpi=150, metadata=metadata)
-    plt.close(figure)
-    return out.getvalue()
+    return drawn(figure, suffix)
 
 
 # --- one law ------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import rmverify as rm
 from rmverify import plans, rounds, schemes, sweep
 from rmverify.cli import main
 from rmverify.rounds import Row, Table, Trade
-from rmverify.tables.rounds import rounds_csv, rounds_latex, rounds_markdown, rounds_picture, rounds_tables, undecided
+from rmverify.tables.rounds import as_csv, as_latex, as_markdown, picture, shown, undecided
 from rmverify.values import Value
 
 # ------------------------------------------------------------------- the search
@@ -187,23 +187,23 @@ def test_the_frontier_is_what_nothing_beats():
 
 
 def test_the_tables_say_everything():
-    shown = printed(rounds_tables(HAND))
-    line = next(line.split() for line in shown.splitlines() if line.startswith("1e4"))
+    text = printed(shown(HAND))
+    line = next(line.split() for line in text.splitlines() if line.startswith("1e4"))
     assert line == ["1e4", "5.0", "800", "2", "8", "16", "3", "800", "8000", "0.05", "1620", "5120", *THEOREMS]
-    assert "beyond max_steps" in next(line for line in shown.splitlines() if line.startswith("1e5"))
-    assert "1 of them could not be told" in shown
-    starred = [line.split()[:2] for line in shown.splitlines() if " * " in line and line[:1].isdigit()]
+    assert "beyond max_steps" in next(line for line in text.splitlines() if line.startswith("1e5"))
+    assert "1 of them could not be told" in text
+    starred = [line.split()[:2] for line in text.splitlines() if " * " in line and line[:1].isdigit()]
     assert starred == [["1", "0"], ["8", "2"], ["32", "4"]]
-    assert "eps = 0.1" in shown
-    assert "d = 1e4" in shown
-    narrow = printed(rounds_tables(HAND, 80), 80)
+    assert "eps = 0.1" in text
+    assert "d = 1e4" in text
+    narrow = printed(shown(HAND, 80), 80)
     assert max(map(len, narrow.splitlines())) <= 80
     assert "Not shown for want of columns: T, K_c, M, R, evaluations" in " ".join(narrow.split())
     assert undecided(HAND) == [HAND.rows[-1]]
 
 
 def test_programs_and_papers_get_the_same():
-    records = list(csv.DictReader(io.StringIO(rounds_csv(HAND))))
+    records = list(csv.DictReader(io.StringIO(as_csv(HAND))))
     assert len(records) == 15
     assert records[3]["rounds"] == "800"
     assert records[3]["value_kind"] == "exact"
@@ -211,15 +211,15 @@ def test_programs_and_papers_get_the_same():
     plain = json.loads(json.dumps(HAND.as_dict(), allow_nan=False))
     assert [t["best"] for t in plain["trades"]] == [True, True, False, True, False]
     assert [law["better"] for law in plain["laws"]] == ["logarithms", "power", "power"]
-    assert "| 1e4 |" in rounds_markdown(HAND)
-    assert "ln^2 d" in rounds_markdown(HAND)
-    assert r"\begin{tabular}" in rounds_latex(HAND)
-    assert r"d\textasciicircum{}" in rounds_latex(HAND)
+    assert "| 1e4 |" in as_markdown(HAND)
+    assert "ln^2 d" in as_markdown(HAND)
+    assert r"\begin{tabular}" in as_latex(HAND)
+    assert r"d\textasciicircum{}" in as_latex(HAND)
 
 
 @pytest.mark.parametrize("suffix, magic", [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_a_picture_is_the_same_every_time(suffix, magic):
-    first, second = rounds_picture(HAND, suffix), rounds_picture(HAND, suffix)
+    first, second = picture(HAND, suffix), picture(HAND, suffix)
     assert first.startswith(magic)
     assert first == second
 
@@ -253,7 +253,7 @@ def test_the_command_prints_and_judges(monkeypatch, capsys, tmp_path):
     code, out, _ = run(capsys, "--json")
     assert json.loads(out)["command"] == "rates --parallel"
     code, out, _ = run(capsys, "--csv")
-    assert out == rounds_csv(HAND)
+    assert out == as_csv(HAND)
     worse = replace(HAND, laws=tuple(replace(law, residual=law.power_residual * 2) for law in HAND.laws))
     given(monkeypatch, worse)
     assert run(capsys)[0] == 1

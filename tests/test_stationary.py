@@ -381,7 +381,7 @@ def test_a_step_that_drifts_is_refused():
 
 def test_an_unstable_map_has_no_invariant_averages():
     found = spread(schemes.overdamped, NORMAL.modes, NORMAL.variances, 0.0, 2.5)
-    assert invariant(step_map(found, 1)) is None
+    assert invariant(step_map(found, 1), 1) is None
     with pytest.raises(OverflowError, match="unstable"):
         after(step_map(found, 1), 10**6, np.ones((1, 1)))
 

@@ -56,8 +56,7 @@ def resolved(radial: Callable[[Any, float], Value], law: MixtureLaw, variance: f
         spread = law.scale_spread
     except Unresolved:
         return None
-    steps = len(law.plan.stages) + law.plan.drawing_steps
-    rules = [n for n in _RULES if steps * n**4 <= _MOST_WORK or n <= 12]
+    rules = [n for n in _RULES if law.scale_work * n**4 <= _MOST_WORK or n <= 12]
     ways: list[tuple[Any, Any]] = [(law.scale_rule, rules), (law.scale_lattice, _FINENESS)]
     for form, sizes in ways if spread < _WIDE else ways[::-1]:
         found = _settled(radial, form, sizes, variance)
@@ -353,18 +352,18 @@ def _range(half: float) -> tuple[float, float]:
 
 
 def _sign_changes(evaluate: Callable[[Array], Array], low: float, high: float) -> list[float]:
+    """To a relative 1e-13 of the range: what is integrated vanishes there, so that the square of it counts."""
     grid = np.linspace(low, high, 4001)
     signs = np.sign(evaluate(grid))
     live = np.flatnonzero(signs)
-    roots = []
-    for i, j in itertools.pairwise(live):
-        if signs[i] != signs[j]:
-            a, b = grid[i], grid[j]
-            for _ in range(60):
-                c = (a + b) / 2
-                if np.sign(evaluate(np.array([c]))[0]) == signs[i]:
-                    a = c
-                else:
-                    b = c
-            roots.append(float((a + b) / 2))
-    return roots
+    pairs = [(i, j) for i, j in itertools.pairwise(live) if signs[i] != signs[j]]
+    if not pairs:
+        return []
+    a, b, left = (np.array(z) for z in zip(*((grid[i], grid[j], signs[i]) for i, j in pairs), strict=True))
+    shares = np.arange(1, 17) / 17
+    for _ in range(8):
+        points = a[:, None] + (b - a)[:, None] * shares
+        same = np.sign(evaluate(points.ravel()).reshape(points.shape)) == left[:, None]
+        count = np.where(same.all(axis=1), 16, np.argmin(same, axis=1))  # how many from the left have the sign of a
+        a, b = a + (b - a) * count / 17, a + (b - a) * (count + 1) / 17
+    return list(map(float, (a + b) / 2))

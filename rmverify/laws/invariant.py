@@ -30,11 +30,13 @@ from rmverify.readings.chain import transition
 from rmverify.schemes.contract import Scheme, velocity_variance
 from rmverify.targets.checks import Array
 
-__all__ = ["Spread", "after", "contraction", "first_moments", "invariant", "marginal", "spread", "step_map"]
+__all__ = ["Powers", "Spread", "after", "contraction", "first_moments", "invariant", "marginal", "spread", "step_map"]
 
 BITS = 192
 _LEAST, _MOST = 8, 64  # Gauss-Legendre nodes in a midpoint
 _SETTLED = 1e-15
+_SMALL = 0.1
+_FORGOTTEN = 800.0  # e^-800 = 0
 
 
 # --- one step ---------------------------------------------------------------------------------------------------------
@@ -199,27 +201,54 @@ def step_map(found: Spread, order: int) -> Array:
     return D
 
 
-def after(D: Array, steps: int, y: Array) -> Array:
-    """The averages of the monomials (modes, n) after so many steps from Y = y (modes, m), known.
+class Powers:
+    """What 1, 2, 4, 8, .. steps do to averages of the monomials, as they are asked for.
 
-    Raises
-    ------
-    OverflowError
-        Where they grow beyond floats.
+    To how far they are from those that a step leaves invariant, where there are such: moments of a high degree shrink
+    to nothing, and must not be what is left of a difference. D of many steps is carried while it is small, then 1 + D.
     """
-    size = y.shape[-1]
-    exponents = _exponents(size, _order(D.shape[-1], size))
-    m = np.stack([np.prod(y ** np.array(e), axis=-1) for e in exponents], axis=-1)
-    base, left = D, steps
-    with np.errstate(over="ignore", invalid="ignore"):
-        while left:
-            if left & 1:
-                m = m + (base @ m[..., None])[..., 0]
-            base = 2 * base + base @ base
-            left >>= 1
-    if not np.isfinite(m).all():
-        raise OverflowError("the law overflows: the scheme is unstable")
-    return m
+
+    def __init__(self, D: Array, size: int) -> None:
+        self.gap, self.limit = contraction(D), invariant(D, size)
+        self.found: list[tuple[bool, Array]] = [(True, D)]
+
+    def _next(self) -> tuple[bool, Array]:
+        less, D = self.found[-1]
+        if less and np.abs(D).max() < _SMALL:
+            return True, 2 * D + D @ D
+        P = D + np.eye(D.shape[-1]) if less else D
+        return False, P @ P
+
+    def after(self, steps: int, y: Array) -> Array:
+        """The averages of the monomials (modes, n) after so many steps from Y = y (modes, m), known.
+
+        Raises
+        ------
+        OverflowError
+            Where they grow beyond floats.
+        """
+        size = y.shape[-1]
+        if self.limit is not None and steps * self.gap > _FORGOTTEN:
+            return np.broadcast_to(self.limit, (max(len(y), len(self.limit)), self.limit.shape[-1]))
+        exponents = _exponents(size, _order(self.found[0][1].shape[-1], size))
+        m = np.stack([np.prod(y ** np.array(e), axis=-1) for e in exponents], axis=-1)
+        off = m if self.limit is None else m - self.limit
+        with np.errstate(over="ignore", invalid="ignore"):
+            for bit in range(steps.bit_length()):
+                if bit == len(self.found):
+                    self.found.append(self._next())
+                if steps >> bit & 1:
+                    less, D = self.found[bit]
+                    moved = (D @ off[..., None])[..., 0]
+                    off = off + moved if less else moved
+        if not np.isfinite(off).all():
+            raise OverflowError("the law overflows: the scheme is unstable")
+        return off if self.limit is None else off + self.limit
+
+
+def after(D: Array, steps: int, y: Array) -> Array:
+    """`Powers.after` of one D."""
+    return Powers(D, y.shape[-1]).after(steps, y)
 
 
 def contraction(D: Array) -> float:
@@ -227,12 +256,20 @@ def contraction(D: Array) -> float:
     return float(1 - np.abs(1 + np.linalg.eigvals(D[:, 1:, 1:])).max())
 
 
-def invariant(D: Array) -> Array | None:
-    """The averages that a step leaves as they are, (modes, n); None where no law with such moments is reached."""
+def invariant(D: Array, size: int) -> Array | None:
+    """The averages that a step of Y, of so many components, leaves as they are, (modes, n); None where there are none.
+
+    Degree by degree, for each is smaller than the one before by a factor of its own.
+    """
     if not contraction(D) > 0:
         return None
-    found = np.linalg.solve(D[:, 1:, 1:], -D[:, 1:, :1])[..., 0]
-    return np.concatenate([np.ones((len(D), 1)), found], axis=1)
+    m = np.zeros(D.shape[:2])
+    m[:, 0] = 1
+    for degree in range(1, _order(D.shape[-1], size) + 1):
+        first, last = (math.comb(p + size, size) for p in (degree - 1, degree))
+        due = -(D[:, first:last, :first] @ m[:, :first, None])
+        m[:, first:last] = np.linalg.solve(D[:, first:last, first:last], due)[..., 0]
+    return m
 
 
 def _order(count: int, size: int) -> int:
@@ -240,16 +277,12 @@ def _order(count: int, size: int) -> int:
     return next(p for p in itertools.count() if math.comb(p + size, size) >= count)
 
 
-def leading(D: Array, size: int, order: int) -> Array:
-    """D of the monomials up to a lower degree: they make up a closed system of their own."""
-    count = math.comb(order + size, size)
-    return D[..., :count, :count]
-
-
 def marginal(m: Array, size: int, nodes: int) -> tuple[Array, Array]:
     """A Gauss rule (modes, nodes) of Y_xx and its weights, from its moments up to 2 nodes - 1 among m."""
     exponents = _exponents(size, _order(m.shape[-1], size))
     pure = [exponents.index((n, *(0,) * (size - 1))) for n in range(1, 2 * nodes)]
     k = from_moments([m[:, n] for n in pure])
+    if nodes == 1:
+        return k[0][:, None], np.ones((len(m), 1))
     around, weights = gauss(k[1:], nodes)
     return k[0][:, None] + around, weights

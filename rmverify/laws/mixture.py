@@ -77,6 +77,11 @@ class MixtureLaw:
         return self._truth.multiplicities
 
     @property
+    def scale_work(self) -> int:
+        """How many rules are tensored for `scale_rule`: one a random step, one a stage that keeps a velocity."""
+        return sum(len(s) if s.footprint.alphas and not kept(s) else 1 for s in self.plan)
+
+    @property
     def midpoints(self) -> int:
         """How many random midpoints one path has."""
         return sum(len(stage) * stage.footprint.alphas for stage in self.plan)

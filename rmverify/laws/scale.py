@@ -32,7 +32,7 @@ import numpy as np
 
 from rmverify.laws.conditional import UNIT, column, initial, split_target
 from rmverify.laws.counts import continued
-from rmverify.laws.invariant import after, leading, marginal, spread, step_map
+from rmverify.laws.invariant import Powers, marginal, spread, step_map
 from rmverify.laws.midpoints import LEAST_NODES, MOST_POINTS, node_count, rule, unit_rule
 from rmverify.laws.strata import chainable, from_moments, gauss, step_cumulants
 from rmverify.plans import Correct, Plan, Predict, Stage, footprint
@@ -51,7 +51,7 @@ _FEW = 48  # steps that are all read over balls
 _MOST_READ = 20_000  # steps x nodes read over balls where the grid is not smooth
 _PANEL = 16  # nodes in each panel of midpoints
 _MOST_STEP_NODES = 6  # of the rule of a step of many strata, or of many steps
-_KEPT_NODES = 5  # of the rule of a stage that keeps a velocity
+_KEPT_NODES = 7  # most nodes of the rule of a stage that keeps a velocity: moments of degree 13
 _NARROW = 0.1  # of sqrt(2/d): six nodes are off by (0.1)^12 / 12! of what varies on that scale
 _BLOCK = 1 << 16  # numbers per temporary array, times 24
 
@@ -405,13 +405,18 @@ def _stage_rule(
     place: int, stage: Stage, modes: Any, lam: Array, u: Array, nodes: int, known: Known
 ) -> tuple[Array, Array, float]:
     """From each u with a fresh velocity, a Gauss rule (u.size, nodes) of Y_xx = e^{u'} - 1 after the stage."""
+    if nodes > _KEPT_NODES:  # as many again would agree with themselves
+        raise Unresolved
     if place not in known:
         t, h = stage.steps_
-        known[place] = step_map(spread(stage.scheme, modes, lam, float(t[0]), float(h[0])), 2 * _KEPT_NODES - 1)
-    D = leading(known[place], 3, 2 * nodes - 1)
+        found = spread(stage.scheme, modes, lam, float(t[0]), float(h[0]))
+        known[place] = found, {}
+    found, powers = known[place]
+    if nodes not in powers:
+        powers[nodes] = Powers(step_map(found, 2 * nodes - 1), 3)
     start = np.stack([np.expm1(u), np.zeros_like(u), np.zeros_like(u)], axis=-1)
     try:
-        y, weights = marginal(after(D, len(stage), start), 3, nodes)
+        y, weights = marginal(powers[nodes].after(len(stage), start), 3, nodes)
     except np.linalg.LinAlgError:
         raise Unresolved from None
     if not (y > -1).all():
@@ -472,7 +477,7 @@ def scale_mixture(plan: Plan, target: Any, start: Any, count: int, known: Known)
             u, rounding = _through(u, eta, kappa), rounding + float(slip[0])
             continue
         if kept(stage):
-            y, each, error = _stage_rule(place, stage, modes, lam, u, min(_KEPT_NODES, 2 + count // 6), known)
+            y, each, error = _stage_rule(place, stage, modes, lam, u, 2 + count // 6, known)
             u, weights = _compress(np.log1p(y).ravel(), (weights[:, None] * each).ravel(), count)
             rounding += error
             continue
@@ -646,7 +651,7 @@ def scale_lattice(plan: Plan, target: Any, start: Any, fineness: float, known: K
             if weights.size > _MOST_READ:
                 raise Unresolved
             points = np.asarray(first + spacing * np.arange(weights.size), dtype=float)
-            nodes = min(_KEPT_NODES, int(fineness) - 2)
+            nodes = int(fineness) - 2
             y, each, slip = _stage_rule(place, stage, modes, lam, points, nodes, known)
             first, weights = _relaid(np.log1p(y).ravel(), (weights[:, None] * each).ravel(), spacing)
             rounding += slip

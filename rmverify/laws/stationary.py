@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from rmverify.laws.conditional import UNIT, split_target
-from rmverify.laws.invariant import Spread, contraction, first_moments, spread, step_map
+from rmverify.laws.invariant import Spread, contraction, first_moments, invariant, marginal, spread, step_map
 from rmverify.laws.mixture import MixtureLaw
+from rmverify.laws.scale import ScaleMixture, Unresolved
 from rmverify.plans import Correct, Plan
 from rmverify.process import mode_variance
 from rmverify.schemes.contract import Scheme, velocity_variance
@@ -20,6 +21,8 @@ from rmverify.targets.checks import Array, number
 
 __all__ = ["StationaryLaw", "stationary_law"]
 
+_NODES = {3: 8, 4: 12, 5: 18, 6: 27, 8: 40, 9: 60}  # of the rule, and the counts of others that they stand for
+_MOST = 9
 _FORGOTTEN = 45.0  # e^-45 < 2^-64 of the start is left
 
 
@@ -86,6 +89,38 @@ class StationaryLaw(MixtureLaw):
     @property
     def correlated(self) -> bool:
         return False
+
+    @cached_property
+    def scale_spread(self) -> float:
+        y, weights = self._rule(2)
+        u = np.log1p(y)
+        return math.sqrt(float(weights @ (u - weights @ u) ** 2) * self.dim / 2)
+
+    def scale_rule(self, nodes: int) -> ScaleMixture | None:
+        """The law as a Gauss rule, of so many nodes or fewer, from the moments that are left invariant."""
+        if not self.is_scale_mixture:
+            return None
+        y, weights = self._rule(next((n for n, count in _NODES.items() if count >= nodes), _MOST + 1))
+        own = float(self.own[0])
+        return ScaleMixture(own * (1 + y), weights, self.dim, 64 * UNIT * float(np.abs(y).max()), own, np.log1p(y))
+
+    def scale_lattice(self, fineness: float) -> Any:
+        raise Unresolved
+
+    def _rule(self, nodes: int) -> tuple[Array, Array]:
+        if nodes > _MOST:
+            raise Unresolved
+        size = self.step_.r.shape[-1]
+        m = invariant(step_map(self.step_, 2 * nodes - 1), size)
+        if m is None:  # no such moments: the tails are too heavy
+            raise Unresolved
+        try:
+            y, weights = marginal(m, size, nodes)
+        except np.linalg.LinAlgError:
+            raise Unresolved from None
+        if not (y > -1).all():
+            raise Unresolved
+        return y[0], weights[0]
 
     @property
     def covariance(self) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
@@ -10,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from rmverify.rates import Fit, Row, Table, Theorem, fit, judge
+from rmverify.report import drawn, pyplot
 from rmverify.tables.common import latex, markdown, number, paragraph, records_csv, short, tabular
 
 __all__ = [
@@ -61,14 +61,14 @@ def rates_record(found: Table, theorems: Iterable[Theorem] = (), data: str | Non
 # --- exponents ----------------------------------------------------------------------------------------------
 
 
-def _exponent(found: Fit) -> str:
+def exponent(found: Fit) -> str:
     """The exponent and its error, rounded up, with as many digits as the error leaves, at most three."""
     places = min(3, max(1, -math.floor(math.log10(found.error)))) if 0 < found.error < math.inf else 3
     error = math.ceil(found.error * 10**places) / 10**places if math.isfinite(found.error) else math.inf
     return f"{found.exponent:.{places}f} ± {error:.{places}f}"
 
 
-def _power(exponent: float | None) -> str:
+def power(exponent: float | None) -> str:
     """An exponent of theory as a fraction."""
     if exponent is None:
         return "-"
@@ -76,10 +76,10 @@ def _power(exponent: float | None) -> str:
     return str(near) if abs(near - Fraction(exponent)) < 1e-12 else f"{exponent:g}"
 
 
-def _derived(found: Fit) -> str:
+def derived(found: Fit) -> str:
     """With a mark where it was not found."""
     missed = judge(found.exponent, found.error, found.predicted) not in ("consistent", "no claim")
-    return _power(found.predicted) + (" (!)" if missed else "")
+    return power(found.predicted) + (" (!)" if missed else "")
 
 
 _COLUMNS: Mapping[str, Callable[[Fit], str]] = {
@@ -89,13 +89,13 @@ _COLUMNS: Mapping[str, Callable[[Fit], str]] = {
     "fixed": lambda f: f.fixed,
     "metric": lambda f: _METRICS[f.metric],
     "in": lambda f: f.against,
-    "measured": _exponent,
+    "measured": exponent,
     "range": lambda f: f"{number(f.low)}..{number(f.high)}",
     "local slopes": lambda f: f"{f.slopes[0]:.3f}..{f.slopes[-1]:.3f}",
     "residual": lambda f: f"{f.residual:.1e}",
     "settled": lambda f: "yes" if f.asymptotic else "no",
-    "derived": _derived,
-    "claim": lambda f: _power(f.claimed),
+    "derived": derived,
+    "claim": lambda f: power(f.claimed),
     "source": lambda f: f.source.partition(":")[0],
     "verdict": lambda f: "-" if f.claimed is None else f.verdict,
 }
@@ -285,12 +285,7 @@ def _every(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
 
 def rates_picture(found: Table, suffix: str) -> bytes:
     """N against d and against 1/eps in TV, log-log, one line a scheme and law, as PNG, SVG or PDF."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "rmverify"  # the same picture from the same numbers
-    import matplotlib.pyplot as plt
-
+    plt = pyplot()
     figure, axes = plt.subplots(1, 2, figsize=(12, 6.5), layout="constrained")
     colors = {name: f"C{k}" for k, name in enumerate(dict.fromkeys(row.scheme for row in found.rows))}
     for axis, varied, fixed, label in zip(axes, ("dim", "accuracy"), ("accuracy", "dim"), ("d", "1/eps"), strict=True):
@@ -313,11 +308,7 @@ def rates_picture(found: Table, suffix: str) -> bytes:
             axis.annotate("fewer than three rows", (0.5, 0.5), xycoords="axes fraction", ha="center")
     own = " and your data" if any(row.family == "user" for row in found.rows) else ""
     figure.suptitle(f"Steps to accuracy, started from $q_T$: isotropic data of variance 1/4{own}")
-    out = io.BytesIO()
-    metadata = {"Date": None} if suffix == "svg" else ({"CreationDate": None} if suffix == "pdf" else {})
-    figure.savefig(out, format=suffix, dpi=150, metadata=metadata)
-    plt.close(figure)
-    return out.getvalue()
+    return drawn(figure, suffix)
 
 
 def _lines(found: Table, varied: str, fixed: str) -> dict[tuple[str, str, str, float], list[tuple[float, int]]]:

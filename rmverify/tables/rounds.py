@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rmverify.report import drawn, pyplot
 from rmverify.rounds import PLANS, Law, Row, Table, Trade, frontier
 from rmverify.tables.common import latex, markdown, number, paragraph, records_csv, short, tabular
 
-__all__ = ["rounds_csv", "rounds_latex", "rounds_markdown", "rounds_picture", "rounds_tables", "undecided"]
+__all__ = ["as_csv", "as_latex", "as_markdown", "picture", "refuted", "shown", "undecided", "unsettled"]
 
 _NAMES = {"parallel": "parallel (D2)", "sequential": "sequential (D1)", "dpum": "DPUM (D0)"}
+
+
+def refuted(found: Table) -> bool:
+    """Whether the parallel plan's rounds are not like logarithms."""
+    return next(law for law in found.laws if law.plan == "parallel").better != "logarithms"
+
+
+def unsettled(found: Table) -> list[Row]:
+    """What the question cannot do without."""
+    return [row for row in found.rows if row.plan == "parallel" and row.status != "found"]
 
 
 def undecided(found: Table) -> list[Row | Trade]:
@@ -80,17 +90,17 @@ _TRADING = (
 )
 
 
-def rounds_csv(found: Table) -> str:
+def as_csv(found: Table) -> str:
     """One line per row against d; the trade-off is in the JSON."""
     return records_csv(found.rows, Row)
 
 
-def rounds_markdown(found: Table) -> str:
+def as_markdown(found: Table) -> str:
     """The table against d and the laws fitted to it."""
     return markdown(*_against(found)) + "\n" + markdown(list(_LAW_COLUMNS), _laws(found))
 
 
-def rounds_latex(found: Table) -> str:
+def as_latex(found: Table) -> str:
     """The same as LaTeX tabulars; needs the package booktabs."""
     return latex(*_against(found)) + latex(list(_LAW_COLUMNS), _laws(found))
 
@@ -99,12 +109,12 @@ def _laws(found: Table) -> list[list[str]]:
     return [[of(law) for of in _LAW_COLUMNS.values()] for law in found.laws]
 
 
-def rounds_tables(found: Table, width: int | None = None) -> list[Any]:
+def shown(found: Table, width: int | None = None) -> list[Any]:
     """What a person reads, as rich renderables."""
     first, trade = found.rows[0], found.trades[0]
     drop = ("T", "K_c", "M", "R", "evaluations")
-    shown, dropped = tabular(*_against(found), width, (), drop)
-    blocks: list[Any] = [paragraph(_SETTING.format(eps=first.accuracy, L=first.smoothness), width), "", *shown]
+    table, dropped = tabular(*_against(found), width, (), drop)
+    blocks: list[Any] = [paragraph(_SETTING.format(eps=first.accuracy, L=first.smoothness), width), "", *table]
     if dropped:
         blocks.append(
             paragraph(f"Not shown for want of columns: {', '.join(dropped)}; --markdown and --json have them.", width)
@@ -133,16 +143,12 @@ def _traded(found: Table) -> tuple[list[str], list[list[str]]]:
     return ["R", "K", "N", "rounds", "evaluations", "TV", "best", "status"], lines
 
 
-def rounds_picture(found: Table, suffix: str) -> bytes:
+def picture(found: Table, suffix: str) -> bytes:
     """Rounds against d with the fitted laws, and work against rounds, as PNG, SVG or PDF."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "rmverify"  # the same picture from the same numbers
-    import matplotlib.pyplot as plt
     import numpy as np
     from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
+    plt = pyplot()
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 6), layout="constrained")
     for k, plan in enumerate(PLANS):
         rows = [row for row in found.rows if row.plan == plan]
@@ -182,8 +188,4 @@ def rounds_picture(found: Table, suffix: str) -> bytes:
         axis.set_minor_formatter(NullFormatter())
     right.legend()
     right.grid(alpha=0.3)
-    out = io.BytesIO()
-    metadata = {"Date": None} if suffix == "svg" else ({"CreationDate": None} if suffix == "pdf" else {})
-    figure.savefig(out, format=suffix, dpi=150, metadata=metadata)
-    plt.close(figure)
-    return out.getvalue()
+    return drawn(figure, suffix)
