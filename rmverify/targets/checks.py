@@ -47,12 +47,17 @@ def number(name: str, value: Any, *, above: float | None = None, least: float | 
     return result
 
 
+def positive_integer(name: str, value: Any) -> int:
+    """`value` as an integer >= 1."""
+    found = number(name, value, least=1)
+    if found != math.floor(found):
+        raise ValueError(f"{name}: expected an integer >= 1, got {value!r}")
+    return int(found)
+
+
 def dimension(dim: Any) -> int:
     """`dim` as an integer >= 1."""
-    value = number("dim", dim, least=1)
-    if value != math.floor(value):
-        raise ValueError(f"dim: expected an integer >= 1, got {dim!r}")
-    return int(value)
+    return positive_integer("dim", dim)
 
 
 def least_level(t: Any) -> float:
