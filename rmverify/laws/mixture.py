@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -31,6 +32,7 @@ from rmverify.laws.scale import (
     Known,
     Lattice,
     ScaleMixture,
+    Unresolved,
     kept,
     many_strata,
     scale_lattice,
@@ -193,9 +195,12 @@ class MixtureLaw:
 
     @cached_property
     def scale_mixture(self) -> ScaleMixture | None:
-        """The unconditional law where target and start are centred with one variance and no velocity is kept
-        between random steps, as a Gauss rule of 24 nodes; None elsewhere."""
-        return self.scale_rule(NODES)
+        """The unconditional law where target and start are centred with one variance, as a Gauss rule of 24 nodes or,
+        after a stage that keeps a velocity, of as many as its moments resolve; None elsewhere."""
+        for nodes in range(NODES, 6, -6):
+            with contextlib.suppress(Unresolved):
+                return self.scale_rule(nodes)
+        return self.scale_rule(6)
 
     def scale_rule(self, nodes: int) -> ScaleMixture | None:
         """The same with so many nodes. They resolve P while `scale_spread` is at most of their order, and what a
