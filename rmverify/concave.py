@@ -32,7 +32,10 @@ from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array, dimension, number, positive_integer
 from rmverify.values import Value
 
-__all__ = ["STUDIES", "Comb", "Row", "Study", "Table", "Theorem", "comb", "fitted", "steps_to", "table", "theorem"]
+__all__ = [
+    "STUDIES", "Comb", "Row", "Study", "Table", "Theorem", "comb", "distance_after", "fitted", "steps_to", "table",
+    "theorem",
+]  # fmt: skip
 
 METRICS = ("w2", "tv")
 TARGETS = ("both", "m", "L")
@@ -50,9 +53,8 @@ COROLLARY = "D3: d^{5/12} [abstract], d^{5/12} (kappa^{4/3} eps^{-2/3} + kappa/e
 class _Steps:
     """Errors after N steps of length h from the minimum, for curvatures k of the target's modes."""
 
-    def __init__(self, k: Array, L: float, h: float) -> None:
-        target = Gaussian(np.zeros(k.size), 1 / k)
-        scheme = schemes.randomized_midpoint_langevin(friction=2, mass=1 / L)
+    def __init__(self, scheme: Any, k: Array, L: float, h: float) -> None:
+        target, scheme = Gaussian(np.zeros(k.size), 1 / k), scheme(friction=2, mass=1 / L)
         self.k, self.spread = k, spread(scheme, target.modes, target.variances, 0.0, h)
         self.powers: dict[int, Powers] = {}
         stiff = Gaussian([0.0], [1 / L])  # of the class: the step must be short enough for it too
@@ -131,7 +133,7 @@ class Row:
 
 def steps_to(
     metric: str, accuracy: float, *, condition: float = 10.0, dim: int = 1, target: str | None = None,
-    smoothness: float = 1.0, max_steps: int = 10**12,
+    smoothness: float = 1.0, max_steps: int = 10**12, scheme: Any = schemes.randomized_midpoint_langevin,
 ) -> Row:  # fmt: skip
     """The smallest N with the error at most `accuracy`, the step length chosen best (golden section in ln h).
 
@@ -148,6 +150,10 @@ def steps_to(
         Curvatures; "both" for "w2", "m" for "tv" by default.
     smoothness : number > 0
         L; only kappa matters.
+    max_steps : int
+        Where the search gives up.
+    scheme : step function
+        What takes the randomized midpoint's place; it has a friction and a mass.
 
     Examples
     --------
@@ -166,7 +172,7 @@ def steps_to(
     dim, most = dimension(dim), positive_integer("max_steps", max_steps)
     L = number("smoothness", smoothness, above=0)
     k = {"both": np.array([L / kappa, L]), "m": np.array([L / kappa]), "L": np.array([L])}[target]
-    problem = _Problem(k, L, metric, accuracy, dim, most)
+    problem = _Problem(scheme, k, L, metric, accuracy, dim, most)
     best = _golden(problem.least, math.log(4.0), math.log(1e-7))
     law = "expected" if metric == "w2" else "unconditional"
     shared = metric, law, target, dim, L, kappa, accuracy
@@ -178,15 +184,37 @@ def steps_to(
     return Row(*shared, math.exp(best), steps, 2 * steps, value, before, "found" if told else "cannot tell")
 
 
+def distance_after(
+    step: float, steps: int, *, condition: float, smoothness: float = 1.0,
+    scheme: Any = schemes.randomized_midpoint_langevin,
+) -> Value:  # fmt: skip
+    """W_2/sqrt(d/m) after so many steps from the minimum: given the midpoints, its root mean square over them.
+
+    Half the coordinates have curvature m and half L = smoothness, kappa = L/m = condition.
+
+    Examples
+    --------
+    >>> few, many = (distance_after(0.1, n, condition=4.0) for n in (100, 1000))
+    >>> many < few < 0.6, few.kind
+    (True, 'exact')
+    """
+    kappa, L = number("condition", condition, least=1), number("smoothness", smoothness, above=0)
+    of = _Steps(scheme, np.array([L / kappa, L]), L, number("step", step, above=0))
+    if not of.stable:
+        raise ArithmeticError(f"step: expected one that is stable for curvature {L:g}, got {step!r}")
+    return of.w2(positive_integer("steps", steps), _NODES, 0.0)
+
+
 class _Problem:
     """The smallest number of steps as a function of ln h."""
 
-    def __init__(self, k: Array, L: float, metric: str, accuracy: float, dim: int, most: int) -> None:
-        self.k, self.L, self.metric, self.accuracy, self.dim, self.most = k, L, metric, accuracy, dim, most
+    def __init__(self, scheme: Any, k: Array, L: float, metric: str, accuracy: float, dim: int, most: int) -> None:
+        self.scheme, self.k, self.L, self.metric = scheme, k, L, metric
+        self.accuracy, self.dim, self.most = accuracy, dim, most
         self.seen: dict[float, float | None] = {}
 
     def _error(self, log_h: float, nodes: Sequence[int]) -> Callable[[int], Value]:
-        of = _Steps(self.k, self.L, math.exp(log_h))
+        of = _Steps(self.scheme, self.k, self.L, math.exp(log_h))
         values: dict[int, Value] = {}
 
         def at(steps: int) -> Value:

@@ -16,6 +16,8 @@ from rich.console import Console
 from scipy import integrate, special, stats
 
 from rmverify import concave, sweep
+from rmverify.claims import measure, verify
+from rmverify.claims.ledger import Look
 from rmverify.cli import main
 from rmverify.concave import STUDIES, Comb, Row, Table, Theorem
 from rmverify.tables.concave import as_csv, as_latex, as_markdown, picture, refuted, shown, unsettled
@@ -70,6 +72,14 @@ def test_no_other_length_needs_fewer_steps_in_tv(target, dim, accuracy):
     assert min(tv_plainly(k, 1.0, h, row.steps - 1, dim, 10) for h in lengths) > accuracy
 
 
+@pytest.mark.parametrize("condition, L, h, steps", [(4.0, 1.0, 1.1, 2), (9.0, 3.0, 0.6, 3)])
+def test_the_distance_after_some_steps(condition, L, h, steps):
+    found = concave.distance_after(h, steps, condition=condition, smoothness=L)
+    assert found.kind == "exact"
+    assert abs(found - w2_plainly(condition, L, h, steps)) <= found.error + 1e-12
+    assert found.error < 0.01 * found  # few long steps from a point: a wide law, and what the claim needs
+
+
 def test_only_the_condition_matters():
     one, nine = (concave.steps_to("w2", 0.03, condition=4.0, smoothness=L) for L in (1.0, 9.0))
     assert one.steps == nine.steps
@@ -81,6 +91,25 @@ def test_short_steps_have_the_orders_of_the_spread():
     """The variance given the midpoints has relative spread c (k/L) h^{3/2}: N of W_2 like kappa^{2/3} eps'^{-2/3}."""
     few, many = (concave.steps_to("w2", 1e-4, condition=kappa) for kappa in (64.0, 1024.0))
     assert math.log(many.steps / few.steps) / math.log(16) == pytest.approx(2 / 3, abs=0.003)
+
+
+def test_claims_see_a_power_above_the_claimed_one(monkeypatch):
+    assert measure.studied(Look(), "w2", "accuracy", at=(0.01, 3e-3, 1e-3, 3e-4)).finding == "holds"
+    monkeypatch.setattr(concave, "STUDIES", [replace(s, claimed=0.6) for s in STUDIES])
+    assert measure.studied(Look(), "w2", "accuracy", at=(0.01, 3e-3, 1e-3, 3e-4)).finding == "violated"
+
+
+def test_the_theorems_own_steps_are_enough():
+    """On Gaussians started at the minimum: C3's number of steps and D3's plan, whose rows hold what they count."""
+    found = verify(["C3", "D3"], kinds=["exact"])
+    for id, cost in (("C3", "W2/(eps' sqrt(d/m))"), ("D3", "TV/eps")):
+        evidence = next(e for e in found[id].evidence if e.finding == "holds with constant")
+        assert evidence.constant == max(row[cost] for row in evidence.rows) < 1
+    first = (
+        found["C3"].evidence[-1].rows[0]
+    )  # kappa = 4, eps' = 0.1: h = (0.1/4^(1/2))^(1/3), T = 2 kappa ln(20/eps'^2)
+    h = min((0.1 / 2) ** (1 / 3), 0.1 ** (2 / 3))
+    assert first["steps"] == math.ceil(2 * 4 * math.log(20 / 0.01) / h)
 
 
 def test_a_search_that_gives_up_says_so():

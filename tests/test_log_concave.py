@@ -151,7 +151,8 @@ OUTSIDE = [
 ]
 
 
-@pytest.mark.parametrize("use", ["sample", "output_law"])
+@pytest.mark.parametrize("use", [lambda target: sample(PLAN, target, 3, 1), lambda target: rm.output_law(PLAN, target)],
+                         ids=["sample", "output_law"])  # fmt: skip
 @pytest.mark.parametrize("target, concave, smooth", OUTSIDE, ids=["steep", "flat", "estimated", "factor", "product"])
 def test_targets_outside_the_class_are_refused_with_both_constants(target, concave, smooth, use):
     words = (
@@ -159,10 +160,7 @@ def test_targets_outside_the_class_are_refused_with_both_constants(target, conca
         f"got strong concavity {concave:g} and smoothness {smooth:g}$"
     )
     with pytest.raises(ValueError, match=words):
-        if use == "sample":
-            sample(PLAN, target, 3, 1)
-        else:
-            rm.output_law(PLAN, target)
+        use(target)
 
 
 def test_a_target_that_does_not_know_its_constants_is_refused_but_not_its_score():

@@ -18,7 +18,7 @@ from rmverify.values import Value
 
 __all__ = [
     "LEVELS", "Axis", "certified", "class_axes", "effort", "enclosed", "fitted", "modes_of", "one_step", "over_class",
-    "pointwise", "residuals", "searched", "spectrum", "times",
+    "pointwise", "residuals", "searched", "spectrum", "studied", "times",
 ]  # fmt: skip
 
 LEVELS = (0.0625, 0.75, 3.0)
@@ -240,6 +240,31 @@ def fitted(
         bound=f"{'at least ' if at_least else ''}{power:g}", constant=Value(limit, "exact", allowed),
         where={names[0]: x[-1], "local slope": slopes[-1]}, domain=domain + f"; {names[0]} from {x[0]:g} to {x[-1]:g}",
         rows=rows, picture={"curves": {what: (list(x), list(y))}, "x": names[0], "y": names[1]},
+    )  # fmt: skip
+
+
+def studied(look: Look, metric: str, varied: str, at: Sequence[float]) -> Evidence:
+    """A study of `rmverify.concave` on fewer points: the power in the log-concave sampler's steps, at most the claimed
+    one."""
+    from rmverify.concave import STUDIES, fitted, steps_to
+
+    study = next(s for s in STUDIES if s.held["metric"] == metric and s.varied == varied)
+    points = [int(x) if varied == "dim" else x for x in at]
+    given = [{**study.held, varied: x} for x in points]
+    rows = [steps_to(**cell, scheme=look.scheme("randomized_midpoint_langevin")) for cell in given]
+    what = f"the power of {study.against} in the steps to {'W2' if metric == 'w2' else 'TV'}"
+    if any(row.status != "found" for row in rows):
+        return Evidence("fitted", what, "inconclusive", computed="a number of steps was not found")
+    found = fitted(study, rows)
+    power = f"power {found.exponent:.3f} +- {found.error:.1g} of {study.note}"
+    x, y = ([f(row) for row in rows] for f in (study.against_of, lambda row: float(row.steps or 1)))
+    return Evidence(
+        "fitted", what, "violated" if found.verdict == "contradicts" else "holds",
+        computed=power, bound=f"at most {study.claimed:.4g}",
+        constant=Value(found.exponent, "exact", found.error), where={study.against: x[-1]},
+        domain=f"{study.fixed}; Gaussians, the step length chosen best; more by `rmverify rates --log-concave`",
+        rows=tuple({study.against: a, "h": row.step, "steps": row.steps} for a, row in zip(x, rows, strict=True)),
+        picture={"curves": {what: (x, y)}, "x": study.against, "y": "steps"},
     )  # fmt: skip
 
 
