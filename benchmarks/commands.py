@@ -28,6 +28,7 @@ def run(quick: bool) -> Iterator[Record]:
     if not quick:
         yield _command(["rates", "--no-progress"], 60.0, 1, 1.0, threads=1)
         yield _command(["rates", "--parallel", "--no-progress"], None, 1, 1.0, threads=1)
+        yield _command(["rates", "--log-concave", "--no-progress"], None, 1, 1.0, threads=1)
         yield _command(_BUDGET, None, repeats, budget, threads=1)
 
 

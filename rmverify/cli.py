@@ -152,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     rates = _command(
         commands, "rates", "steps to an accuracy and their exponents in d, 1/eps, L and kappa, beside the claimed ones",
         _rates, "rmverify rates --store rates.jsonl\n  rmverify rates --full --workers 8 --plot rates.png\n"
-        "  rmverify rates --parallel --plot rounds.png", data=False,
+        "  rmverify rates --parallel --plot rounds.png\n  rmverify rates --log-concave --json", data=False,
     )  # fmt: skip
     rates.add_argument(
         "--parallel", action="store_true",
