@@ -26,7 +26,7 @@ from rmverify.divergences.radial import radial_tv
 from rmverify.laws import output_law
 from rmverify.laws.invariant import Powers, contraction, marginal, spread, step_map
 from rmverify.laws.scale import ScaleMixture, Unresolved
-from rmverify.plans import Correct, Plan, log_concave
+from rmverify.plans import Correct, Plan, footprint, log_concave
 from rmverify.rates import Fit, fit, judge
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array, dimension, number, positive_integer
@@ -57,11 +57,13 @@ class _Steps:
         target, scheme = Gaussian(np.zeros(k.size), 1 / k), scheme(friction=2, mass=1 / L)
         self.k, self.spread = k, spread(scheme, target.modes, target.variances, 0.0, h)
         self.powers: dict[int, Powers] = {}
+        self.random = footprint(scheme).alphas > 0
         stiff = Gaussian([0.0], [1 / L])  # of the class: the step must be short enough for it too
         self.stable = contraction(step_map(spread(scheme, stiff.modes, stiff.variances, 0.0, h), 1)) > 0
 
     def rule(self, steps: int, nodes: int) -> tuple[Array, Array]:
         """k S_xx - 1 at the nodes (modes, nodes), and their weights."""
+        nodes = nodes if self.random else 1
         if nodes not in self.powers:
             self.powers[nodes] = Powers(step_map(self.spread, 2 * nodes - 1), 3)
         y, weights = marginal(self.powers[nodes].after(steps, np.tile([-1.0, 0.0, 0.0], (self.k.size, 1))), 3, nodes)

@@ -16,7 +16,7 @@ nbclient = pytest.importorskip("nbclient", reason="nbclient: the extra `test` br
 pytest.importorskip("ipykernel", reason="ipykernel: the extra `test` brings it")
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
-PICTURES = {"one_step": 3, "reading_a_rate_table": 3}
+PICTURES = {"is_my_code_the_algorithm": 2, "one_step": 3, "reading_a_rate_table": 3}
 
 
 @pytest.fixture
