@@ -233,7 +233,8 @@ def _integrate(
     u = _shifts(mixture, variance)
     if isinstance(mixture, Lattice):
         return _on_lattice(mixture, float(u[0]), half, integrand, signed=signed)
-    log_weights = np.log(mixture.weights)
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(mixture.weights)  # a weight may underflow
     slope = -np.expm1(-u)
     offset = -u * u * phi2(-u)  # 1 - e^{-u} - u
     density = _radial_density(half)
