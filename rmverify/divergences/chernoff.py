@@ -18,9 +18,8 @@ Three tools make integrals of BC cheap and safe:
 * `compress`: a law with very many modes becomes one with few hundred. ln BC_i(s) is an analytic function of r_i,
   so on each of many short intervals of r it is replaced by its interpolant at 16 Chebyshev points, whose weights
   are moments of the counts. The result is exact to rounding within 45 degrees of the vertical through c.
-* `steepest_path` and `integrate_path`: a broken line from c to infinity near the curve Im ln BC = 0, on which BC
-  is almost real and decays (within 45 degrees of the vertical), and 16-point Gauss-Legendre on every piece. The
-  error of a piece is read off the decay of its Legendre coefficients; pieces that decay too slowly are halved.
+* `steepest_path`: a broken line from c to infinity near the curve Im ln BC = 0, on which BC is almost real and decays
+  (within 45 degrees of the vertical), for the Gauss-Legendre rule of `rmverify.laws.panels`.
 """
 
 from __future__ import annotations
@@ -36,10 +35,8 @@ from numpy.typing import NDArray
 from rmverify.elementary import log1p_array, log1p_minus_array
 
 __all__ = [
-    "Integral",
     "Modes",
     "compress",
-    "integrate_path",
     "log_transform",
     "modes",
     "reciprocal",
@@ -52,11 +49,9 @@ Array = NDArray[Any]
 
 EPS = 2.0**-53
 _BLOCK = 1 << 15  # entries of a temporary: half a megabyte of complex numbers
-_POINTS = 16  # Gauss-Legendre nodes of a piece, Chebyshev points of an interval
+_POINTS = 16  # Chebyshev points of an interval
 _BINS = 4  # intervals of r for every factor 2
 _TILTS = np.linspace(-1, 1, 9)  # slopes dx/dy that a path may take
-_X, _W = np.polynomial.legendre.leggauss(_POINTS)
-_TO_LEGENDRE = (np.polynomial.legendre.legvander(_X, _POINTS - 1) * _W[:, None]) * (np.arange(_POINTS) + 0.5)
 _CHEBYSHEV = np.cos(np.pi * (np.arange(_POINTS) + 0.5) / _POINTS)
 
 
@@ -257,55 +252,3 @@ def steepest_path(log_f: Callable[[Array], Array], c: float, first: float, floor
             break
         remainder = float(size[-1])
     return np.concatenate(corners), remainder
-
-
-class Integral(NamedTuple):
-    """Integrals of the rows of f along a path, their quadrature errors, and the sums of |f| times `rounding`."""
-
-    value: Array
-    error: Array
-    rounding: Array
-
-
-def integrate_path(
-    f: Callable[[Array], tuple[Array, Array]], corners: Array, tolerance: float, pieces: int = 3000
-) -> Integral:
-    """Integrate f(s) ds along the broken line through the corners.
-
-    Parameters
-    ----------
-    f : callable
-        From points (n,) to values (P, n) and to the rounding errors of these values (P, n).
-    corners : ndarray, complex
-    tolerance : float
-        Pieces are halved until their estimated errors are below tolerance/16 times the integral, for every row, or
-        below their rounding error.
-    pieces : int
-        Most pieces that are looked at.
-    """
-    a, b = corners[:-1], corners[1:]
-    done: list[tuple[Array, Array, Array]] = []
-    seen = 0
-    while True:
-        half = (b - a) / 2
-        s = ((a + b) / 2)[:, None] + half[:, None] * _X
-        values, noise = f(s.ravel())
-        values = values.reshape(-1, *s.shape) * half[:, None]
-        noise = (noise.reshape(values.shape) * np.abs(half)[:, None]) @ _W
-        coefficients = np.abs(values @ _TO_LEGENDRE)
-        top = coefficients.max(axis=2)
-        tail = coefficients[:, :, -2:].max(axis=2)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            error = np.where(top > 0, 2 * tail * np.sqrt(tail / top), 0.0)
-        integral = values @ _W
-        done.append((integral, error, noise))
-        seen += a.size
-        total = sum(part[0].sum(axis=1) for part in done)
-        open_ = (error > np.maximum(tolerance * np.abs(total)[:, None] / 16, noise)).any(axis=0)
-        if not open_.any() or seen > pieces:
-            break
-        done[-1] = (integral[:, ~open_], error[:, ~open_], noise[:, ~open_])
-        middle = ((a + b) / 2)[open_]
-        a, b = np.concatenate([a[open_], middle]), np.concatenate([middle, b[open_]])
-    value, error, noise = (np.concatenate([part[i] for part in done], axis=1).sum(axis=1) for i in range(3))
-    return Integral(value, error, noise)

@@ -1,4 +1,4 @@
-r"""Total variation between product Gaussians, by one-dimensional integrals of the Chernoff transform.
+r"""Total variation between product Gaussians, and the rules for all products, by integrals of the Chernoff transform.
 
 With BC(s) = E_q e^{s l}, l = ln(p/q), and any contour that crosses the real axis inside (0, 1),
 
@@ -26,6 +26,7 @@ with very many modes are compressed first (see `rmverify.divergences.chernoff`).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,7 +37,6 @@ from rmverify.divergences.chernoff import (
     EPS,
     Modes,
     compress,
-    integrate_path,
     log_transform,
     modes,
     reciprocal,
@@ -45,9 +45,13 @@ from rmverify.divergences.chernoff import (
     tilted_variance,
 )
 from rmverify.elementary import log1p_minus_array
+from rmverify.laws.panels import integrate_path
 from rmverify.values import Value
 
-__all__ = ["set_gap", "total_variation", "total_variation_many"]
+__all__ = [
+    "Estimate", "Transform", "aliasing", "as_value", "complex_expm1", "set_gap", "tail_of_ones", "total_variation",
+    "total_variation_many", "trapezoid",
+]  # fmt: skip
 
 Array = NDArray[Any]
 
@@ -60,11 +64,26 @@ _DISTANCES = 2.0 ** np.linspace(-1, 5, 10)  # distances of s in the aliasing bou
 _HEIGHTS = 4 * 1.25 ** np.arange(18)  # heights at which the trapezoid may stop, in units of 1/sigma
 
 
-class _Estimate(NamedTuple):
+class Estimate(NamedTuple):
     """A number and its absolute error."""
 
     value: float
     error: float
+
+
+class Transform(NamedTuple):
+    """ln BC of two laws, at real or complex points s; the rounding error of its values log_s at s; and the ends of the
+    real interval on which BC is finite."""
+
+    log: Callable[[Array], Array]
+    noise: Callable[[Array, Array], Array]
+    left: float
+    right: float
+
+
+def _transform(law: Modes) -> Transform:
+    ends = (-1 / law.highest if law.highest else -math.inf), (-1 / law.lowest if law.lowest else math.inf)
+    return Transform(lambda s: log_transform(s, law), lambda s, log_s: _noise(s, log_s, law), *ends)
 
 
 def total_variation(
@@ -97,7 +116,7 @@ def total_variation(
     ratio, shift = np.asarray(ratio, dtype=float), np.asarray(shift, dtype=float)
     if not ratio.any():
         mu = math.sqrt(float((count * shift).sum()) / 8)
-        return _as_value(math.erf(mu), 4 * EPS * math.erf(mu) + rounding, math.erfc(mu))
+        return as_value(math.erf(mu), 4 * EPS * math.erf(mu) + rounding, math.erfc(mu))
     law, scale = _enlarge(modes(ratio, shift, count, log_ratio))
     many = law.r.size > _MANY
     reach = 1 + 16 / math.sqrt(tilted_variance(law, 0.5)) if many else math.inf
@@ -105,20 +124,20 @@ def total_variation(
     c, sigma = saddle(light)
     log_bc = float(log_transform(np.array([c]), light)[0])
     if log_bc < _VANISHES:
-        return _as_value(1.0, EPS + rounding, 0.0)
+        return as_value(1.0, EPS + rounding, 0.0)
     near = log_bc > -math.log(2)
-    best = _trapezoid(light, c, sigma, log_bc, near, reach)
+    best = trapezoid(_transform(light), c, sigma, log_bc, near, reach)
     if best is None or best.error > _ENOUGH * best.value:
         other = _broken_line(compress(law) if many else law, c, sigma, log_bc, near)
         best = other if best is None or other.error < best.error else best
     if near:
         value = min(max(scale * best.value, 0.0), 1.0)
-        return _as_value(value, scale * best.error + EPS * value + rounding, 1 - value)
+        return as_value(value, scale * best.error + EPS * value + rounding, 1 - value)
     complement = min(max(math.exp(log_bc) * best.value, 0.0), 1.0)
-    return _as_value(1 - complement, math.exp(log_bc) * best.error + EPS + rounding, complement)
+    return as_value(1 - complement, math.exp(log_bc) * best.error + EPS + rounding, complement)
 
 
-def _as_value(value: float, error: float, complement: float) -> Value:
+def as_value(value: float, error: float, complement: float) -> Value:
     error = min(error, 1.0)
     return Value(
         value, "exact", error, lower=max(value - error, 0.0), upper=min(value + error, 1.0), complement=complement
@@ -135,18 +154,14 @@ def _enlarge(law: Modes) -> tuple[Modes, float]:
     return grown._replace(m=law.m / scale / scale), scale
 
 
-def _trapezoid(law: Modes, c: float, sigma: float, log_bc: float, near: bool, reach: float) -> _Estimate | None:
+def trapezoid(
+    bc: Transform, c: float, sigma: float, log_bc: float, near: bool, reach: float = math.inf
+) -> Estimate | None:
     """TV, or (1 - TV)/BC(c) where not `near`, by nodes c + ikh within `reach`; None where that needs too many."""
-    target = math.log(_TARGET * min(sigma, 1 / sigma) / 3)
     height = np.minimum(_HEIGHTS / sigma, reach)
-    ends = (-1 / law.highest if law.highest else -math.inf), (-1 / law.lowest if law.lowest else math.inf)
-    right = np.minimum(1 + _within(_DISTANCES / sigma, min(ends[1] - 1, reach)), ends[1] * (1 - 8 * EPS))
-    left = -_within(_DISTANCES / sigma, min(-ends[0], reach))
-    log_f = log_transform(np.concatenate([right, left, c + 1j * height]), law).real - log_bc
-    line, tails = log_f[2 * _DISTANCES.size :], log_f[: 2 * _DISTANCES.size].reshape(2, -1)
-    low = np.flatnonzero(line - np.log(height) < target)
-    distance = np.array([right - c, c - left])
-    period = float(((tails - target) / distance).min(axis=1).max())
+    line = bc.log(c + 1j * height).real - log_bc
+    low = np.flatnonzero(line - np.log(height) < _target(sigma))
+    period, alias = aliasing(bc, c, sigma, log_bc, reach)
     if not low.size or period <= 0:
         return None
     h = 2 * math.pi / period
@@ -154,24 +169,45 @@ def _trapezoid(law: Modes, c: float, sigma: float, log_bc: float, near: bool, re
     if nodes > _NODES:
         return None
     s = c + 1j * h * np.arange(nodes + 1)
-    log_s = log_transform(s, law)
+    log_s = bc.log(s)
     weight = np.full(nodes + 1, h / math.pi)
     weight[0] /= 2
     kernel = weight / s / (1 - s)
-    noise = float((_noise(s, log_s, law) * np.exp(log_s.real - log_bc) * np.abs(kernel)).sum())
-    log_alias = (tails - distance * period - np.log(-np.expm1(-distance * period))).min(axis=1)
-    aliasing = float(np.exp(log_alias).sum())
+    noise = float((bc.noise(s, log_s) * np.exp(log_s.real - log_bc) * np.abs(kernel)).sum())
     truncation = math.exp(line[low[0]]) * h * (nodes + 1) / (math.pi * nodes * nodes * h * h)
     if near:
-        terms = (-_expm1(log_s) * kernel).real
-        ones = float((psi(nodes + 1 + 1j * c / h) + psi(nodes + 1 + 1j * (1 - c) / h)).imag) / math.pi
+        terms = (-complex_expm1(log_s) * kernel).real
+        ones = tail_of_ones(nodes, c, h)
         value = float(terms.sum()) + ones
-        bc = math.exp(log_bc)
-        return _Estimate(value, bc * (aliasing + truncation + noise) + 4 * EPS * (float(np.abs(terms).sum()) + ones))
+        size = math.exp(log_bc)
+        return Estimate(value, size * (alias + truncation + noise) + 4 * EPS * (float(np.abs(terms).sum()) + ones))
     poles = sum(math.exp(-log_bc - gap * period) / -math.expm1(-gap * period) for gap in (c, 1 - c))
     terms = (np.exp(log_s - log_bc) * kernel).real
-    size = float(np.abs(terms).sum()) + poles
-    return _Estimate(float(terms.sum()) - poles, aliasing + truncation + noise + 4 * EPS * size)
+    total = float(np.abs(terms).sum()) + poles
+    return Estimate(float(terms.sum()) - poles, alias + truncation + noise + 4 * EPS * total)
+
+
+def _target(sigma: float) -> float:
+    return math.log(_TARGET * min(sigma, 1 / sigma) / 3)
+
+
+def aliasing(bc: Transform, c: float, sigma: float, log_bc: float, reach: float = math.inf) -> tuple[float, float]:
+    """The period Lambda = 2 pi/h at which the bound on the error of nodes c + ikh is as small as is aimed at (or <= 0
+    where none is), and this bound, in units of BC(c)."""
+    right = np.minimum(1 + _within(_DISTANCES / sigma, min(bc.right - 1, reach)), bc.right * (1 - 8 * EPS))
+    left = -_within(_DISTANCES / sigma, min(-bc.left, reach))
+    tails = (bc.log(np.concatenate([right, left])) - log_bc).reshape(2, -1)
+    distance = np.array([right - c, c - left])
+    period = float(((tails - _target(sigma)) / distance).min(axis=1).max())
+    if period <= 0:
+        return period, math.inf
+    log_alias = (tails - distance * period - np.log(-np.expm1(-distance * period))).min(axis=1)
+    return period, float(np.exp(log_alias).sum())
+
+
+def tail_of_ones(nodes: int, c: float, h: float) -> float:
+    """What the nodes beyond the last one add of the 1 in 1 - BC."""
+    return float((psi(nodes + 1 + 1j * c / h) + psi(nodes + 1 + 1j * (1 - c) / h)).imag) / math.pi
 
 
 def _within(distance: Array, limit: float | Array) -> Array:
@@ -184,7 +220,7 @@ def _noise(s: Array, log_s: Array, law: Modes) -> Array:
     return law.ulps * EPS * (np.abs(log_s) + np.abs(s) * law.size)
 
 
-def _expm1(z: Array) -> Array:
+def complex_expm1(z: Array) -> Array:
     """e^z - 1 for complex z."""
     value = np.empty_like(z)
     value.real = np.expm1(z.real) * np.cos(z.imag) - 2 * np.sin(z.imag / 2) ** 2
@@ -192,7 +228,7 @@ def _expm1(z: Array) -> Array:
     return value
 
 
-def _broken_line(law: Modes, c: float, sigma: float, log_bc: float, near: bool) -> _Estimate:
+def _broken_line(law: Modes, c: float, sigma: float, log_bc: float, near: bool) -> Estimate:
     """TV, or (1 - TV)/BC(c) where not `near`, along the path of steepest descent."""
     bc = math.exp(log_bc) if near else 1.0
     first = 0.5 / sigma if near else min(0.5 / sigma, c / 2, (1 - c) / 2)
@@ -204,7 +240,7 @@ def _broken_line(law: Modes, c: float, sigma: float, log_bc: float, near: bool) 
         log_s = log_f(s)
         kernel = 1 / s / (1 - s)
         size = np.exp(log_s.real)
-        values = (-_expm1(log_s + log_bc) if near else np.exp(log_s)) * kernel
+        values = (-complex_expm1(log_s + log_bc) if near else np.exp(log_s)) * kernel
         noise = _noise(s, log_s + log_bc, law) * bc * size * np.abs(kernel) + 4 * EPS * np.abs(values)
         return values[None], noise[None]
 
@@ -214,7 +250,7 @@ def _broken_line(law: Modes, c: float, sigma: float, log_bc: float, near: bool) 
     value = float(integral.value[0].imag)
     ones = math.atan2((-1 / end).imag, 1 + (-1 / end).real) if near else 0.0
     error = float(integral.error[0] + integral.rounding[0]) + 2 * bc * math.exp(remainder) / abs(end)
-    return _Estimate((value + ones) / math.pi, (error + 4 * EPS * ones) / math.pi)
+    return Estimate((value + ones) / math.pi, (error + 4 * EPS * ones) / math.pi)
 
 
 def total_variation_many(ratio: Array, shift: Array, count: Array) -> tuple[Array, Array]:
@@ -467,7 +503,7 @@ def _gap_integrand(s: Array, law: Modes, excess: _Excess) -> tuple[Array, Array]
     log_q, d = log_transform(s, law), excess.log(s)
     with np.errstate(over="ignore", invalid="ignore"):
         m = np.exp(log_q) / s
-        values = np.where(d.real < 1, m * _expm1(np.where(d.real < 1, d, 0)), np.exp(log_q + d) / s - m)
+        values = np.where(d.real < 1, m * complex_expm1(np.where(d.real < 1, d, 0)), np.exp(log_q + d) / s - m)
         shake = 4 * EPS * np.abs(s) * (excess.linear[:, None] + np.abs(s) * excess.square[:, None])
         noise = np.abs(m) * shake * np.exp(np.maximum(d.real, 0.0))
         return values, noise + np.abs(values) * (_noise(s, log_q, law) + 8 * EPS)
