@@ -5,6 +5,8 @@ two Gaussians           exact, with an error that contains the laws' own roundin
 a mixture, a Gaussian   exact by a radial integral where the mixture is a scale mixture, the Gaussian centred with
                         one variance, and the midpoints' spread resolved (tv, kl, hellinger); else a bracket
                         whose float is the upper end
+factors, products of    exact, with an error that contains the rounding of the steps; one of the two may be the law of a
+one, of one dimension   plan given its midpoints
 ======================  =================================================================================
 """
 
@@ -24,7 +26,9 @@ from rmverify.divergences.closed_forms import (
     wasserstein,
     wasserstein_pair,
 )
+from rmverify.divergences.line import line_chi2, line_hellinger, line_kl, line_renyi, on_the_line
 from rmverify.divergences.pair import pair_of, plain, relative
+from rmverify.divergences.products import product_tv
 from rmverify.divergences.radial import projected, radial_hellinger, radial_kl, radial_reverse_kl, radial_tv, resolved
 from rmverify.divergences.tv import total_variation
 from rmverify.laws import MixtureLaw, StationaryLaw
@@ -81,6 +85,8 @@ def tv(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
     """
     if certified:
         return _certified("tv", p, q)
+    if on_the_line(p, q):
+        return product_tv(p, q)
     mixture, other = _split(p, q)
     if mixture is not None:
         exact = _radial(radial_tv, mixture, other)
@@ -114,6 +120,8 @@ def kl(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
     """
     if certified:
         return _certified("kl", p, q)
+    if on_the_line(p, q):
+        return line_kl(p, q)
     mixture, other = _split(p, q)
     if mixture is None:
         return kullback_leibler(pair_of(p, q))
@@ -145,6 +153,8 @@ def renyi(p: Any, q: Any, order: float, *, paths: int = PATHS, rng: Any = 0) -> 
     order = number("order", order, above=0)
     if order == 1:
         return kl(p, q, paths=paths, rng=rng)
+    if on_the_line(p, q):
+        return line_renyi(p, q, order)
     mixture, other = _split(p, q)
     if mixture is None:
         return renyi_divergence(pair_of(p, q), order)
@@ -181,6 +191,8 @@ def chi2(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0) -> Value:
     >>> round(chi2(Gaussian([1.0], [1.0]), Gaussian([0.0], [1.0])), 12)  # e - 1
     1.718281828459
     """
+    if on_the_line(p, q):
+        return line_chi2(p, q)
     mixture, other = _split(p, q)
     if mixture is None:
         return chi_squared(pair_of(p, q))
@@ -205,6 +217,8 @@ def hellinger(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bo
     """
     if certified:
         return _certified("hellinger", p, q)
+    if on_the_line(p, q):
+        return line_hellinger(p, q)
     mixture, other = _split(p, q)
     if mixture is None:
         return hellinger_distance(pair_of(p, q))

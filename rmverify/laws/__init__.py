@@ -7,6 +7,9 @@ Which law a number belongs to matters. On a Gaussian target, with a score affine
   whose divergences are brackets. Where target and start are centred with one variance it is a scale mixture
   int N(0, s^2 I) dP(s^2) and P is known (`ScaleMixture`).
 
+On a target of independent coordinates that are not Gaussian, a plan without noise and given its midpoints pushes its
+start through one map of the line: a `TransportLaw`.
+
 What correctors discretize, underdamped Langevin in continuous time, is known too: on linear forces in closed form
 (`kinetic_flow`), on the line for any smooth force by expansion (`kinetic_law`).
 """
@@ -22,37 +25,44 @@ from rmverify.laws.local import LocalError, coupling_error, local_error
 from rmverify.laws.mixture import MixtureLaw
 from rmverify.laws.scale import ScaleMixture
 from rmverify.laws.stationary import StationaryLaw, stationary_law
+from rmverify.laws.transport import NotMonotone, TransportLaw, transport_law
 from rmverify.plans import Plan
+from rmverify.targets import Factor, Product
 
 __all__ = [
-    "KineticLaw", "LocalError", "MixtureLaw", "ScaleMixture", "StationaryLaw", "coupling_error", "kinetic_flow",
-    "kinetic_law", "local_error", "output_law", "start_noise", "stationary_law",
+    "KineticLaw", "LocalError", "MixtureLaw", "NotMonotone", "ScaleMixture", "StationaryLaw", "TransportLaw",
+    "coupling_error", "kinetic_flow", "kinetic_law", "local_error", "output_law", "start_noise", "stationary_law",
 ]  # fmt: skip
 
 
 def output_law(plan: Plan, target: Any, *, alphas: Any = None, start: Any = "normal") -> Any:
-    """The exact law of what a plan outputs, on a Gaussian target.
+    """The exact law of what a plan outputs.
 
     Parameters
     ----------
     plan : Plan
-    target : Gaussian or EstimatedScore of a Gaussian
+    target : Gaussian, EstimatedScore of a Gaussian, or a Factor or Product
     alphas : sequence, optional
         The midpoints, one entry per drawing step: a number, or the (R,) values of the strata.
-    start : {"normal", "exact"} or Gaussian
-        N(0, I), or the true q_T, or any Gaussian in the target's modes.
+    start : {"normal", "exact"}, Gaussian or Factor
+        N(0, I), or the true q_T, or, for a Gaussian target, any Gaussian in its modes, and otherwise any Factor.
 
     Returns
     -------
     Gaussian
-        Where nothing is random but the normal draws, or where `alphas` are given.
+        On a Gaussian target, where nothing is random but the normal draws, or where `alphas` are given.
     MixtureLaw
-        Otherwise.
+        Otherwise, on a Gaussian target.
+    TransportLaw
+        On a Factor or Product.
 
     Raises
     ------
     TypeError
-        Where the target is not Gaussian or the scheme is not affine in its state.
+        For another target; on a Gaussian one where the scheme is not affine in its state; on a Factor or Product where
+        there is noise.
+    ValueError
+        Where on a Factor or Product the plan draws midpoints and `alphas` are not given.
     OverflowError
         Where the scheme is so unstable that the moments overflow.
 
@@ -68,6 +78,8 @@ def output_law(plan: Plan, target: Any, *, alphas: Any = None, start: Any = "nor
     if not isinstance(plan, Plan):
         raise ValueError(f"plan: expected a Plan, got {type(plan).__name__}")
     plan.admit(target)
+    if isinstance(target, Factor | Product):
+        return transport_law(plan, target, alphas, start)
     if alphas is None and plan.drawing_steps:
         law = MixtureLaw(plan, target, start)
         initial(law._truth, plan, start)

@@ -31,6 +31,7 @@ class Carried:
 
     __array_ufunc__ = None
     __slots__ = ("slope", "value")
+    over_balls = True  # where its parts are
 
     def __init__(self, value: Any, slope: Any) -> None:
         self.value, self.slope = value, slope
@@ -99,7 +100,8 @@ class _Given:
 
     def strata(self, count: int) -> tuple[Array, Array]:
         rows = self._take(count)
-        return (np.arange(count) / count).reshape(-1, *(1,) * (rows.ndim - 1)), rows
+        first = np.arange(count).reshape(-1, *(1,) * (rows.ndim - 1))
+        return (0 * rows + first) / count, rows  # k/R, over balls where the midpoints are balls
 
     def cells(self, count: int) -> Array:
         raise TypeError(_NOISY)
@@ -144,7 +146,7 @@ def carry(scheme: Scheme, law: Law1D, x: Carried, t: Any, h: Any, alphas: Any = 
 
     def score(t: Any, point: Any) -> Any:
         if not isinstance(point, Carried):
-            return law.score(t, np.asarray(point, dtype=float))
+            return law.score(t, np.asarray(point))
         return Carried(law.score(t, point.value), law.slope(t, point.value) * point.slope)
 
     end = scheme(x, t, h, score, _Given(alphas))
