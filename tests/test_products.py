@@ -274,7 +274,7 @@ def test_laws_that_are_far_apart():
 
 @pytest.mark.parametrize("p, q, error, words", [
     (Product(SkewNormal(1.0), 2), Product(SkewNormal(1.0), 3), ValueError, "^q: expected .*dimension 2 .*got dim"),
-    (SkewNormal(1.0), rm.Gaussian.isotropic(1.0, 1), TypeError, "^q: expected a Factor or Product.* got Gaussian"),
+    (SkewNormal(1.0), rm.Gaussian.isotropic(1.0, 2), TypeError, "^q: expected a Factor or Product.* got Gaussian"),
     (3.0, SkewNormal(1.0), TypeError, "^p: expected a Factor or Product.* got float"),
 ])  # fmt: skip
 @pytest.mark.parametrize("divergence", [rm.tv, rm.kl, rm.hellinger, rm.chi2])

@@ -219,10 +219,10 @@ def test_a_map_that_turns_over_is_reported_not_integrated_through():
             ask()
 
 
-@pytest.mark.parametrize("corrector", [schemes.overdamped, schemes.underdamped(friction=2)], ids=["x", "x, v"])
-def test_noise_is_refused(corrector):
+def test_noise_beside_given_midpoints_is_refused():
+    plan = Plan([Predict(schemes.randomized_midpoint, TIMES), Correct(schemes.overdamped, 0.5, 0.1, 2)])
     with pytest.raises(TypeError, match="use particles"):
-        output_law(Plan([Predict(schemes.heun, TIMES), Correct(corrector, 0.5, 0.1, 2)]), FACTORS["two"])
+        output_law(plan, FACTORS["two"], alphas=[0.25, 0.75])
 
 
 @pytest.mark.parametrize("alphas", [[0.5], [0.5, 0.5, 0.5], [0.5, 1.5], [0.5, math.nan], "ab"])

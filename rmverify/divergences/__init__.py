@@ -5,8 +5,8 @@ two Gaussians           exact, with an error that contains the laws' own roundin
 a mixture, a Gaussian   exact by a radial integral where the mixture is a scale mixture, the Gaussian centred with
                         one variance, and the midpoints' spread resolved (tv, kl, hellinger); else a bracket
                         whose float is the upper end
-factors, products of    exact, with an error that contains the rounding of the steps; one of the two may be the law of a
-one, of one dimension   plan given its midpoints
+factors and products    exact, with an error that contains what quadrature and rounding lose; also the law of a plan on
+                        one, given its midpoints (`TransportLaw`) or averaged over them on the line (`LineLaw`)
 ======================  =================================================================================
 """
 
@@ -50,7 +50,7 @@ def tv(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
 
     Parameters
     ----------
-    p, q : Gaussian or MixtureLaw (at most one mixture)
+    p, q : Gaussian or MixtureLaw (at most one mixture); or a Factor or Product, beside another or a plan's law on one
     paths, rng : int, generator
         Random paths of midpoints for the bracket of a mixture; the seed is fixed unless given.
     certified : bool
@@ -67,11 +67,12 @@ def tv(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
     Raises
     ------
     TypeError
-        For laws that are not Gaussian or mixtures of a plan.
+        For laws that are none of these, or do not go together.
     ValueError
         For different dimensions, and where `certified` and the laws are not given exactly.
     ArithmeticError
-        Where `certified` and 1024 bits do not resolve the difference.
+        Where `certified` and 1024 bits do not resolve the difference; `laws.NotMonotone` where a plan's step folds the
+        line.
 
     Examples
     --------

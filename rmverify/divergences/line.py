@@ -1,8 +1,8 @@
 r"""Divergences between laws of independent coordinates that are known pointwise on the line.
 
-A factor beside a factor, or the output of a plan (`TransportLaw`) beside a factor. With F the map of the plan, the
-identity for a factor, the densities in the coordinate z of its start are p = p_0 and q = q(F)F'. All is made of these
-and of the loss l = ln(p/q):
+A factor beside a factor, or the output of a plan (`TransportLaw`, `LineLaw`) beside a factor. With F the map of the
+plan, the identity for all others, the densities in the coordinate z of its start are p = p_0 and q = q(F)F'. All is
+made of these and of the loss l = ln(p/q):
 
     TV    = 1/2 int |p - q|,    1 - TV = int min(p, q),    in one dimension, split where l changes sign
     KL    = d int p (e^{-l} - 1 + l)
@@ -14,7 +14,8 @@ where l is small, so that a small divergence keeps its relative accuracy.
 
 The loss of laws that are close is a difference of numbers of the order of 1: in float64 it carries some 2^-50, and in a
 plan's law some 2^-51 more for every step. Where that is above 1e-10 of it, and the work bearable, it is computed over
-balls and rounded once; else the error says so.
+balls and rounded once; else the error says so. A `LineLaw` is off by some e in int |p - exact p|, and the integral of a
+function g(l) of its loss by e times the largest |g'|, up to constants, where there is mass.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmverify.elementary import phi2
+from rmverify.laws import LineLaw
 from rmverify.laws.conditional import UNIT
-from rmverify.laws.panels import NODES, POINTS, TO_LEGENDRE, Integral, integrate_path
+from rmverify.laws.panels import NODES, POINTS, TO_LEGENDRE, WEIGHTS, Integral, integrate_path
 from rmverify.laws.transport import DEPTH, TransportLaw, reach
 from rmverify.readings.balls import lift
-from rmverify.targets import Factor, Product
+from rmverify.targets import Factor, Gaussian, Product, SkewNormal
 from rmverify.targets.balls import BallFactor
 from rmverify.targets.checks import Array
 from rmverify.values import Value
@@ -40,7 +42,7 @@ __all__ = [
     "second_order",
 ]  # fmt: skip
 
-LINE = Factor | Product | TransportLaw
+LINE = Factor | Product | TransportLaw | LineLaw
 Integrand = Callable[["Points"], tuple[Array, Array]]
 
 _PANELS = 16  # to begin with
@@ -52,7 +54,9 @@ _MOST_WORK = 50_000  # evaluations of a score over balls: some seconds
 _BITS = (192, 384, 768)
 _HELD = 5  # points
 _SLIGHT = 40.0  # nats below its largest value at which an integrand may be cut
+_EXPONENT = 700.0  # of what is still a float
 _DEEPEST = 16 * DEPTH  # the same for moments of order above 1
+_BESIDE = 2.0**-10  # of the error of a law: less mass than that does not count
 _NOTHING = np.zeros(0), np.zeros((4, 0))
 
 
@@ -86,19 +90,26 @@ class Beside:
         How many independent coordinates have these laws.
     edges : ndarray
         Of panels on which both densities and the loss are resolved.
+    off : (float, float)
+        int |p - exact p| and the same of q: estimates, 0 but for laws that are known by panels.
     """
 
-    def __init__(self, carrier: Factor | TransportLaw, other: Factor, dim: int, *, swapped: bool, depth: float) -> None:
-        self.dim = dim
-        self._carrier, self._other, self._swapped = carrier, other, swapped
+    def __init__(
+        self, carrier: Factor | TransportLaw | LineLaw, other: Factor | LineLaw, dim: int, *, swapped: bool,
+        depth: float,
+    ) -> None:  # fmt: skip
+        self.dim, self._swapped = dim, swapped
+        first, second = (law.error if isinstance(law, LineLaw) else 0.0 for law in (carrier, other))
+        self.off = (second, first) if swapped else (first, second)
+        self._carrier, self._other = carrier, other
         self._balls = False
-        low, high = reach(carrier if isinstance(carrier, Factor) else carrier.start, depth)
-        x_low, x_high = reach(other, depth)
+        panels = [law.panels.breaks for law in (carrier, other) if isinstance(law, LineLaw)]
+        self._breaks: Array = np.concatenate(panels) if panels else np.zeros(0)
+        low, high = _reach(other, depth)
         if isinstance(carrier, TransportLaw):
-            z_low, z_high = carrier.around(x_low, x_high)
-        else:
-            z_low, z_high = x_low, x_high
-        self.ends = min(low, z_low), max(high, z_high)
+            low, high = carrier.around(low, high)
+        ends = _reach(carrier.start if isinstance(carrier, TransportLaw) else carrier, depth)
+        self.ends = min(low, ends[0]), max(high, ends[1])
         self._known: tuple[Array, Array] = _NOTHING
         self.edges = self._resolved()
         self._refine()
@@ -117,13 +128,26 @@ class Beside:
         points = Points(*values[:, np.searchsorted(known, z)])
         return points.reverse if self._swapped else points
 
+    def influence(self, of_p: Callable[[Array], Array], of_q: Callable[[Array], Array]) -> float:
+        """What the errors of the laws move an integral by, at most: by functions of the loss, where there is mass."""
+        total = 0.0
+        for off, of in zip(self.off, (of_p, of_q), strict=True):
+            if off:
+                half = np.diff(self.edges)[:, None] / 2
+                points = self((self.edges[:-1, None] + half * (1 + NODES)).ravel())
+                mass = (half * WEIGHTS).ravel() * np.exp(np.maximum(points.log_p, points.log_q))
+                total += off * float(np.abs(of(points.loss[mass > _BESIDE * off])).max(initial=0.0))
+        return total
+
     def _evaluate(self, z: Array) -> Array:
+        if isinstance(self._carrier, LineLaw):
+            return _on_panels(self._carrier, self._other, z)
         if isinstance(self._carrier, TransportLaw):
             x, log_slope, rounding = self._carrier.carry(z)
             log_p = self._carrier.start.log_density(0, z)
         else:
             x, log_slope, rounding, log_p = z, np.zeros_like(z), np.zeros_like(z), self._carrier.log_density(0, z)
-        log_q = self._other.log_density(0, x) + log_slope
+        log_q = _log_density(self._other, x) + log_slope
         loss = log_p - log_q
         rounding = (rounding + 8 * UNIT) * (1 + np.abs(log_p) + np.abs(log_q))
         if self._balls:
@@ -145,7 +169,9 @@ class Beside:
         import flint
         from flint import arb
 
-        carrier, other, level = self._carrier, self._other, 0.0
+        carrier: Any = self._carrier
+        other: Any = self._other
+        level = 0.0
         with flint.ctx.workprec(bits):
             if isinstance(carrier, TransportLaw):
                 (x, log_slope), (start, top) = carrier.carry_balls(z), carrier.origin
@@ -161,7 +187,7 @@ class Beside:
     def _resolved(self) -> Array:
         count = _PANELS
         while count <= _MOST_PANELS:
-            edges, mass = self._settled(np.linspace(*self.ends, count + 1))
+            edges, mass = self._settled(np.union1d(np.linspace(*self.ends, count + 1), self._breaks))
             if (np.abs(mass - 1) <= _MASS).all():
                 return edges
             count *= 8
@@ -184,7 +210,7 @@ class Beside:
     def _refine(self) -> None:
         """Over to balls, where the loss is small beside its rounding and the work is bearable."""
         points = self(self._known[0])
-        if not points.loss.any():
+        if isinstance(self._carrier, LineLaw) or not points.loss.any():
             return
         size = np.exp(np.maximum(points.log_p, points.log_q))
         doubts = [
@@ -219,6 +245,27 @@ class Beside:
         return np.array(sorted(roots))
 
 
+def _on_panels(law: LineLaw, other: Factor | LineLaw, x: Array) -> Array:
+    """What is relative to the same density keeps its digits."""
+    log_p, log_q = law.log_density(x), _log_density(other, x)
+    ratios = law.log_ratio(x), other.log_ratio(x) if isinstance(other, LineLaw) else np.zeros_like(x)
+    if law.reference == (other.reference if isinstance(other, LineLaw) else other):
+        loss, size = ratios[0] - ratios[1], np.abs(ratios).max(axis=0)
+    else:
+        loss, size = log_p - log_q, 1 + np.abs(log_p) + np.abs(log_q)
+    return np.array([log_p, log_q, loss, 16 * UNIT * (UNIT + size)])
+
+
+def _log_density(law: Factor | LineLaw, x: Array) -> Array:
+    return np.asarray(law.log_density(0, x) if isinstance(law, Factor) else law.log_density(x))
+
+
+def _reach(law: Factor | LineLaw, depth: float) -> tuple[float, float]:
+    if isinstance(law, LineLaw):
+        return float(law.panels.breaks[0]), float(law.panels.breaks[-1])
+    return reach(law, depth)
+
+
 def on_the_line(p: Any, q: Any) -> bool:
     """Whether one of the laws is known pointwise on the line, so that this room is asked."""
     return isinstance(p, LINE) or isinstance(q, LINE)
@@ -226,20 +273,31 @@ def on_the_line(p: Any, q: Any) -> bool:
 
 def beside(p: Any, q: Any, depth: float = DEPTH) -> Beside:
     """The two laws on one line; depth as in `rmverify.laws.transport.reach`."""
+    p, q = map(_as_factor, (p, q))
     for name, law, beside in (("p", p, q), ("q", q, p)):
         if not isinstance(law, LINE):
             raise TypeError(
-                f"{name}: expected a Factor or Product, or the law of a plan on one, beside a "
+                f"{name}: expected a Factor or Product, a Gaussian on the line, or the law of a plan on one, beside a "
                 f"{type(beside).__name__}, got {type(law).__name__}"
             )
     if p.dim != q.dim:
         raise ValueError(f"q: expected a law in dimension {p.dim} as p, got dimension {q.dim}")
-    if isinstance(p, TransportLaw) and isinstance(q, TransportLaw):
-        raise TypeError("p, q: at most one of the laws may be the output of a plan")
     one, other = (law.factor if isinstance(law, Product) else law for law in (p, q))
-    if isinstance(other, TransportLaw):
-        return Beside(other, one, p.dim, swapped=True, depth=depth)
-    return Beside(one, other, p.dim, swapped=False, depth=depth)
+    swapped = isinstance(other, TransportLaw) or (isinstance(other, LineLaw) and isinstance(one, Factor))
+    if swapped:
+        one, other = other, one
+    if isinstance(one, TransportLaw) and not isinstance(other, Factor):
+        raise TypeError(
+            "p, q: at most one of the laws may be the output of a plan given its midpoints, beside a Factor or Product"
+        )
+    return Beside(one, other, p.dim, swapped=swapped, depth=depth)
+
+
+def _as_factor(law: Any) -> Any:
+    """A Gaussian on the line is one."""
+    if isinstance(law, Gaussian) and law.dim == 1 and law.variances[0] > 0:
+        return SkewNormal(0.0, float(law.mean[0]), math.sqrt(law.variances[0]))
+    return law
 
 
 # --- divergences --------------------------------------------------------------------------------------------
@@ -275,7 +333,7 @@ def line_tv(pair: Beside) -> Value:
     value, complement, defect = done.value.tolist()
     errors = (done.error + done.rounding).tolist()
     small = value <= complement
-    error = min((errors[0] if small else errors[1]) + abs(defect) / 2, 1.0)
+    error = min((errors[0] if small else errors[1]) + (abs(defect) + sum(pair.off)) / 2, 1.0)
     value, complement = (value, 1 - value) if small else (1 - complement, complement)
     value, complement = min(max(value, 0.0), 1.0), min(max(complement, 0.0), 1.0)
     lower, upper = max(0.0, value - error), min(1.0, value + error)
@@ -295,7 +353,8 @@ def line_kl(p: Any, q: Any) -> Value:
 
     done = pair.integral(rows)
     value = pair.dim * max(float(done.value[0]), 0.0)
-    error = pair.dim * float(done.error[0] + done.rounding[0])
+    moved = pair.influence(lambda l: l, lambda l: np.expm1(np.minimum(l, _EXPONENT)))
+    error = pair.dim * (float(done.error[0] + done.rounding[0]) + moved)
     return Value(value, "exact", error, lower=max(0.0, value - error))
 
 
@@ -361,7 +420,11 @@ def _log_transform(p: Any, q: Any, s: float) -> tuple[float, float]:
     excess, whole = done.value.tolist()
     if not math.isfinite(whole):
         return math.inf, 0.0
-    errors = (done.error + done.rounding).tolist()
+    moved = pair.influence(
+        lambda l: s * np.expm1(np.minimum((s - 1) * l, _EXPONENT)),
+        lambda l: (1 - s) * np.expm1(np.minimum(s * l, _EXPONENT)),
+    )
+    errors = (done.error + done.rounding + moved).tolist()
     if excess > -0.5:
         return pair.dim * math.log1p(excess), pair.dim * errors[0] / (1 + excess)
     return pair.dim * math.log(whole), pair.dim * errors[1] / whole

@@ -204,7 +204,7 @@ def product_tv(p: Any, q: Any) -> Value:
         return Value(0.0)
     c, curvature = law.saddle()
     sigma = math.sqrt(pair.dim * curvature)
-    log_bc = float(law.log(np.array([c]))[0])
+    log_bc, off = float(law.log(np.array([c]))[0]), pair.dim * sum(pair.off) / 2
     if log_bc < _VANISHES:
         return as_value(1.0, EPS, 0.0)
     near = log_bc > -math.log(2)
@@ -214,9 +214,9 @@ def product_tv(p: Any, q: Any) -> Value:
         best = other if best is None or other.error < best.error else best
     if near:
         value = min(max(best.value, 0.0), 1.0)
-        return as_value(value, best.error + EPS * value, 1 - value)
+        return as_value(value, best.error + EPS * value + off, 1 - value)
     complement = min(max(math.exp(log_bc) * best.value, 0.0), 1.0)
-    return as_value(1 - complement, math.exp(log_bc) * best.error + EPS, complement)
+    return as_value(1 - complement, math.exp(log_bc) * best.error + EPS + off, complement)
 
 
 def _windowed(law: _Coordinate, c: float, sigma: float, log_bc: float, near: bool) -> Estimate:

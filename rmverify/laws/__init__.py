@@ -8,7 +8,8 @@ Which law a number belongs to matters. On a Gaussian target, with a score affine
   int N(0, s^2 I) dP(s^2) and P is known (`ScaleMixture`).
 
 On a target of independent coordinates that are not Gaussian, a plan without noise and given its midpoints pushes its
-start through one map of the line: a `TransportLaw`.
+start through one map of the line: a `TransportLaw`. Averaged over midpoints and noises the law on the line is a
+`LineLaw`: a density on panels, with an estimate of its error.
 
 What correctors discretize, underdamped Langevin in continuous time, is known too: on linear forces in closed form
 (`kinetic_flow`), on the line for any smooth force by expansion (`kinetic_law`).
@@ -21,6 +22,7 @@ from typing import Any
 from rmverify.laws.conditional import conditional, initial
 from rmverify.laws.fokker_planck import KineticLaw, kinetic_law
 from rmverify.laws.kinetic import kinetic_flow, start_noise
+from rmverify.laws.line import LineLaw, line_law
 from rmverify.laws.local import LocalError, coupling_error, local_error
 from rmverify.laws.mixture import MixtureLaw
 from rmverify.laws.scale import ScaleMixture
@@ -30,8 +32,9 @@ from rmverify.plans import Plan
 from rmverify.targets import Factor, Product
 
 __all__ = [
-    "KineticLaw", "LocalError", "MixtureLaw", "NotMonotone", "ScaleMixture", "StationaryLaw", "TransportLaw",
-    "coupling_error", "kinetic_flow", "kinetic_law", "local_error", "output_law", "start_noise", "stationary_law",
+    "KineticLaw", "LineLaw", "LocalError", "MixtureLaw", "NotMonotone", "ScaleMixture", "StationaryLaw",
+    "TransportLaw", "coupling_error", "kinetic_flow", "kinetic_law", "local_error", "output_law", "start_noise",
+    "stationary_law",
 ]  # fmt: skip
 
 
@@ -54,15 +57,17 @@ def output_law(plan: Plan, target: Any, *, alphas: Any = None, start: Any = "nor
     MixtureLaw
         Otherwise, on a Gaussian target.
     TransportLaw
-        On a Factor or Product.
+        On a Factor or Product, where nothing is random but the start, or where `alphas` are given.
+    LineLaw
+        Otherwise, on a Factor; on a Product only where no midpoint is random, for its coordinates share them.
 
     Raises
     ------
     TypeError
-        For another target; on a Gaussian one where the scheme is not affine in its state; on a Factor or Product where
-        there is noise.
-    ValueError
-        Where on a Factor or Product the plan draws midpoints and `alphas` are not given.
+        For another target; on a Gaussian one where the scheme is not affine in its state; on a Factor or Product for
+        steps that no reading of the line knows, and on a Product for random midpoints.
+    ArithmeticError
+        On a Factor or Product where a step without noise folds the line.
     OverflowError
         Where the scheme is so unstable that the moments overflow.
 
@@ -79,6 +84,9 @@ def output_law(plan: Plan, target: Any, *, alphas: Any = None, start: Any = "nor
         raise ValueError(f"plan: expected a Plan, got {type(plan).__name__}")
     plan.admit(target)
     if isinstance(target, Factor | Product):
+        noisy = any(stage.footprint.noises for stage in plan)
+        if alphas is None and (noisy or plan.drawing_steps):
+            return line_law(plan, target, start)
         return transport_law(plan, target, alphas, start)
     if alphas is None and plan.drawing_steps:
         law = MixtureLaw(plan, target, start)

@@ -57,7 +57,7 @@ class KineticLaw:
     def position(self, x: Any) -> Array:
         """The density of x."""
         z = (np.asarray(x, dtype=float) - self.center[0]) / self.root[0, 0]
-        polynomial = np.tensordot(self.coefficients[:, 0], _hermite(z, len(self.coefficients)), 1)
+        polynomial = np.tensordot(self.coefficients[:, 0], hermite_values(z, len(self.coefficients)), 1)
         return np.asarray(_normal(z) * polynomial / self.root[0, 0])
 
     def joint(self, x: Any, v: Any) -> Array:
@@ -65,8 +65,8 @@ class KineticLaw:
         terms = len(self.coefficients)
         z = (np.asarray(x, dtype=float) - self.center[0]) / self.root[0, 0]
         y = (np.asarray(v, dtype=float) - self.center[1] - self.root[1, 0] * z[:, None]) / self.root[1, 1]
-        inner = np.einsum("mn,mi->ni", self.coefficients, _hermite(z, terms))
-        density = np.einsum("ni,nij->ij", inner, _hermite(y, terms)) * _normal(y) * _normal(z)[:, None]
+        inner = np.einsum("mn,mi->ni", self.coefficients, hermite_values(z, terms))
+        density = np.einsum("ni,nij->ij", inner, hermite_values(y, terms)) * _normal(y) * _normal(z)[:, None]
         return np.asarray(density / (self.root[0, 0] * self.root[1, 1]))
 
 
@@ -113,7 +113,7 @@ def kinetic_law(
     from scipy.integrate import solve_ivp
 
     y, weights = np.polynomial.hermite_e.hermegauss(2 * terms)
-    values = _hermite(y, terms)
+    values = hermite_values(y, terms)
     weighted = values * (weights / weights.sum())
     degree = np.arange(terms)
     root = np.sqrt(degree[1:])
@@ -149,10 +149,10 @@ def _normal(z: Array) -> Array:
     return np.asarray(np.exp(-z * z / 2) / math.sqrt(2 * math.pi))
 
 
-def _hermite(z: Array, terms: int) -> Array:
+def hermite_values(z: Array, terms: int) -> Array:
     """h_0(z), h_1(z), ..., shape (terms, *z.shape)."""
     h = np.empty((terms, *z.shape))
-    h[0], h[1] = 1.0, z
+    h[0], h[1:2] = 1.0, z
     for n in range(1, terms - 1):
         h[n + 1] = (z * h[n] - math.sqrt(n) * h[n - 1]) / math.sqrt(n + 1)
     return h

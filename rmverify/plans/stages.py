@@ -40,14 +40,15 @@ class Footprint:
     """What one step asks for: score calls (rounds), score evaluations, and the uniforms it draws.
 
     `uniforms` lists, draw by draw, the number of strata of each (1 for a plain uniform); `width` is how many
-    evaluations the widest round asks at once; `noises` how many copies of a normal draw it asks for at most.
+    evaluations the widest round asks at once; `noises` how many copies of a normal draw it asks for at most, 0 where
+    it draws none.
     """
 
     rounds: int
     evaluations: int
     uniforms: tuple[int, ...]
     width: int = 1
-    noises: int = field(default=1, repr=False, compare=False)
+    noises: int = field(default=0, repr=False, compare=False)
 
     @property
     def alphas(self) -> int:
@@ -74,7 +75,7 @@ class _Probe:
     def __init__(self) -> None:
         self.uniforms: list[int] = []
         self.counts: dict[int, int] = {}
-        self.noises = 1
+        self.noises = 0
 
     def _length(self, count: int) -> int:
         if count <= _LONGEST:

@@ -166,7 +166,7 @@ def read(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number:
     return Transition(
         tuple(tuple(form.parts.get(source, 0) for source in inputs) for form in outs),
         tuple(form.parts.get(ONE, 0) for form in outs),
-        tuple(tuple(_gram(a, b, draw.draws) for b in outs) for a in outs),
+        tuple(tuple(gram(a, b, draw.draws) for b in outs) for a in outs),
     )
 
 
@@ -180,7 +180,7 @@ def moved(scheme: Scheme, state: Any, t: Any, h: Any, modes: Any, draw: Any) -> 
         raise TypeError(f"{_NOT_AFFINE.format('function of the state')} ({error})") from error
 
 
-def _gram(a: AffineForm, b: AffineForm, draws: Any) -> Any:
+def gram(a: AffineForm, b: AffineForm, draws: Any) -> Any:
     """Cov(a, b) over the normal draws."""
     result: Any = 0
     for which, (covariance, count) in enumerate(draws):

@@ -15,7 +15,7 @@ from rmverify.elementary import prefix, total
 from rmverify.schemes.contract import Scheme, velocity_variance
 from rmverify.targets.checks import Array
 
-__all__ = ["Carried", "Law1D", "carry"]
+__all__ = ["Carried", "Given", "Law1D", "carry", "of_one_shape"]
 
 
 class Law1D(Protocol):
@@ -73,17 +73,17 @@ class Carried:
         return Carried(ratio, -ratio * self.slope / self.value)
 
 
-def _spread(z: Carried) -> Carried:
+def of_one_shape(z: Carried) -> Carried:
     """Value and slope of one shape: a slope of 1 is not yet one for every stratum."""
     shape = np.broadcast_shapes(np.shape(z.value), np.shape(z.slope))
     return z.map(lambda part: np.broadcast_to(part, shape))
 
 
-total.register(Carried, lambda z: _spread(z).map(total))
-prefix.register(Carried, lambda z: _spread(z).map(prefix))
+total.register(Carried, lambda z: of_one_shape(z).map(total))
+prefix.register(Carried, lambda z: of_one_shape(z).map(prefix))
 
 
-class _Given:
+class Given:
     """Hands out given midpoints (A, ...), row by row; there is no noise."""
 
     def __init__(self, alphas: Any) -> None:
@@ -149,7 +149,7 @@ def carry(scheme: Scheme, law: Law1D, x: Carried, t: Any, h: Any, alphas: Any = 
             return law.score(t, np.asarray(point))
         return Carried(law.score(t, point.value), law.slope(t, point.value) * point.slope)
 
-    end = scheme(x, t, h, score, _Given(alphas))
+    end = scheme(x, t, h, score, Given(alphas))
     if not isinstance(end, Carried):
         raise TypeError(f"the scheme returned {type(end).__name__} where its state is points on the line")
-    return _spread(end)
+    return of_one_shape(end)

@@ -1,0 +1,101 @@
+r"""The kernel reading: a step that is Gaussian given where it starts, on the line, run on points and named noises.
+
+A corrector that asks its score at the incoming x alone, not where a velocity or a noise has moved it, is
+
+    x' = A(x) + a v + W_x,    v' = B(x) + b v + W_v,    (W_x, W_v) ~ N(0, C),
+
+with numbers a, b and C that do not depend on x. Its own code, run on an affine form whose constant part is a point that
+carries its derivative, yields A, A', B, B', a, b and C.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rmverify.readings.affine import ONE, AffineForm, V, gram
+from rmverify.readings.transport import Carried, Given, Law1D, of_one_shape
+from rmverify.schemes.contract import Scheme, velocity_variance
+
+__all__ = ["Kernel", "kernel"]
+
+_ELSEWHERE = (
+    "scheme: expected a score asked at x, got one asked where a velocity or a noise has moved it: given (x, v) the "
+    "step is not Gaussian; use particles"
+)
+
+
+class Kernel(NamedTuple):
+    """x' = moved[0] + coefficients[0] v + W_x and, where there is a velocity, v' in the same way; W ~ N(0, noise)."""
+
+    moved: tuple[Carried, ...]
+    coefficients: tuple[Any, ...]
+    noise: tuple[tuple[Any, ...], ...]
+
+
+class _Named(Given):
+    """Hands out given midpoints, and a named source for every normal draw."""
+
+    def __init__(self, alphas: Any) -> None:
+        super().__init__(alphas)
+        self.draws: list[tuple[Any, int | None]] = []
+
+    def cells(self, count: int) -> Any:
+        raise TypeError(f"scheme: expected one noise in a step, got one for each of {count} cells; use particles")
+
+    def normal(self, covariance: Any, count: int | None = None) -> Any:
+        self.draws.append((covariance, None))
+        return [AffineForm({(len(self.draws) - 1, i, 0): 1}) for i in range(len(covariance))]
+
+
+def kernel(scheme: Scheme, law: Law1D, x: Carried, t: Any, h: Any, alphas: Any = None) -> Kernel:
+    """Where one step takes the points, and the noise that it adds.
+
+    Parameters
+    ----------
+    scheme : scheme on x or on (x, v)
+    law : target on the line
+        Its score is what the scheme asks.
+    x : Carried
+    t, h : number or array
+        Noise level and step; arrays broadcast with the points.
+    alphas : array (A, ...), optional
+        The A midpoints of the step along the first axis; the rest broadcasts with the points.
+
+    Raises
+    ------
+    TypeError
+        Where the scheme asks its score at a point that a velocity or a noise has moved.
+
+    Examples
+    --------
+    >>> from rmverify.schemes import overdamped
+    >>> from rmverify.targets import TwoGaussians
+    >>> step = kernel(overdamped, TwoGaussians(0.0), Carried(np.array([2.0]), np.ones(1)), 0.0, 0.25)
+    >>> step.moved[0].value, step.moved[0].slope, step.noise
+    (array([1.5]), array([0.75]), ((0.5,),))
+    """
+    draw = _Named(alphas)
+    kinetic = velocity_variance(scheme) is not None
+
+    def score(t: Any, point: Any) -> Any:
+        parts = point.parts if isinstance(point, AffineForm) else {ONE: point}
+        if any(np.any(part) for source, part in parts.items() if source is not ONE):
+            raise TypeError(_ELSEWHERE)
+        at = parts[ONE]
+        if not isinstance(at, Carried):
+            return law.score(t, np.asarray(at, dtype=float))
+        return AffineForm({ONE: Carried(law.score(t, at.value), law.slope(t, at.value) * at.slope)})
+
+    start = AffineForm({ONE: x})
+    end = scheme((start, AffineForm({V: 1})) if kinetic else start, t, h, score, draw)
+    forms = tuple(end) if kinetic else (end,)
+    for form in forms:
+        if not isinstance(form, AffineForm) or not isinstance(form.parts.get(ONE), Carried):
+            raise TypeError(f"the scheme returned {type(form).__name__} where its state is points on the line")
+    return Kernel(
+        tuple(of_one_shape(form.parts[ONE]) for form in forms),
+        tuple(form.parts.get(V, 0) for form in forms),
+        tuple(tuple(gram(a, b, draw.draws) for b in forms) for a in forms),
+    )
