@@ -13,28 +13,25 @@ import numpy as np
 from numpy.polynomial import legendre
 from scipy.special import logsumexp
 
-from rmverify.laws.midpoints import unit_rule
+from rmverify.laws.panels import NODES, POINTS, TO_LEGENDRE, WEIGHTS
 from rmverify.targets.checks import Array
 
 __all__ = ["DEGREE", "Panels", "gauss", "live", "log_mean", "resolved", "split"]
 
-DEGREE = 16
+DEGREE = POINTS
 _COARSEST = 8  # panels to begin with
 _DEEPEST = 14  # halvings of one of them
 _MOST = 4096  # panels
 _WHOLE = 1e-9  # of the mass
 _HIGHEST = 700.0  # ln of a density
-_NODES = 2 * unit_rule(DEGREE)[0] - 1
-_WEIGHTS = 2 * unit_rule(DEGREE)[1]
-_BASIS = legendre.legvander(_NODES, DEGREE - 1)  # P_k at the nodes
-_TO_COEFFICIENTS = (_BASIS * _WEIGHTS[:, None] * (np.arange(DEGREE) + 0.5)).T
+_BASIS = legendre.legvander(NODES, DEGREE - 1)  # P_k at the nodes
 _LEFT = (-1.0) ** np.arange(DEGREE)  # P_k(-1)
 
 
 def gauss(breaks: Array) -> tuple[Array, Array]:
     """Nodes and weights (panels, DEGREE) between the breaks."""
     half = np.diff(breaks)[:, None] / 2
-    return breaks[:-1, None] + half * (1 + _NODES), half * _WEIGHTS
+    return breaks[:-1, None] + half * (1 + NODES), half * WEIGHTS
 
 
 def split(breaks: Array, parts: Any) -> Array:
@@ -145,12 +142,12 @@ def _halved(
         if left.size > _MOST:
             raise ArithmeticError(f"plan: expected a law that {_MOST} panels resolve, got one that needs more of them")
         half = (right - left)[:, None] / 2
-        x = np.concatenate([left[:, None] + half * (1 + _NODES), left[:, None], right[:, None]], axis=1)
+        x = np.concatenate([left[:, None] + half * (1 + NODES), left[:, None], right[:, None]], axis=1)
         found = logs(x.ravel()).reshape(*x.shape, -1)
         q = log_q(x.ravel()).reshape(x.shape)
         if not (np.isfinite(found).all() and float((found + q[..., None]).max()) < _HIGHEST):
             raise OverflowError("the law overflows: the scheme is unstable")
-        coefficients = np.einsum("ki,piv->pkv", _TO_COEFFICIENTS, found[:, :DEGREE])
+        coefficients = np.einsum("ik,piv->pkv", TO_LEGENDRE, found[:, :DEGREE])
         errors, settled = _errors(found, q, coefficients, half, weights)
         done = (errors <= tolerance) | settled | (depth == _DEEPEST)
         kept.append((left[done], coefficients[done]))
@@ -170,10 +167,10 @@ def _errors(found: Array, q: Array, coefficients: Array, half: Array, weights: A
     missed = np.maximum(np.abs(found[:, DEGREE:] - ends).max(axis=1), np.abs(coefficients[:, -2:]).sum(axis=1))
     inner, base = found[:, :DEGREE], np.exp(q[:, :DEGREE])
     densities = np.exp(inner + q[:, :DEGREE, None])
-    mass = np.einsum("piv,i->pv", np.maximum(densities, base[:, :, None]), _WEIGHTS) * half * weights
+    mass = np.einsum("piv,i->pv", np.maximum(densities, base[:, :, None]), WEIGHTS) * half * weights
     errors = (mass * missed).sum(axis=1)
     for density in (densities @ weights, base):
-        errors = errors + 2 * half[:, 0] * np.abs(density @ _TO_COEFFICIENTS[-2:].T).sum(axis=1)
+        errors = errors + 2 * half[:, 0] * np.abs(density @ TO_LEGENDRE[:, -2:]).sum(axis=1)
     rounding = 64 * 2.0**-53 * (1 + np.abs(inner).max(axis=(1, 2)) + np.abs(q).max(axis=1))
     peak = (densities @ weights).max(axis=1) + base.max(axis=1)
     return errors, np.asarray(errors <= rounding * peak * 2 * half[:, 0])

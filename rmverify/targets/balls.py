@@ -66,6 +66,13 @@ class BallFactor:
         """(ln q_t)''(x)."""
         return 2 * self._curve(t, x)[2]
 
+    def rate(self, t: Any, x: Any) -> Any:
+        """d/dt ln q_t(x), for balls t and x."""
+        from flint import arb_series
+
+        size, noise, location = self.factor._marginal(arb_series([t, 1], prec=2))
+        return self._density(x - location, size, sqrt(noise)).log()[1]
+
     def _curve(self, t: Any, x: Any) -> Any:
         """The first coefficients of ln q_t about x; a scheme asks at the same points for the score and its slope."""
         if self._last[0] is not t or self._last[1] is not x:
