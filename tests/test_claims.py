@@ -268,7 +268,7 @@ def test_bad_arguments_are_named(keywords, message):
 # --- targets and schemes that are not what one expects ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scale", [1e-6, 1e-2, 1e6])
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
 def test_the_units_of_the_data_decide_nothing(scale):
     data = np.random.default_rng(1).normal(size=(200, 3)) * scale
     report = verify(kinds=["exact", "fitted"], target=rm.Gaussian.fit(data))
