@@ -14,6 +14,7 @@ from scipy import special
 
 import rmverify as rm
 from rmverify import Product
+from rmverify.divergences.products import _SPREADING, _on_line
 from rmverify.targets import ExponentialGaussian, LaplaceGaussian, SkewNormal, TwoGaussians, UniformGaussian
 
 NAMES = {TwoGaussians: "two", SkewNormal: "skew", UniformGaussian: "uniform", LaplaceGaussian: "laplace",
@@ -188,6 +189,121 @@ def test_two_coordinates_by_a_double_integral(shift):
     found = rm.tv(Product(p, 2), Product(q, 2))
     assert found == pytest.approx(chance[0] - chance[1], abs=1e-11)
     assert found.error < 1e-10
+
+
+def exponential(scale, variance):
+    """ln p and the distribution function of the exponentially modified Gaussian."""
+    s = math.sqrt(variance)
+    k = s / scale
+
+    def log(x):
+        return k * k / 2 - k * x / s + special.log_ndtr(x / s - k) - math.log(scale)
+
+    return log, lambda x: special.ndtr(x / s) - scale * np.exp(log(x))
+
+
+def laplace(scale, variance):
+    log, below = exponential(scale, variance)
+    return lambda x: np.logaddexp(log(x), log(-x)) - math.log(2), lambda x: (below(x) + 1 - below(-x)) / 2
+
+
+def peaks(d, variance):
+    s, constant = math.sqrt(variance), math.log(8 * math.pi * variance) / 2
+    return (
+        lambda x: np.logaddexp(-((x / s - d) ** 2) / 2, -((x / s + d) ** 2) / 2) - constant,
+        lambda x: (special.ndtr(x / s - d) + special.ndtr(x / s + d)) / 2,
+    )
+
+
+def skew(alpha, location, scale):
+    constant = math.log(scale * math.sqrt(math.pi / 2))
+    return (
+        lambda x: special.log_ndtr(alpha * (x - location) / scale) - ((x - location) / scale) ** 2 / 2 - constant,
+        lambda x: special.ndtr((x - location) / scale) - 2 * special.owens_t((x - location) / scale, alpha),
+    )
+
+
+def bisect(f, low, high):
+    """Where the increasing f passes 0, elementwise."""
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = np.where(f(middle) < 0, middle, low), np.where(f(middle) < 0, high, middle)
+    return (low + high) / 2
+
+
+def tv_of_two(p, q, reach, parts):
+    """P^2(A) - Q^2(A), A = {l(x) + l(y) > 0}: for every x the y are intervals between the turns of l, x by the
+    tanh-sinh rule between the places where these change in number."""
+    (log_p, P), (log_q, Q) = p, q
+
+    def loss(x):
+        return log_p(x) - log_q(x)
+
+    grid = np.linspace(-reach, reach, 8001)
+    rise = np.diff(loss(grid))
+    rise = np.sign(rise) * (np.abs(rise) > 1e-11)  # where l levels off it turns by rounding only
+    turns = []
+    for k in np.flatnonzero(rise[1:] * rise[:-1] < 0):
+        low, high = grid[k], grid[k + 2]
+        for _ in range(60):  # thirds: as flat as a turn is, it is known to the root of the rounding
+            a, b = (2 * low + high) / 3, (low + 2 * high) / 3
+            low, high = (a, high) if rise[k] * loss(a) < rise[k] * loss(b) else (low, b)
+        turns.append((low + high) / 2)
+    ends = [-reach, *turns, reach]
+
+    def crossings(level):
+        """Of l through -level, on every piece, where it is monotone; beyond its values an end of the piece."""
+        for a, b in itertools.pairwise(ends):
+            up = 1 if loss(b) > loss(a) else -1
+            yield a, b, up, bisect(lambda y, up=up: up * (loss(y) + level), np.full_like(level, a), b)
+
+    def gap(x):
+        masses = [np.zeros_like(x), np.zeros_like(x)]
+        for a, b, up, y in crossings(loss(x)):
+            for k, below in enumerate((P, Q)):
+                masses[k] += below(b) - below(y) if up > 0 else below(y) - below(a)
+        return np.exp(log_p(x)) * masses[0] - np.exp(log_q(x)) * masses[1]
+
+    changes = {float(y) for turn in ends for *_, y in crossings(loss(np.array(turn)))}
+    edges = np.unique(np.concatenate([np.linspace(a, b, parts + 1) for a, b in itertools.pairwise(
+        sorted(changes | set(ends)))]))  # fmt: skip
+    edges = edges[np.append(True, np.diff(edges) > 1e-12)]
+    u = np.linspace(-3.2, 3.2, 100)
+    x, w = np.tanh(math.pi / 2 * np.sinh(u)), np.cosh(u) / np.cosh(math.pi / 2 * np.sinh(u)) ** 2
+    half = np.diff(edges)[:, None] / 2
+    at = (edges[:-1, None] + half * (1 + x)).ravel()
+    return float((half * w).ravel() @ gap(at)) * math.pi / 2 * (u[1] - u[0])
+
+
+@pytest.mark.parametrize("one, other, reach", [
+    ((LaplaceGaussian, 1.0, 0.25), (TwoGaussians, 1.5, 1.0), 38.0),  # l turns at three places
+    ((ExponentialGaussian, 1.0, 0.4), (ExponentialGaussian, 1.0, 0.25), 60.0),  # and levels off
+    ((ExponentialGaussian, 1.0, 0.25), (SkewNormal, 2.0, 0.0, 1.3), 60.0),
+    ((TwoGaussians, 1.5, 1.7), (TwoGaussians, 1.5, 1.0), 38.0),
+], ids=["turns", "levels", "different", "peaks"])  # fmt: skip
+def test_two_coordinates_whose_losses_turn(one, other, reach):
+    """The sum of two losses has a singularity wherever two turns add up, some of them close to 0."""
+    plain = {TwoGaussians: peaks, SkewNormal: skew, LaplaceGaussian: laplace, ExponentialGaussian: exponential}
+    p, q = (plain[law[0]](*law[1:]) for law in (one, other))
+    due, again = (tv_of_two(p, q, reach, parts) for parts in (6, 8))
+    assert abs(due - again) < 1e-14
+    found = rm.tv(Product(made(one), 2), Product(made(other), 2))
+    assert abs(found - due) <= 1e-9 * due
+    assert abs(found - due) <= found.error + 1e-14
+
+
+def test_sums_of_waves():
+    """By a spread grid and a fast transform, against the plain sum; the sizes are those of the windows."""
+    rng = np.random.default_rng(3)
+    for count, h in ((3, 0.07), (500, 0.07), (20_000, 0.02)):
+        loss, weight = 20 * rng.standard_normal(40), rng.random(40)
+        k = np.unique(np.geomspace(1, count, 60).astype(int))
+        with mp.workdps(30):
+            phase = [[float(mp.fmod(int(m) * mp.mpf(h) * mp.mpf(l), 2 * mp.pi)) for l in loss] for m in k]
+        due = np.exp(1j * np.array(phase)) @ weight
+        found = _on_line(loss, weight, h, count)
+        assert found.size == count + 1
+        assert (np.abs(found[k] - due) <= (_SPREADING + 2.0**-50 * k) * weight.sum()).all()
 
 
 def losses(p, q, width, count):
