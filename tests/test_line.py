@@ -27,6 +27,7 @@ from rmverify.targets import (
 
 TIMES = np.linspace(3.0, 0.2, 13)
 KICKED = schemes.underdamped(friction=2.0)
+WITH_VELOCITY = 1e-8  # so that errors stated as a hundred times that are the 1e-6 asked of correctors with one
 REFUSED = (AssertionError, ArithmeticError, ValueError)  # the last where no number of nodes settles
 
 # --- what the textbooks have: two Gaussians, skew normals, and steps on them, each with its derivative --------------
@@ -148,7 +149,7 @@ PLANS = {
 }
 
 
-def agrees(plan, v, start):
+def agrees(plan, v, start, within=1e-11):
     """Total variation, KL, Hellinger distance and variance with those of the mixture of scales."""
     law, mixture = line_law(plan, TwoGaussians(0, v), start), gaussian(plan, v, start)
     q, exact = TwoGaussians(0, v).at(plan.end), Gaussian.isotropic(v, 1).at(plan.end)
@@ -156,12 +157,12 @@ def agrees(plan, v, start):
         found, expected = divergence(law, q), divergence(mixture, exact)
         assert found.kind == expected.kind == "exact"
         assert abs(found - expected) <= found.error + expected.error
-        assert abs(found - expected) <= 1e-11 + expected.error
-        assert found.error <= 1e-9
-    assert rm.tv(law, q).error <= 1e-10
+        assert abs(found - expected) <= within + expected.error
+        assert found.error <= 100 * within
+    assert rm.tv(law, q).error <= 10 * within
     variance = float(np.ravel(mixture.variances)[0])
-    assert abs(law.variance - variance) <= 1e-11 * variance
-    assert abs(law.mass - 1) <= law.error <= 1e-10
+    assert abs(law.variance - variance) <= within * variance
+    assert abs(law.mass - 1) <= law.error <= 10 * within
 
 
 @functools.cache
@@ -172,7 +173,7 @@ def gaussian(plan, v, start):
 @pytest.mark.parametrize("v, start", [(0.25, "normal"), (4.0, "exact")])
 @pytest.mark.parametrize("name", PLANS)
 def test_on_a_gaussian_it_is_the_mixture_of_scales(name, v, start):
-    agrees(PLANS[name], v, start)
+    agrees(PLANS[name], v, start, WITH_VELOCITY if name.startswith("underdamped") else 1e-11)
 
 
 def test_small_distances_keep_their_digits():
@@ -188,10 +189,10 @@ def test_small_distances_keep_their_digits():
 def test_a_gaussian_that_is_not_centred():
     """A skew normal of shape 0: no mixture of scales, but mean and variance are exact."""
     target = SkewNormal(0, location=0.7, scale=0.6)
-    for plan in (PLANS["randomized"], PLANS["underdamped"]):
+    for plan, within in ((PLANS["randomized"], 1e-11), (PLANS["underdamped"], WITH_VELOCITY)):
         law, mixture = rm.output_law(plan, target), rm.output_law(plan, Gaussian([0.7], [0.36]))
-        assert law.mean == pytest.approx(float(mixture.means[0]), rel=1e-11)
-        assert law.variance == pytest.approx(float(mixture.variances[0]), rel=1e-11)
+        assert law.mean == pytest.approx(float(mixture.means[0]), rel=within)
+        assert law.variance == pytest.approx(float(mixture.variances[0]), rel=within)
 
 
 @pytest.mark.parametrize("plan", [PLANS["randomized"], PLANS["underdamped"]], ids=["steps", "correctors"])
@@ -390,8 +391,8 @@ def test_two_underdamped_steps_by_quadrature(g, u):
     expected = kicked_twice(law, t, h, g, u, law.density(1.0, x), x, w, y)
     plan = Plan([Correct(schemes.underdamped(friction=g, mass=u), t, h, 2)])
     found = rm.output_law(plan, TwoGaussians(2.0), start=TwoGaussians(2.0).at(1.0))
-    np.testing.assert_allclose(found.density(y), expected, rtol=1e-8)
-    assert found.error < 1e-9
+    np.testing.assert_allclose(found.density(y), expected, rtol=WITH_VELOCITY)
+    assert found.error < 10 * WITH_VELOCITY
 
 
 def test_a_velocity_is_fresh_in_every_stage():
@@ -447,6 +448,28 @@ def test_particles_have_that_law(target, law):
     assert chance(Predict(schemes.randomized_midpoint, LEVELS), corrector) > 1e-6
     assert chance(Predict(schemes.exponential_integrator, LEVELS), corrector) < 1e-6
     assert chance(Predict(schemes.randomized_midpoint, LEVELS), Correct(schemes.overdamped, 0.3, 0.4, 1)) < 1e-6
+
+
+def test_particles_have_the_law_of_a_long_corrector():
+    """Forty steps in one stage: what is kept where no mass is must not grow over them until no rule resolves it."""
+    law, t, h, g, steps, n = Two(2.0), 0.3, 0.05, 2.0, 40, 200_000
+    rng, E = np.random.default_rng(5), math.exp(-g * h)
+    a = (1 - E) / g
+    root = np.linalg.cholesky([
+        [(2 * h - (3 - 4 * E + E * E) / g) / g, (1 - E) ** 2 / g], [(1 - E) ** 2 / g, 1 - E * E],
+    ])  # fmt: skip
+    x, v = law.draws(1.0, n, rng), rng.standard_normal(n)
+    for _ in range(steps):
+        score, noise = law.score(t, x), root @ rng.standard_normal((2, n))
+        x, v = x + a * v + (h - a) / g * score + noise[0], E * v + a * score + noise[1]
+
+    def found(steps):
+        return rm.output_law(Plan([Correct(KICKED, t, h, steps)]), TwoGaussians(2.0), start=TwoGaussians(2.0).at(1.0))
+
+    whole = found(steps)
+    assert whole.error < 1e-6
+    assert chi_squared(whole, x) > 1e-6
+    assert chi_squared(found(10), x) < 1e-6
 
 
 # --- mutants of the computation -------------------------------------------------------------------------------------
@@ -538,8 +561,8 @@ def test_a_midpoint_that_steps_share_is_refused():
         averages_midpoints(lambda scheme, times, target: Shared(times, target))
 
 
-def kept_over_stages(monkeypatch):
-    """A kernel without the noise of x."""
+def too_much_noise(monkeypatch):
+    """Half as much variance again in the noise of x."""
     whole = velocity.kernel
 
     def wrong(*given):
@@ -561,13 +584,13 @@ def velocity_free(step, x):
     return type(moved)(x.value + 0.5 * (moved.value - x.value), x.slope + 0.5 * (moved.slope - x.slope))
 
 
-@pytest.mark.parametrize("mutant", [kept_over_stages, no_shear])
+@pytest.mark.parametrize("mutant", [too_much_noise, no_shear])
 def test_mutants_of_the_corrector_are_refused(mutant, monkeypatch):
     plan = Plan([Correct(KICKED, 0.3, 0.3, 2)])
-    agrees(plan, 0.5, "normal")
+    agrees(plan, 0.5, "normal", WITH_VELOCITY)
     mutant(monkeypatch)
     with pytest.raises(REFUSED):
-        agrees(plan, 0.5, "normal")
+        agrees(plan, 0.5, "normal", WITH_VELOCITY)
 
 
 # --- mass, errors, speed --------------------------------------------------------------------------------------------

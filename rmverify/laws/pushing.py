@@ -26,7 +26,7 @@ _SCAN = 129  # points on which the range is found, at least
 _TOLERATED = 1e-8  # of a rule, where it can have no more nodes or rounding is all that is left
 _SEVERAL = 1e-11  # as LOCAL, of the rule over several midpoints
 _BLOCK = 1 << 19  # numbers at once
-_MOST = 200  # nodes of a rule over a noise
+_MOST = 200  # nodes of a rule over a noise or a velocity
 
 Logs = Callable[[Array], Array]
 
@@ -126,7 +126,8 @@ def hermite(count: int) -> tuple[Array, Array]:
     """The Gauss rule of N(0, 1)."""
     if count > _MOST:
         raise ValueError(
-            f"plan: expected noises that rules of {_MOST} nodes resolve, got a step that needs more of them"
+            f"plan: expected noises and velocities that rules of {_MOST} nodes resolve, got a step that needs more; "
+            "use rmverify.sample, or fewer steps in the stage"
         )
     x, w = np.polynomial.hermite_e.hermegauss(count)
     return x, w / w.sum()

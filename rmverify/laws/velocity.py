@@ -46,7 +46,8 @@ from rmverify.targets.checks import Array
 
 __all__ = ["through"]
 
-LOCAL = 1e-11  # of the L1 distance: what a panel, and each rule, may miss in a step
+LOCAL = 1e-9  # of the L1 distance: what a panel, and each rule, may miss in a step: tens of steps stay below 1e-7
+_BEYOND = 0.1  # of l, past all of its values in v at one x: larger, and it grows over the steps where no mass is
 
 
 def through(level: Level, target: Factor, stage: Stage) -> Level:
@@ -127,9 +128,9 @@ def _across(values: Array, count: int) -> Array:
 
 
 def _polynomial(values: Array, z: Array) -> Array:
-    """The polynomial with these values (n, V) at the nodes of the rule, at z (n, k): at most 1 beyond all of them, as
+    """The polynomial with these values (n, V) at the nodes of the rule, at z (n, k): hardly beyond all of them, as
     those of no weight are only kept within reason."""
     nodes, weights = hermite(values.shape[1])
     coefficients = (values * weights) @ hermite_values(nodes, nodes.size).T
     found = np.einsum("nj,jnk->nk", coefficients, hermite_values(z, nodes.size))
-    return np.asarray(np.clip(found, values.min(axis=1)[:, None] - 1, values.max(axis=1)[:, None] + 1))
+    return np.asarray(np.clip(found, values.min(axis=1)[:, None] - _BEYOND, values.max(axis=1)[:, None] + _BEYOND))
