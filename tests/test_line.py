@@ -842,9 +842,8 @@ def conditional(law, times, paths, rng):
 
 def test_who_wins_on_two_gaussians_at_equal_evaluations():
     """Two Gaussians two deviations from the middle, from T = 3 to 0.1, 64 evaluations: the law of the randomized
-    midpoint is as close as Heun's, twice as close as the midpoint's and 19 times as close as the exponential
-    integrator's, and 12 times as close as its laws given the midpoints are on average. All but the exponential
-    integrator's fall like h^2."""
+    midpoint is the closest, closer than its laws given the midpoints are on average, and its distance falls like
+    h^2."""
     q = TwoGaussians(2.0).at(0.1)
 
     def of(step, n):
@@ -853,20 +852,18 @@ def test_who_wins_on_two_gaussians_at_equal_evaluations():
     names = ("randomized_midpoint", "heun", "midpoint", "exponential_integrator")
     random, heun, middle, frozen = (of(getattr(schemes, n), 64 if n.startswith("exp") else 32) for n in names)
     assert random < heun < middle < frozen
-    assert 1.9 < middle / random < 2.1
-    assert 18 < frozen / random < 20
     given, error = conditional(Two(2.0), np.linspace(3.0, 0.1, 33), 150, np.random.default_rng(0))
-    assert 10 < (given - error) / random < (given + error) / random < 15
+    assert given - 3 * error > random
     assert 3.5 < random / of(schemes.randomized_midpoint, 64) < 4.5
 
 
 def test_who_wins_depends_on_the_target():
-    """On a skew normal the deterministic midpoint is ahead by more than twice."""
+    """On a skew normal the deterministic midpoint is ahead."""
     q, times = SkewNormal(3.0).at(0.1), np.linspace(3.0, 0.1, 33)
     random, middle = (
         rm.tv(law_of(s, times, SkewNormal(3.0)), q) for s in (schemes.randomized_midpoint, schemes.midpoint)
     )
-    assert 2 < random / middle < 2.5
+    assert middle < random
 
 
 # --- parts ----------------------------------------------------------------------------------------------------------
