@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -115,6 +116,16 @@ def test_costs_are_what_a_counting_score_sees(parallel):
     sample(plan, score, 3, 2, rng=0)
     assert (calls, evaluations) == (plan.rounds, plan.evaluations)
     assert parallel == (plan.rounds < plan.evaluations)
+
+
+def test_plans_too_long_for_arrays_are_counted():
+    """kappa = 10^6: some 10^11 evaluations, as the formulas have it; and steep laws make no noise."""
+    (_, _, time, h), (_, _, tau, fine) = by_hand(10, 1e6, 1.0, 0.1, False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plan = plans.log_concave(10, 1e6, 1.0, 0.1)
+        assert plan.evaluations == pytest.approx(2 * time / h + tau / fine, rel=1e-6)
+        assert plans.log_concave(10, 1e6, 1.0, 0.1, parallel=True).rounds < plan.rounds
 
 
 # ------------------------------------------------------------------- what is refused

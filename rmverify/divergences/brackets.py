@@ -39,6 +39,7 @@ def _mean(values: Array) -> _Mean:
 
 def _modes_of(mixture: MixtureLaw, q: Gaussian) -> Gaussian:
     """q in the mixture's own modes."""
+    q = q.at(0.0) if q is mixture.target else q
     model = mixture._truth.with_modes(mixture.variances, mixture.means, mixture.rounding)
     aligned = common_modes(model, q)
     if aligned is None or aligned[0].variances.shape != model.variances.shape:
@@ -89,6 +90,8 @@ def bracket(
 ) -> Value:
     """upper = mean of the conditional `divergence` over paths; `lower` as given (a bound from the exact moments)."""
     q = _modes_of(mixture, q)
+    if mixture.midpoints * paths > _MOST_MIDPOINTS:
+        return Value(most, "upper", 0.0, lower=min(max(0.0, lower()), most), upper=most)
     means, variances = mixture.conditionals(paths, rng=rng)
 
     def given(mean: Array, variance: Array) -> Value:
@@ -105,7 +108,7 @@ def bracket(
 
 
 _MOST_MIDPOINTS = 3 * 10**8
-"""Midpoints of all paths beyond which nothing is simulated, and nothing known of a total variation."""
+"""Midpoints of all paths beyond which nothing is simulated, and no upper end is known."""
 
 _MOST_CORRELATED = 2000
 """Dimension beyond which the full covariance of correlated modes is not formed; the bounds from it are then 0."""

@@ -49,7 +49,7 @@ _X, _W = np.polynomial.legendre.leggauss(20)
 
 def resolved(radial: Callable[[Any, float], Value], law: MixtureLaw, variance: float) -> Value | None:
     """The divergence `radial` of a mixture with finer and finer Gauss rules, or lattices, of its scales until two
-    agree, their difference in the error; None where they do not."""
+    agree, to 1e-9 or to their rounding, their difference in the error; None where they do not."""
     if not law.is_scale_mixture:
         return None
     try:
@@ -74,7 +74,7 @@ def _settled(radial: Any, form: Any, sizes: Any, variance: float) -> Value | Non
             return None
         if not math.isfinite(value):
             return None
-        if before is not None and abs(value - before) <= _AGREE * value:
+        if before is not None and abs(value - before) <= max(_AGREE * value, before.error + value.error):
             error = value.error + abs(value - before)
             top = 1.0 if radial in (radial_tv, radial_hellinger) else math.inf
             return Value(value, "exact", error, lower=max(0.0, value - error), upper=min(top, value + error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -40,7 +40,7 @@ from rmverify.laws.scale import (
     scale_spread,
 )
 from rmverify.laws.strata import Averages, chainable, settled, step_averages
-from rmverify.plans import Plan, Stage
+from rmverify.plans import Correct, Plan, Stage
 from rmverify.process import mode_variance
 from rmverify.readings.affine import Transition
 from rmverify.readings.chain import read_chain, transition
@@ -251,7 +251,7 @@ def _scales(stage: Stage, modes: Any) -> bool:
         return False
     if many_strata(stage) and not chainable(stage.scheme, foot):
         return False
-    near, ends = few(stage), None
+    near, ends = few(replace(stage, steps=1) if isinstance(stage, Correct) else stage), None
     if foot.alphas:
         strata = near.footprint.strata[:, None]
         ends = (np.stack([near.footprint.stratum, near.footprint.stratum + 1], axis=-1) / strata)[:, None, :, None]

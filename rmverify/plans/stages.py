@@ -133,7 +133,8 @@ def _footprint(step: Any, keywords: tuple[tuple[str, Any], ...]) -> Footprint:
 
     x = np.zeros((1, 1))
     state = (x, x) if getattr(step, "kinetic", False) else x
-    step(state, 1.0, 2.0**-20, score, probe, **dict(keywords))  # short: no friction overflows
+    with np.errstate(all="ignore"):
+        step(state, 1.0, 2.0**-20, score, probe, **dict(keywords))  # short: hardly any friction overflows
     return Footprint(len(calls), sum(calls), tuple(probe.uniforms), max(calls, default=1), probe.noises)
 
 
@@ -276,6 +277,9 @@ class Correct(Stage):
     @property
     def steps_(self) -> tuple[Array, Array]:
         return np.full(self.steps, self.time), np.full(self.steps, self.step)
+
+    def __len__(self) -> int:
+        return self.steps  # of a stage that is too long for arrays too
 
     @property
     def configuration(self) -> dict[str, Any]:
