@@ -271,6 +271,22 @@ def test_a_lattice_keeps_the_moments(fineness):
     assert spread == pytest.approx(due, rel=1e-9)
 
 
+def test_a_lattice_of_wide_steps_has_their_moments():
+    """A hundred steps that spread over thousands of cells in d = 10^12: mean and variance of ln s^2 add up."""
+    levels, lam = np.geomspace(3.0, 1.0, 101), 0.25
+    target, plan = rm.Gaussian.isotropic(lam, 10**12), rm.Plan([rm.Predict(schemes.randomized_midpoint, levels)])
+    lattice = rm.output_law(plan, target, start="exact").scale_lattice(5.0)
+    mean = variance = 0.0
+    for pair in itertools.pairwise(levels):
+        u, w = log_ratios(lam, pair, 40, 4)
+        mean, variance = mean + w @ u, variance + w @ (u - w @ u) ** 2
+    found = lattice.weights @ lattice.logs
+    assert lattice.weights.sum() == pytest.approx(1, abs=1e-12)
+    assert found == pytest.approx(mean, abs=1e-9 * math.sqrt(variance))
+    assert lattice.weights @ (lattice.logs - found) ** 2 == pytest.approx(variance, rel=1e-9)
+    assert rm.tv(rm.output_law(plan, target, start="exact"), target.at(1.0)).kind == "exact"
+
+
 def test_interpolation_on_the_lattice_is_exact_on_polynomials():
     x, points = np.array([0.0, 0.3, 0.5, 1.0]), np.arange(-11.0, 13.0)
     for degree in range(8):

@@ -684,7 +684,7 @@ def scale_lattice(plan: Plan, target: Any, start: Any, fineness: float, known: K
 
 
 def _kernels(eta: Array, rule_weights: Array, spacing: float) -> list[tuple[float, Array]]:
-    """The law of each row of eta (steps, Q) as (first, weights) of a lattice of its own."""
+    """The law of each row of eta and its weights, (steps, Q) both, as (first, weights) of a lattice of its own."""
     mean = (eta * rule_weights).sum(axis=1)
     off = (eta - mean[:, None]) / spacing
     low = math.floor(off.min()) - STENCIL // 2 + 1
@@ -695,7 +695,7 @@ def _kernels(eta: Array, rule_weights: Array, spacing: float) -> list[tuple[floa
     size = max(1, _BLOCK // width)
     for n in range(0, len(off), size):
         rows = off[n : n + size]
-        found = _scatter(rows - low, np.broadcast_to(rule_weights, rows.shape), width)
+        found = _scatter(rows - low, rule_weights[n : n + size], width)
         result += [
             _trimmed(float(m) + low * spacing, w, spacing) for m, w in zip(mean[n : n + size], found, strict=True)
         ]
