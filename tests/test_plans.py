@@ -351,6 +351,29 @@ def test_theorem_parameters_that_make_no_sense_are_refused(name, argument, bad):
         BUILD[name](**{**ARGUMENTS, argument: bad})
 
 
+@pytest.mark.parametrize(
+    "build", [plans.sequential, plans.dpum, plans.parallel, lambda *a: plans.log_concave(*a[:2], 1.0, a[2])]
+)
+@pytest.mark.parametrize(
+    "argument, numbers",
+    [
+        ("accuracy", (10, 1e30, 0.1)),  # more steps than can be counted
+        ("smoothness", (10, 1e300, 0.1)),
+        ("dim", (10**300, 4.0, 0.1)),
+        ("accuracy", (10, 4.0, 1e-200)),
+    ],
+)
+def test_plans_beyond_any_computer_are_refused_at_once(build, argument, numbers):
+    with pytest.raises(ValueError, match=rf"^{argument}: expected .*got"):
+        build(*numbers)
+
+
+@pytest.mark.parametrize("build", [plans.sequential, plans.dpum])
+def test_a_plan_of_more_levels_than_memory_holds_is_refused(build):
+    with pytest.raises(ValueError, match=r"^accuracy: expected a plan of at most 1.0e\+08 steps, got"):
+        build(10**12, 4.0, 1e-12)
+
+
 def test_a_horizon_below_the_early_stop_is_refused():
     with pytest.raises(ValueError, match="^horizon: expected T > .*got 0.1"):
         plans.sequential(**ARGUMENTS, horizon=0.1)
@@ -429,6 +452,12 @@ def test_counts_must_be_whole_and_large_enough(name):
             make(bad)
 
 
+@pytest.mark.parametrize("name", ["rounds", "Picard rounds"])
+def test_rounds_beyond_counting_are_refused(name):
+    with pytest.raises(ValueError, match=rf"rounds must be at most 1000000, got {10**30}"):
+        WHOLE[name][0](10**30)
+
+
 @pytest.mark.parametrize("bad", [np.int64(-1), np.int32(-7)])
 @pytest.mark.parametrize("name", sorted(WHOLE))
 def test_numpy_counts_are_checked_too(name, bad):
@@ -438,7 +467,9 @@ def test_numpy_counts_are_checked_too(name, bad):
 
 
 @pytest.mark.parametrize("name", ["friction", "mass"])
-@pytest.mark.parametrize("bad", [0, 0.0, -1, -1e-300, math.nan, math.inf, np.float64(-1), np.float32(-1), np.int64(0)])
+@pytest.mark.parametrize(
+    "bad", [0, 0.0, -1, -1e-300, math.nan, math.inf, np.float64(-1), np.float32(-1), np.int64(0), 10**400]
+)
 def test_physical_parameters_must_be_positive(name, bad):
     good = {"friction": 1, "mass": 1}
     for make in (schemes.underdamped, schemes.randomized_midpoint_langevin):

@@ -40,6 +40,11 @@ _LENGTHS: Mapping[str, Callable[[float, float, float], tuple[float, float, float
 }
 """h_pred, h_corr and T_corr of a theorem, every constant 1."""
 
+_HUGE = 1e50  # d, L, 1/m and 1/eps beyond it would leave the floats in the formulas
+_MOST = 10**8  # predictor steps of a plan, which holds their noise levels
+_MOST_WINDOWS = 10**6  # of a plan, each a stage
+_MOST_EQUAL = 2**62  # equal steps, which are only counted
+
 
 def sequential(
     dim: int,
@@ -300,12 +305,13 @@ def log_concave(
     >>> len(plan.stages), plan.start, plan.rounds > log_concave(100, 4.0, 1.0, 0.1, parallel=True).rounds
     (2, 0.0, True)
     """
-    d = float(dimension(dim))
-    L = _positive("smoothness", smoothness)
+    d, eps = number("dim", dimension(dim), most=_HUGE), _accuracy(accuracy)
+    L = number("smoothness", smoothness, above=0, most=_HUGE)
     m = number("strong_concavity", strong_concavity)
     if not 0 < m <= L:
         raise ValueError(f"strong_concavity: expected m in (0, smoothness] = (0, {L:g}], got {strong_concavity!r}")
-    eps, kappa, root = _accuracy(accuracy), L / m, math.sqrt(L)
+    number("strong_concavity", m, least=1 / _HUGE)
+    kappa, root = L / m, math.sqrt(L)
     horizon, c = _positive("horizon_constant", horizon_constant), _positive("step_constant", step_constant)
     c_corr, slack = _positive("corrector_constant", corrector_constant), _positive("picard_constant", picard_constant)
     t_corr = _positive("corrector_time_constant", corrector_time_constant) / root
@@ -314,15 +320,15 @@ def log_concave(
     small = eps * L ** (1 / 4) * t_corr ** (3 / 2) * math.sqrt(m / d)
     forgetting = horizon * kappa * math.log(20 / small**2)
     if parallel:
-        steps = math.ceil(forgetting - 1e-9)
+        steps = _steps(forgetting, _MOST_EQUAL)
         cells = _whole("cells", None, 1, 1 / (c * small))
         rounds = min(cells, _picard_twice(1.0, slack * small / kappa))
         first = Correct(parallel_underdamped(cells=cells, rounds=rounds, friction=2 * root), 0.0, 1 / root, steps)
         return Plan([first, _parallel_corrector(d, L, eps, t_corr, friction, c_corr, slack, 0.0)], (m, L))
     h = c * min(small ** (1 / 3) * kappa ** (-1 / 6), small ** (2 / 3))
-    steps = math.ceil(2 * forgetting / h - 1e-9)
+    steps = _steps(2 * forgetting / h, _MOST_EQUAL)
     first = Correct(randomized_midpoint_langevin(friction=2, mass=1 / L), 0.0, h, steps)
-    count = math.ceil(t_corr * L ** (3 / 4) * math.sqrt(t_corr * d) / (c_corr * eps) - 1e-9)
+    count = _steps(t_corr * L ** (3 / 4) * math.sqrt(t_corr * d) / (c_corr * eps), _MOST_EQUAL)
     return Plan([first, Correct(underdamped(friction=friction), 0.0, t_corr / count, count)], (m, L))
 
 
@@ -332,7 +338,7 @@ def _parallel_corrector(
 ) -> Correct:  # fmt: skip
     """S = ceil(sqrt(L) T_corr) steps of M cells, T_corr/(S M) <= c eps/sqrt(L d), and K rounds."""
     goal, z = math.sqrt(d) / eps, math.sqrt(L) * t_corr
-    steps = math.ceil(z - 1e-9)
+    steps = _steps(z, _MOST_EQUAL)
     M = _whole("cells", cells, 1, z * goal / constant / steps)
     K = _whole("corrector_rounds", rounds, 1, min(_picard_twice(z / steps, slack / goal), M))
     return Correct(parallel_underdamped(cells=M, rounds=K, friction=friction), level, t_corr / steps, steps)
@@ -363,6 +369,16 @@ def rounds_of(theorem: str, dim: float, smoothness: float, accuracy: float) -> i
     return _Windows(scheme, levels, 1 / L, *_LENGTHS[theorem](d, L, eps), math.sqrt(L)).rounds
 
 
+def _steps(length: float, most: int, what: str = "steps") -> int:
+    """How many steps of length 1 cover it, refused beyond `most`."""
+    if not length <= most:
+        raise ValueError(
+            f"accuracy: expected a plan of at most {most:.1e} {what}, got {length:.3g}, which dim, smoothness and "
+            "accuracy ask for"
+        )
+    return math.ceil(length - 1e-9)
+
+
 def _whole(name: str, given: Any, least: int, default: float) -> int:
     """The count given, or else the default rounded up."""
     if given is None:
@@ -383,13 +399,14 @@ def _picard_rounds(rho: float, goal: float) -> int:
 
 
 def _theorem(dim: Any, smoothness: Any, accuracy: Any) -> tuple[float, float, float]:
-    return float(dimension(dim)), number("smoothness", smoothness, least=1), _accuracy(accuracy)
+    d = number("dim", dimension(dim), most=_HUGE)
+    return d, number("smoothness", smoothness, least=1, most=_HUGE), _accuracy(accuracy)
 
 
 def _accuracy(accuracy: Any) -> float:
     eps = number("accuracy", accuracy, above=0)
-    if not eps < 1:
-        raise ValueError(f"accuracy: expected a number in (0, 1), got {accuracy!r}")
+    if not 1 / _HUGE <= eps < 1:
+        raise ValueError(f"accuracy: expected a number in (0, 1), from {1 / _HUGE:g} on, got {accuracy!r}")
     return eps
 
 
@@ -432,6 +449,7 @@ class _Windows:
         top, delta = self.levels
         low = max(self.window, delta)
         edges = max(1, round((top - low) / self.window))
+        _steps(edges, _MOST_WINDOWS, "windows")
         ends = np.linspace(top, low, edges + 1) if top > low else np.array([top])
         counts = [math.ceil((start - end) / self.h_pred - 1e-9) for start, end in itertools.pairwise(ends)]
         return [(float(a), float(b), n) for (a, b), n in zip(itertools.pairwise(ends), counts, strict=True)]
@@ -442,7 +460,8 @@ class _Windows:
         return min(self.levels[0], max(self.window, self.levels[1])), self.levels[1], self.h_pred
 
     def plan(self) -> Plan:
-        steps = self.corrector_steps
+        steps = _steps(self.corrector_steps, _MOST_EQUAL)
+        _steps(sum(count for *_, count in self.windows), _MOST)
         corrector = functools.partial(
             Correct, underdamped(friction=self.friction), step=self.t_corr / steps, steps=steps
         )
@@ -466,6 +485,7 @@ class _Windows:
 
 def _final_levels(t: float, delta: float, h: float) -> Array:
     """Steps of length h while t >= 2h, then halving t until delta."""
+    _steps((t - delta) / h, _MOST)
     count, halved = _descent(t, delta, h)
     levels = np.concatenate([t - h * np.arange(count + 1), halved])
     return levels if levels[-1] == delta else np.append(levels[:-1], delta)

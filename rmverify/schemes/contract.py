@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +28,7 @@ Scheme = Callable[..., Any]
 
 _POSITIONAL = 5  # state, t, h, score, draw
 _SMALLEST = {"friction": (0, False), "mass": (0, False), "strata": (1, True), "cells": (1, True), "rounds": (0, True)}
+_MOST_ROUNDS = 10**6  # of one step: they are run one after the other, and counted so
 
 
 def scheme(step: Callable[..., Any] | None = None, *, kinetic: bool = False, **smallest: int) -> Any:
@@ -80,7 +81,9 @@ def _checked(step: str, name: str, value: Any, least: int | None) -> Any:
         return value
     if whole and not (plain and isinstance(value, int) and value >= smallest):
         raise ValueError(f"{step}: {name} must be an integer >= {smallest}, got {value!r}")
-    if not whole and not (plain and value > smallest and math.isfinite(value)):
+    if name == "rounds" and value > _MOST_ROUNDS:
+        raise ValueError(f"{step}: rounds must be at most {_MOST_ROUNDS}, got {value!r}")
+    if not whole and not (plain and smallest < value <= sys.float_info.max):
         raise ValueError(f"{step}: {name} must be a finite number > {smallest}, got {value!r}")
     return value
 

@@ -9,7 +9,7 @@ import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
 from numpy.typing import NDArray
 
-__all__ = ["Array", "dimension", "finite_array", "least_level", "number"]
+__all__ = ["Array", "dimension", "finite_array", "least_level", "number", "positive_integer"]
 
 Array = NDArray[np.float64]
 
@@ -17,11 +17,11 @@ Array = NDArray[np.float64]
 def finite_array(name: str, values: Any, ndim: int | None = None) -> Array:
     """`values` as a float64 array, refused unless real, finite, not empty and of the stated dimension."""
     try:
-        given = np.asarray(values)
+        given = np.asarray(float(values) if type(values) is int else values)  # an int of any length
         if given.dtype.kind not in "iuf":
             raise TypeError(f"dtype {given.dtype}")
         array = given.astype(np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name}: expected real numbers, got {_short(values)} ({error})") from None
     if ndim is not None and array.ndim != ndim:
         raise ValueError(f"{name}: expected an array of dimension {ndim}, got shape {array.shape}")
@@ -34,7 +34,9 @@ def finite_array(name: str, values: Any, ndim: int | None = None) -> Array:
     return array
 
 
-def number(name: str, value: Any, *, above: float | None = None, least: float | None = None) -> float:
+def number(
+    name: str, value: Any, *, above: float | None = None, least: float | None = None, most: float | None = None
+) -> float:
     """`value` as a float, refused unless finite and inside the stated range."""
     array = finite_array(name, value)
     if array.ndim != 0:
@@ -44,6 +46,8 @@ def number(name: str, value: Any, *, above: float | None = None, least: float | 
         raise ValueError(f"{name}: expected a number > {above:g}, got {result!r}")
     if least is not None and not result >= least:
         raise ValueError(f"{name}: expected a number >= {least:g}, got {result!r}")
+    if most is not None and not result <= most:
+        raise ValueError(f"{name}: expected a number <= {most:g}, got {result!r}")
     return result
 
 
