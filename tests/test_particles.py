@@ -551,6 +551,14 @@ def test_a_start_of_another_shape_is_refused(shape):
         sample(ONE_STEP, TARGET, 4, 3, x0=np.zeros(shape))
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_start_that_is_not_finite_is_refused_with_its_particle(bad):
+    x0 = np.zeros((4, 3))
+    x0[2, 1] = bad
+    with pytest.raises(ValueError, match="^x0: particle 2 is not finite at the start"):
+        sample(ONE_STEP, TARGET, 4, 3, x0=x0)
+
+
 @pytest.mark.parametrize("dtype", [np.int64, np.complex128, np.bool_])
 def test_a_start_or_model_that_is_not_real_floating_is_refused_by_its_name(dtype):
     with pytest.raises(ValueError, match="^x0: expected"):

@@ -20,7 +20,7 @@ from array_api_compat import array_namespace, device, is_array_api_obj
 from rmverify.elementary import sqrt
 from rmverify.plans import Plan
 from rmverify.schemes.contract import velocity_variance
-from rmverify.targets.checks import number
+from rmverify.targets.checks import dimension, number, positive_integer
 
 __all__ = ["sample"]
 
@@ -142,7 +142,7 @@ def sample(
     """
     if not isinstance(plan, Plan):
         raise ValueError(f"plan: expected a Plan, got {type(plan).__name__}")
-    n, dim = _count("n", n), _count("dim", dim)
+    n, dim = positive_integer("n", n), dimension(dim)
     if not callable(getattr(score, "score", score)):
         raise ValueError(f"score: expected a function score(t, x) or a target, got {type(score).__name__}")
     if hasattr(score, "score"):
@@ -151,6 +151,7 @@ def sample(
     rng = np.random.default_rng(rng)
     x = _start(n, dim, x0, rng, like)
     xp = array_namespace(x)
+    _finite(xp, x, "x0", "at the start")
     ask = _checked(getattr(score, "score", score), dim)
     steps = sum(len(stage) for stage in plan)
     done = 0
@@ -163,7 +164,7 @@ def sample(
             for t, h in zip(*map(np.ndarray.tolist, stage.steps_), strict=True):
                 state = _step(stage.scheme, state, size, t, h, ask, draw)
                 done += 1
-                _finite(xp, state[0], done, t)
+                _finite(xp, state[0], "score", f"any more after step {done} (noise level {t:g})")
                 advance(done)
             x = state[0]
     return x
@@ -220,19 +221,12 @@ def _checked(score: Any, dim: int) -> Any:
     return ask
 
 
-def _finite(xp: Any, x: Any, step: int, t: float) -> None:
+def _finite(xp: Any, x: Any, name: str, when: str) -> None:
     if bool(xp.all(xp.isfinite(x))):
         return
     bad = xp.any(~xp.isfinite(x), axis=-1)
     particle = int(xp.argmax(xp.astype(bad, xp.int64)))
-    raise ValueError(f"score: particle {particle} is not finite any more after step {step} (noise level {t:g})")
-
-
-def _count(name: str, value: Any) -> int:
-    count = number(name, value, least=1)
-    if count != math.floor(count):
-        raise ValueError(f"{name}: expected an integer >= 1, got {value!r}")
-    return int(count)
+    raise ValueError(f"{name}: particle {particle} is not finite {when}")
 
 
 class _bar:
