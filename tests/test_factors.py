@@ -547,6 +547,12 @@ def test_noise_levels_that_make_no_sense_are_refused(name, bad):
         make(name).path_smoothness(bad)
 
 
+@pytest.mark.parametrize("shape, scale", [(1e300, 1), (1, 1e-200), (0, 1e200)])
+def test_skew_normals_beyond_floats_are_refused(shape, scale):
+    with refused("scale"):
+        SkewNormal(shape, scale=scale)
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("bad", [-1.0, NAN, INF, "x", None, np.array([[0.1], [-0.1]])], ids=str)
 def test_functions_refuse_noise_levels_that_make_no_sense(function, bad):

@@ -350,6 +350,8 @@ SINGULAR = rm.Gaussian([0.0, 0.0], [1.0, 0.0])
         ((schemes.overdamped, NORMAL, 0), ValueError, "^step: expected"),
         ((schemes.overdamped, NORMAL, 2.1), ValueError, "^step: expected one that contracts, got 2.1"),
         ((schemes.overdamped, NORMAL, math.nan), ValueError, "^step: expected"),
+        ((schemes.overdamped, NORMAL, 1e300), ValueError, r"^step: expected one that contracts, got 1e\+300"),
+        ((schemes.randomized_midpoint_langevin(friction=2), NORMAL, 1e300), ArithmeticError, "^step: .*too long"),
         (
             (schemes.underdamped(friction=2), rm.Gaussian([0.0, 0.0], [1.0, 0.0]), 0.1),
             ValueError,

@@ -140,7 +140,8 @@ def _squared(A: Any) -> Any:
 
 def _same(a: Spread, b: Spread) -> bool:
     pairs = ((_floats(x), _floats(y)) for x, y in ((a.mean_l, b.mean_l), (a.mean_r, b.mean_r)))
-    return all(bool((np.abs(x - y) <= _SETTLED * np.abs(y).max()).all()) for x, y in pairs)
+    with np.errstate(invalid="ignore"):  # infinite ones never settle
+        return all(bool((np.abs(x - y) <= _SETTLED * np.abs(y).max()).all()) for x, y in pairs)
 
 
 # --- its monomials ----------------------------------------------------------------------------------------------------

@@ -157,6 +157,8 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
         Where the target is not Gaussian or the scheme not affine in its state.
     ValueError
         Where no such law exists: the step is too long, and the moments grow.
+    ArithmeticError
+        Where the step is so long that the averages over its midpoint cannot be resolved.
 
     Examples
     --------
@@ -174,7 +176,9 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
     if not (mode_variance(truth.variances, level) > 0).all():
         raise ValueError(f"target: expected positive variances at noise level {level:g}, got a singular law")
     found = spread(scheme, modes, truth.variances, level, h)
-    gap = contraction(step_map(found, 1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        change = step_map(found, 1)
+    gap = contraction(change) if np.isfinite(change).all() else -math.inf
     if not gap > 0:
         raise ValueError(f"step: expected one that contracts, got {h!r}, with which the second moments grow")
     plan = Plan([Correct(scheme, level, h, math.ceil(_FORGOTTEN / gap))])

@@ -299,6 +299,8 @@ class SkewNormal(_Relative):
     def __init__(self, shape: Any, location: Any = 0, scale: Any = 1) -> None:
         alpha = number("shape", shape)
         s = number("scale", scale, above=0) / math.hypot(1, alpha)
+        if not 0 < s * s < math.inf:
+            raise ValueError(f"scale: expected (scale/hypot(1, shape))^2 within floats, got {s!r}^2")
         super().__init__(alpha, s * s, number("location", location))
 
     @property
