@@ -10,6 +10,7 @@ import numpy as np
 from rmverify.laws.conditional import initial, split_target
 from rmverify.laws.midpoints import MOST_NODES, rule, unit_rule
 from rmverify.laws.strata import averages, chainable
+from rmverify.laws.witness import per_mode
 from rmverify.plans import Footprint, Plan, Predict, footprint
 from rmverify.process import flow_slope, mode_mean, mode_score, mode_variance
 from rmverify.readings.affine import read
@@ -68,6 +69,7 @@ def local_error(scheme: Scheme, target: Any, t: float, h: float, *, start: Any =
         raise ValueError(f"h: expected a step of at most t = {t!r}, got {h!r}")
     truth, modes = split_target(target)
     plan = Plan([Predict(scheme, np.array([t, t - h]))])
+    per_mode(plan, target, truth, modes, "errors against the exact flow are")
     return _coupling(truth, modes, plan, initial(truth, plan, start), lengths=[h])
 
 
@@ -82,6 +84,7 @@ def coupling_error(plan: Plan, target: Any, *, start: Any = "exact") -> LocalErr
     True
     """
     truth, modes = split_target(target)
+    per_mode(plan, target, truth, modes, "errors against the exact flow are")
     return _coupling(truth, modes, plan, initial(truth, plan, start))
 
 

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmverify.elementary import prefix, total
-from rmverify.schemes.contract import Scheme, velocity_variance
+from rmverify.schemes.contract import Scheme, shipped, velocity_variance
 
-__all__ = ["AffineForm", "Transition", "chain", "compose", "position", "read"]
+__all__ = ["AffineForm", "Transition", "chain", "compose", "forms", "position", "read"]
 
 ONE, X, V = "1", "x", "v"
 _NOT_AFFINE = "a {} is not affine: the exact Gaussian laws do not apply; use particles"
@@ -137,7 +137,10 @@ class Transition(NamedTuple):
 
 
 def read(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number: Any = np.asarray) -> Transition:
-    """Run `scheme` once on affine forms and read off what it does.
+    """Run `scheme` on affine forms and read off what it does: once for all steps, as they are arrays.
+
+    A step that is not the package's own may look at t and h, or take them to `math.exp`: it is run for one step after
+    the other, t and h plain numbers as in `rmverify.sample`.
 
     Parameters
     ----------
@@ -154,6 +157,40 @@ def read(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number:
     TypeError
         Where the scheme or the score is not affine in the state.
     """
+    if shipped(scheme) or np.ndim(modes.lam) > 1:
+        return _read(scheme, modes, t, h, alphas, number)
+    levels = zip(t.ravel().tolist(), h.ravel().tolist(), strict=True)  # numbers, or balls
+    each = [
+        _read(scheme, modes, *level, None if alphas is None else alphas[:, [n]], number)
+        for n, level in enumerate(levels)
+    ]
+    return each[0] if len(each) == 1 else Transition(*_stacked(each))
+
+
+def _read(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any, number: Any) -> Transition:
+    outs, draw = forms(scheme, modes, t, h, alphas, number)
+    inputs = (X, V) if len(outs) > 1 else (X,)
+    return Transition(
+        tuple(tuple(form.parts.get(source, 0) for source in inputs) for form in outs),
+        tuple(form.parts.get(ONE, 0) for form in outs),
+        tuple(tuple(gram(a, b, draw.draws) for b in outs) for a in outs),
+    )
+
+
+def _stacked(each: Any) -> Any:
+    """Entries of one step each, joined along the first axis."""
+    if isinstance(each[0], tuple):
+        return tuple(_stacked(list(parts)) for parts in zip(*each, strict=True))
+    if all(map(_absent, each)):
+        return 0
+    shape = np.broadcast_shapes(*(np.shape(part) for part in each), (1, 1, 1))
+    return np.concatenate([np.broadcast_to(part, shape) for part in each])
+
+
+def forms(
+    scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number: Any = np.asarray
+) -> tuple[tuple[AffineForm, ...], AffineDraw]:
+    """The outgoing state as affine forms in its sources, and the draws that these are."""
     kinetic = velocity_variance(scheme) is not None
     draw = AffineDraw(alphas, number)
     x, v = AffineForm({X: 1}), AffineForm({V: 1})
@@ -162,12 +199,7 @@ def read(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number:
     for form in outs:
         if not isinstance(form, AffineForm):
             raise TypeError(f"the scheme returned {type(form).__name__} where its state is affine in x; use particles")
-    inputs = (X, V) if kinetic else (X,)
-    return Transition(
-        tuple(tuple(form.parts.get(source, 0) for source in inputs) for form in outs),
-        tuple(form.parts.get(ONE, 0) for form in outs),
-        tuple(tuple(gram(a, b, draw.draws) for b in outs) for a in outs),
-    )
+    return outs, draw
 
 
 def moved(scheme: Scheme, state: Any, t: Any, h: Any, modes: Any, draw: Any) -> Any:

@@ -19,7 +19,7 @@ from array_api_compat import array_namespace, device, is_array_api_obj
 
 from rmverify.elementary import sqrt
 from rmverify.plans import Plan
-from rmverify.schemes.contract import velocity_variance
+from rmverify.schemes.contract import check_covariance, velocity_variance
 from rmverify.targets.checks import dimension, number, positive_integer
 
 __all__ = ["sample"]
@@ -60,6 +60,7 @@ class ParticleDraw:
         return self._lift(np.arange(count).reshape(count, 1, 1))
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
+        check_covariance(covariance)
         first, *rest = [self._normal(count) for _ in covariance]
         if not rest:
             return [self._root(covariance[0][0]) * first]

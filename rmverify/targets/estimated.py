@@ -31,6 +31,14 @@ class EstimatedModes(Modes):
     def lift(self, number: Any) -> EstimatedModes:
         return EstimatedModes(number(self.lam), number(self.mean), number(self.gain), lambda t: number(self.bias(t)))
 
+    def some(self, which: Any) -> EstimatedModes:
+        def bias(t: Any) -> Any:
+            values = np.asarray(self.bias(t))
+            return values[..., which] if values.ndim and values.shape[-1] == self.lam.size > 1 else values
+
+        few = super().some(which)
+        return EstimatedModes(few.lam, few.mean, self.gain, bias)
+
 
 class EstimatedScore:
     r"""The score (1 + gain) s_t(x) + bias(t) of a target, an estimate with an exactly known error.

@@ -47,6 +47,10 @@ class Modes:
     def lift(self, number: Any) -> Modes:
         return Modes(number(self.lam), number(self.mean))
 
+    def some(self, which: Any) -> Modes:
+        """Some of the modes alone."""
+        return Modes(self.lam[which], self.mean[which] if np.size(self.mean) > 1 else self.mean)
+
 
 class Gaussian:
     r"""The Gaussian law N(mean, covariance) and its Ornstein-Uhlenbeck marginals.
