@@ -29,7 +29,7 @@ from rmverify.laws.mixture import MixtureLaw
 from rmverify.laws.scale import ScaleMixture
 from rmverify.laws.stationary import StationaryLaw, stationary_law
 from rmverify.laws.transport import NotMonotone, TransportLaw, transport_law
-from rmverify.laws.witness import acts_by_modes
+from rmverify.laws.witness import acts_by_modes, acts_on_line
 from rmverify.plans import Plan
 from rmverify.targets import Factor, Product
 
@@ -90,6 +90,8 @@ def output_law(plan: Plan, target: Any, *, alphas: Any = None, start: Any = "nor
         raise ValueError(f"plan: expected a Plan, got {type(plan).__name__}")
     plan.admit(target)
     if isinstance(target, Factor | Product):
+        for stage in plan:
+            acts_on_line(stage, target.factor if isinstance(target, Product) else target)
         noisy = any(stage.footprint.noises for stage in plan)
         if alphas is None and (noisy or plan.drawing_steps):
             return line_law(plan, target, start)

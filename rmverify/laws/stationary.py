@@ -14,10 +14,10 @@ from rmverify.laws.full import full_stationary
 from rmverify.laws.invariant import Spread, contraction, first_moments, invariant, marginal, spread, step_map
 from rmverify.laws.mixture import MixtureLaw
 from rmverify.laws.scale import ScaleMixture, Unresolved
-from rmverify.laws.witness import acts_by_modes, per_mode
+from rmverify.laws.witness import MOST_FULL, acts_by_modes, rounds_to_floats
 from rmverify.plans import Correct, Plan
 from rmverify.process import mode_variance
-from rmverify.schemes.contract import Scheme, velocity_variance
+from rmverify.schemes.contract import Scheme, shipped, velocity_variance
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array, number
 
@@ -179,14 +179,15 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
     if not (mode_variance(truth.variances, level) > 0).all():
         raise ValueError(f"target: expected positive variances at noise level {level:g}, got a singular law")
     stage = Correct(scheme, level, h, 1)
-    if not acts_by_modes(stage, target, truth, modes):
+    if not acts_by_modes(stage, target, truth, modes) or (
+        not shipped(scheme) and rounds_to_floats(stage, modes) and truth.dim <= MOST_FULL
+    ):
         if stage.footprint.alphas:
             raise TypeError(
-                "scheme: a step with random midpoints mixes coordinates, or treats each in its own way; what it leaves "
-                "invariant is not computed"
+                "scheme: a step with random midpoints mixes coordinates, treats each in its own way or rounds t or h "
+                "to floats (math.exp); what it leaves invariant is not computed"
             )
         return full_stationary(scheme, target, level, h)
-    per_mode([stage], target, truth, modes, "stationary moments are")
     found = spread(scheme, modes, truth.variances, level, h)
     with np.errstate(over="ignore", invalid="ignore"):
         change = step_map(found, 1)

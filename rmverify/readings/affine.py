@@ -20,11 +20,17 @@ import numpy as np
 from rmverify.elementary import prefix, total
 from rmverify.schemes.contract import Scheme, shipped, velocity_variance
 
-__all__ = ["AffineForm", "Transition", "chain", "compose", "forms", "position", "read"]
+__all__ = ["AffineForm", "NotAffine", "Transition", "chain", "compose", "forms", "position", "read"]
 
 ONE, X, V = "1", "x", "v"
-_NOT_AFFINE = "a {} is not affine: the exact Gaussian laws do not apply; use particles"
+_NOT_AFFINE = (
+    "the step is not affine in its state ({}), so that its law is not Gaussian; draw from it with rmverify.sample"
+)
 _AXES = 3  # steps, nodes, modes; strata or cells come in front
+
+
+class NotAffine(TypeError):
+    """A step that does to its state what no affine function does: a product, a comparison, a bend."""
 
 
 class AffineForm:
@@ -62,15 +68,20 @@ class AffineForm:
 
     def __mul__(self, factor: Any) -> AffineForm:
         if isinstance(factor, AffineForm):
-            raise TypeError(_NOT_AFFINE.format("product of two states"))
+            raise NotAffine(_NOT_AFFINE.format("a product of two states"))
         return self.map(lambda part: factor * part)
 
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: Any) -> AffineForm:
         if isinstance(divisor, AffineForm):
-            raise TypeError(_NOT_AFFINE.format("division by the state"))
+            raise NotAffine(_NOT_AFFINE.format("it divides by the state"))
         return self.map(lambda part: part / divisor)
+
+    def _bent(self, *_: Any) -> Any:
+        raise NotAffine(_NOT_AFFINE.format("a power, an absolute value, a cast or a branch on its value"))
+
+    __lt__ = __le__ = __gt__ = __ge__ = __abs__ = __pow__ = __bool__ = __float__ = __rtruediv__ = _bent
 
     def spread(self) -> AffineForm:
         """Every coefficient with the leading axis of strata or cells that any of them has."""
@@ -207,9 +218,9 @@ def moved(scheme: Scheme, state: Any, t: Any, h: Any, modes: Any, draw: Any) -> 
     try:
         return scheme(state, t, h, modes.score, draw)
     except TypeError as error:
-        if "AffineForm" not in str(error) and "ChainForm" not in str(error):
-            raise  # its own refusals, and errors of other kinds
-        raise TypeError(f"{_NOT_AFFINE.format('function of the state')} ({error})") from error
+        if "support ufuncs" not in str(error):
+            raise
+        raise NotAffine(_NOT_AFFINE.format(f"a function of it: {error}")) from error
 
 
 def gram(a: AffineForm, b: AffineForm, draws: Any) -> Any:

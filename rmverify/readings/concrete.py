@@ -29,7 +29,7 @@ __all__ = ["BrokenContract", "Matrices", "Played", "Script", "Tape", "examine", 
 ENDS = (0.0, 1.0, 1e-12, 1 - 1e-12)  # midpoints of the first rows of a tape; the others are random
 _SAME = 1e-10  # of the largest number: how far from affine rounding may be
 _MIXED = 1e-13  # of the largest coordinate: what products of coordinates and matrices round
-_CHECKS = 3  # rows of a basis's run on which it is checked
+_CHECKS = 48  # rows, of sizes from 1e-6 to 1e6, on which it is seen whether a step is affine
 _SHORT = 1e-9  # a step after which a velocity is still what it was
 
 
@@ -103,7 +103,8 @@ class Script(ParticleDraw):
     """The draws of particles, read from a tape; remembers what was asked, and the values that were handed out.
 
     `uniforms` and `normals` have the shapes of what was read of the tape, by the number of the draw; `alphas` the
-    midpoints in their order, (n, 1) each or (R, n, 1), and `noises` the normal values, one array a component.
+    midpoints in their order, (n, 1) each or (R, n, 1), and `noises` the normal values, one array a component, with the
+    `covariances` that they were asked with.
     """
 
     def __init__(self, tape: Tape) -> None:
@@ -112,6 +113,7 @@ class Script(ParticleDraw):
         self.normals: dict[int, tuple[int, ...]] = {}
         self.alphas: list[Array] = []
         self.noises: list[list[Array]] = []
+        self.covariances: list[Any] = []
 
     def on(self, x: Any) -> Script:
         super().on(x)
@@ -131,6 +133,7 @@ class Script(ParticleDraw):
         return lo, alphas
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
+        self.covariances.append(covariance)
         self.noises.append(super().normal(covariance, count))
         return self.noises[-1]
 
@@ -429,7 +432,9 @@ def matrices(scheme: Scheme, dim: int, t: float, h: float, score: Any, alphas: A
     count = sum(int(np.prod(shape)) for shape in drawn.values())
     inputs = np.zeros((1 + s + count + _CHECKS, s + count))  # the state and the normal values of every row
     inputs[1 : 1 + s + count] = size * np.eye(s + count)
-    inputs[-_CHECKS:] = size * np.random.default_rng(0).standard_normal((_CHECKS, s + count))
+    rng = np.random.default_rng(0)
+    scales = size * 10.0 ** rng.uniform(-6, 6, (_CHECKS, 1))
+    inputs[-_CHECKS:] = scales * rng.standard_normal((_CHECKS, s + count))
     normals, first = {}, s
     for k, shape in drawn.items():
         width = int(np.prod(shape))
@@ -441,10 +446,11 @@ def matrices(scheme: Scheme, dim: int, t: float, h: float, score: Any, alphas: A
         raise OverflowError(f"the law overflows in a step at level {t:g}: the scheme is unstable")
     whole = (image[1:-_CHECKS] - image[0]).T / size
     due = image[0] + inputs[-_CHECKS:] @ whole.T
-    if np.abs(due - image[-_CHECKS:]).max() > _SAME * max(np.abs(image).max(), np.abs(due).max()):
+    far = np.abs(due - image[-_CHECKS:]).max(axis=1)
+    if (far > _SAME * (np.abs(due).max(axis=1) + size)).any():
         raise BrokenContract(
-            f"scheme: {name(scheme)} is not affine in its state and its normal values (a product of states, a branch "
-            "on a value, a cast): its law is not Gaussian; draw from it with rmverify.sample"
+            f"scheme: the step {name(scheme)} is not affine in its state and its normal values (a function of them, a "
+            "cast or a branch on a value), so that its law is not Gaussian; draw from it with rmverify.sample"
         )
     return Matrices(whole[:, :s], image[0], whole[:, s:])
 
