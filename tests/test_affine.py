@@ -145,7 +145,7 @@ def test_a_step_that_is_not_affine_is_a_type_error_with_the_reason():
     one = np.ones((1, 1, 1))
     with pytest.raises(TypeError, match="not affine"):
         read(quadratic, Modes(LAM, MEAN), one, one / 4)
-    with pytest.raises(TypeError, match="rmverify.sample"):
+    with pytest.raises(TypeError, match="particles"):
         read(constant, Modes(LAM, MEAN), one, one / 4)
 
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from rmverify.laws.conditional import UNIT, initial, split_target, stage_alphas
 from rmverify.plans import Correct, Plan
-from rmverify.readings.concrete import Matrices, matrices, name
-from rmverify.schemes.contract import Scheme, velocity_variance
+from rmverify.readings.concrete import Matrices, matrices
+from rmverify.schemes.contract import Scheme, name, velocity_variance
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array
 

@@ -31,12 +31,11 @@ from rmverify.readings.concrete import (
     examine,
     examine_velocity,
     matrices,
-    name,
     play,
 )
 from rmverify.readings.kernel import named
 from rmverify.readings.transport import Carried, carry
-from rmverify.schemes.contract import Scheme, shipped, velocity_variance
+from rmverify.schemes.contract import Scheme, name, shipped, velocity_variance
 from rmverify.targets import Factor, Gaussian
 from rmverify.targets.checks import Array
 

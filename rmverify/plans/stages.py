@@ -22,6 +22,7 @@ from rmverify.schemes.contract import (
     check_covariance,
     check_parameters,
     missing_parameters,
+    name,
     parameters,
     shipped,
     unwrap,
@@ -206,7 +207,7 @@ class Stage:
         other = next((foot for foot in each if foot.uniforms != largest.uniforms), None)
         if other is not None:
             raise ValueError(
-                f"scheme: {_name(self.scheme)} draws {len(largest.uniforms)} midpoints in some steps and "
+                f"scheme: {name(self.scheme)} draws {len(largest.uniforms)} midpoints in some steps and "
                 f"{len(other.uniforms)} in others; give each kind of step a stage of its own"
             )
         share = len(self) / len(each)
@@ -269,13 +270,19 @@ class Predict(Stage):
 
     def __post_init__(self) -> None:
         _known(self.scheme)
+        given = np.asarray(self.times)
+        if given.dtype.kind == "f" and np.isposinf(given).any():
+            raise ValueError(
+                f"times: expected finite noise levels, got inf at index {int(np.argmax(given))}; pure noise is the "
+                "limit: start at t = 20, where a law of variance 1 is N(0, I) to every digit"
+            )
         times = finite_array("times", self.times, ndim=1)
         if times.size < 2 or not (np.diff(times) < 0).all() or times[-1] < 0:
             raise ValueError(
                 f"times: expected at least two strictly decreasing levels down to >= 0, got {_brief(times)}"
             )
         if velocity_variance(self.scheme) is not None:
-            raise ValueError(f"scheme: a predictor moves x alone, got {_name(self.scheme)}, which carries a velocity")
+            raise ValueError(f"scheme: a predictor moves x alone, got {name(self.scheme)}, which carries a velocity")
         times.setflags(write=False)
         object.__setattr__(self, "times", times)
 
@@ -444,18 +451,13 @@ class Plan:
         return [s.configuration for s in self.stages]
 
 
-def _name(scheme: Scheme) -> str:
-    step, _ = unwrap(scheme)
-    return str(getattr(step, "__name__", step))
-
-
 def _known(scheme: Scheme) -> None:
     if not callable(scheme):
         raise ValueError(f"scheme: expected a step function, got {type(scheme).__name__}")
     check_parameters(scheme)
     needed = missing_parameters(scheme)
     if needed:
-        raise ValueError(f"scheme: {_name(scheme)} needs {', '.join(needed)}; give {_name(scheme)}({needed[0]}=...)")
+        raise ValueError(f"scheme: {name(scheme)} needs {', '.join(needed)}; give {name(scheme)}({needed[0]}=...)")
 
 
 def _brief(times: Array) -> str:

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmverify.readings.particles import ParticleDraw
-from rmverify.schemes.contract import Scheme, unwrap, velocity_variance
+from rmverify.readings.particles import ParticleDraw, state_of
+from rmverify.schemes.contract import Scheme, name, unwrap, velocity_variance
 from rmverify.targets.checks import Array
 
 __all__ = ["BrokenContract", "Matrices", "Played", "Script", "Tape", "examine", "matrices", "play"]
@@ -174,26 +174,10 @@ def _played(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score:
             f"{len(state[0])} particles; x has shape (n, d), a midpoint (n, 1), t and h are numbers: "
             "use the functions of rmverify.elementary, which take each of them"
         ) from error
-    outs = tuple(out) if len(state) > 1 and isinstance(out, tuple | list) else (out,)
-    shape, dtype = state[0].shape, state[0].dtype
-    if len(outs) != len(state) or any(getattr(z, "shape", None) != shape or not hasattr(z, "dtype") for z in outs):
-        due = "(x, v)" if len(state) > 1 else "x"
-        got = [f"{type(z).__name__} of shape {z.shape}" if hasattr(z, "shape") else type(z).__name__ for z in outs]
-        raise BrokenContract(
-            f"scheme: {name(scheme)} must return its state {due} of shape {shape}, nothing else; got {', '.join(got)}"
-        )
-    for z in outs:
-        if z.dtype != dtype:
-            raise BrokenContract(
-                f"scheme: {name(scheme)} got {dtype} and returned {z.dtype}; a step keeps the dtype of its state"
-            )
-    return Played(outs, script)
-
-
-def name(scheme: Scheme) -> str:
-    """What a scheme is called in messages."""
-    step, _ = unwrap(scheme)
-    return str(getattr(step, "__name__", step))
+    try:
+        return Played(state_of(scheme, out, state), script)
+    except ValueError as error:
+        raise BrokenContract(str(error)) from None
 
 
 def _line(error: BaseException) -> str:
@@ -273,8 +257,10 @@ def _equal(a: Played, b: Played) -> bool:
 def _without_effect(
     scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Any, tape: Tape, first: Played, changed: Any
 ) -> None:
-    """A midpoint that was drawn, but makes no difference: an earlier call's is used in its place."""
-    for k in first.script.uniforms:
+    """A midpoint that was drawn, but makes no difference, in a step that has somewhere to keep an earlier one."""
+    constant = (int, float, complex, str, bytes, tuple, frozenset, type(None))
+    places = [what for what, value in _named(unwrap(scheme)[0], set()) if not isinstance(value, constant)]
+    for k in first.script.uniforms if places else ():
 
         def moved(draw: int, shape: Any, k: int = k) -> Array:
             values = Tape(tape.rows, tape.seed).uniform(draw, shape)
@@ -283,7 +269,7 @@ def _without_effect(
         if _equal(first, play(scheme, state, t, h, score, Tape(tape.rows, tape.seed, uniforms=moved))):
             raise BrokenContract(
                 f"scheme: {name(scheme)} draws a midpoint that makes no difference to its result: it keeps one from an "
-                f"earlier call{_in(changed)}, or does not use it; use each midpoint in the step that draws it"
+                f"earlier call{_in(changed or places)}, or does not use it; use each midpoint in the step that draws it"
             )
 
 
@@ -316,7 +302,10 @@ def _in(changed: list[str]) -> str:
 def _named(function: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
     """What a function reaches by name and may change: its globals, cells, defaults and attributes."""
     function = inspect.unwrap(function)
-    if not isinstance(function, FunctionType) or id(function) in seen:
+    if not isinstance(function, FunctionType):
+        yield type(function).__name__, getattr(function, "__dict__", None)
+        return
+    if id(function) in seen:
         return
     seen.add(id(function))
     names = [(n, function.__globals__[n]) for n in function.__code__.co_names if n in function.__globals__]

@@ -97,6 +97,12 @@ def unwrap(scheme: Scheme) -> tuple[Callable[..., Any], dict[str, Any]]:
     return scheme, keywords
 
 
+def name(scheme: Scheme) -> str:
+    """What a scheme is called in messages."""
+    step, _ = unwrap(scheme)
+    return str(getattr(step, "__name__", step))
+
+
 SHIPPED: list[Callable[..., Any]] = []
 """The package's own steps, each checked in every reading by the tests; `rmverify.schemes` lists them."""
 
