@@ -20,7 +20,7 @@ import numpy as np
 from rmverify.elementary import prefix, total
 from rmverify.schemes.contract import Scheme, velocity_variance
 
-__all__ = ["AffineForm", "Transition", "chain", "compose", "position", "read"]
+__all__ = ["AffineForm", "Given", "Transition", "chain", "compose", "position", "read", "weighed"]
 
 ONE, X, V = "1", "x", "v"
 _NOT_AFFINE = "a {} is not affine: the exact Gaussian laws do not apply; use particles"
@@ -86,12 +86,15 @@ total.register(AffineForm, lambda z: z.spread().map(total))
 prefix.register(AffineForm, lambda z: z.spread().map(prefix))
 
 
-class AffineDraw:
-    """Hands out given midpoints, row by row, and fresh named sources for every normal draw."""
+class Given:
+    """Hands out given midpoints, choices and durations (A, ...), row by row.
 
-    def __init__(self, alphas: Any, number: Any) -> None:
-        self._alphas, self._number, self._used = alphas, number, 0
-        self.draws: list[tuple[Any, int | None]] = []
+    `weight` is the probability of the choices that were given: the product over them of p, or of 1 - p.
+    """
+
+    def __init__(self, alphas: Any) -> None:
+        self._alphas, self._used = alphas, 0
+        self.weight: Any = 1
 
     def _take(self, count: int) -> Any:
         if self._alphas is None or len(self._alphas) < self._used + count:
@@ -102,6 +105,25 @@ class AffineDraw:
 
     def uniform(self) -> Any:
         return self._take(1)[0]
+
+    def bernoulli(self, p: Any) -> Any:
+        chosen = self._take(1)[0]
+        if np.asarray(p).dtype != object and not np.all((np.asarray(p) >= 0) & (np.asarray(p) <= 1)):
+            raise ValueError(f"p: expected a probability in [0, 1], got {p!r}")
+        self.weight = self.weight * (chosen * p + (1 - chosen) * (1 - p))
+        return chosen
+
+    def exponential(self) -> Any:
+        return self._take(1)[0]
+
+
+class AffineDraw(Given):
+    """Hands out what is given, and fresh named sources for every normal draw."""
+
+    def __init__(self, alphas: Any, number: Any) -> None:
+        super().__init__(alphas)
+        self._number = number
+        self.draws: list[tuple[Any, int | None]] = []
 
     def strata(self, count: int) -> Any:
         return self._leading(np.arange(count)) / count, self._take(count)
@@ -145,7 +167,7 @@ def read(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number:
     modes : object with score(t, x) on one column per mode
     t, h : array, shape (steps, 1, 1)
     alphas : array, shape (A, steps, nodes, 1), optional
-        The midpoints of every step, the A of one step along the first axis.
+        The midpoints, choices and durations of every step, the A of one step along the first axis.
     number : callable
         Lifts an array of exact floats to the number type in use.
 
@@ -154,6 +176,13 @@ def read(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number:
     TypeError
         Where the scheme or the score is not affine in the state.
     """
+    return weighed(scheme, modes, t, h, alphas, number)[0]
+
+
+def weighed(
+    scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number: Any = np.asarray
+) -> tuple[Transition, Any]:
+    """`read`, and the probability of the choices that were given: 1, or an array over (steps, nodes, 1)."""
     kinetic = velocity_variance(scheme) is not None
     draw = AffineDraw(alphas, number)
     x, v = AffineForm({X: 1}), AffineForm({V: 1})
@@ -163,11 +192,12 @@ def read(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number:
         if not isinstance(form, AffineForm):
             raise TypeError(f"the scheme returned {type(form).__name__} where its state is affine in x; use particles")
     inputs = (X, V) if kinetic else (X,)
-    return Transition(
+    step = Transition(
         tuple(tuple(form.parts.get(source, 0) for source in inputs) for form in outs),
         tuple(form.parts.get(ONE, 0) for form in outs),
         tuple(tuple(gram(a, b, draw.draws) for b in outs) for a in outs),
     )
+    return step, draw.weight
 
 
 def moved(scheme: Scheme, state: Any, t: Any, h: Any, modes: Any, draw: Any) -> Any:
