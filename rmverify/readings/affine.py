@@ -20,7 +20,7 @@ import numpy as np
 from rmverify.elementary import prefix, total
 from rmverify.schemes.contract import Scheme, velocity_variance
 
-__all__ = ["AffineForm", "Given", "Transition", "chain", "compose", "position", "read", "weighed"]
+__all__ = ["AffineForm", "Given", "Transition", "chain", "compose", "drawn", "position", "read", "weighed"]
 
 ONE, X, V = "1", "x", "v"
 _NOT_AFFINE = "a {} is not affine: the exact Gaussian laws do not apply; use particles"
@@ -198,6 +198,29 @@ def weighed(
         tuple(tuple(gram(a, b, draw.draws) for b in outs) for a in outs),
     )
     return step, draw.weight
+
+
+class _Drawing(AffineDraw):
+    """Makes choices and durations of the uniforms that it was given, in their place."""
+
+    def bernoulli(self, p: Any) -> Any:
+        row = self._take(1)[0]
+        row[...] = row < p
+        return row
+
+    def exponential(self) -> Any:
+        row = self._take(1)[0]
+        row[...] = -np.log1p(-row)
+        return row
+
+
+def drawn(scheme: Scheme, modes: Any, t: Any, h: Any, uniforms: Any) -> Any:
+    """Numbers (A, steps, paths, 1) as the scheme draws them, of uniform ones in [0, 1) or their strata."""
+    result = np.array(np.broadcast_to(uniforms, (len(uniforms), *np.broadcast_shapes(uniforms.shape[1:], np.shape(t)))))
+    kinetic = velocity_variance(scheme) is not None
+    state = (AffineForm({X: 1}), AffineForm({V: 1})) if kinetic else AffineForm({X: 1})
+    moved(scheme, state, t, h, modes, _Drawing(result, np.asarray))
+    return result
 
 
 def moved(scheme: Scheme, state: Any, t: Any, h: Any, modes: Any, draw: Any) -> Any:

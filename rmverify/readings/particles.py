@@ -1,8 +1,9 @@
 r"""The particles reading: a scheme run on arrays of random draws, in any namespace of the array API.
 
 Each particle has its own midpoints: `uniform`, `bernoulli` and `exponential` are of shape (n, 1), `strata` of shape
-(R, n, 1), shared by all coordinates of the particle and independent across particles and steps. Random numbers are drawn by NumPy on the
-host, in float64, and moved to the dtype and device of x: the same seed gives the same run on every backend.
+(R, n, 1), shared by all coordinates of the particle and independent across particles and steps. Random numbers are
+drawn by NumPy on the host, in float64, and moved to the dtype and device of x: the same seed gives the same run on
+every backend.
 
 A step whose rounds ask for R strata or cells at once holds arrays of R n d numbers: it is run on one chunk of particles
 after the other, each small enough for `memory`. Every draw of a step has a random stream of its own, filled particle by
