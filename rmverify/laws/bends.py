@@ -70,7 +70,8 @@ def bends(stage: Stage, modes: Any) -> list[Array | None]:
     some = random if len(random) <= MOST_SLOTS else [random[n] for n in (0, len(random) // 2, -1)]
     for slot in some:
         rows = _along(steps, pairs, slot, kinds[slot], len(some))
-        found[slot] = _rows(rows)[which if len(pairs) > 1 else [0]]
+        table = _rows(rows)
+        found[slot] = table if len(table) == 1 else table[which]
     return found
 
 
@@ -115,8 +116,10 @@ def _marks(edges: Array) -> Array:
 
 
 def _rows(rows: list[Array]) -> Array:
+    """The edges of every step, one row where they are all the same."""
     size = max(row.size for row in rows)
-    return np.stack([np.pad(row, (0, size - row.size), mode="edge") for row in rows])
+    found = np.stack([np.pad(row, (0, size - row.size), mode="edge") for row in rows])
+    return found[:1] if (found == found[0]).all() else found
 
 
 class _Step:
@@ -192,7 +195,7 @@ def _edges(f: Callable[[Array], Array], probes: Array, start: Array) -> Array:
         elif width[n] < width[special[-1]]:
             special[-1] = n
         after = n
-    places = np.array([found[n + 1] if _neighbours(found[n], found[n + 1]) else (found[n] + found[n + 1]) / 2
+    places = np.array([found[n + 1] if _a_point(found[n], found[n + 1]) else (found[n] + found[n + 1]) / 2
                        for n in special if n > 0])  # fmt: skip
     if places.size:
         after = np.searchsorted(places, probes).clip(0, places.size - 1)
@@ -204,8 +207,9 @@ def _edges(f: Callable[[Array], Array], probes: Array, start: Array) -> Array:
     return found
 
 
-def _neighbours(a: float, b: float) -> bool:
-    return bool(b - a <= 4 * np.spacing(b))
+def _a_point(a: float, b: float) -> bool:
+    """Whether a panel is as good as a point: in units of its place, or less likely than anything that counts."""
+    return bool(b - a <= 4 * np.spacing(b) or b <= 2.0**-_DEPTH)
 
 
 def _halved(f: Callable[[Array], Array], probes: Array, due: Array, start: Array) -> Array:
@@ -220,7 +224,7 @@ def _halved(f: Callable[[Array], Array], probes: Array, due: Array, start: Array
         low, high = np.searchsorted(probes, a, side="right"), np.searchsorted(probes, b, side="left")
         missed = np.array(
             [
-                not _neighbours(l, r) and _misses(terms[:, n], values[:, n], probes[i:j], due[:, i:j], l, r)
+                not _a_point(l, r) and _misses(terms[:, n], values[:, n], probes[i:j], due[:, i:j], l, r)
                 for n, (l, r, i, j) in enumerate(zip(a, b, low, high, strict=True))
             ]
         )

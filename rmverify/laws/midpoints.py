@@ -33,6 +33,7 @@ SCATTERED = np.random.default_rng(3).random(6)  # points of [0, 1] at which noth
 _REACH = 10.0  # the duration, times the nodes of a panel, up to which a rule follows it
 _WIDEST = 8.0  # panel of a duration
 _UNIT_EDGES = np.array([[0.0, 1.0]])
+_RESOLVED = 1e-9  # change of the averages of a step that may go into an error
 _KNOWN = 64  # stages of which it is remembered where they bend
 
 
@@ -188,16 +189,18 @@ def averaged(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any = s
 
 
 def entry_averages(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any) -> Array:
-    """The averages over the rule of 1, and of A, A^2, b, b^2 and the noise."""
+    """The averages over the rule of 1, of A, A^2, b and b^2, and the logarithms of those of the noise."""
     step, weights = averaged(stage, modes, t, h, nodes, part)
+    weights = np.broadcast_to(weights, (len(t), weights.shape[1]))
+
+    def average(entry: Any, power: int = 1) -> Array:
+        entry = np.broadcast_to(entry, np.broadcast_shapes(np.shape(entry), (*weights.shape, 1)))
+        return np.asarray(np.einsum("nqk,nq->nk", entry**power, weights).ravel())
+
     flat = [entry for row in step.linear for entry in row if np.ndim(entry)] + [e for e in step.shift if np.ndim(e)]
-    noise = [entry for row in step.noise for entry in row if np.ndim(entry)]
-    noise = [entry / max(float(np.abs(entry).max()), 1e-300) for entry in noise]
-    shape = (len(t), weights.shape[1])
-    weights = np.broadcast_to(weights, shape)
-    parts = [np.broadcast_to(e, np.broadcast_shapes(np.shape(e), (*shape, 1))) for e in (*flat, *noise)]
-    powers = [(e, p) for e in parts[: len(flat)] for p in (1, 2)] + [(e, 1) for e in parts[len(flat) :]]
-    return np.concatenate([weights.sum(axis=1), *(np.einsum("nqk,nq->nk", e**p, weights).ravel() for e, p in powers)])
+    noise = [average(row[i]) for i, row in enumerate(step.noise) if np.ndim(row[i])]
+    found = [weights.sum(axis=1), *(average(e, p) for e in flat for p in (1, 2))]
+    return np.concatenate(found + [np.log(np.maximum(each, 1e-300)) for each in noise])
 
 
 def node_count(
@@ -215,6 +218,8 @@ def node_count(
         part = np.unique([np.argmax(h / np.maximum(t, 1e-300)), np.argmax(h), 0, len(t) - 1])
     t, h = column(t[part]), column(h[part])
 
+    if not shipped(stage.scheme):
+        settled = max(settled, 64 * UNIT)  # of sums over many panels
     nodes = 16 if biased and stage.footprint.alphas == 1 else LEAST_NODES
     before, change = averages(stage, modes, t, h, nodes, part), math.inf
     while True:
@@ -222,8 +227,12 @@ def node_count(
         try:
             after = averages(stage, modes, t, h, nodes, part)
         except (ValueError, NotResolved):
-            return nodes * 2 // 3, change
+            nodes = nodes * 2 // 3
+            break
         change = float(np.max(np.abs(after - before) / np.maximum(np.abs(after), 1e-3)))
         if change < settled or nodes > MOST_NODES:
-            return nodes, change
+            break
         before = after
+    if not shipped(stage.scheme) and not change < _RESOLVED:
+        raise NotResolved(f"{nodes} nodes in a panel leave a change of {change:.1g}")
+    return nodes, change
