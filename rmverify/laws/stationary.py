@@ -161,7 +161,7 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
     ValueError
         Where no such law exists: the step is too long, and the moments grow.
     ArithmeticError
-        Where the step is so long that the averages over its midpoint cannot be resolved.
+        Where the averages over what a step draws are not resolved.
 
     Examples
     --------
@@ -193,6 +193,8 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
         change = step_map(found, 1)
     gap = contraction(change) if np.isfinite(change).all() else -math.inf
     if not gap > 0:
-        raise ValueError(f"step: expected one that contracts, got {h!r}, with which the second moments grow")
+        raise ValueError(
+            f"step: {h!r} is too long: second moments grow, so no stationary law exists; use a shorter step"
+        )
     plan = Plan([Correct(scheme, level, h, math.ceil(_FORGOTTEN / gap))])
     return StationaryLaw(plan, target, "exact", step_=found, level=level)

@@ -42,11 +42,12 @@ _PROBED = 4096  # steps of a stage that are probed one by one, where a step may 
 
 @dataclass(frozen=True)
 class Footprint:
-    """What one step asks for: score calls (rounds), score evaluations, and the uniforms it draws.
+    """What one step asks for: score calls (rounds), score evaluations, and the numbers it draws that are not normal.
 
-    `uniforms` lists, draw by draw, the number of strata of each (1 for a plain uniform); `width` is how many
-    evaluations the widest round asks at once; `noises` how many copies of a normal draw it asks for at most, 0 where
-    it draws none.
+    `uniforms` lists, draw by draw, the number of strata of each (1 for a plain uniform, a choice or a duration), and
+    `kinds` whether it was a "uniform", a "bernoulli" or an "exponential" one (all uniform where it is empty); `width`
+    is how many evaluations the widest round asks at once; `noises` how many copies of a normal draw it asks for at
+    most, 0 where it draws none.
     """
 
     rounds: int
@@ -54,11 +55,23 @@ class Footprint:
     uniforms: tuple[int, ...]
     width: int = 1
     noises: int = field(default=0, repr=False, compare=False)
+    kinds: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def alphas(self) -> int:
-        """How many uniform numbers one step uses."""
+        """How many numbers one step draws that are not normal: midpoints, choices and durations."""
         return sum(self.uniforms)
+
+    @property
+    def plain(self) -> bool:
+        """Whether all of them are uniform."""
+        return not self.kinds
+
+    @property
+    def slots(self) -> list[str]:
+        """The kind of each of them."""
+        kinds = self.kinds or ("uniform",) * len(self.uniforms)
+        return [kind for kind, count in zip(kinds, self.uniforms, strict=True) for _ in range(count)]
 
     @property
     def stratum(self) -> Array:
@@ -79,6 +92,7 @@ class _Probe:
 
     def __init__(self) -> None:
         self.uniforms: list[int] = []
+        self.kinds: list[str] = []
         self.counts: dict[int, int] = {}
         self.noises = 0
 
@@ -90,12 +104,22 @@ class _Probe:
         self.counts[length] = count
         return length
 
+    def _note(self, kind: str, count: int = 1) -> Any:
+        self.kinds.append(kind)
+        self.uniforms.append(count)
+        return np.full((1, 1), 0.5 if kind == "uniform" else 1.0)
+
     def uniform(self) -> Any:
-        self.uniforms.append(1)
-        return np.full((1, 1), 0.5)
+        return self._note("uniform")
+
+    def bernoulli(self, p: Any) -> Any:
+        return self._note("bernoulli")
+
+    def exponential(self) -> Any:
+        return self._note("exponential")
 
     def strata(self, count: int) -> Any:
-        self.uniforms.append(count)
+        self._note("uniform", count)
         length = self._length(count)
         lo = (np.arange(length) / length).reshape(length, 1, 1)
         return lo, lo + 0.5 / length
@@ -159,7 +183,8 @@ def _probed(step: Any, keywords: dict[str, Any], t: float, h: float, dim: int) -
     state = (x, x.copy()) if getattr(step, "kinetic", False) else x
     with np.errstate(all="ignore"):
         step(state, t, h, score, probe, **keywords)
-    return Footprint(len(calls), sum(calls), tuple(probe.uniforms), max(calls, default=1), probe.noises)
+    kinds = tuple(probe.kinds) if {*probe.kinds} - {"uniform"} else ()
+    return Footprint(len(calls), sum(calls), tuple(probe.uniforms), max(calls, default=1), probe.noises, kinds)
 
 
 # --- stages -------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ factorized.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,10 @@ import numpy as np
 from rmverify.elementary import prefix, total
 from rmverify.schemes.contract import Scheme, shipped, velocity_variance
 
-__all__ = ["AffineForm", "NotAffine", "Transition", "chain", "compose", "forms", "position", "read"]
+__all__ = [
+    "AffineForm", "Given", "NotAffine", "Transition", "chain", "compose", "drawn", "forms", "position", "read",
+    "weighed",
+]  # fmt: skip
 
 ONE, X, V = "1", "x", "v"
 _NOT_AFFINE = (
@@ -97,12 +101,15 @@ total.register(AffineForm, lambda z: z.spread().map(total))
 prefix.register(AffineForm, lambda z: z.spread().map(prefix))
 
 
-class AffineDraw:
-    """Hands out given midpoints, row by row, and fresh named sources for every normal draw."""
+class Given:
+    """Hands out given midpoints, choices and durations (A, ...), row by row.
 
-    def __init__(self, alphas: Any, number: Any) -> None:
-        self._alphas, self._number, self._used = alphas, number, 0
-        self.draws: list[tuple[Any, int | None]] = []
+    `weight` is the probability of the choices that were given: the product over them of p, or of 1 - p.
+    """
+
+    def __init__(self, alphas: Any) -> None:
+        self._alphas, self._used = alphas, 0
+        self.weight: Any = 1
 
     def _take(self, count: int) -> Any:
         if self._alphas is None or len(self._alphas) < self._used + count:
@@ -113,6 +120,25 @@ class AffineDraw:
 
     def uniform(self) -> Any:
         return self._take(1)[0]
+
+    def bernoulli(self, p: Any) -> Any:
+        chosen = self._take(1)[0]
+        if np.asarray(p).dtype != object and not np.all((np.asarray(p) >= 0) & (np.asarray(p) <= 1)):
+            raise ValueError(f"p: expected a probability in [0, 1], got {p!r}")
+        self.weight = self.weight * (chosen * p + (1 - chosen) * (1 - p))
+        return chosen
+
+    def exponential(self) -> Any:
+        return self._take(1)[0]
+
+
+class AffineDraw(Given):
+    """Hands out what is given, and fresh named sources for every normal draw."""
+
+    def __init__(self, alphas: Any, number: Any) -> None:
+        super().__init__(alphas)
+        self._number = number
+        self.draws: list[tuple[Any, int | None]] = []
 
     def strata(self, count: int) -> Any:
         return self._leading(np.arange(count)) / count, self._take(count)
@@ -159,7 +185,7 @@ def read(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number:
     modes : object with score(t, x) on one column per mode
     t, h : array, shape (steps, 1, 1)
     alphas : array, shape (A, steps, nodes, 1), optional
-        The midpoints of every step, the A of one step along the first axis.
+        The midpoints, choices and durations of every step, the A of one step along the first axis.
     number : callable
         Lifts an array of exact floats to the number type in use.
 
@@ -168,34 +194,44 @@ def read(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number:
     TypeError
         Where the scheme or the score is not affine in the state.
     """
+    return weighed(scheme, modes, t, h, alphas, number)[0]
+
+
+def weighed(
+    scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number: Any = np.asarray
+) -> tuple[Transition, Any]:
+    """`read`, and the probability of the choices that were given: 1, or an array over (steps, nodes, 1)."""
     if shipped(scheme) or np.ndim(modes.lam) > 1:
-        return _read(scheme, modes, t, h, alphas, number)
-    levels = zip(t.ravel().tolist(), h.ravel().tolist(), strict=True)  # numbers, or balls
-    each = [
-        _read(scheme, modes, *level, None if alphas is None else alphas[:, [n]], number)
-        for n, level in enumerate(levels)
-    ]
-    return each[0] if len(each) == 1 else Transition(*_stacked(each))
+        return _weighed(scheme, modes, t, h, alphas, number)
+    each = [_weighed(scheme, modes, *step, number) for step in _one_by_one(t, h, alphas)]
+    return each[0] if len(each) == 1 else (Transition(*_stacked([z[0] for z in each])), _stacked([z[1] for z in each]))
 
 
-def _read(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any, number: Any) -> Transition:
-    outs, draw = forms(scheme, modes, t, h, alphas, number)
-    inputs = (X, V) if len(outs) > 1 else (X,)
-    return Transition(
-        tuple(tuple(form.parts.get(source, 0) for source in inputs) for form in outs),
-        tuple(form.parts.get(ONE, 0) for form in outs),
-        tuple(tuple(gram(a, b, draw.draws) for b in outs) for a in outs),
-    )
+def _one_by_one(t: Any, h: Any, alphas: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """t and h of every step, numbers or balls, and its midpoints."""
+    for n, (level, length) in enumerate(zip(t.ravel().tolist(), h.ravel().tolist(), strict=True)):
+        yield level, length, None if alphas is None else alphas[:, n : n + 1]
 
 
 def _stacked(each: Any) -> Any:
     """Entries of one step each, joined along the first axis."""
     if isinstance(each[0], tuple):
         return tuple(_stacked(list(parts)) for parts in zip(*each, strict=True))
-    if all(map(_absent, each)):
-        return 0
+    if all(isinstance(part, int) for part in each) and len(set(each)) == 1:
+        return each[0]
     shape = np.broadcast_shapes(*(np.shape(part) for part in each), (1, 1, 1))
     return np.concatenate([np.broadcast_to(part, shape) for part in each])
+
+
+def _weighed(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any, number: Any) -> tuple[Transition, Any]:
+    outs, draw = forms(scheme, modes, t, h, alphas, number)
+    inputs = (X, V) if len(outs) > 1 else (X,)
+    step = Transition(
+        tuple(tuple(form.parts.get(source, 0) for source in inputs) for form in outs),
+        tuple(form.parts.get(ONE, 0) for form in outs),
+        tuple(tuple(gram(a, b, draw.draws) for b in outs) for a in outs),
+    )
+    return step, draw.weight
 
 
 def forms(
@@ -211,6 +247,30 @@ def forms(
         if not isinstance(form, AffineForm):
             raise TypeError(f"the scheme returned {type(form).__name__} where its state is affine in x; use particles")
     return outs, draw
+
+
+class _Drawing(AffineDraw):
+    """Makes choices and durations of the uniforms that it was given, in their place."""
+
+    def bernoulli(self, p: Any) -> Any:
+        row = self._take(1)[0]
+        row[...] = row < p
+        return row
+
+    def exponential(self) -> Any:
+        row = self._take(1)[0]
+        row[...] = -np.log1p(-row)
+        return row
+
+
+def drawn(scheme: Scheme, modes: Any, t: Any, h: Any, uniforms: Any) -> Any:
+    """Numbers (A, steps, paths, 1) as the scheme draws them, of uniform ones in [0, 1) or their strata."""
+    result = np.array(np.broadcast_to(uniforms, (len(uniforms), *np.broadcast_shapes(uniforms.shape[1:], np.shape(t)))))
+    kinetic = velocity_variance(scheme) is not None
+    for level, length, rows in _one_by_one(t, h, result):
+        state = (AffineForm({X: 1}), AffineForm({V: 1})) if kinetic else AffineForm({X: 1})
+        moved(scheme, state, level, length, modes, _Drawing(rows, np.asarray))
+    return result
 
 
 def moved(scheme: Scheme, state: Any, t: Any, h: Any, modes: Any, draw: Any) -> Any:

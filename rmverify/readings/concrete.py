@@ -102,15 +102,16 @@ class _Stream:
 class Script(ParticleDraw):
     """The draws of particles, read from a tape; remembers what was asked, and the values that were handed out.
 
-    `uniforms` and `normals` have the shapes of what was read of the tape, by the number of the draw; `alphas` the
-    midpoints in their order, (n, 1) each or (R, n, 1), and `noises` the normal values, one array a component, with the
-    `covariances` that they were asked with.
+    `uniforms` and `normals` have the shapes of what was read of the tape, by the number of the draw, and `midpoints`
+    the numbers of those that are midpoints; `alphas` these, the choices and the durations in their order, (n, 1) each
+    or (R, n, 1), and `noises` the normal values, one array a component, with the `covariances` that were asked for.
     """
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
         self.uniforms: dict[int, tuple[int, ...]] = {}
         self.normals: dict[int, tuple[int, ...]] = {}
+        self.midpoints: list[int] = []
         self.alphas: list[Array] = []
         self.noises: list[list[Array]] = []
         self.covariances: list[Any] = []
@@ -123,14 +124,24 @@ class Script(ParticleDraw):
         self._used += 1
         return _Stream(self, self._used - 1)
 
+    def _kept(self, values: Any) -> Any:
+        self.alphas.append(values)
+        return values
+
     def uniform(self) -> Any:
-        self.alphas.append(super().uniform())
-        return self.alphas[-1]
+        self.midpoints.append(self._used)
+        return self._kept(super().uniform())
+
+    def bernoulli(self, p: Any) -> Any:
+        return self._kept(super().bernoulli(p))
+
+    def exponential(self) -> Any:
+        return self._kept(super().exponential())
 
     def strata(self, count: int) -> Any:
+        self.midpoints.append(self._used)
         lo, alphas = super().strata(count)
-        self.alphas.append(alphas)
-        return lo, alphas
+        return lo, self._kept(alphas)
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
         self.covariances.append(covariance)
@@ -260,7 +271,7 @@ def _without_effect(
     """A midpoint that was drawn, but makes no difference, in a step that has somewhere to keep an earlier one."""
     constant = (int, float, complex, str, bytes, tuple, frozenset, type(None))
     places = [what for what, value in _named(unwrap(scheme)[0], set()) if not isinstance(value, constant)]
-    for k in first.script.uniforms if places else ():
+    for k in first.script.midpoints if places else ():
 
         def moved(draw: int, shape: Any, k: int = k) -> Array:
             values = Tape(tape.rows, tape.seed).uniform(draw, shape)
@@ -457,6 +468,12 @@ class _Basis(Script):
         return np.broadcast_to(values[:, None, None], (count, self._x.shape[0], 1))
 
     def uniform(self) -> Any:
+        return self._take(1)[0]
+
+    def bernoulli(self, p: Any) -> Any:
+        return self._take(1)[0]
+
+    def exponential(self) -> Any:
         return self._take(1)[0]
 
     def strata(self, count: int) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmverify.readings.affine import ONE, AffineForm, V, gram
-from rmverify.readings.transport import Carried, Given, Law1D, of_one_shape
+from rmverify.readings.transport import Carried, Law1D, Silent, of_one_shape
 from rmverify.schemes.contract import Scheme, velocity_variance
 
 __all__ = ["Kernel", "kernel", "named"]
@@ -34,7 +34,7 @@ class Kernel(NamedTuple):
     noise: tuple[tuple[Any, ...], ...]
 
 
-class _Named(Given):
+class _Named(Silent):
     """Hands out given midpoints, and a named source for every normal draw."""
 
     def __init__(self, alphas: Any) -> None:

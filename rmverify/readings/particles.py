@@ -1,10 +1,10 @@
 r"""The particles reading: a scheme run on arrays of random draws, in any namespace of the array API.
 
-Each particle has its own midpoints: `uniform` is of shape (n, 1), `strata` of shape (R, n, 1), shared by all
-coordinates of the particle and independent across particles and steps. Random numbers are drawn by NumPy on the
-host, in float64, and moved to the dtype and device of x: the same seed gives the same run on every backend. Every
-draw of every step has a stream of its own, filled particle by particle: particle i gets the same numbers however many
-others there are.
+Each particle has its own midpoints: `uniform`, `bernoulli` and `exponential` are of shape (n, 1), `strata` of shape
+(R, n, 1), shared by all coordinates of the particle and independent across particles and steps. Random numbers are
+drawn by NumPy on the host, in float64, and moved to the dtype and device of x: the same seed gives the same run on
+every backend. Every draw of every step has a stream of its own, filled particle by particle: particle i gets the same
+numbers however many others there are.
 
 A step whose rounds ask for R strata or cells at once holds arrays of R n d numbers: it is run on one chunk of particles
 after the other, each small enough for `memory`.
@@ -26,6 +26,7 @@ from rmverify.targets.checks import dimension, number, positive_integer
 __all__ = ["sample"]
 
 
+_BELOW_ONE = 1 - 2.0**-53
 _LIVE = 8  # arrays of R x chunk x d numbers that a step and a plain score hold at once
 _MEMORY = 2**27  # bytes; more is slower on a CPU, whose caches are small
 
@@ -62,6 +63,18 @@ class ParticleDraw:
     def strata(self, count: int) -> Any:
         lo = np.arange(count).reshape(count, 1, 1) / count
         return self._lift(lo), self._lift(lo + self._stream().random((self._x.shape[0], count)).T[..., None] / count)
+
+    def bernoulli(self, p: Any) -> Any:
+        inside = (p >= 0) & (p <= 1)
+        if not bool(self._xp.all(inside) if is_array_api_obj(inside) else inside):
+            raise ValueError(f"p: expected a probability in [0, 1], got {p!r}")
+        below = _BELOW_ONE * self._stream().random((self._x.shape[0], 1))
+        if is_array_api_obj(p):
+            return self._xp.astype(self._lift(below) < p, self._x.dtype)
+        return self._lift(below < p)
+
+    def exponential(self) -> Any:
+        return self._lift(-np.log1p(-_BELOW_ONE * self._stream().random((self._x.shape[0], 1))))
 
     def cells(self, count: int) -> Any:
         return self._lift(np.arange(count).reshape(count, 1, 1))

@@ -7,8 +7,23 @@ state    ``x``, or ``(x, v)`` where the scheme carries a velocity (``kinetic``)
 t        the noise level at which the score is asked; a predictor moves it from t to t-h, a corrector keeps it
 h        the step: noise level for a predictor, Langevin time for a corrector
 score    ``score(t, x)``, an approximation of grad ln q_t(x)
-draw     ``uniform()``, ``strata(R)``, ``cells(M)``, ``normal(covariance, count=None)``
+draw     ``uniform()``, ``strata(R)``, ``bernoulli(p)``, ``exponential()``, ``cells(M)``,
+         ``normal(covariance, count=None)``
 =======  ====================================================================================================
+
+What a step draws is a particle's own, the same for all of its coordinates but for the normal values:
+
+===================  ==================================================================================
+uniform()            a midpoint in [0, 1]
+strata(R)            (lo, a) on a leading axis: one midpoint in every [lo, lo + 1/R], lo = 0, 1/R, ..
+bernoulli(p)         1 with probability p and 0 otherwise; p may depend on t, h and what was drawn before
+exponential()        a duration of mean 1
+cells(M)             0, .., M - 1 on a leading axis
+normal(c, count)     jointly normal values shaped like x with a 1x1 or 2x2 covariance c; `count` copies of them
+===================  ==================================================================================
+
+Averages over a choice or a duration are exact; a choice or a duration that is made of a uniform (``u < p``, ``-ln u``)
+has to be found by looking for where the step bends.
 
 Nothing in a step looks at a value or at a type: that is what lets one function be sampled, propagated exactly,
 expanded in symbols and enclosed in balls.
