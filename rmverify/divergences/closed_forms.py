@@ -61,6 +61,11 @@ def pair_tv(pair: Pair) -> Value:
     off = pair.distance_error
     if off > _COARSE:
         off = min(off, math.exp(min(sum(_log_transform(pair, 0.5)), 0.0)))
+    with np.errstate(over="ignore", under="ignore"):
+        return _pair_tv(pair, off)
+
+
+def _pair_tv(pair: Pair, off: float) -> Value:
     one = pair
     if pair.ratio.max() > _HUGE and pair.inverse_ratio.max() < pair.ratio.max():
         one = pair.reverse
@@ -83,13 +88,13 @@ def kullback_leibler(pair: Pair) -> Value:
 
 def _kullback_leibler(pair: Pair) -> Value:
     y, n, square = pair.inverse_ratio, pair.multiplicity, pair.scale**2
+    if max(float(y.max(initial=0.0)), float(pair.inverse_shift.max(initial=0.0))) > _HUGE:
+        return _overflow(float((y + pair.inverse_shift).max()) / 4)
     wide = y < -0.5
     terms = -log1p_minus(np.where(wide, 0.0, y))
     if wide.any():
         terms = np.where(wide, y + pair.log_ratio, terms)
     value = float(n @ (terms + pair.inverse_shift)) / 2 * square
-    if value == math.inf:  # beyond the largest float
-        return Value(value, "upper", lower=_LARGEST, upper=value)
     error = EPS * (8 + math.sqrt(n.size)) * value + _LEAST * (value > 0 or square < 1)
     if pair.log_error.any() or pair.shift_error.any():
         e, off = pair.log_error, pair.shift_error
@@ -107,8 +112,8 @@ def renyi_divergence(pair: Pair, order: float) -> Value:
     if pair.singular:
         return apart(pair, math.inf)
     value, *errors = _log_transform(pair, order)
-    if value == math.inf:
-        return _infinite(pair, order, errors[1])
+    if math.isinf(value):
+        return _infinite(pair, errors[1])
     gap = abs(order - 1)
     return law_of(pair, Value.clipped(value / (order - 1), sum(errors) / gap))
 
@@ -119,18 +124,22 @@ def chi_squared(pair: Pair) -> Value:
         return apart(pair, math.inf)
     value, *errors = _log_transform(pair, 2.0)
     if value == math.inf:
-        return _infinite(pair, 2.0, errors[1])
+        return _infinite(pair, errors[1])
     if value > 709:
-        low = math.exp(min(value - sum(errors), 709.0))
-        return Value(math.inf, "upper", lower=low, upper=math.inf)
+        return _overflow(math.exp(min(max(value - sum(errors), 0.0), 709.0)))
     error = sum(errors)
     moved = math.exp(value) * math.expm1(error) if value + error < 709 else math.inf
     return law_of(pair, Value.clipped(math.expm1(value), moved + 2 * EPS * math.expm1(value)))
 
 
-def _infinite(pair: Pair, order: float, error: float) -> Value:
-    """Infinite; a bound where the errors of the laws leave that open."""
-    return Value(math.inf, "upper", lower=0.0, upper=math.inf) if error else law_of(pair, Value(math.inf))
+def _infinite(pair: Pair, doubt: float) -> Value:
+    """Infinite; a bound where the errors of the laws, or the size of the numbers, leave that open."""
+    return _overflow(0.0) if doubt else law_of(pair, Value(math.inf))
+
+
+def _overflow(least: float) -> Value:
+    """A divergence close to the largest float or beyond."""
+    return Value(math.inf, "upper", lower=min(least, _LARGEST), upper=math.inf)
 
 
 def hellinger_distance(pair: Pair) -> Value:
@@ -143,6 +152,8 @@ def hellinger_distance(pair: Pair) -> Value:
         error = 8 * EPS * value + _LEAST + pair.distance_error
         return law_of(pair, Value.clipped(value, error, 0, 1), 1.0)
     log_bc, rounding, moved = _log_transform(pair, 0.5)
+    if log_bc == -math.inf:
+        return law_of(pair, Value(1.0, complement=0.0), 1.0)
     log_bc = min(log_bc, 0.0)
     value = _root(log_bc)
     error = _spread(log_bc, rounding) + min(_spread(log_bc, moved), pair.distance_error) + 4 * EPS * value
@@ -157,8 +168,6 @@ def _root(log_bc: float) -> float:
 def _spread(log_bc: float, error: float) -> float:
     """What an error of ln BC(1/2) does to sqrt(1 - BC(1/2))."""
     value = _root(log_bc)
-    if not error < 1:
-        return max(value, 1 - value)
     if error < 1e-3 * -log_bc:  # the difference of the roots would be all rounding
         return 1.01 * math.exp(log_bc) * error / (2 * value)
     return max(_root(log_bc - error) - value, value - _root(log_bc + error))
@@ -180,19 +189,20 @@ def _transform(pair: Pair, s: float) -> tuple[float, float, float]:
     one, point = (pair, s) if s <= 0.5 else (pair.reverse, 1 - s)
     n, mu2, square = pair.multiplicity, one.shift, pair.scale**2
     z = 1 + point * one.ratio
-    edge = z < 0.5
+    edge = (z < 0.5) | (one.ratio > _HUGE)
     value = rounding = 0.0
     if edge.any():
-        if pair.scale != 1:
-            return math.nan, 0.0, 0.0
         z = _tilted(one, point, z)
         if (z <= 0).any():
             return math.inf, 0.0, float(pair.log_error.any())
+    if float(mu2.max()) > _HUGE:
+        return (-math.inf if 0 < point < 1 else math.inf), 0.0, 1.0
+    if edge.any():
         logs = one.log_ratio[edge]
-        direct = point * logs - np.log(z[edge]) - point * (1 - point) * mu2[edge] / z[edge]
+        log_z = np.where(z[edge] > _HUGE, logs + math.log(abs(point)), np.log(z[edge]))
+        direct = point * logs - log_z - point * (1 - point) * mu2[edge] / z[edge]
         value = float(n[edge] @ direct) / 2
-        parts = 4 + abs(point) * (1 + np.abs(logs)) + np.abs(np.log(z[edge]))
-        parts = parts + 4 * abs(point * (1 - point)) * mu2[edge] / z[edge]
+        parts = 4 + abs(point) * (1 + np.abs(logs)) + np.abs(log_z) + 4 * abs(point * (1 - point)) * mu2[edge] / z[edge]
         rounding = EPS * float(n[edge] @ parts)
     if not edge.all():
         rest = slice(None) if not edge.any() else ~edge
@@ -221,7 +231,8 @@ def _tilted(pair: Pair, s: float, z: Array) -> Array:
     order, z = Fraction(s), z.copy()
     for k in np.flatnonzero(z < 0.5):
         a, b = Fraction(pair.a[k]), Fraction(pair.b[k])
-        z[k] = float((order * b + (1 - order) * a) / a)
+        tilted = order * b + (1 - order) * a
+        z[k] = float(tilted / a) if tilted > 0 else 0.0
     return z
 
 

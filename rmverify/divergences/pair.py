@@ -33,7 +33,7 @@ __all__ = ["Modewise", "Pair", "canonical", "common_modes", "modewise", "pair_of
 
 EPS = 2.0**-52
 _SMALL = 1e-100  # differences below it are scaled up, as their squares may underflow
-_GROWN = 2.0**-100
+_GROWN = 2.0**-300
 _HUGE = 1e300  # ratios above it are not what ln(b/a) is taken from
 
 
