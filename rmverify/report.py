@@ -352,35 +352,35 @@ class Asked:
         What the evidence was looked for on, in words; by default what each claim names.
     options : sequence of str
         Of the command line that asks for the same.
-    budget : float, optional
-        Seconds for each certified piece; None where none were asked for.
+    effort : int, optional
+        Boxes for each certified piece; None where none were asked for.
     left_out : sequence of str
         Claims that are not reported, since there is no such evidence of them.
     """
 
     target: str | None = None
     options: Sequence[str] = ()
-    budget: float | None = None
+    effort: int | None = None
     left_out: Sequence[str] = ()
 
     def lines(self) -> list[tuple[str, str]]:
         """What was asked, for a person, under names."""
         lines = [("Target", self.target or "none: the domain that each claim names")]
-        if self.budget is not None:
-            lines.append(("Certified", f"up to {self.budget:g} s for each piece"))
+        if self.effort is not None:
+            lines.append(("Certified", f"up to {self.effort} boxes for each piece"))
         if self.left_out:
             lines.append(("Left out", f"{', '.join(self.left_out)}: no such evidence"))
         return lines
 
     def command(self, id: str, kind: str) -> str:
         """The command that reproduces a claim's evidence of one kind."""
-        budget = ["--budget", f"{self.budget:g}"] if kind == "certified" and self.budget is not None else []
-        return shlex.join(["rmverify", "verify", id, "--kind", kind, *budget, *self.options])
+        effort = ["--effort", f"{self.effort}"] if kind == "certified" and self.effort is not None else []
+        return shlex.join(["rmverify", "verify", id, "--kind", kind, *effort, *self.options])
 
 
 def claims_record(report: Report, asked: Asked) -> dict[str, Any]:
     """A report on claims as plain data."""
-    told = {"target": asked.target, "certified_budget": asked.budget, "left_out": list(asked.left_out)}
+    told = {"target": asked.target, "certified_effort": asked.effort, "left_out": list(asked.left_out)}
     return told | report.as_dict()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import time
+from dataclasses import replace
 from fractions import Fraction
 
 import mpmath as mp
@@ -118,9 +120,9 @@ def test_kinetic_constants_are_those_of_the_textbook(name, bound):
 STEPS = {name: m for name, m in mutants.load().items() if m.claim is not None}
 
 
-def test_every_scheme_mutant_is_caught_by_the_claim_that_it_names_within_a_minute():
+def test_every_scheme_mutant_is_caught_by_the_claim_that_it_names():
     assert len(STEPS) >= 80
-    start, missed = time.perf_counter(), []
+    missed = []
     for name, mutant in STEPS.items():
         result = verify([mutant.claim], kinds=["exact"], schemes={mutant.of: mutant.step}, first_violation=True)[
             mutant.claim
@@ -128,7 +130,6 @@ def test_every_scheme_mutant_is_caught_by_the_claim_that_it_names_within_a_minut
         if result.finding != "violated" or not result.witness:
             missed.append(name)
     assert not missed
-    assert time.perf_counter() - start < 60
 
 
 @pytest.mark.parametrize("claim", sorted({m.claim for m in STEPS.values()}))
@@ -256,7 +257,8 @@ def test_workers_find_the_same():
         ({"schemes": [schemes.midpoint]}, "schemes: expected a mapping of names to step functions"),
         ({"schemes": {"midpoint": 3}}, "schemes: expected a mapping of names to step functions"),
         ({"workers": 0}, "workers: expected an integer >= 1, got 0"),
-        ({"budget": -1}, "budget: expected"),
+        ({"effort": 0}, "effort: expected"),
+        ({"effort": 2.5}, "effort: expected an integer"),
         ({"schemes": {"midpont": schemes.midpoint}}, "schemes: expected some of .*, got 'midpont'"),
     ],
 )
@@ -354,10 +356,27 @@ def test_certified_constants_hold_at_points_and_are_below_those_of_the_larger_do
     assert 2 * enclosed.lower - enclosed.upper <= ratio <= enclosed.upper
 
 
-def test_a_budget_that_is_too_small_is_inconclusive_and_names_boxes():
-    result = verify(["B2"], kinds=["certified"], budget=1e-3)["B2"]
+def test_an_effort_that_is_too_small_is_inconclusive_and_names_boxes():
+    result = verify(["B2"], kinds=["certified"], effort=5)["B2"]
     assert result.finding == "inconclusive"
     assert result.evidence[0].rows
+
+
+def test_a_slow_machine_finds_the_same(monkeypatch):
+    """Every look at the clock finds it hours later: nothing that was found changes, only the times that are told."""
+
+    def found():
+        return [
+            [replace(e, seconds=0.0) for e in r.evidence] for r in verify(ids, kinds=["certified", "exact"]).values()
+        ]
+
+    ids = ["A4", "B4", "C4"]
+    idle = found()
+    late = itertools.count(0.0, 1e4)
+    for clock in ("monotonic", "perf_counter", "time", "process_time"):
+        monkeypatch.setattr(time, clock, lambda: next(late))
+    assert found() == idle
+    assert next(late) > 1e4  # it was looked at
 
 
 def test_another_order_is_violated_by_certificate():

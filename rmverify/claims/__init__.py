@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import get_args
 
 from rmverify.claims.ledger import Claim, Evidence, Kind, Look, Report, Result, load, run
+from rmverify.readings.boxes import EFFORT
 from rmverify.schemes.contract import Scheme
 from rmverify.targets import Gaussian
-from rmverify.targets.checks import number
+from rmverify.targets.checks import positive_integer
 
 __all__ = ["Claim", "Evidence", "Report", "Result", "verify"]
 
@@ -23,7 +24,7 @@ def verify(
     certified: bool = False,
     target: Gaussian | None = None,
     schemes: Mapping[str, Scheme] | None = None,
-    budget: float = 20.0,
+    effort: int = EFFORT,
     first_violation: bool = False,
     workers: int = 1,
     progress: Callable[[str, float], None] | None = None,
@@ -37,12 +38,14 @@ def verify(
     kinds : iterable of {"symbolic", "certified", "exact", "fitted"}, optional
         The evidence to gather; by default all but certified.
     certified : bool
-        Ball arithmetic over boxes of parameters too, `budget` seconds for each piece.
+        Ball arithmetic over boxes of parameters too, see `effort`.
     target : Gaussian, optional
         Look for exact and fitted evidence on this target instead of the Gaussian class; on its early-stopped law where
         its smallest variance is (nearly) 0, as `budget` does.
     schemes : mapping, optional
         Your own step functions under the names of the shipped ones that they claim to be.
+    effort : int
+        Boxes of parameters that each certified piece looks at, at most; the shipped ones need up to 5500.
     first_violation : bool
         Stop asking a claim as soon as something violates it.
     workers : int
@@ -84,9 +87,9 @@ def verify(
     _checked("schemes", given, shipped.__all__)
     if not (isinstance(workers, int) and workers >= 1):
         raise ValueError(f"workers: expected an integer >= 1, got {workers!r}")
-    budget = number("budget", budget, above=0)
+    effort = positive_integer("effort", effort)
     target, note = (None, "") if target is None else _regular(target)
-    look = Look(frozenset(wanted), target, dict(given), budget, first_violation, note)
+    look = Look(frozenset(wanted), target, dict(given), effort, first_violation, note)
     tell = progress or (lambda text, fraction: None)
     results: list[Result] = []
     if workers <= 1 or len(chosen) == 1:

@@ -261,7 +261,7 @@ def start_error(look: Look) -> Iterator[Evidence]:
     if look.wants("certified") and look.target is None:
         from rmverify.laws.certified import certified_start
 
-        found = certified_start(budget=look.budget)
+        found = certified_start(effort=look.effort)
         text = "the smallest constant, every point of the class"
         yield enclosed(text, found, ("lambda", "T", "d"), "e^{-T} (sqrt d + m_2)")
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from rmverify.readings.boxes import EFFORT
 from rmverify.schemes.contract import Scheme
 from rmverify.values import Value
 
@@ -113,8 +114,8 @@ class Look:
     schemes : mapping
         Schemes that stand in for shipped ones of that name: a claim about the randomized midpoint is then asked of
         them.
-    budget : float
-        Seconds for each piece of certified evidence.
+    effort : int
+        Boxes that each piece of certified evidence looks at, at most.
     first_violation : bool
         Stop asking a claim that is violated.
     note : str
@@ -124,7 +125,7 @@ class Look:
     kinds: frozenset[str] = frozenset({"symbolic", "exact", "fitted"})
     target: Any = None
     schemes: Mapping[str, Scheme] = field(default_factory=dict)
-    budget: float = 20.0
+    effort: int = EFFORT
     first_violation: bool = False
     note: str = ""
 

@@ -276,7 +276,7 @@ def certified(
     if look.wants("certified") and look.target is None:
         from rmverify.laws.certified import certified_constant
 
-        found = certified_constant(look.scheme(name), which, bound, budget=look.budget)
+        found = certified_constant(look.scheme(name), which, bound, effort=look.effort)
         words = f"the smallest constant for the {which.replace('_', ' ')} of one step of {name}"
         yield enclosed(f"{words}, perfect score, every point of the class", found, ("lambda", "t", "h"), text)
 

@@ -156,7 +156,7 @@ def certified_ratio(look: Look, joint: bool, text: str, *, lowest: float) -> Evi
     """The enclosure of the supremum over curvatures, times and all starts, in ball arithmetic."""
     from rmverify.laws.certified import certified_smoothing
 
-    found = certified_smoothing(joint, float(lowest), budget=look.budget)
+    found = certified_smoothing(joint, float(lowest), effort=look.effort)
     words = f"the smallest constant for all starts on linear forces, {_curvatures(look, lowest)}"
     return enclosed(words, found, ("k/L", "T sqrt(L)"), text)
 
