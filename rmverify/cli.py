@@ -67,16 +67,6 @@ def _whole(least: int) -> Callable[[str], int]:
     return convert
 
 
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number of seconds > 0, got {text!r}")
-    return value
-
-
 def _parser() -> argparse.ArgumentParser:
     from rmverify import __version__
 
@@ -137,7 +127,10 @@ def _parser() -> argparse.ArgumentParser:
         help=f"only this evidence, repeatable; of {', '.join(_KINDS)}; default: all but certified",
     )  # fmt: skip
     verify.add_argument("--certified", action="store_true", help="ball arithmetic over boxes of parameters too")
-    verify.add_argument("--budget", type=_seconds, default=20.0, metavar="SECONDS", help="of each certified piece")
+    verify.add_argument(
+        "--effort", type=_whole(1), metavar="N",
+        help="boxes that each certified piece looks at, at most; default: 4 times what the shipped claims need",
+    )  # fmt: skip
     verify.add_argument(
         "--target", dest="data", metavar="FILE",
         help="exact and fitted evidence on your DATA; default: the domain that each claim names",
@@ -381,6 +374,7 @@ def _sample(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     from rmverify.claims import Report, verify
     from rmverify.io import atomic_write
+    from rmverify.readings.boxes import EFFORT
     from rmverify.report import Asked, claims_record, claims_tables, document
 
     if options.covariance and options.data is None:
@@ -389,6 +383,7 @@ def _verify(options: argparse.Namespace) -> int:
         _suffix("--html", options.html, ("html", "htm"))
         _writable("--html", options.html)
     target = None if options.data is None else _target(options)
+    effort = options.effort or EFFORT
     kinds = options.kind or (None if target is None else ["exact", "fitted"])
     with _progress(options) as progress:
         report = verify(
@@ -396,7 +391,7 @@ def _verify(options: argparse.Namespace) -> int:
             kinds=kinds,
             certified=options.certified,
             target=target,
-            budget=options.budget,
+            effort=effort,
             workers=options.workers,
             progress=progress,
         )
@@ -407,7 +402,7 @@ def _verify(options: argparse.Namespace) -> int:
     asked = Asked(
         None if target is None else f"{_name(options)}: Gaussian in dimension {target.dim}",
         [] if options.data is None else ["--target", options.data] + ["--covariance"] * options.covariance,
-        options.budget if options.certified or "certified" in (kinds or ()) else None,
+        effort if options.certified or "certified" in (kinds or ()) else None,
         left_out,
     )
     if options.html is not None:

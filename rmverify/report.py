@@ -9,9 +9,9 @@ import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from typing import TYPE_CHECKING, Any
 
+from rmverify.claims.words import constant_text, finding_text, names_in, where_text
 from rmverify.values import Value
 
 if TYPE_CHECKING:  # only their names: explaining a claim needs no budgets
@@ -335,9 +335,6 @@ _PROVENANCE = {
     "derived": "in this project",
     "recalled": "the published form from memory",
 }
-_SIDES = {"tight": "=", "upper": "<=", "lower": ">="}
-"""How the smallest constant with which a claim holds compares to the one that is printed."""
-
 _ROOMY = 110
 """Columns of a terminal from which on the kinds of evidence are spelled out."""
 
@@ -352,36 +349,36 @@ class Asked:
         What the evidence was looked for on, in words; by default what each claim names.
     options : sequence of str
         Of the command line that asks for the same.
-    budget : float, optional
-        Seconds for each certified piece; None where none were asked for.
+    effort : int, optional
+        Boxes for each certified piece; None where none were asked for.
     left_out : sequence of str
         Claims that are not reported, since there is no such evidence of them.
     """
 
     target: str | None = None
     options: Sequence[str] = ()
-    budget: float | None = None
+    effort: int | None = None
     left_out: Sequence[str] = ()
 
     def lines(self) -> list[tuple[str, str]]:
         """What was asked, for a person, under names."""
         lines = [("Target", self.target or "none: the domain that each claim names")]
-        if self.budget is not None:
-            lines.append(("Certified", f"up to {self.budget:g} s for each piece"))
+        if self.effort is not None:
+            lines.append(("Certified", f"up to {self.effort} boxes for each piece"))
         if self.left_out:
             lines.append(("Left out", f"{', '.join(self.left_out)}: no such evidence"))
         return lines
 
     def command(self, id: str, kind: str) -> str:
         """The command that reproduces a claim's evidence of one kind."""
-        budget = ["--budget", f"{self.budget:g}"] if kind == "certified" and self.budget is not None else []
-        return shlex.join(["rmverify", "verify", id, "--kind", kind, *budget, *self.options])
+        effort = ["--effort", f"{self.effort}"] if kind == "certified" and self.effort is not None else []
+        return shlex.join(["rmverify", "verify", id, "--kind", kind, *effort, *self.options])
 
 
 def claims_record(report: Report, asked: Asked) -> dict[str, Any]:
     """A report on claims as plain data."""
-    told = {"target": asked.target, "certified_budget": asked.budget, "left_out": list(asked.left_out)}
-    return told | report.as_dict()
+    told = {"target": asked.target, "certified_effort": asked.effort, "left_out": list(asked.left_out)}
+    return told | {"names": dict(names_in(points(report)))} | report.as_dict()
 
 
 def claims_tables(report: Report, asked: Asked, width: int = _WIDE, verbose: bool = False) -> list[Any]:
@@ -406,7 +403,13 @@ def claims_tables(report: Report, asked: Asked, width: int = _WIDE, verbose: boo
         notes.append("evidence: s symbolic, c certified, e exact, f fitted.")
     notes.append("C is the smallest constant with which the claim holds on the domain of its evidence:")
     notes.append(">= the largest ratio that a search found, <= a bound on it, = both within its error.")
+    notes += [f"{name}: {text}." for name, text in names_in(points(report))]
     return [*blocks, Text("\n".join(notes), style="dim")]
+
+
+def points(report: Report) -> list[Mapping[str, Any]]:
+    """Where constants are attained or claims fail: the points whose parameters a report names."""
+    return [e.where for result in report.values() for e in result.evidence]
 
 
 def tally(report: Report) -> str:
@@ -420,51 +423,6 @@ def tally(report: Report) -> str:
 def kinds_of(result: Result) -> list[str]:
     """The kinds of evidence that were gathered, each once."""
     return list(dict.fromkeys(e.kind for e in result.evidence))
-
-
-def finding_text(result: Result) -> str:
-    """The finding with its constant or its witness."""
-    if not result.evidence:
-        return f"{result.finding}: no such evidence"
-    e = result.decisive
-    if e is None or result.finding == "holds":
-        return result.finding
-    if result.finding == "not yet":
-        rest = all(other.finding.startswith("holds") for other in result.evidence if other.finding != "not yet")
-        return f"not yet: {e.what}" + ("; the rest holds" if rest and len(result.evidence) > 1 else "")
-    if result.finding == "holds with constant":
-        return result.finding if e.constant is None else f"{result.finding} {constant_text(e)}{where_text(e.where)}"
-    if result.finding == "not implied":
-        return f"not implied: {e.bound or e.what}" + (f"; {e.computed}" if e.computed else "")
-    sides = f"{e.computed} against {e.bound}" if e.computed and e.bound else e.what
-    return f"{result.finding}{where_text(e.where)}: {sides}"
-
-
-def constant_text(evidence: Evidence) -> str:
-    """A constant on its side: an upper bound is rounded up, a lower one down."""
-    C = evidence.constant
-    assert C is not None
-    text = value_text(C)
-    if evidence.label != "tight" and math.isfinite(C):
-        up = evidence.label == "upper"
-        context = Context(prec=4, rounding=ROUND_CEILING if up else ROUND_FLOOR)
-        text = f"{context.create_decimal(float(C) + (C.error if up else -C.error)):.4g}"
-    return f"C {_SIDES[evidence.label]} {text}"
-
-
-def where_text(where: Mapping[str, Any]) -> str:
-    """The parameters of a point, each with at most six digits."""
-    point = ", ".join(f"{name}={cell_text(value)}" for name, value in where.items())
-    return f" at {point}" if point else ""
-
-
-def cell_text(value: Any) -> str:
-    """A number of a table with at most six digits, a value with those it has; anything else in words."""
-    if isinstance(value, Value):
-        return value_text(value)
-    if value is None or isinstance(value, bool):
-        return {None: "", True: "yes", False: "no"}[value]
-    return f"{value + 0.0:.6g}" if isinstance(value, float) else str(value)
 
 
 def seconds_text(seconds: float) -> str:
@@ -485,6 +443,7 @@ def evidence_lines(evidence: Evidence) -> list[tuple[str, str]]:
         ("bound", evidence.bound),
         (name, number),
         ("where", where_text(evidence.where).removeprefix(" at ")),
+        ("remark", evidence.remark),
         ("domain", evidence.domain),
         ("source", evidence.source),
         ("time", seconds_text(evidence.seconds)),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import resource
 import subprocess
 import sys
 from fractions import Fraction
@@ -132,17 +131,17 @@ def test_every_claim_has_one_line_where_there_is_room():
 @pytest.mark.parametrize("width", [60, 80, 132])
 @pytest.mark.parametrize("verbose", [False, True])
 def test_the_table_fits_its_width_and_loses_nothing(width, verbose):
-    shown = text_of(claims_tables(REPORT, Asked("digits", (), 7.0), width, verbose), width)
+    shown = text_of(claims_tables(REPORT, Asked("digits", (), 700), width, verbose), width)
     assert all(len(line) <= width for line in shown.splitlines())
     assert "…" not in shown
     words = set(shown.split())
     for r in REPORT.values():
         assert {r.id, *finding_text(r).split(), *r.claim.statement.split()} <= words
-    assert "up to 7 s for each piece" in shown
+    assert "up to 700 boxes for each piece" in shown
 
 
 def test_verbose_shows_the_evidence_and_the_command_that_finds_it_again():
-    asked = Asked("t", ("--target", "my data.csv", "--covariance"), 2.5)
+    asked = Asked("t", ("--target", "my data.csv", "--covariance"), 250)
     report = Report([result(CONSTANT, UNDECIDED, VIOLATED)])
     plain, shown = (text_of(claims_tables(report, asked, 200, verbose)) for verbose in (False, True))
     for part in (
@@ -152,7 +151,7 @@ def test_verbose_shows_the_evidence_and_the_command_that_finds_it_again():
         "12 s",
         "bound     h^3",
         "rmverify verify B2 --kind exact --target 'my data.csv' --covariance",
-        "rmverify verify B2 --kind certified --budget 2.5 --target 'my data.csv' --covariance",
+        "rmverify verify B2 --kind certified --effort 250 --target 'my data.csv' --covariance",
     ):
         assert part in shown
         assert part not in plain
@@ -165,10 +164,10 @@ def test_the_value_of_a_check_is_not_called_a_constant():
 
 
 def test_the_record_is_plain_json_with_the_schema():
-    record = claims_record(REPORT, Asked("digits", ("--target", "digits"), 3.0))
+    record = claims_record(REPORT, Asked("digits", ("--target", "digits"), 300))
     back = json.loads(json.dumps(record, allow_nan=False))
     assert back["schema"] == 1
-    assert (back["target"], back["certified_budget"]) == ("digits", 3.0)
+    assert (back["target"], back["certified_effort"]) == ("digits", 300)
     assert [c["id"] for c in back["claims"]] == ["B2", "C1", "D2"]
     assert back["claims"][0]["constant"]["value"] == 0.125
 
@@ -304,9 +303,9 @@ def test_the_page_is_written_beside_what_is_printed(run):
 
 
 def test_the_options_reach_the_claims(run, looks):
-    assert run("verify", "A2", "--certified", "--budget", "0.5")[0] == 0
+    assert run("verify", "A2", "--certified", "--effort", "50")[0] == 0
     assert looks["A2"].kinds == {"symbolic", "exact", "fitted", "certified"}
-    assert (looks["A2"].budget, looks["A2"].target) == (0.5, None)
+    assert (looks["A2"].effort, looks["A2"].target) == (50, None)
     run("verify", "B2", "--kind", "exact", "--kind", "fitted")
     assert looks["B2"].kinds == {"exact", "fitted"}
 
@@ -335,8 +334,8 @@ def test_a_target_is_looked_at_with_exact_and_fitted_evidence(run, looks):
         (["explain", "Z9"], ["'Z9'", "B2"]),
         (["explain"], ["IDS"]),
         (["verify", "--kind", "hearsay"], ["--kind", "hearsay"]),
-        (["verify", "--budget", "0"], ["--budget", "'0'"]),
-        (["verify", "--budget", "nan"], ["--budget"]),
+        (["verify", "--effort", "0"], ["--effort", "'0'"]),
+        (["verify", "--budget", "2"], ["--budget"]),
         (["verify", "--covariance"], ["--covariance", "--target"]),
         (["verify", "--target", "nowhere.csv"], ["nowhere.csv"]),
         (["verify", "--html", "page.txt"], ["--html", "page.txt"]),
@@ -358,13 +357,10 @@ def test_explain_prints_and_computes_nothing(run, looks):
     assert "rmverify verify B2 --kind exact" in out
 
 
-def test_explain_is_quick_and_loads_nothing_heavy():
+def test_explain_loads_nothing_heavy():
     code = (
         "import sys; from rmverify.cli import main; assert main(['explain', 'B2']) == 0\n"
         "print([m for m in ('flint', 'latex2mathml', 'matplotlib', 'scipy.stats', 'sympy') if m in sys.modules])"
     )
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.stdout.splitlines()[-1:] == ["[]"], done.stderr
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
