@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 __all__ = ["Kind", "Value"]
 
+_VAGUE = 1e-3  # relative error from which it is printed
 Kind = Literal["exact", "enclosure", "upper", "lower", "surrogate", "monte-carlo"]
 
 
@@ -92,6 +93,32 @@ class Value(float):
     def __repr__(self) -> str:
         ends = f"[{self.lower:.6g}, {self.upper:.6g}]"
         return f"Value({float(self)!r}, kind={self.kind!r}, error={self.error:.2g}, in {ends})"
+
+    def text(self, digits: int = 6) -> str:
+        """The number as tables print it: a bracket by its two ends, what is close to 1 by its distance from it, else
+        at most `digits` digits, those that the error leaves; with the error where it is above a thousandth of it.
+
+        Examples
+        --------
+        >>> Value(0.123456789, "exact", 1e-12).text(), Value(0.123456789, "exact", 1e-3).text()
+        ('0.123457', '0.123 ± 0.001')
+        >>> Value(0.5, "upper", lower=0.25, upper=0.5).text(), Value(1.0, complement=1e-20).text()
+        ('0.25 to 0.5', '1 - 1e-20')
+        """
+        value = float(self) + 0.0
+        if self.kind in ("upper", "lower") and self.lower < self.upper:
+            few = min(digits, 4)
+            return f"{self.lower:.{few}g} to {self.upper:.{few}g}"
+        if not math.isfinite(value):
+            return f"{value:g}"
+        vague = self.error > _VAGUE * abs(value)
+        if 0 < self.complement < 1e-3 and not vague:
+            return f"1 - {self.complement:.3g}"
+        if value and self.error:
+            size, error = math.log10(abs(value)), math.log10(self.error)
+            known = math.floor(size) - math.floor(min(error, size)) + 1 if vague else math.floor(size - error)
+            digits = max(1, min(digits, known))
+        return f"{value:.{digits}g}" + (f" ± {self.error:.1g}" if vague else "")
 
     def as_dict(self) -> dict[str, Any]:
         """The value as plain data, ready for JSON (infinities as strings)."""
