@@ -139,7 +139,7 @@ def _infinite(pair: Pair, doubt: float) -> Value:
 
 def _overflow(least: float) -> Value:
     """A divergence close to the largest float or beyond."""
-    return Value(math.inf, "upper", lower=min(least, _LARGEST), upper=math.inf)
+    return Value(math.inf, "upper", lower=min(least, _LARGEST / 4), upper=math.inf)
 
 
 def hellinger_distance(pair: Pair) -> Value:
@@ -202,7 +202,9 @@ def _transform(pair: Pair, s: float) -> tuple[float, float, float]:
         log_z = np.where(z[edge] > _HUGE, logs + math.log(abs(point)), np.log(z[edge]))
         direct = point * logs - log_z - point * (1 - point) * mu2[edge] / z[edge]
         value = float(n[edge] @ direct) / 2
-        parts = 4 + abs(point) * (1 + np.abs(logs)) + np.abs(log_z) + 4 * abs(point * (1 - point)) * mu2[edge] / z[edge]
+        parts = (
+            4 + abs(point) * (1 + np.abs(logs)) + 2 * np.abs(log_z) + 4 * abs(point * (1 - point)) * mu2[edge] / z[edge]
+        )
         rounding = EPS * float(n[edge] @ parts)
     if not edge.all():
         rest = slice(None) if not edge.any() else ~edge
@@ -265,7 +267,9 @@ def _wasserstein(p: Gaussian, q: Gaussian) -> Value:
     difference = X - Y @ right.T @ left.T
     value = math.hypot(float(np.linalg.norm(difference)), float(np.linalg.norm(p.mean - q.mean)))
     size = float(np.linalg.norm(X) + np.linalg.norm(Y) + np.linalg.norm(p.mean) + np.linalg.norm(q.mean))
-    error = (EPS * (4 + 2 * p.dim) + float(p.rounding.max() + q.rounding.max())) * size + _root_error(p) + _root_error(q)
+    error = (
+        (EPS * (4 + 2 * p.dim) + float(p.rounding.max() + q.rounding.max())) * size + _root_error(p) + _root_error(q)
+    )
     return Value.clipped(value, error)
 
 
