@@ -139,7 +139,7 @@ def _infinite(pair: Pair, doubt: float) -> Value:
 
 def _overflow(least: float) -> Value:
     """A divergence close to the largest float or beyond."""
-    return Value(math.inf, "upper", lower=min(least, _LARGEST), upper=math.inf)
+    return Value(math.inf, "upper", lower=min(least, _LARGEST / 4), upper=math.inf)
 
 
 def hellinger_distance(pair: Pair) -> Value:
@@ -153,7 +153,7 @@ def hellinger_distance(pair: Pair) -> Value:
         return law_of(pair, Value.clipped(value, error, 0, 1), 1.0)
     log_bc, rounding, moved = _log_transform(pair, 0.5)
     if log_bc == -math.inf:
-        return law_of(pair, Value(1.0, complement=0.0), 1.0)
+        return law_of(pair, Value.clipped(1.0, EPS, 0, 1, complement=0.0), 1.0)
     log_bc = min(log_bc, 0.0)
     value = _root(log_bc)
     error = _spread(log_bc, rounding) + min(_spread(log_bc, moved), pair.distance_error) + 4 * EPS * value
@@ -202,14 +202,16 @@ def _transform(pair: Pair, s: float) -> tuple[float, float, float]:
         log_z = np.where(z[edge] > _HUGE, logs + math.log(abs(point)), np.log(z[edge]))
         direct = point * logs - log_z - point * (1 - point) * mu2[edge] / z[edge]
         value = float(n[edge] @ direct) / 2
-        parts = 4 + abs(point) * (1 + np.abs(logs)) + np.abs(log_z) + 4 * abs(point * (1 - point)) * mu2[edge] / z[edge]
+        parts = (
+            4 + abs(point) * (1 + np.abs(logs)) + 2 * np.abs(log_z) + 4 * abs(point * (1 - point)) * mu2[edge] / z[edge]
+        )
         rounding = EPS * float(n[edge] @ parts)
     if not edge.all():
         rest = slice(None) if not edge.any() else ~edge
         law = modes(one.ratio[rest], one.shift[rest], n[rest], one.log_ratio[rest])
         part = float(log_transform(np.array([point]), law)[0])
         value += part
-        rounding += EPS * (8 + math.sqrt(n.size)) * abs(part)
+        rounding += EPS * ((8 + math.sqrt(n.size)) * abs(part) + 2 * abs(point) * law.size)
     value, rounding, moved = value * square, rounding * square + _LEAST * (value != 0 or square < 1), 0.0
     e, off = one.log_error, one.shift_error
     if e.any() or off.any():
@@ -265,7 +267,9 @@ def _wasserstein(p: Gaussian, q: Gaussian) -> Value:
     difference = X - Y @ right.T @ left.T
     value = math.hypot(float(np.linalg.norm(difference)), float(np.linalg.norm(p.mean - q.mean)))
     size = float(np.linalg.norm(X) + np.linalg.norm(Y) + np.linalg.norm(p.mean) + np.linalg.norm(q.mean))
-    error = (EPS * p.dim + float(p.rounding.max() + q.rounding.max())) * size + _root_error(p) + _root_error(q)
+    error = (
+        (EPS * (4 + 2 * p.dim) + float(p.rounding.max() + q.rounding.max())) * size + _root_error(p) + _root_error(q)
+    )
     return Value.clipped(value, error)
 
 

@@ -91,6 +91,9 @@ class Pair(NamedTuple):
     @property
     def reverse(self) -> Pair:
         """The pair (q, p)."""
+        off = self.shift_error
+        if off.any() or self.log_error.any():  # d (m/sqrt b) = sqrt(a/b) d (m/sqrt a) + m/sqrt b d ln(a/b)/2
+            off = off * np.exp(-self.log_ratio / 2) + np.sqrt(self.inverse_shift) * self.log_error / 2
         return self._replace(
             a=self.b,
             b=self.a,
@@ -98,7 +101,7 @@ class Pair(NamedTuple):
             inverse_ratio=self.ratio,
             shift=self.inverse_shift,
             inverse_shift=self.shift,
-            shift_error=self.shift_error * np.exp(-self.log_ratio / 2) if self.shift_error.any() else self.shift_error,
+            shift_error=off,
         )
 
 
@@ -167,9 +170,8 @@ def modewise(p: Gaussian, q: Gaussian) -> Modewise | None:
     off = off + q.rounding * (np.abs(q.means) + np.sqrt(b)) * (q.means != 0)
     log_error = level_error = p.rounding + q.rounding
     if p.basis is not None:
-        if m.any():
-            m, turned = _turned(p, q)
-            off = off + turned
+        m, turned = _turned(p, q)
+        off = off + turned
         apart, level = _spectral_errors(p, q)
         log_error, level_error = log_error + apart, level_error + level
     return Modewise(a, b, m, p.multiplicities, log_error, level_error, off)
