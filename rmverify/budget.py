@@ -135,7 +135,7 @@ def _early_stop(target: Gaussian, scale: float, early_stop: float | None, early_
     if target.variances.min() == 0:
         raise ValueError(
             "early_stop_tv: expected data that are not singular, got a variance of 0: TV(q_delta, q_0) = 1 for every "
-            "delta; give early_stop"
+            "delta; choose delta itself"
         )
     # the root is found to 1e-10 in ln t, on either side
     return _crossing("early_stop", lambda t: tv(target.at(t), target) - most, 1e-300, 1.0) * (1 - 1e-9)
