@@ -574,7 +574,7 @@ def _rates(options: argparse.Namespace) -> int:
     if options.data is not None and set(chosen) == {"randomized_midpoint"}:
         raise ValueError("--data: expected a --scheme that draws no midpoints beside it, got randomized_midpoint alone")
     suffix = None if options.plot is None else _plottable(options.plot)
-    target = None if options.data is None else _target(options)
+    target = None if options.data is None else _target(options, turned=True)
     plans = [] if options.csv or options.markdown or options.latex else tables.theorem_cells(options.full, chosen)
     try:
         with _sweeping(options) as (executor, progress):
