@@ -40,7 +40,7 @@ PREDICTORS: tuple[Scheme, ...] = (
 PATHS = 32
 _EARLY = 0.01  # W_2(q_delta, q_0) relative to sqrt(tr Sigma)
 _START = 0.1  # exact TV of the start relative to the request
-_WORK = 30_000_000  # of a row whose law is exact, spent on every number of steps from 1 up; see `_work`
+_WORK = 125_000_000  # of a row whose law is exact, spent on every number of steps from 1 up; see `_work`
 _FIRST = 32  # steps of the first plan tried where it is a bracket
 MOST_STEPS = 20_000_000
 """Steps of the longest plan that is made."""
@@ -135,7 +135,7 @@ def _early_stop(target: Gaussian, scale: float, early_stop: float | None, early_
     if target.variances.min() == 0:
         raise ValueError(
             "early_stop_tv: expected data that are not singular, got a variance of 0: TV(q_delta, q_0) = 1 for every "
-            "delta; give early_stop"
+            "delta; choose delta itself"
         )
     # the root is found to 1e-10 in ln t, on either side
     return _crossing("early_stop", lambda t: tv(target.at(t), target) - most, 1e-300, 1.0) * (1 - 1e-9)
@@ -399,7 +399,7 @@ def _row(
             seen[last] = point(last)
             if reached(seen[last].tv):
                 return seen[last]
-            work += _work(seen[last], corrector, target.variances.size)
+            work += _work(schedule(target, scheme, where, last, corrector=corrector), target.variances.size)
         if last == max_steps:
             return None
         steps = min(2 * last or _FIRST, max_steps)
@@ -429,10 +429,10 @@ def _first(seen: dict[int, Point], accuracy: float) -> Point | None:
     return next((seen[n] for n in sorted(seen) if seen[n].tv.lower <= accuracy), None)
 
 
-def _work(point: Point, corrector: bool, modes: int) -> int:
-    """What a plan without midpoints costs, about, in evaluations of one mode: a plan and its stages take time of their
-    own, that of some thousands of them."""
-    return point.evaluations * modes + (120_000 if corrector else 15_000)
+def _work(plan: Plan, modes: int) -> int:
+    """What a plan without midpoints costs, about, in evaluations of one mode: it and each of its stages take time of
+    their own, that of some ten thousands of them."""
+    return plan.evaluations * modes + 50_000 + 25_000 * len(plan.stages)
 
 
 # --- one plan -----------------------------------------------------------------------------------------------

@@ -42,6 +42,9 @@ is one about an option or a file by its name; anything else that fails is not th
 _DATA = {"verify": "--target", "rates": "--data"}
 """What DATA is called by the commands that have it as an option."""
 
+_LONGEST = 20_000_000
+"""Steps of the longest plan, whose levels are held in memory: `rmverify.budget.MOST_STEPS`."""
+
 MOST_NUMBERS = 10**9
 """Numbers in the largest table of samples, 8 GB."""
 
@@ -62,16 +65,17 @@ class _Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"rmverify: error: {message} (see {self.prog} --help)\n")
 
 
-def _whole(least: int) -> Callable[[str], int]:
-    """The type of an integer option of at least `least`."""
+def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """The type of an integer option of at least `least`, and at most `most`."""
 
     def convert(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
             value = least - 1
-        if value < least:
-            raise argparse.ArgumentTypeError(f"expected an integer >= {least}, got {text!r}")
+        if value < least or (most is not None and value > most):
+            bounded = f">= {least}" if most is None else f"from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"expected an integer {bounded}, got {text!r}")
         return value
 
     return convert
@@ -120,7 +124,9 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     budget.add_argument("--paths", type=_whole(2), default=32, metavar="P", help="random midpoint paths of a bracket")
     budget.add_argument("--seed", type=_whole(0), help="seed of the midpoint paths; default: drawn and printed")
-    budget.add_argument("--max-steps", type=_whole(1), default=1 << 17, metavar="N", help="where the search gives up")
+    budget.add_argument(
+        "--max-steps", type=_whole(1, _LONGEST), default=1 << 17, metavar="N", help="where the search gives up"
+    )
     budget.add_argument("--curves", action="store_true", help="every plan that was looked at too")
     budget.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
     budget.add_argument("--csv", action="store_true", help="the curves as CSV on stdout instead of the table")
@@ -200,7 +206,9 @@ def _parser() -> argparse.ArgumentParser:
         "--data", metavar="DATA", help="also the exponent in d of your covariance, repeated 1 to 10^4 times"
     )
     _shapes(rates, "DATA")
-    rates.add_argument("--max-steps", type=_whole(1), default=20_000_000, metavar="N", help="where a search gives up")
+    rates.add_argument(
+        "--max-steps", type=_whole(1, _LONGEST), default=_LONGEST, metavar="N", help="where a search gives up"
+    )
     rates.add_argument("--workers", type=_whole(1), metavar="N", help=f"processes (default: {workers})")
     rates.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler whose workers compute instead")
     rates.add_argument("--store", metavar="FILE", help="keep what was computed; the same command continues from it")
@@ -280,7 +288,7 @@ def _levels(parser: argparse.ArgumentParser) -> None:
 def _plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scheme", choices=_PREDICTORS, default="randomized_midpoint", metavar="NAME",
                         help=f"one of {', '.join(_PREDICTORS)}")  # fmt: skip
-    parser.add_argument("--steps", type=_whole(1), default=100, metavar="N", help="predictor steps")
+    parser.add_argument("--steps", type=_whole(1, _LONGEST), default=100, metavar="N", help="predictor steps")
     parser.add_argument("--corrector", action="store_true", help="underdamped Langevin after every window")
     _levels(parser)
     parser.add_argument("--seed", type=_whole(0), help="seed of the random numbers; default: drawn and printed")
@@ -349,7 +357,7 @@ def _spare_inputs(options: argparse.Namespace) -> None:
             if os.path.realpath(path) == os.path.realpath(other) or (
                 os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other)
             ):
-                raise ValueError(f"--{name}: expected a file of its own, got {path!r}, which is {other!r}")
+                raise ValueError(f"--{name}: expected another file than {other!r}, got {path!r}")
         taken.append(path)
 
 
@@ -372,7 +380,8 @@ def _target(options: argparse.Namespace, turned: bool = False) -> Any:
     from rmverify.targets.spectra import fit_spectrum, spectrum
 
     if options.spectrum:
-        return Gaussian.from_spectrum(*read_spectrum(options.data))
+        target = Gaussian.from_spectrum(*read_spectrum(options.data))
+        return spectrum(target) if turned else target
     if options.covariance or (options.data in BUILT_IN and not options.samples):
         covariance = read_covariance(options.data)
         target = Gaussian(np.zeros(len(covariance)), covariance)
@@ -560,7 +569,7 @@ def _rates(options: argparse.Namespace) -> int:
     if options.data is not None and set(chosen) == {"randomized_midpoint"}:
         raise ValueError("--data: expected a --scheme that draws no midpoints beside it, got randomized_midpoint alone")
     suffix = None if options.plot is None else _plottable(options.plot)
-    target = None if options.data is None else _target(options)
+    target = None if options.data is None else _target(options, turned=True)
     plans = [] if options.csv or options.markdown or options.latex else tables.theorem_cells(options.full, chosen)
     try:
         with _sweeping(options) as (executor, progress):

@@ -201,7 +201,7 @@ def _fitted(
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     shown = [k for k, c in enumerate(columns) if c not in dropped]
     for k in shown:
-        left = columns[k] in ("scheme", "corrector", "law")
+        left = columns[k] in ("scheme", "corrector", "law", "distance", "kind")
         table.add_column(columns[k], justify="left" if left else "right", overflow="fold")
     for line in lines:
         table.add_row(*[Text(line[k]) for k in shown])
@@ -332,8 +332,6 @@ def law_record(found: Description, data: str, claim: float | None, verdict: str 
 
 def law_tables(found: Description, data: str, claim: float | None, verdict: str | None) -> list[Any]:
     """What a person reads of one law, as rich renderables."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
     name = found.scheme + (" + underdamped corrector" if found.corrector else "")
@@ -345,14 +343,13 @@ def law_tables(found: Description, data: str, claim: float | None, verdict: str 
     ]
     if found.seed is not None:
         lines.append(f"Seed          {found.seed} (random midpoints)")
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("distance", "value", "kind", "error"):
-        table.add_column(column, no_wrap=True)
-    rows = {_NAMES[key]: value for key, value in found.divergences.items()}
-    rows["TV, started from q_T"] = found.discretization
-    for label, value in rows.items():
-        kind = "bracket" if value.kind == "upper" else value.kind
-        table.add_row(label, value.text(), kind, f"{value.error:.1g}")
+    values = {_NAMES[key]: value for key, value in found.divergences.items()}
+    values["TV, started from q_T"] = found.discretization
+    rows = [
+        [name, value.text(), "bracket" if value.kind == "upper" else value.kind, f"{value.error:.1g}"]
+        for name, value in values.items()
+    ]
+    table, _ = _fitted(("distance", "value", "kind", "error"), rows, None, ())
     blocks: list[Any] = [Text("\n".join(lines)), Text("Output against q_delta", style="bold"), table]
     if claim is not None:
         blocks.append(Text(f"claim TV <= {claim:g}: {verdict}"))
