@@ -80,6 +80,41 @@ class Value(float):
         set_slot(self, "complement", float(1 - value) if complement is None else complement)
         return self
 
+    @classmethod
+    def clipped(
+        cls, value: float, error: float, low: float = 0.0, high: float = math.inf, *, complement: float | None = None
+    ) -> Value:
+        """An exact number of [low, high] with its error; the bracket [low, high] itself, of kind ``upper``, where the
+        error leaves nothing else.
+
+        The bracket is value -+ error cut to [low, high], and the error no larger than that leaves. A number between 0
+        and infinity is a bracket too where its error is above both 1 and itself.
+
+        Parameters
+        ----------
+        value, error : float
+            An infinite error stands for one that is not known.
+        low, high : float
+            Where the quantity lies by its nature: [0, 1] for total variation, [0, inf) for a divergence.
+        complement : float, optional
+            As for the class.
+
+        Examples
+        --------
+        >>> Value.clipped(0.75, 0.5, 0, 1)
+        Value(0.75, kind='exact', error=0.5, in [0.25, 1])
+        >>> Value.clipped(0.01, 1.0, 0, 1), Value.clipped(0.04, 6e22).upper
+        (Value(1.0, kind='upper', error=0, in [0, 1]), 6e+22)
+        """
+        value = min(max(value, low), high)
+        if math.isinf(value):
+            return cls(value, "exact", error, complement=complement)
+        lower, upper = max(value - error, low), min(value + error, high)
+        if lower <= low and (upper >= high or error > max(value - low, 1.0)) and error > 0:
+            return cls(upper, "upper", 0.0, lower=low, upper=upper)
+        error = min(error, max(value - lower, upper - value)) if low > -math.inf and high < math.inf else error
+        return cls(value, "exact", error, lower=lower, upper=upper, complement=complement)
+
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a Value is immutable, cannot set {name}")
 

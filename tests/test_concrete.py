@@ -108,6 +108,29 @@ def test_a_midpoint_kept_from_an_earlier_call_is_seen_whenever_it_was_drawn():
         examine(drawn_once, (rows(),), 1.0, 0.25, score, Tape(8))
 
 
+class Momentum:
+    """A step that is an object, and remembers."""
+
+    last = 0.0
+
+    def __call__(self, x, t, h, score, draw):
+        s, self.last = score(t, x) + self.last, score(t, x)
+        return x + h * s
+
+
+def test_an_object_that_remembers_is_refused():
+    with pytest.raises(BrokenContract, match="keeps state between calls, in Momentum"):
+        examine(Momentum(), (rows(),), 1.0, 0.25, score, Tape(8))
+
+
+def test_a_midpoint_that_is_not_used_is_allowed_where_none_can_be_kept():
+    def unused(x, t, h, score, draw):
+        draw.uniform()
+        return x + h * score(t, x)
+
+    examine(unused, (rows(),), 1.0, 0.25, score, Tape(8))
+
+
 @pytest.mark.parametrize("step", [randomized_midpoint, underdamped(friction=2)])
 def test_the_schemes_keep_the_contract(step):
     state = (rows(),) if step is randomized_midpoint else (rows(), rows()[::-1])

@@ -134,8 +134,14 @@ def stage_alphas(plan: Plan, alphas: Any) -> list[Any]:
         for row in rows:
             if row.shape != (foot.alphas,):
                 raise ValueError(f"alphas: expected {foot.alphas} value(s) per step, got shape {row.shape}")
-            if (np.abs(row * foot.strata - foot.stratum - 0.5) > 0.5 + 1e-12).any():
+            kinds = np.array(foot.slots)
+            inside = np.abs(row * foot.strata - foot.stratum - 0.5) <= 0.5 + 1e-12
+            if not inside[kinds == "uniform"].all():
                 raise ValueError(f"alphas: expected each value inside its stratum of [0, 1], got {row}")
+            if not np.isin(row[kinds == "bernoulli"], (0, 1)).all():
+                raise ValueError(f"alphas: expected 0 or 1 for each choice, got {row}")
+            if (row[kinds == "exponential"] < 0).any():
+                raise ValueError(f"alphas: expected durations >= 0, got {row}")
         result.append(np.stack(rows, axis=1)[:, :, None, None])
     return result
 

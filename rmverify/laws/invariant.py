@@ -15,19 +15,20 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from rmverify.laws.midpoints import rule
+from rmverify.laws.bends import NotResolved
+from rmverify.laws.midpoints import rules
 from rmverify.laws.strata import from_moments, gauss
-from rmverify.plans import footprint
+from rmverify.plans import Correct, Stage
 from rmverify.process import mode_variance
-from rmverify.readings.affine import Transition
+from rmverify.readings.affine import Transition, weighed
 from rmverify.readings.balls import legendre, lift, lift_scheme
 from rmverify.readings.chain import transition
-from rmverify.schemes.contract import Scheme, velocity_variance
+from rmverify.schemes.contract import Scheme, shipped, velocity_variance
 from rmverify.targets.checks import Array
 
 __all__ = ["Powers", "Spread", "after", "contraction", "first_moments", "invariant", "marginal", "spread", "step_map"]
@@ -47,7 +48,8 @@ class Spread:
     """What a step does to Y, of m = 3 components for (x, v) and m = 1 for x alone.
 
     l (nodes, modes, m, m), r (nodes, modes, m) and the weights of the nodes; the averages `mean_l`, `mean_r` as balls;
-    `center` (modes,): the x that every such step from rest leaves where it is, the zero of the score.
+    `center` (modes,): the x that every such step from rest leaves where it is, the zero of the score. `coarser` is the
+    same on fewer nodes, where a scheme is not known to be analytic in what it draws.
     """
 
     l: Array
@@ -56,6 +58,7 @@ class Spread:
     mean_l: Any
     mean_r: Any
     center: Array
+    coarser: Spread | None = None
 
 
 def spread(scheme: Scheme, modes: Any, lam: Array, t: float, h: float) -> Spread:
@@ -64,30 +67,40 @@ def spread(scheme: Scheme, modes: Any, lam: Array, t: float, h: float) -> Spread
     Raises
     ------
     ArithmeticError
-        Where the averages over its midpoint do not settle.
+        Where the averages over what it draws do not settle.
     """
     from flint import ctx
 
-    foot, nodes = footprint(scheme), _LEAST
+    stage, nodes = Correct(scheme, t, h, 1), _LEAST
     before: Spread | None = None
     with ctx.workprec(BITS):
         while True:
-            found = _units(scheme, modes, lam, t, h, nodes)
-            if not foot.alphas or (before is not None and _same(before, found)):
+            found = _units(stage, modes, lam, nodes)
+            if not stage.footprint.alphas:
                 return found
+            if before is not None and _same(before, found):
+                return found if shipped(scheme) else replace(found, coarser=before)
             before, nodes = found, nodes * 3 // 2
             if nodes > _MOST:
-                raise ArithmeticError("step: the averages over its midpoint do not settle, it is too long")
+                if shipped(scheme):
+                    raise ArithmeticError(
+                        f"step: the averages over the midpoint of a step of {h!r} are not resolved by "
+                        f"{nodes * 2 // 3} nodes; use a shorter step"
+                    )
+                raise NotResolved(f"{nodes * 2 // 3} nodes in a panel do not settle it")
 
 
-def _units(scheme: Scheme, modes: Any, lam: Array, t: float, h: float, nodes: int) -> Spread:
-    foot, u = footprint(scheme), velocity_variance(scheme)
-    alphas, weights = None, lift(np.ones(1))
+def _units(stage: Stage, modes: Any, lam: Array, nodes: int) -> Spread:
+    scheme, foot, u = stage.scheme, stage.footprint, velocity_variance(stage.scheme)
+    t, h = stage.steps_
+    time, length = (lift(z.reshape(1, 1, 1)) for z in (t, h))
     if foot.alphas:
-        rows, weights = rule(foot, *legendre(nodes), lift)
-        alphas = rows[:, None, :, None]
-    time, length = (lift(np.full((1, 1, 1), z)) for z in (t, h))
-    step = transition(lift_scheme(scheme), foot, modes.lift(lift), time, length, alphas, lift)
+        rows, weights = rules(stage, modes).at(slice(0, 1), nodes, lift, legendre)
+        step, chance = weighed(lift_scheme(scheme), modes.lift(lift), time, length, rows[..., None], lift)
+        weights = (weights if np.ndim(chance) == 0 else weights * chance[..., 0])[0]
+    else:
+        weights = lift(np.ones(1))
+        step = transition(lift_scheme(scheme), foot, modes.lift(lift), time, length, None, lift)
     k = 1 / mode_variance(lift(lam), lift(t))
     scale = [_root(k)] if u is None else [_root(k), 1 / _root(lift([u]))]
     A, C = _scaled(step, scale, weights.size, lam.size)
@@ -96,18 +109,25 @@ def _units(scheme: Scheme, modes: Any, lam: Array, t: float, h: float, nodes: in
     noise = C[..., :1, 0] if u is None else np.stack([C[..., 0, 0], C[..., 0, 1], C[..., 1, 1]], axis=-1)
     r = (l * flat).sum(axis=-1) + noise
     means = [(weights.reshape(-1, *(1,) * (z.ndim - 1)) * z).sum(axis=0) for z in (l, r)]
-    return Spread(_floats(l), _floats(r), _floats(weights), means[0], means[1], _center(step, lam.size))
+    return Spread(_floats(l), _floats(r), _floats(weights), means[0], means[1], _center(step, weights, lam.size))
 
 
-def _center(step: Transition, modes: int) -> Array:
-    """x with A (x, 0) + b = (x, 0), whatever the midpoint."""
-    slope, shift = (np.asarray(lift(np.asarray(z))) for z in (step.linear[0][0], step.shift[0]))
-    found = np.broadcast_to(_floats(shift / (1 - slope)), np.broadcast_shapes(shift.shape, slope.shape, (1, 1, modes)))[
-        0
-    ]
-    if np.ptp(found, axis=0).max() > 1e-12 * max(1.0, float(np.abs(found).max())):
-        raise ValueError("scheme: expected a step from rest at the zero of its score to stay there, it moves on")
-    return np.asarray(found[0], dtype=float)
+def _center(step: Transition, weights: Any, modes: int) -> Array:
+    """x with A (x, 0) + b = (x, 0), whatever is drawn."""
+    shape = (weights.size, modes)
+    slopes, shifts = (
+        [np.broadcast_to(lift(np.asarray(z)), (1, *shape))[0] for z in rows]
+        for rows in ([row[0] for row in step.linear], step.shift)
+    )
+    gap, pull = 1 - slopes[0], shifts[0]
+    whole = weights @ gap
+    held = np.array([bool(g != 0) for g in whole])
+    found = np.where(held, weights @ pull / np.where(held, whole, 1), 0)
+    moves = [pull - gap * found, *(a * found + b for a, b in zip(slopes[1:], shifts[1:], strict=True))]
+    size = max(1.0, *(float(np.abs(_floats(z)).max()) for z in (found, pull, gap * found)))
+    if max(float(np.abs(_floats(z)).max()) for z in moves) > 1e-12 * size:
+        raise ValueError("scheme: a step started at rest at the zero of the score must stay there; this one moves away")
+    return _floats(found)
 
 
 _root = np.frompyfunc(lambda ball: ball.sqrt(), 1, 1)

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from rmverify.laws.bends import NotResolved
 from rmverify.laws.conditional import initial, split_target
-from rmverify.laws.midpoints import MOST_NODES, rule, unit_rule
+from rmverify.laws.midpoints import MOST_NODES, rule, rules, unit_rule
 from rmverify.laws.strata import averages, chainable
+from rmverify.laws.witness import per_mode
 from rmverify.plans import Footprint, Plan, Predict, footprint
 from rmverify.process import flow_slope, mode_mean, mode_score, mode_variance
-from rmverify.readings.affine import read
+from rmverify.readings.affine import weighed
 from rmverify.readings.balls import legendre, lift, lift_scheme
 from rmverify.readings.chain import read_chain
 from rmverify.schemes.contract import Scheme
@@ -68,7 +70,8 @@ def local_error(scheme: Scheme, target: Any, t: float, h: float, *, start: Any =
         raise ValueError(f"h: expected a step of at most t = {t!r}, got {h!r}")
     truth, modes = split_target(target)
     plan = Plan([Predict(scheme, np.array([t, t - h]))])
-    return _coupling(truth, modes, plan, initial(truth, plan, start), lengths=[h])
+    per_mode(plan, target, truth, modes, "errors against the exact flow are")
+    return _coupling(truth, modes, plan, start, lengths=[h])
 
 
 def coupling_error(plan: Plan, target: Any, *, start: Any = "exact") -> LocalError:
@@ -82,12 +85,12 @@ def coupling_error(plan: Plan, target: Any, *, start: Any = "exact") -> LocalErr
     True
     """
     truth, modes = split_target(target)
-    return _coupling(truth, modes, plan, initial(truth, plan, start))
+    per_mode(plan, target, truth, modes, "errors against the exact flow are")
+    return _coupling(truth, modes, plan, start)
 
 
-def _coupling(
-    truth: Gaussian, modes: Any, plan: Plan, start: Gaussian, lengths: list[float] | None = None
-) -> LocalError:
+def _coupling(truth: Gaussian, modes: Any, plan: Plan, start: Any, lengths: list[float] | None = None) -> LocalError:
+    initial(truth, plan, start)  # refuses what is no start
     for stage in plan:
         if not isinstance(stage, Predict):
             raise TypeError("coupling errors compare with the probability flow: expected Predict stages only")
@@ -98,7 +101,10 @@ def _coupling(
         with flint.ctx.workprec(bits):
             before = None
             while nodes <= MOST_NODES:
-                now = _coupling_balls(truth, modes, plan, start, nodes, lengths)
+                try:
+                    now = _coupling_balls(truth, modes, plan, start, nodes, lengths)
+                except NotResolved:
+                    break
                 if not all(_tight(ball) for ball in now):
                     break
                 drawing = plan.drawing_steps > 0
@@ -113,7 +119,7 @@ def _coupling(
                 before, nodes = now, nodes * 2
     raise ArithmeticError(
         "the error did not settle: the score is singular at the end of the step or close to it (h near t), or its bias "
-        "is too rough in t"
+        "is too rough in t, or the step in what it draws"
     )
 
 
@@ -126,17 +132,25 @@ def _agree(a: Any, b: Any) -> bool:
 
 
 def _coupling_balls(
-    truth: Gaussian, modes: Any, plan: Plan, start: Gaussian, nodes: int, lengths: list[float] | None
+    truth: Gaussian, modes: Any, plan: Plan, start: Any, nodes: int, lengths: list[float] | None
 ) -> tuple[Any, Any]:
-    """Bias and variance as balls."""
+    """Bias and variance as balls.
+
+    An exact start is not rounded: where the error at the mean vanishes in leading order, h times less is left of it.
+    """
     balls = modes.lift(lift)
     lam, mean = lift(truth.variances), lift(truth.means)
     zero, one = lift(np.zeros(lam.size)), lift(np.ones(lam.size))
     moments: Any = ((zero, zero), (one, zero), (zero, zero, zero))
     for stage in plan:
-        average = _averager(lift_scheme(stage.scheme), stage.footprint, nodes, legendre, lift)
-        times = stage.times
+        scheme, foot, times = lift_scheme(stage.scheme), stage.footprint, stage.times
+        panels, average = rules(stage, modes), None
+        chained = chainable(scheme, foot, nodes)
         for n in range(len(stage)):
+            if average is None or not (chained or panels.simple):
+                part = slice(n, n + 1)
+                points = panels.together(nodes, lift, legendre) if chained else panels.at(part, nodes, lift, legendre)
+                average = _averager(scheme, foot, chained, points, lift)
             t = lift(times[n]).reshape(1, 1, 1)
             h = lift(lengths[n]).reshape(1, 1, 1) if lengths else t - lift(times[n + 1])
             step = [part[0] for part in average(balls, t, h, (1, lam.size))]
@@ -144,32 +158,38 @@ def _coupling_balls(
             slope = flow_slope(lam, t, h)[0]
             shift = (mode_mean(mean, t - h) - slope * mode_mean(mean, t))[0]
             moments = advance(moments, step, slope, shift)
-    bias, variance = parts(moments, lift(start.means), lift(start.variances))
+    if isinstance(start, str) and start == "exact":
+        t = lift(plan.start)
+        at = mode_mean(mean, t), mode_variance(lam, t)
+    else:
+        law = initial(truth, plan, start)
+        at = lift(law.means), lift(law.variances)
+    bias, variance = parts(moments, *at)
     counts = lift(truth.multiplicities)
     return counts @ bias, counts @ variance
 
 
-def _averager(scheme: Scheme, foot: Footprint, nodes: int, legendre: Any, number: Any) -> Any:
+def _averager(scheme: Scheme, foot: Footprint, chained: bool, points: tuple[Any, Any], number: Any) -> Any:
     """(modes, t, h, shape) -> E a, E b, Var a, Cov(a, b), Var b + E c of the steps x -> a x + b + N(0, c), each of that
-    shape (steps, modes): by a tensor rule over the midpoints, or for many strata by the chain over them."""
-    rows, w = None, None
-    chained = chainable(scheme, foot, nodes)
-    if foot.alphas:
-        x, w = legendre(nodes)
-    if foot.alphas and not chained:
-        alphas, w = rule(foot, x, w, number)
-        rows = alphas[:, None, :, None]
+    shape (steps, modes).
+
+    `points`: alphas (A, 1, Q) and weights (1, Q) of a tensor rule over what is drawn, or for many strata nodes and
+    weights (Q,) in each, for the chain over them.
+    """
 
     def average(modes: Any, t: Any, h: Any, shape: tuple[int, int]) -> list[Any]:
         if chained:
-            found = averages(read_chain(scheme, foot, modes, t, h, x, number), w)
+            found = averages(read_chain(scheme, foot, modes, t, h, points[0], number), points[1])
             return [np.broadcast_to(part, shape) for part in found]
-        step = read(scheme, modes, t, h, rows, number)
+        alphas, w = (points[0][..., None], points[1][0]) if foot.alphas else (None, None)
+        step, chance = weighed(scheme, modes, t, h, alphas, number)
         full = (shape[0], 1 if w is None else w.size, shape[1])
         a, b, c = (np.broadcast_to(number(e), full) for e in (step.linear[0][0], step.shift[0], step.noise[0][0]))
         if w is None:
             zero = 0 * number(np.ones(shape))
             return [a[:, 0], b[:, 0], zero, zero, c[:, 0]]
+        if np.ndim(chance):
+            w = w * chance[0, :, 0]
         mean_a, mean_b = w @ a, w @ b
         da, db = a - mean_a[:, None], b - mean_b[:, None]
         return [mean_a, mean_b, w @ (da * da), w @ (da * db), w @ (db * db + c)]
@@ -240,7 +260,12 @@ def window_errors(
     gain, bias = (np.asarray(z, dtype=float).reshape(-1, 1, 1) for z in (gain, bias))
     modes = _Settings(lam, gain, bias)
     shape = np.broadcast_shapes(lam.shape, t.shape)[::2]
-    average = _averager(scheme, footprint(scheme), nodes, unit_rule, np.asarray)
+    foot, points = footprint(scheme), unit_rule(nodes)
+    chained = chainable(scheme, foot, nodes)
+    if foot.alphas and not chained:
+        alphas, w = rule(foot, *points)
+        points = alphas[:, None], w[None]
+    average = _averager(scheme, foot, chained, points, np.asarray)
     zero, one = np.zeros(shape), np.ones(shape)
     moments: Any = ((zero, zero), (one, zero), (zero, zero, zero))
     start = mode_variance(lam, t)[:, 0]

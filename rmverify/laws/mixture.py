@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ from rmverify.laws.conditional import (
     QUIET,
     STEP,
     UNIT,
+    column,
     conditional,
     initial,
     pieces,
@@ -26,7 +28,7 @@ from rmverify.laws.conditional import (
 )
 from rmverify.laws.counts import few
 from rmverify.laws.invariant import after, spread, step_map
-from rmverify.laws.midpoints import averaged, node_count, unit_rule
+from rmverify.laws.midpoints import SCATTERED, anywhere, averaged, node_count, rules
 from rmverify.laws.scale import (
     NODES,
     Known,
@@ -42,7 +44,7 @@ from rmverify.laws.scale import (
 from rmverify.laws.strata import Averages, chainable, settled, step_averages
 from rmverify.plans import Correct, Plan, Stage
 from rmverify.process import mode_variance
-from rmverify.readings.affine import Transition
+from rmverify.readings.affine import Transition, drawn
 from rmverify.readings.chain import read_chain, transition
 from rmverify.schemes.contract import velocity_variance
 from rmverify.targets import Gaussian
@@ -169,15 +171,21 @@ class MixtureLaw:
             rows = uniforms[:, used : used + size].T.reshape(len(stage), foot.alphas, n, 1).swapaxes(0, 1)
             used += size
             stratum, strata = (v.reshape(-1, 1, 1, 1) for v in (foot.stratum, foot.strata))
-            result.append((rows + stratum) / strata if foot.alphas else None)
+            rows = (rows + stratum) / strata if foot.alphas else None
+            if not foot.plain:
+                rows = drawn(stage.scheme, split_target(self.target)[1], *map(column, stage.steps_), rows)
+            result.append(rows)
         return result
 
     def corners(self) -> tuple[Array, Array]:
-        """Means and variances (2, modes) of the laws given every midpoint at the left, or the right, of its stratum."""
+        """Means and variances (2, modes) of the laws given every midpoint at the left, or the right, of its stratum, no
+        choice or every one, and no duration or one that only a part of 2^-53 exceeds."""
         alphas = []
         for stage in self.plan:
             foot = stage.footprint
             ends = np.stack([foot.stratum, foot.stratum + 1], axis=-1) / foot.strata[:, None] if foot.alphas else None
+            if not foot.plain:
+                ends[np.array(foot.slots) == "exponential", 1] = -math.log(UNIT)
             shape = (foot.alphas, len(stage), 2, 1)
             alphas.append(None if ends is None else np.broadcast_to(ends[:, None, :, None], shape))
         return self._given(alphas, 2)
@@ -227,8 +235,7 @@ class MixtureLaw:
     @cached_property
     def scale_spread(self) -> float:
         """sd(ln s^2) sqrt(d/2), at most: the spread of P in units of that of the log radius of a Gaussian."""
-        truth, modes = split_target(self.target)
-        return scale_spread(self.plan, modes, truth.variances, truth.dim, self._strata)
+        return scale_spread(self.plan, self.target, self.start, self._strata)
 
     @cached_property
     def _strata(self) -> Known:
@@ -251,12 +258,12 @@ def _scales(stage: Stage, modes: Any) -> bool:
         return False
     if many_strata(stage) and not chainable(stage.scheme, foot):
         return False
-    near, ends = few(replace(stage, steps=1) if isinstance(stage, Correct) else stage), None
-    if foot.alphas:
-        strata = near.footprint.strata[:, None]
-        ends = (np.stack([near.footprint.stratum, near.footprint.stratum + 1], axis=-1) / strata)[:, None, :, None]
-    for _, t, h in pieces(near, 2):
-        rows = None if ends is None else np.broadcast_to(ends, (len(ends), len(t), 2, 1))
+    near = few(replace(stage, steps=1) if isinstance(stage, Correct) else stage)
+    if foot.alphas and not (kept(stage) or many_strata(stage)) and not rules(near, modes).shared:
+        return False
+    points = anywhere(near.footprint)[:, None, :, None] if foot.alphas else None
+    for _, t, h in pieces(near, 1 if points is None else points.shape[2]):
+        rows = None if points is None else np.broadcast_to(points, (len(points), len(t), *points.shape[2:]))
         if any(np.any(part) for part in transition(near.scheme, near.footprint, modes, t, h, rows).shift):
             return False
     return True
@@ -300,16 +307,17 @@ def _averaged_moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
             nodes, change = settled(stage, modes) if chained else node_count(stage, modes)
             error = error + 2 * change * len(stage)
             size = np.size(modes.lam)
-            width = size * (8 * max(nodes, size) if chained else nodes**stage.footprint.alphas)
-            for _, t, h in pieces(few(stage), width):
+            width = size * (8 * max(nodes, size) if chained else rules(stage, modes).at(slice(0, 1), nodes)[1].size)
+            for first, t, h in pieces(few(stage), width):
                 if chained:
                     second, state, off = _through_strata(stage, modes, t, h, nodes, state)
                     error = error + off
                 else:
-                    steps, weights = averaged(stage, modes, t, h, nodes)
-                    shape = (len(t), weights.size, variance.size)
-                    second = np.einsum("nqk,q->nk", np.broadcast_to(steps.linear[0][0], shape) ** 2, weights)
-                    state = state.through(steps, weights, len(t))
+                    steps, weights = averaged(stage, modes, t, h, nodes, slice(first, first + len(t)))
+                    weights = np.broadcast_to(weights, (len(t), weights.shape[1]))
+                    shape = (*weights.shape, variance.size)
+                    second = np.einsum("nqk,nq->nk", np.broadcast_to(steps.linear[0][0], shape) ** 2, weights)
+                    state = state.through(steps, weights)
                 error = error + rounding_of(stage, np.sqrt(second), h[:, 0])
             mean, variance, between = state.mean[0], state.within[0][0], state.position_between()
         require_finite(stage, mean, variance)
@@ -331,7 +339,7 @@ def _through_strata(
 ) -> tuple[Array, _State, Array]:
     """E A^2 of every step of many strata, the state after them, and an error of the logarithm of its variance."""
     near = few(stage)
-    shifts = read_chain(near.scheme, near.footprint, modes, t, h, unit_rule(2)[0]).shifts
+    shifts = read_chain(near.scheme, near.footprint, modes, t, h, SCATTERED).shifts
     cross = state.between is not None or bool(state.mean[0].any()) or shifts
     found, off = step_averages(stage, modes, t, h, nodes, cross=cross)
     within = np.diagonal(found.aa, axis1=1, axis2=2) if cross else found.aa
@@ -363,27 +371,27 @@ class _State:
             full = [[between, none], [none, none]]
         return cls([mean, zero], [[variance, zero], [zero, zero + float(mass)]], full)
 
-    def through(self, steps: Transition, weights: Array, count: int) -> _State:
+    def through(self, steps: Transition, weights: Array) -> _State:
         size, modes = len(self.mean), self.mean[0].size
-        shape = (count, weights.size, modes)
+        shape = (*weights.shape, modes)
         L = [[np.broadcast_to(np.asarray(e, float), shape) for e in row] for row in steps.linear]
         B = [np.broadcast_to(np.asarray(e, float), shape) for e in steps.shift]
         C = [[np.broadcast_to(np.asarray(e, float), shape) for e in row] for row in steps.noise]
-        noise = [[np.einsum("nqk,q->nk", C[a][b], weights) for b in range(size)] for a in range(size)]
+        noise = [[np.einsum("nqk,nq->nk", C[a][b], weights) for b in range(size)] for a in range(size)]
         span = range(size)
         pairs = [(a, b, c, d) for a in span for b in span for c in span for d in span]
-        square = {(a, b, c, d): np.einsum("nqk,nqk,q->nk", L[a][c], L[b][d], weights) for a, b, c, d in pairs}
+        square = {(a, b, c, d): np.einsum("nqk,nqk,nq->nk", L[a][c], L[b][d], weights) for a, b, c, d in pairs}
         mean, within, between = self.mean, self.within, self.between
-        for n in range(count):
+        for n, w in enumerate(weights):
             image = [sum(L[a][c][n] * mean[c] for c in span) + B[a][n] for a in span]
-            after = [weights @ image[a] for a in span]
+            after = [w @ image[a] for a in span]
             off = [image[a] - after[a] for a in span]
             if between is not None or any(np.abs(o).max() > 0 for o in off):
                 old = between
-                between = [[(off[a] * weights[:, None]).T @ off[b] for b in span] for a in span]
+                between = [[(off[a] * w[:, None]).T @ off[b] for b in span] for a in span]
                 if old is not None:
                     for a, b, c, d in pairs:
-                        between[a][b] = between[a][b] + ((L[a][c][n] * weights[:, None]).T @ L[b][d][n]) * old[c][d]
+                        between[a][b] = between[a][b] + ((L[a][c][n] * w[:, None]).T @ L[b][d][n]) * old[c][d]
             within = [
                 [sum(square[a, b, c, d][n] * within[c][d] for c in span for d in span) + noise[a][b][n] for b in span]
                 for a in span

@@ -30,10 +30,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rmverify.laws.bends import NotResolved
 from rmverify.laws.conditional import UNIT, column, initial, split_target
 from rmverify.laws.counts import continued
 from rmverify.laws.invariant import Powers, marginal, spread, step_map
-from rmverify.laws.midpoints import LEAST_NODES, MOST_POINTS, node_count, rule, unit_rule
+from rmverify.laws.midpoints import LEAST_NODES, MOST_POINTS, node_count, rules, unit_rule
 from rmverify.laws.strata import chainable, from_moments, gauss, step_cumulants
 from rmverify.plans import Correct, Plan, Predict, Stage, footprint
 from rmverify.process import mode_variance
@@ -358,7 +359,7 @@ def log_defect(plan: Plan, target: Any, *, start: Any = "normal") -> tuple[Array
         u = _through(u, eta, kappa)
         error = error + UNIT * np.abs(u)
     if not np.isfinite(u).all():
-        raise ArithmeticError("the plan takes a variance to 0 or beyond every number")
+        raise ArithmeticError("plan: an output variance underflows to 0 or overflows")
     return u, error
 
 
@@ -373,9 +374,12 @@ Known = dict[int, Any]
 """What `step_cumulants` or `step_map` said of the stages of a plan, by their place."""
 
 
-def scale_spread(plan: Plan, modes: Any, lam: Array, dim: int, known: Known) -> float:
-    """sd(u) sqrt(d/2), at most: as if no corrector contracted it."""
-    total = 0.0
+def scale_spread(plan: Plan, target: Any, start: Any, known: Known) -> float:
+    """sd(u) sqrt(d/2), at most: as if no corrector contracted it. A step with noise spreads u by how its A^2 e^u + c
+    varies with the midpoint, at the least and the largest u that it may meet."""
+    truth, modes = split_target(target)
+    lam, total = truth.variances, 0.0
+    met = _Met(plan, truth, modes, start)
     for place, stage in enumerate(plan):
         if kept(stage):
             y, weights, _ = _stage_rule(place, stage, modes, lam, np.zeros(1), 2, known)
@@ -383,11 +387,35 @@ def scale_spread(plan: Plan, modes: Any, lam: Array, dim: int, known: Known) -> 
         elif many_strata(stage):
             total += float(_log_cumulants(place, stage, modes, known)[1][0].sum())
         elif stage.footprint.alphas:
-            count = node_count(stage, modes)[0]
-            for _, eta, rule_weights in _float_blocks(stage, modes, lam, *_strata_rule(stage, count)):
-                mean = eta @ rule_weights
-                total += float((((eta - mean[:, None]) ** 2) @ rule_weights).sum())
-    return math.sqrt(total * dim / 2)
+            alphas, rule_weights = _shared_rule(stage, modes, node_count(stage, modes)[0])
+            u = met.by(place, alphas)
+            for images in _float_blocks(stage, modes, lam, alphas, u):
+                mean = images @ rule_weights
+                total += float((((images - mean[..., None]) ** 2) @ rule_weights).max(axis=0).sum())
+    return math.sqrt(total * truth.dim / 2)
+
+
+class _Met:
+    """The range of u that a stage may meet; asked for where a step has both a midpoint and noise, or 0 instead."""
+
+    def __init__(self, plan: Plan, truth: Any, modes: Any, start: Any) -> None:
+        self.plan, self.lam, self.modes, self.start = plan, truth.variances, modes, _start(plan, truth, start)
+
+    def by(self, place: int, alphas: Array) -> Array:
+        stages = self.plan.stages
+        if not stages[place].footprint.noises:
+            return np.zeros(1)
+        u = self.start[:1]
+        for stage in stages[:place]:
+            if not stage.footprint.alphas:
+                eta, kappa, _ = _settled(stage, self.modes, self.lam)
+                u = _through(u, eta[0], None if kappa is None else kappa[0])
+            elif kept(stage) or many_strata(stage):
+                raise Unresolved
+            else:
+                nodes = _shared_rule(stage, self.modes, node_count(stage, self.modes)[0])[0]
+                u = _range(stage, self.modes, self.lam, nodes, u)
+        return _range(stages[place], self.modes, self.lam, alphas, u)
 
 
 def many_strata(stage: Stage) -> bool:
@@ -489,8 +517,8 @@ def scale_mixture(plan: Plan, target: Any, start: Any, count: int, known: Known)
             u, weights = _tensored(u, weights, *_tree(eta, step_weights, count), count)
             rounding += error
             continue
-        nodes = _resolving(stage, modes, lam, node_count(stage, modes)[0], dim, count)
-        alphas, rule_weights = _strata_rule(stage, nodes)
+        nodes = _resolving(stage, modes, lam, u, node_count(stage, modes)[0], dim, count)
+        alphas, rule_weights = _shared_rule(stage, modes, nodes)
         steps = _steps(stage, modes, lam, alphas, rule_weights)
         rounding += steps.error
         size = max(1, (_BLOCK << 3) // rule_weights.size)
@@ -512,16 +540,25 @@ def scale_mixture(plan: Plan, target: Any, start: Any, count: int, known: Known)
     return ScaleMixture(end * np.exp(u), weights, dim, rounding, end, u)
 
 
-def _strata_rule(stage: Stage, nodes: int) -> tuple[Array, Array]:
-    return rule(stage.footprint, *unit_rule(nodes))
+def _shared_rule(stage: Stage, modes: Any, nodes: int) -> tuple[Array, Array]:
+    """The midpoints (A, Q) and weights (Q,) that every step of the stage may share."""
+    found = rules(stage, modes)
+    if not found.shared:
+        raise Unresolved
+    try:
+        alphas, weights = found.at(slice(0, 1), nodes)
+    except NotResolved:
+        raise Unresolved from None
+    return alphas[:, 0], weights[0]
 
 
-def _resolving(stage: Stage, modes: Any, lam: Array, nodes: int, dim: int, count: int) -> int:
+def _resolving(stage: Stage, modes: Any, lam: Array, u: Array, nodes: int, dim: int, count: int) -> int:
     """Nodes in alpha for how far one step spreads u on the scale sqrt(2/d); they grow with `count`, so that raising it
     tests them too."""
     widest = 0.0
-    for _, eta, _ in _float_blocks(stage, modes, lam, *_strata_rule(stage, nodes)):
-        widest = max(widest, float(np.ptp(eta, axis=1).max()))
+    alphas, _ = _shared_rule(stage, modes, nodes)
+    for images in _float_blocks(stage, modes, lam, alphas, _range(stage, modes, lam, alphas, u)):
+        widest = max(widest, float(np.ptp(images, axis=-1).max()))
     needed = count / 8 * (6 + 1.5 * widest * math.sqrt(dim / 2))
     result = max(nodes, math.ceil(min(needed, 3 * count)))
     if result**stage.footprint.alphas > MOST_POINTS:
@@ -529,19 +566,58 @@ def _resolving(stage: Stage, modes: Any, lam: Array, nodes: int, dim: int, count
     return result
 
 
-def _float_blocks(
-    stage: Stage, modes: Any, lam: Array, alphas: Array, weights: Array
-) -> Iterator[tuple[int, Array, Array]]:
-    """eta in floats (steps, Q), to absolute accuracy, of blocks of steps: their first, eta, weights (Q,)."""
-    size = max(1, (_BLOCK << 3) // weights.size)
+def _float_blocks(stage: Stage, modes: Any, lam: Array, alphas: Array, u: Array) -> Iterator[Array]:
+    """`_float_images` of blocks of steps."""
+    size = max(1, (_BLOCK << 3) // alphas.shape[1])
     for n in range(0, len(stage), size):
-        yield n, _float_eta(stage, modes, lam, slice(n, n + size), alphas), weights
+        yield _float_images(stage, modes, lam, slice(n, n + size), alphas, u)
+
+
+def _float_images(stage: Stage, modes: Any, lam: Array, part: Any, alphas: Array, u: Array) -> Array:
+    """What each u becomes in every step in `part`, up to a shift of its own: (u or 1, steps, Q) in floats."""
+    noise = _float_noise(stage, modes, lam, part, alphas)
+    if noise is None:
+        return _float_eta(stage, modes, lam, part, alphas)[None]
+    ends = np.array([u.min(), u.max()])[:, None, None]
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.logaddexp(ends + _float_eta(stage, modes, lam, part, alphas), np.log(noise)))
+
+
+def _float_noise(stage: Stage, modes: Any, lam: Array, part: Any, alphas: Array) -> Array | None:
+    """The variance that every step adds, in units of the target's own after it: (steps, Q); None without noise."""
+    t, h, end = (column(z[part]) for z in _levels(stage))
+    c = read(stage.scheme, modes, t, h, _in_rows(alphas, len(t))).noise[0][0]
+    if isinstance(c, int) and c == 0:
+        return None
+    return np.broadcast_to(c / mode_variance(lam, end), (len(t), alphas.shape[1], 1))[..., 0]
+
+
+def _in_rows(alphas: Array, steps: int) -> Array:
+    return np.broadcast_to(alphas[:, None, :, None], (len(alphas), steps, alphas.shape[1], 1))
+
+
+def _range(stage: Stage, modes: Any, lam: Array, alphas: Array, u: Array) -> Array:
+    """The least and the largest u that a step of the stage may meet or make."""
+    low, high = float(u.min()), float(u.max())
+    lowest, highest = low, high
+    size = max(1, (_BLOCK << 3) // alphas.shape[1])
+    for n in range(0, len(stage), size):
+        part = slice(n, n + size)
+        eta, noise = (of(stage, modes, lam, part, alphas) for of in (_float_eta, _float_noise))
+        if noise is None:
+            low, high = low + float(eta.min(axis=1).sum()), high + float(eta.max(axis=1).sum())
+        else:
+            with np.errstate(divide="ignore"):
+                logs = np.log(noise)
+            for A, c in zip(eta, logs, strict=True):
+                low, high = float(np.logaddexp(low + A, c).min()), float(np.logaddexp(high + A, c).max())
+                lowest, highest = min(lowest, low), max(highest, high)
+    return np.array([min(lowest, low), max(highest, high)])
 
 
 def _float_eta(stage: Stage, modes: Any, lam: Array, part: Any, alphas: Array) -> Array:
     t, h, end = (column(z[part]) for z in _levels(stage))
-    rows = np.broadcast_to(alphas[:, None, :, None], (len(alphas), len(t), alphas.shape[1], 1))
-    A = read(stage.scheme, modes, t, h, rows).linear[0][0]
+    A = read(stage.scheme, modes, t, h, _in_rows(alphas, len(t))).linear[0][0]
     A = np.broadcast_to(A, (len(t), alphas.shape[1], 1))[..., 0]
     before, after = (mode_variance(lam, z)[..., 0] for z in (t, end))
     if not (after > 0).all():
@@ -659,7 +735,8 @@ def scale_lattice(plan: Plan, target: Any, start: Any, fineness: float, known: K
         if not math.isfinite(first):
             raise Unresolved
         kernels: list[tuple[float, Array]] = []
-        for eta, kappa, rule_weights, slip in _fine_blocks(place, stage, modes, lam, dim, fineness, known):
+        met = np.array([first, first + spacing * (weights.size - 1)])
+        for eta, kappa, rule_weights, slip in _fine_blocks(place, stage, modes, lam, met, dim, fineness, known):
             if not np.isfinite(eta).all():
                 raise Unresolved
             rounding += slip
@@ -703,11 +780,11 @@ def _kernels(eta: Array, rule_weights: Array, spacing: float) -> list[tuple[floa
 
 
 def _fine_blocks(
-    place: int, stage: Stage, modes: Any, lam: Array, dim: int, fineness: float, known: Known
+    place: int, stage: Stage, modes: Any, lam: Array, u: Array, dim: int, fineness: float, known: Known
 ) -> Iterator[tuple[Array, Array | None, Array, float]]:
-    """(eta, kappa, weights, rounding) of blocks of steps with a rule in alpha that follows e^{i omega eta} for all
-    omega that the radius sees: one Gauss rule, or (for one midpoint a step) panels of 16 nodes, with eta interpolated
-    from a Gauss rule or, where that is not smooth, in floats."""
+    """(eta, kappa, weights, rounding) of blocks of steps with a rule in alpha that follows e^{i omega u'}, u' what any
+    of `u` becomes, for all omega that the radius sees: one Gauss rule, or (for one midpoint a step) panels of 16 nodes,
+    with eta interpolated from a Gauss rule or, where that is not smooth, in floats."""
     if many_strata(stage):
         nodes = min(_MOST_STEP_NODES, int(fineness) - 2)
         laws = _strata_laws(place, stage, modes, lam, dim, nodes, known)
@@ -715,11 +792,14 @@ def _fine_blocks(
         return
     count = len(stage)
     single = stage.footprint.alphas == 1
+    if not rules(stage, modes).simple:
+        raise Unresolved
     nodes = node_count(stage, modes)[0]
     nodes = max(2 * nodes, _PANEL) if single else max(nodes, math.ceil(fineness * _PANEL / 5))
     if nodes**stage.footprint.alphas > MOST_POINTS:
         raise Unresolved
-    alphas, weights = _strata_rule(stage, nodes)
+    alphas, weights = _shared_rule(stage, modes, nodes)
+    u = _range(stage, modes, lam, alphas, u)
     steps = _steps(stage, modes, lam, alphas, weights)
     noisy = steps.read(slice(0, 1))[1] is not None
     x, w = unit_rule(_PANEL)
@@ -727,12 +807,12 @@ def _fine_blocks(
     for n in range(0, count, size):
         part = slice(n, n + size)
         onto, fine, rule_weights, smooth = None, alphas, weights, True
-        edges = _panels(stage, modes, lam, part, dim, fineness) if single else np.array([0.0, 1.0])
+        edges = _panels(stage, modes, lam, part, u, dim, fineness) if single else np.array([0.0, 1.0])
         if (edges.size - 1) * _PANEL > nodes:
             fine = (edges[:-1, None] + np.diff(edges)[:, None] * x).reshape(1, -1)
             rule_weights = np.outer(np.diff(edges), w).ravel()
             onto = _legendre_matrix(nodes, fine[0])
-            smooth = _smooth(stage, modes, lam, part, alphas, onto, fine)
+            smooth = _smooth(stage, modes, lam, part, u, alphas, onto, fine)
             if noisy and not smooth:
                 raise Unresolved
         inner = max(1, (_BLOCK << 3) // rule_weights.size)
@@ -748,9 +828,9 @@ def _fine_blocks(
             yield eta, kappa, rule_weights, slip
 
 
-def _panels(stage: Stage, modes: Any, lam: Array, part: slice, dim: int, fineness: float) -> Array:
-    """Edges of panels of [0, 1] on each of which eta varies by a few sqrt(2/d) and by ln 8 at most: they close in on
-    midpoints at which the step annihilates x."""
+def _panels(stage: Stage, modes: Any, lam: Array, part: slice, u: Array, dim: int, fineness: float) -> Array:
+    """Edges of panels of [0, 1] on each of which what u becomes varies by a few sqrt(2/d) and by ln 8 at most: they
+    close in on midpoints at which the step annihilates x."""
     most = min(2.0, 32 / fineness * math.sqrt(2 / dim))
     lower, width = np.zeros(1), 1.0
     done: list[Array] = []
@@ -759,8 +839,8 @@ def _panels(stage: Stage, modes: Any, lam: Array, part: slice, dim: int, finenes
         if (lower.size + sum(d.size for d in done)) * _PANEL > MOST_CELLS:
             raise Unresolved
         points = np.clip((lower[:, None] + width * shares).reshape(1, -1), 0, 1)
-        eta = _float_eta(stage, modes, lam, part, points).reshape(-1, lower.size, shares.size)
-        wide = np.ptp(eta, axis=2).max(axis=0) > most
+        images = _float_images(stage, modes, lam, part, points, u).reshape(-1, lower.size, shares.size)
+        wide = np.ptp(images, axis=2).max(axis=0) > most
         done.append(lower[~wide])
         lower = np.concatenate([lower[wide], lower[wide] + width / 2])
         width /= 2
@@ -775,13 +855,20 @@ def _legendre_matrix(nodes: int, points: Array) -> Array:
     return np.asarray((there * (2 * orders + 1)) @ (here * w[:, None]).T)
 
 
-def _smooth(stage: Stage, modes: Any, lam: Array, part: slice, alphas: Array, onto: Array, fine: Array) -> bool:
-    """Whether eta at the fine nodes is interpolated from the rule to rounding, at the steps that may be worst."""
+def _smooth(
+    stage: Stage, modes: Any, lam: Array, part: slice, u: Array, alphas: Array, onto: Array, fine: Array
+) -> bool:
+    """Whether eta, and what u becomes, at the fine nodes is interpolated from the rule to rounding, at the steps that
+    may be worst."""
     t, h = (z[part] for z in stage.steps_)
     some = np.unique([int(np.argmax(h / t)), int(np.argmax(h)), 0, len(t) - 1]) + part.start
     rows = slice(None, None, max(1, fine.shape[1] // 64))
-    known, due = (_float_eta(stage, modes, lam, some, a) for a in (alphas, fine[:, rows]))
-    return float(np.abs(known @ onto[rows].T - due).max()) <= 1e-13 * max(1.0, float(np.abs(due).max()))
+    pairs = [[_float_eta(stage, modes, lam, some, a) for a in (alphas, fine[:, rows])],
+             [_float_images(stage, modes, lam, some, a, u) for a in (alphas, fine[:, rows])]]  # fmt: skip
+    return all(
+        float(np.abs(known @ onto[rows].T - due).max()) <= 1e-13 * max(1.0, float(np.abs(due).max()))
+        for known, due in pairs
+    )
 
 
 _OFFSETS = np.arange(1 - STENCIL // 2, STENCIL // 2 + 1)

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from rmverify.laws.conditional import UNIT, split_target
+from rmverify.laws.full import full_stationary
 from rmverify.laws.invariant import Spread, contraction, first_moments, invariant, marginal, spread, step_map
 from rmverify.laws.mixture import MixtureLaw
 from rmverify.laws.scale import ScaleMixture, Unresolved
+from rmverify.laws.witness import MOST_FULL, acts_by_modes, rounds_to_floats
 from rmverify.plans import Correct, Plan
 from rmverify.process import mode_variance
-from rmverify.schemes.contract import Scheme, velocity_variance
+from rmverify.schemes.contract import Scheme, shipped, velocity_variance
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array, number
 
@@ -131,7 +133,7 @@ class StationaryLaw(MixtureLaw):
         return self._truth.with_modes(self.variances, self.means, self.rounding)
 
 
-def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.0) -> StationaryLaw:
+def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.0) -> StationaryLaw | Gaussian:
     r"""The law that repeated steps of a Langevin scheme leave invariant, on a Gaussian target.
 
     Parameters
@@ -149,7 +151,8 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
     -------
     StationaryLaw
         Exact moments; `rm.tv(law, target)` and its neighbours are exact where the scheme draws no midpoints or the
-        target is centred with one variance, and brackets by simulated paths elsewhere.
+        target is centred with one variance, and brackets by simulated paths elsewhere. A `Gaussian` in full coordinates
+        for steps without midpoints that mix coordinates (a preconditioner), or round t or h to floats.
 
     Raises
     ------
@@ -158,7 +161,7 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
     ValueError
         Where no such law exists: the step is too long, and the moments grow.
     ArithmeticError
-        Where the step is so long that the averages over its midpoint cannot be resolved.
+        Where the averages over what a step draws are not resolved.
 
     Examples
     --------
@@ -175,11 +178,23 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
     h, level = number("step", step, above=0), number("time", time, least=0)
     if not (mode_variance(truth.variances, level) > 0).all():
         raise ValueError(f"target: expected positive variances at noise level {level:g}, got a singular law")
+    stage = Correct(scheme, level, h, 1)
+    if not acts_by_modes(stage, target, truth, modes) or (
+        not shipped(scheme) and rounds_to_floats(stage, modes) and truth.dim <= MOST_FULL
+    ):
+        if stage.footprint.alphas:
+            raise TypeError(
+                "scheme: a step with random midpoints mixes coordinates, treats each in its own way or rounds t or h "
+                "to floats (math.exp); what it leaves invariant is not computed"
+            )
+        return full_stationary(scheme, target, level, h)
     found = spread(scheme, modes, truth.variances, level, h)
     with np.errstate(over="ignore", invalid="ignore"):
         change = step_map(found, 1)
     gap = contraction(change) if np.isfinite(change).all() else -math.inf
     if not gap > 0:
-        raise ValueError(f"step: expected one that contracts, got {h!r}, with which the second moments grow")
+        raise ValueError(
+            f"step: {h!r} is too long: second moments grow, so no stationary law exists; use a shorter step"
+        )
     plan = Plan([Correct(scheme, level, h, math.ceil(_FORGOTTEN / gap))])
     return StationaryLaw(plan, target, "exact", step_=found, level=level)

@@ -19,7 +19,7 @@ import numpy as np
 
 from rmverify.laws.conditional import UNIT, column
 from rmverify.laws.counts import continued, few
-from rmverify.laws.midpoints import MOST_POINTS, node_count, unit_rule
+from rmverify.laws.midpoints import MOST_POINTS, node_count, rules
 from rmverify.plans import Footprint, Stage, footprint
 from rmverify.readings.chain import Chain, read_chain
 from rmverify.schemes.contract import Scheme, velocity_variance
@@ -45,7 +45,7 @@ class Averages(NamedTuple):
 
 def chainable(scheme: Scheme, foot: Footprint, nodes: int = _LEAST) -> bool:
     """Whether the step draws strata, once, moves x alone, and has too many of them for a tensor rule."""
-    drawn = len(foot.uniforms) == 1 and velocity_variance(scheme) is None
+    drawn = len(foot.uniforms) == 1 and foot.plain and velocity_variance(scheme) is None
     return drawn and max(nodes, _LEAST) ** foot.alphas > MOST_POINTS
 
 
@@ -215,9 +215,9 @@ def gauss(cumulants: Array, nodes: int) -> tuple[Array, Array]:
 def step_cumulants(stage: Stage, modes: Any, order: int) -> tuple[Array, Array]:
     """`cumulants` of every step of the stage, for any number of strata, and the error of E A."""
     nodes, change = settled(stage, modes)
-    x, w = unit_rule(nodes)
+    x, w = rules(few(stage), modes).together(nodes)
     t, h = (column(z) for z in stage.steps_)
-    size = max(1, _BLOCK // (few(stage).footprint.alphas * nodes * np.size(modes.lam) * 16))
+    size = max(1, _BLOCK // (few(stage).footprint.alphas * x.size * np.size(modes.lam) * 16))
 
     def of(scheme: Scheme) -> list[Array]:
         foot = footprint(scheme)
@@ -234,7 +234,7 @@ def step_cumulants(stage: Stage, modes: Any, order: int) -> tuple[Array, Array]:
 
 def step_averages(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, *, cross: bool) -> tuple[Averages, Array]:
     """`averages` of the steps (t, h), for any number of strata, and the error of E A."""
-    x, w = unit_rule(nodes)
+    x, w = rules(few(stage), modes).together(nodes)
 
     def of(scheme: Scheme) -> Averages:
         return averages(read_chain(scheme, footprint(scheme), modes, t, h, x), w, cross=cross)
@@ -248,10 +248,10 @@ def settled(stage: Stage, modes: Any) -> tuple[int, float]:
     return node_count(stage, modes, _watched, _SETTLED)
 
 
-def _watched(stage: Stage, modes: Any, t: Any, h: Any, nodes: int) -> Array:
+def _watched(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any) -> Array:
     stage = few(stage)
-    x, w = unit_rule(nodes)
-    numbers = stage.footprint.alphas * nodes * np.size(modes.lam)
+    x, w = rules(stage, modes).together(nodes)
+    numbers = stage.footprint.alphas * x.size * np.size(modes.lam)
     if nodes > _LEAST and numbers > 2 * _BLOCK:
         raise ValueError(f"modes: expected fewer for {nodes} nodes in every stratum, got {np.size(modes.lam)}")
     size = max(1, _BLOCK // numbers)

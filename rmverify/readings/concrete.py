@@ -20,15 +20,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmverify.readings.particles import ParticleDraw
-from rmverify.schemes.contract import Scheme, unwrap, velocity_variance
+from rmverify.readings.particles import ParticleDraw, state_of
+from rmverify.schemes.contract import Scheme, name, unwrap, velocity_variance
 from rmverify.targets.checks import Array
 
 __all__ = ["BrokenContract", "Matrices", "Played", "Script", "Tape", "examine", "matrices", "play"]
 
 ENDS = (0.0, 1.0, 1e-12, 1 - 1e-12)  # midpoints of the first rows of a tape; the others are random
-_SAME = 1e-10  # relative to the largest number: rows alone and among others differ by the rounding of products
-_CHECKS = 3  # rows of a basis's run on which it is checked
+_SAME = 1e-10  # of the largest number: how far from affine rounding may be
+_MIXED = 1e-13  # of the largest coordinate: what products of coordinates and matrices round
+_CHECKS = 48  # rows, of sizes from 1e-6 to 1e6, on which it is seen whether a step is affine
 _SHORT = 1e-9  # a step after which a velocity is still what it was
 
 
@@ -86,45 +87,64 @@ class Tape:
 class _Stream:
     """One draw's numbers, by the names that `numpy.random.Generator` gives them; it notes what is read."""
 
-    def __init__(self, tape: Tape, draw: int, read: list[tuple[str, tuple[int, ...]]]) -> None:
-        self._tape, self._draw, self._read = tape, draw, read
+    def __init__(self, script: Script, draw: int) -> None:
+        self._script, self._draw = script, draw
 
     def random(self, shape: Any) -> Array:
-        self._read.append(("uniform", tuple(shape)))
-        return self._tape.uniform(self._draw, shape)
+        self._script.uniforms[self._draw] = tuple(shape)
+        return self._script._tape.uniform(self._draw, shape)
 
     def standard_normal(self, shape: Any) -> Array:
-        self._read.append(("normal", tuple(shape)))
-        return self._tape.normal(self._draw, shape)
+        self._script.normals[self._draw] = tuple(shape)
+        return self._script._tape.normal(self._draw, shape)
 
 
 class Script(ParticleDraw):
     """The draws of particles, read from a tape; remembers what was asked, and the values that were handed out.
 
-    `read` lists the streams in order, each with its kind, "uniform" or "normal", and the shape of what it gave;
-    `alphas` has the midpoints, (n, 1) each or (R, n, 1), and `noises` the normal values, one array a component.
+    `uniforms` and `normals` have the shapes of what was read of the tape, by the number of the draw, and `midpoints`
+    the numbers of those that are midpoints; `alphas` these, the choices and the durations in their order, (n, 1) each
+    or (R, n, 1), and `noises` the normal values, one array a component, with the `covariances` that were asked for.
     """
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
-        self.read: list[tuple[str, tuple[int, ...]]] = []
+        self.uniforms: dict[int, tuple[int, ...]] = {}
+        self.normals: dict[int, tuple[int, ...]] = {}
+        self.midpoints: list[int] = []
         self.alphas: list[Array] = []
         self.noises: list[list[Array]] = []
+        self.covariances: list[Any] = []
+
+    def on(self, x: Any) -> Script:
+        super().on(x)
+        return self
 
     def _stream(self) -> Any:
         self._used += 1
-        return _Stream(self._tape, self._used - 1, self.read)
+        return _Stream(self, self._used - 1)
+
+    def _kept(self, values: Any) -> Any:
+        self.alphas.append(values)
+        return values
 
     def uniform(self) -> Any:
-        self.alphas.append(super().uniform())
-        return self.alphas[-1]
+        self.midpoints.append(self._used)
+        return self._kept(super().uniform())
+
+    def bernoulli(self, p: Any) -> Any:
+        return self._kept(super().bernoulli(p))
+
+    def exponential(self) -> Any:
+        return self._kept(super().exponential())
 
     def strata(self, count: int) -> Any:
+        self.midpoints.append(self._used)
         lo, alphas = super().strata(count)
-        self.alphas.append(alphas)
-        return lo, alphas
+        return lo, self._kept(alphas)
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
+        self.covariances.append(covariance)
         self.noises.append(super().normal(covariance, count))
         return self.noises[-1]
 
@@ -150,15 +170,13 @@ def play(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: An
     >>> play(exponential_integrator, (np.ones((2, 1)),), 1.0, 0.5, lambda t, x: -x, Tape(2)).state[0].tolist()
     [[1.0], [1.0]]
     """
-    return _played(scheme, tuple(z.copy() for z in state), t, h, score, tape)
+    return _played(scheme, tuple(z.copy() for z in state), t, h, score, Script(tape))
 
 
-def _played(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Any, tape: Tape) -> Played:
-    script = Script(tape).on(state[0])
-    assert isinstance(script, Script)
+def _played(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Any, script: Script) -> Played:
     try:
         with np.errstate(all="ignore"):
-            out = scheme(state if len(state) > 1 else state[0], t, h, score, script)
+            out = scheme(state if len(state) > 1 else state[0], t, h, score, script.on(state[0]))
     except (MemoryError, RecursionError):
         raise
     except Exception as error:
@@ -167,42 +185,28 @@ def _played(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score:
             f"{len(state[0])} particles; x has shape (n, d), a midpoint (n, 1), t and h are numbers: "
             "use the functions of rmverify.elementary, which take each of them"
         ) from error
-    outs = tuple(out) if len(state) > 1 and isinstance(out, tuple | list) else (out,)
-    shape, dtype = state[0].shape, state[0].dtype
-    if len(outs) != len(state) or any(getattr(z, "shape", None) != shape or not hasattr(z, "dtype") for z in outs):
-        due = "(x, v)" if len(state) > 1 else "x"
-        got = [f"{type(z).__name__} of shape {z.shape}" if hasattr(z, "shape") else type(z).__name__ for z in outs]
-        raise BrokenContract(
-            f"scheme: {name(scheme)} must return its state {due} of shape {shape}, nothing else; got {', '.join(got)}"
-        )
-    for z in outs:
-        if z.dtype != dtype:
-            raise BrokenContract(
-                f"scheme: {name(scheme)} got {dtype} and returned {z.dtype}; a step keeps the dtype of its state"
-            )
-    return Played(outs, script)
-
-
-def name(scheme: Scheme) -> str:
-    """What a scheme is called in messages."""
-    step, _ = unwrap(scheme)
-    return str(getattr(step, "__name__", step))
+    try:
+        return Played(state_of(scheme, out, state), script)
+    except ValueError as error:
+        raise BrokenContract(str(error)) from None
 
 
 def _line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def close(a: Any, b: Any, within: float = _SAME) -> bool:
-    """Equal up to `within` of the largest number of either, infinities and NaN in the same places."""
+def close(a: Any, b: Any, scale: Any = 0.0, mixed: float = _MIXED) -> bool:
+    """Whether rows are equal but for rounding: 1e-9 of how far a column's rows are apart, 1e-12 of its largest number
+    or `scale`, and `mixed` of the largest number of all; infinities and NaN in the same places."""
     a, b = np.asarray(a), np.asarray(b)
     if np.array_equal(a, b, equal_nan=True):
         return True
     finite = np.isfinite(a) & np.isfinite(b)
     if not np.array_equal(a[~finite], b[~finite], equal_nan=True):
         return False
-    size = max(np.abs(a[finite]).max(initial=0.0), np.abs(b[finite]).max(initial=0.0))
-    return bool((np.abs(a[finite] - b[finite]) <= within * size).all())
+    a, b = np.where(finite, a, 0), np.where(finite, b, 0)
+    size = np.maximum(np.maximum(np.abs(a), np.abs(b)), scale).max(axis=0)
+    return bool((np.abs(a - b) <= 1e-9 * np.ptp(a, axis=0) + 1e-12 * size + mixed * size.max(initial=0.0)).all())
 
 
 # --- what a step may not do -----------------------------------------------------------------------------------------
@@ -227,7 +231,7 @@ def examine(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score:
     """  # noqa: E501
     before = _reach(scheme)
     copies = tuple(z.copy() for z in state)
-    first = _played(scheme, copies, t, h, score, tape)
+    first = _played(scheme, copies, t, h, score, Script(tape))
     if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(copies, state, strict=True)):
         raise BrokenContract(
             f"scheme: {name(scheme)} changes its state x in place (such as x += ...); make a new array (x = x + ...)"
@@ -237,19 +241,24 @@ def examine(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score:
     runs = [play(scheme, state, t, h, score, use) for use in (tape, other, tape)]
     if any(not _equal(first, run) for run in (runs[0], runs[2])):
         raise BrokenContract(_differs(scheme, changed))
-    if any(run.script.read != first.script.read for run in runs):
+    if any(_asked(run) != _asked(first) for run in runs):
         raise BrokenContract(_keeps(scheme, changed))
     _without_effect(scheme, state, t, h, score, tape, first, changed)
-    rows = len(state[0])
-    for k in sorted({0, rows // 2, rows - 1}):
-        row = slice(k, k + 1)
-        alone = play(scheme, tuple(z[row] for z in state), t, h, score, tape.only(row))
-        if not all(close(a[row], b) for a, b in zip(first.state, alone.state, strict=True)):
+    some = sorted({0, len(state[0]) // 2, len(state[0]) - 1})
+    alone = [
+        play(scheme, tuple(z[k : k + 1] for z in state), t, h, score, tape.only(slice(k, k + 1))).state for k in some
+    ]
+    for z, single in zip(first.state, zip(*alone, strict=True), strict=True):
+        if not close(z[some], np.concatenate(single)):
             raise BrokenContract(
                 f"scheme: {name(scheme)} gives a particle another result among others than alone: its particles share "
                 "a midpoint, or look at each other; each must have its own"
             )
     return first
+
+
+def _asked(run: Played) -> tuple[Any, Any]:
+    return run.script.uniforms, run.script.normals
 
 
 def _equal(a: Played, b: Played) -> bool:
@@ -259,8 +268,10 @@ def _equal(a: Played, b: Played) -> bool:
 def _without_effect(
     scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Any, tape: Tape, first: Played, changed: Any
 ) -> None:
-    """A midpoint that was drawn, but makes no difference: an earlier call's is used in its place."""
-    for k in [k for k, (kind, _) in enumerate(first.script.read) if kind == "uniform"]:
+    """A midpoint that was drawn, but makes no difference, in a step that has somewhere to keep an earlier one."""
+    constant = (int, float, complex, str, bytes, tuple, frozenset, type(None))
+    places = [what for what, value in _named(unwrap(scheme)[0], set()) if not isinstance(value, constant)]
+    for k in first.script.midpoints if places else ():
 
         def moved(draw: int, shape: Any, k: int = k) -> Array:
             values = Tape(tape.rows, tape.seed).uniform(draw, shape)
@@ -269,7 +280,7 @@ def _without_effect(
         if _equal(first, play(scheme, state, t, h, score, Tape(tape.rows, tape.seed, uniforms=moved))):
             raise BrokenContract(
                 f"scheme: {name(scheme)} draws a midpoint that makes no difference to its result: it keeps one from an "
-                f"earlier call{_in(changed)}, or does not use it; use each midpoint in the step that draws it"
+                f"earlier call{_in(changed or places)}, or does not use it; use each midpoint in the step that draws it"
             )
 
 
@@ -302,7 +313,10 @@ def _in(changed: list[str]) -> str:
 def _named(function: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
     """What a function reaches by name and may change: its globals, cells, defaults and attributes."""
     function = inspect.unwrap(function)
-    if not isinstance(function, FunctionType) or id(function) in seen:
+    if not isinstance(function, FunctionType):
+        yield type(function).__name__, getattr(function, "__dict__", None)
+        return
+    if id(function) in seen:
         return
     seen.add(id(function))
     names = [(n, function.__globals__[n]) for n in function.__code__.co_names if n in function.__globals__]
@@ -395,7 +409,7 @@ def matrices(scheme: Scheme, dim: int, t: float, h: float, score: Any, alphas: A
     t, h : number
     score : callable
     alphas : array, shape (A,), optional
-        The uniforms of the step, each in its stratum's own units: in [0, 1].
+        The midpoints of the step, in the order in which it draws them.
 
     Raises
     ------
@@ -412,37 +426,55 @@ def matrices(scheme: Scheme, dim: int, t: float, h: float, score: Any, alphas: A
     parts = 1 if velocity_variance(scheme) is None else 2
     s = parts * dim
     given = np.zeros(0) if alphas is None else np.asarray(alphas, dtype=float)
-    probe = play(scheme, (np.zeros((1, dim)),) * parts, t, h, score, _basis_tape(1, given, {}))
+    probe = _played(scheme, tuple(np.zeros((parts, 1, dim))), t, h, score, _Basis(1, given, {}))
     size = 2.0 ** np.ceil(np.log2(max(1.0, *(float(np.abs(z).max()) for z in probe.state))))
-    drawn = {k: shape[1:] for k, (kind, shape) in enumerate(probe.script.read) if kind == "normal"}
+    drawn = {k: shape[1:] for k, shape in probe.script.normals.items()}
     count = sum(int(np.prod(shape)) for shape in drawn.values())
     inputs = np.zeros((1 + s + count + _CHECKS, s + count))  # the state and the normal values of every row
     inputs[1 : 1 + s + count] = size * np.eye(s + count)
-    inputs[-_CHECKS:] = size * np.random.default_rng(0).standard_normal((_CHECKS, s + count))
+    rng = np.random.default_rng(0)
+    scales = size * 10.0 ** rng.uniform(-6, 6, (_CHECKS, 1))
+    inputs[-_CHECKS:] = scales * rng.standard_normal((_CHECKS, s + count))
     normals, first = {}, s
     for k, shape in drawn.items():
         width = int(np.prod(shape))
         normals[k] = inputs[:, first : first + width].reshape(-1, *shape)
         first += width
     state = tuple(inputs[:, k * dim : (k + 1) * dim] for k in range(parts))
-    image = np.concatenate(play(scheme, state, t, h, score, _basis_tape(len(inputs), given, normals)).state, axis=1)
+    image = np.concatenate(_played(scheme, state, t, h, score, _Basis(len(inputs), given, normals)).state, axis=1)
     if not np.isfinite(image).all():
         raise OverflowError(f"the law overflows in a step at level {t:g}: the scheme is unstable")
     whole = (image[1:-_CHECKS] - image[0]).T / size
     due = image[0] + inputs[-_CHECKS:] @ whole.T
-    if np.abs(due - image[-_CHECKS:]).max() > _SAME * max(np.abs(image).max(), np.abs(due).max()):
+    far = np.abs(due - image[-_CHECKS:]).max(axis=1)
+    if (far > _SAME * (np.abs(due).max(axis=1) + size)).any():
         raise BrokenContract(
-            f"scheme: {name(scheme)} is not affine in its state and its normal values (a product of states, a branch "
-            "on a value, a cast): its law is not Gaussian; draw from it with rmverify.sample"
+            f"scheme: the step {name(scheme)} is not affine in its state and its normal values (a function of them, a "
+            "cast or a branch on a value), so that its law is not Gaussian; draw from it with rmverify.sample"
         )
     return Matrices(whole[:, :s], image[0], whole[:, s:])
 
 
-def _basis_tape(rows: int, alphas: Array, normals: dict[int, Array]) -> Tape:
-    left = iter(alphas)
+class _Basis(Script):
+    """Hands out given midpoints, the same to every row, and rows of a basis as standard normal values."""
 
-    def uniforms(k: int, shape: Any) -> Array:
-        values = np.array([next(left) for _ in range(int(np.prod(shape[1:])))])
-        return np.broadcast_to(values.reshape(1, *shape[1:]), shape)
+    def __init__(self, rows: int, alphas: Array, normals: dict[int, Array]) -> None:
+        super().__init__(Tape(rows, normals=lambda k, shape: normals.get(k, np.zeros(shape))))
+        self._left = iter(alphas.tolist())
 
-    return Tape(rows, uniforms=uniforms, normals=lambda k, shape: normals.get(k, np.zeros(shape)))
+    def _take(self, count: int) -> Array:
+        self._used += count
+        values = np.array([next(self._left, np.nan) for _ in range(count)])
+        return np.broadcast_to(values[:, None, None], (count, self._x.shape[0], 1))
+
+    def uniform(self) -> Any:
+        return self._take(1)[0]
+
+    def bernoulli(self, p: Any) -> Any:
+        return self._take(1)[0]
+
+    def exponential(self) -> Any:
+        return self._take(1)[0]
+
+    def strata(self, count: int) -> Any:
+        return np.arange(count).reshape(count, 1, 1) / count, self._take(count)

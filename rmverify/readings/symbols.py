@@ -206,6 +206,8 @@ class Draws:
     ----------
     intervals : list of (letter, lower end, upper end)
         Each midpoint and the interval on which it is uniform.
+    chances : list of (letter, p)
+        Each choice and its probability, and each duration and None.
     covariances : list of (letter, letter, value)
         Of the normal draws, each ordered pair that is correlated.
 
@@ -222,10 +224,21 @@ class Draws:
         self._midpoints = iter(midpoints)
         self._noises = iter(noises)
         self.intervals: list[tuple[Any, Any, Any]] = []
+        self.chances: list[tuple[Any, Any]] = []
         self.covariances: list[tuple[Any, Any, Any]] = []
 
     def uniform(self) -> Any:
         (letter,) = self._strata(1)
+        return letter
+
+    def bernoulli(self, p: Any) -> Any:
+        letter = self._next(self._midpoints, "midpoints")
+        self.chances.append((letter, p))
+        return letter
+
+    def exponential(self) -> Any:
+        letter = self._next(self._midpoints, "midpoints")
+        self.chances.append((letter, None))
         return letter
 
     def strata(self, count: int) -> tuple[Any, Any]:
@@ -258,30 +271,41 @@ class Draws:
         raise ValueError(f"{name}: expected one letter for each draw of the scheme, got fewer")
 
 
-def average(series: Any, intervals: Iterable[tuple[Any, Any, Any]]) -> Any:
-    """The mean over independent midpoints, each uniform on its interval; over an array, entry by entry.
+def average(series: Any, intervals: Iterable[tuple[Any, Any, Any]], chances: Iterable[tuple[Any, Any]] = ()) -> Any:
+    """The mean over independent midpoints, each uniform on its interval, and over choices and durations (`Draws`);
+    over an array, entry by entry.
 
     Examples
     --------
-    >>> h, a = letters("a", order=3)
+    >>> h, a, b = letters("a b", order=3)
     >>> average(a**2 * h, [(a, 0, 1)])
     h/3 + O(h**3)
+    >>> average(b**2, [], [(b, h / 2)]), average(b**3, [], [(b, None)])  # a choice of probability h/2; a duration
+    (h/2 + O(h**3), 6 + O(h**3))
     """
     if isinstance(series, np.ndarray):
-        return elementwise(lambda each: average(each, intervals))(series)
-    poly = series.poly
-    for letter, lower, upper in intervals:
-        i = poly.ring.gens.index(letter.poly)
+        return elementwise(lambda each: average(each, intervals, chances))(series)
+    poly, order = series.poly, series.order
+    number = poly.ring.domain.from_sympy
+
+    def on(lower: Any, upper: Any) -> Callable[[int], Any]:
         lo, hi = sp.Rational(lower), sp.Rational(upper)
-        top = max((powers[i] for powers in poly), default=0)
-        means = [
-            poly.ring.domain.from_sympy((hi ** (k + 1) - lo ** (k + 1)) / ((k + 1) * (hi - lo))) for k in range(top + 1)
-        ]
+        return lambda k: number((hi ** (k + 1) - lo ** (k + 1)) / ((k + 1) * (hi - lo)))
+
+    def of(p: Any) -> Callable[[int], Any]:
+        if p is None:
+            return lambda k: number(sp.factorial(k))
+        return lambda k: (0 * series + (p if k else 1)).poly
+
+    moments = [(letter, of(p)) for letter, p in reversed(list(chances))]  # p may depend on what was drawn before
+    for letter, moment in [*moments, *((letter, on(lo, hi)) for letter, lo, hi in intervals)]:
+        i = poly.ring.gens.index(letter.poly)
         mean = poly.ring.zero
         for powers, c in poly.items():
-            mean += poly.ring.from_dict({(*powers[:i], 0, *powers[i + 1 :]): c * means[powers[i]]})
+            rest = poly.ring.from_dict({(*powers[:i], 0, *powers[i + 1 :]): c})
+            mean += rs_mul(rest, poly.ring.one * moment(powers[i]), poly.ring.gens[0], order)
         poly = mean
-    return Series(poly, series.order)
+    return Series(poly, order)
 
 
 def covariance(first: Any, second: Any, covariances: Iterable[tuple[Any, Any, Any]]) -> Any:
@@ -354,6 +378,6 @@ def local(scheme: Scheme, x: Any, h: Series, score: Any, midpoints: Iterable[Any
     """
     draws = Draws(midpoints)
     step = scheme(x, 0 * h, h, score, draws)
-    mean = average(step, draws.intervals)
+    mean = average(step, draws.intervals, draws.chances)
     spread = step - mean
-    return mean - flow(x, h, score), average(spread * spread, draws.intervals)
+    return mean - flow(x, h, score), average(spread * spread, draws.intervals, draws.chances)

@@ -12,10 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from rmverify.elementary import prefix, total
+from rmverify.readings.affine import Given
 from rmverify.schemes.contract import Scheme, velocity_variance
 from rmverify.targets.checks import Array
 
-__all__ = ["Carried", "Given", "Law1D", "carry", "of_one_shape"]
+__all__ = ["Carried", "Law1D", "Silent", "carry", "of_one_shape"]
 
 
 class Law1D(Protocol):
@@ -83,23 +84,11 @@ total.register(Carried, lambda z: of_one_shape(z).map(total))
 prefix.register(Carried, lambda z: of_one_shape(z).map(prefix))
 
 
-class Given:
-    """Hands out given midpoints (A, ...), row by row; there is no noise."""
-
-    def __init__(self, alphas: Any) -> None:
-        self._alphas, self._used = alphas, 0
-
-    def _take(self, count: int) -> Array:
-        if self._alphas is None or len(self._alphas) < self._used + count:
-            raise ValueError("alphas: this scheme draws a midpoint at every step, got none for it")
-        self._used += count
-        return np.asarray(self._alphas[self._used - count : self._used])
-
-    def uniform(self) -> Array:
-        return np.asarray(self._take(1)[0])
+class Silent(Given):
+    """Hands out what is given; there is no noise."""
 
     def strata(self, count: int) -> tuple[Array, Array]:
-        rows = self._take(count)
+        rows = np.asarray(self._take(count))
         first = np.arange(count).reshape(-1, *(1,) * (rows.ndim - 1))
         return (0 * rows + first) / count, rows  # k/R, over balls where the midpoints are balls
 
@@ -149,7 +138,7 @@ def carry(scheme: Scheme, law: Law1D, x: Carried, t: Any, h: Any, alphas: Any = 
             return law.score(t, np.asarray(point))
         return Carried(law.score(t, point.value), law.slope(t, point.value) * point.slope)
 
-    end = scheme(x, t, h, score, Given(alphas))
+    end = scheme(x, t, h, score, Silent(alphas))
     if not isinstance(end, Carried):
         raise TypeError(f"the scheme returned {type(end).__name__} where its state is points on the line")
     return of_one_shape(end)

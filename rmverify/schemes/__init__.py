@@ -1,6 +1,6 @@
 """The schemes, each written once as a pure step function in the paper's letters."""
 
-from rmverify.schemes.contract import parameters, scheme, velocity_variance
+from rmverify.schemes.contract import SHIPPED, parameters, scheme, velocity_variance
 from rmverify.schemes.langevin import overdamped, randomized_midpoint_langevin, underdamped
 from rmverify.schemes.parallel import parallel_midpoint, parallel_underdamped
 from rmverify.schemes.probability_flow import (
@@ -26,3 +26,8 @@ __all__ = [
     "underdamped",
     "velocity_variance",
 ]
+
+SHIPPED += [
+    euler, exponential_integrator, heun, midpoint, overdamped, parallel_midpoint, parallel_underdamped,
+    randomized_midpoint, randomized_midpoint_langevin, underdamped,
+]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,12 +25,22 @@ class EstimatedModes(Modes):
 
     gain: Any
     bias: Callable[[Any], Any]
+    varies: bool = True  # whether the bias is a function of t
 
     def score(self, t: Any, x: Any) -> Any:
         return (1 + self.gain) * super().score(t, x) + self.bias(t)
 
     def lift(self, number: Any) -> EstimatedModes:
-        return EstimatedModes(number(self.lam), number(self.mean), number(self.gain), lambda t: number(self.bias(t)))
+        lam, mean, gain = (number(z) for z in (self.lam, self.mean, self.gain))
+        return EstimatedModes(lam, mean, gain, lambda t: number(self.bias(t)), self.varies)
+
+    def some(self, which: Any) -> EstimatedModes:
+        def bias(t: Any) -> Any:
+            values = np.asarray(self.bias(t))
+            return values[..., which] if values.ndim and values.shape[-1] == self.lam.size > 1 else values
+
+        few = super().some(which)
+        return EstimatedModes(few.lam, few.mean, self.gain, bias)
 
 
 class EstimatedScore:
@@ -94,11 +105,11 @@ class EstimatedScore:
         """The true marginal q_t."""
         return self.target.at(t)
 
-    @property
+    @functools.cached_property
     def modes(self) -> EstimatedModes:
-        target = _gaussian(self.target)
+        target, varies = _gaussian(self.target), callable(self.bias)
         return EstimatedModes(
-            target.variances, target.means, self.gain, lambda t: target.to_modes("bias", self._bias(t))
+            target.variances, target.means, self.gain, lambda t: target.to_modes("bias", self._bias(t)), varies
         )
 
     def error(self, t: float) -> Value:

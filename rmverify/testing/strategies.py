@@ -326,7 +326,13 @@ def alphas(plan: Plan) -> SearchStrategy[list[Any]]:
     rows: list[SearchStrategy[Any]] = []
     for stage in plan:
         foot = stage.footprint
-        cells = zip(foot.stratum.tolist(), foot.strata.tolist(), strict=True)
-        row = st.tuples(*(st.floats(low / count, (low + 1) / count) for low, count in cells))
+        cells = zip(foot.slots, foot.stratum.tolist(), foot.strata.tolist(), strict=True)
+        row = st.tuples(*(_drawn(kind, low / count, (low + 1) / count) for kind, low, count in cells))
         rows += [row.map(lambda row: row[0] if len(row) == 1 else np.array(row))] * (len(stage) if foot.alphas else 0)
     return st.tuples(*rows).map(list)
+
+
+def _drawn(kind: str, low: float, high: float) -> SearchStrategy[float]:
+    if kind == "bernoulli":
+        return st.sampled_from((0.0, 1.0))
+    return st.floats(0, 40) if kind == "exponential" else st.floats(low, high)

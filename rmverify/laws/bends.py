@@ -1,0 +1,251 @@
+r"""Where a step bends in a midpoint: panels on each of which its entries are all but a polynomial of degree 15.
+
+An average over a midpoint is right only where its rule sees the integrand, and an indicator of probability 1e-4 falls
+between the nodes of any rule of a few points. So the entries of a step are looked at themselves: on a grid of 2^20
+points, on points that close in on both ends like 2^-k, and on random ones. A panel whose interpolant misses one of them
+is halved, down to neighbouring floats; where panels pile up there is a jump or a kink, which becomes an edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rmverify.laws.conditional import column
+from rmverify.laws.panels import NODES, TO_LEGENDRE
+from rmverify.plans import Stage
+from rmverify.readings.affine import weighed
+from rmverify.targets.checks import Array
+from rmverify.targets.estimated import EstimatedModes
+from rmverify.targets.gaussian import Modes
+
+__all__ = ["DURATIONS", "NotResolved", "bends"]
+
+MOST_PANELS = 2000  # of a step
+MOST_SLOTS = 8
+DURATIONS = np.array([0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 24.0, 32.0, 40.0])  # edges of panels of a duration
+_GRID = 1 << 20  # points: what is wider than 1e-6 is met
+_TOTAL = 1 << 21  # points for all steps of a stage together, but a step whose h/t is largest has _GRID
+_FEWEST = 1 << 12
+_TOLERANCE = 1e-10  # of the size of the entries
+_DEPTH = 50
+_NARROW = 2.0**-10
+_RANDOM = np.random.default_rng(20)
+_SHIFTS = _RANDOM.random(64)
+_SCATTERED = np.sort(_RANDOM.random(1024))
+_MIXING = 1 + _RANDOM.random(4096)
+_CHUNK = 1 << 17
+
+
+class NotResolved(ArithmeticError):
+    """An average over what a step draws that no rule within reach resolves."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"scheme: the average over what a step draws is not resolved: {why}; give the midpoints (alphas=), or draw "
+            "choices and durations by draw.bernoulli and draw.exponential"
+        )
+
+
+def bends(stage: Stage, modes: Any) -> list[Array | None]:
+    """Of each number that a step draws, the edges of panels (steps or 1, edges).
+
+    Rows of fewer panels end in edges that are repeated. None for a choice; of more than `MOST_SLOTS` numbers, strata
+    then, only the first, one in the middle and the last are looked at.
+
+    Raises
+    ------
+    NotResolved
+        Where a step bends in more places than a rule can follow.
+    """
+    t, h = stage.steps_
+    pairs, which = np.unique(np.stack([t, h], axis=1), axis=0, return_inverse=True)
+    which = np.ravel(which)
+    kinds = stage.footprint.slots
+    random = [slot for slot, kind in enumerate(kinds) if kind != "bernoulli"]
+    steps = [_Step(stage, _some(modes), t, h) for t, h in pairs.tolist()]
+    found: list[Array | None] = [None] * len(kinds)
+    some = random if len(random) <= MOST_SLOTS else [random[n] for n in (0, len(random) // 2, -1)]
+    for slot in some:
+        rows = _along(steps, pairs, slot, kinds[slot], len(some))
+        table = _rows(rows)
+        found[slot] = table if len(table) == 1 else table[which]
+    return found
+
+
+def _some(modes: Any) -> Any:
+    """The modes of the smallest and the largest variance; those of a bias stay together."""
+    if isinstance(modes, EstimatedModes) or type(modes) is not Modes:
+        return modes
+    ends = np.unique([int(np.argmin(modes.lam)), int(np.argmax(modes.lam))])
+    lam, mean = (np.broadcast_to(z, np.shape(modes.lam))[ends] for z in (modes.lam, modes.mean))
+    return Modes(lam, mean)
+
+
+def _along(steps: list[_Step], pairs: Array, slot: int, kind: str, slots: int) -> list[Array]:
+    """The edges along one number of every step."""
+    share = max(_FEWEST, min(_GRID, _TOTAL // (len(steps) * slots * max(1, steps[0].width // 2))))
+    longest = int(np.argmax(pairs[:, 1] / np.maximum(pairs[:, 0], 1e-300)))
+    start = DURATIONS if kind == "exponential" else np.array([0.0, 1.0])
+    entries = [step.along(slot) for step in steps]
+    every = [_probes(_GRID // slots if n == longest else share, n, kind) for n in range(len(steps))]
+    found = [_edges(f, probes, start) for f, probes in zip(entries, every, strict=True)]
+    if len(steps) > 1:  # what one step shows is looked for in all of them
+        marks = np.unique(np.concatenate([_marks(edges) for edges in found]))
+        if marks.size:
+            found = [
+                _edges(f, np.unique(np.concatenate([probes, marks])), start)
+                for f, probes in zip(entries, every, strict=True)
+            ]
+    return found
+
+
+def _probes(count: int, seed: int, kind: str) -> Array:
+    grid = (np.arange(count) + _SHIFTS[seed % _SHIFTS.size]) / count
+    graded = 2.0 ** -np.arange(1, _DEPTH + 1)
+    u = np.concatenate([grid, graded, 1 - graded, _SCATTERED])
+    return np.unique(-np.log(u) if kind == "exponential" else u)
+
+
+def _marks(edges: Array) -> Array:
+    width = np.diff(edges)
+    narrow = width < _NARROW
+    return np.asarray((edges[:-1] + width / 2)[narrow])
+
+
+def _rows(rows: list[Array]) -> Array:
+    """The edges of every step, one row where they are all the same."""
+    size = max(row.size for row in rows)
+    found = np.stack([np.pad(row, (0, size - row.size), mode="edge") for row in rows])
+    return found[:1] if (found == found[0]).all() else found
+
+
+class _Step:
+    """The entries of one step as functions of one of its draws, in units of their own size, mixed into one."""
+
+    def __init__(self, stage: Stage, modes: Any, t: float, h: float) -> None:
+        self._stage, self._modes, self._time, self._length = stage, modes, *(column(np.array([z])) for z in (t, h))
+        self._foot = stage.footprint
+        self.width = int(np.size(modes.lam))
+
+    def along(self, slot: int) -> Callable[[Array], Array]:
+        """(Q,) values of one draw -> (contexts, Q): the others at random values, choices at 0 and at 1."""
+        foot, scales = self._foot, {}
+        others = [kind for n, kind in enumerate(foot.slots) if n != slot]
+        contexts = [_others(foot.slots, chosen) for chosen in ((1.0, 0.0) if others else (1.0,))]
+
+        def at(values: Array) -> Array:
+            size = max(1, _CHUNK // (self.width * foot.alphas))
+            parts = [values[n : n + size] for n in range(0, len(values), size)]
+            return np.stack([np.concatenate([mixed(k, part) for part in parts]) for k in range(len(contexts))])
+
+        def mixed(k: int, values: Array) -> Array:
+            rows = self._entries(contexts[k], slot, values)
+            if k not in scales:
+                scales[k] = self._scales(self._entries(contexts[k], slot, _probes(64, 0, foot.slots[slot])))
+            return np.asarray((_MIXING[: len(rows)] / scales[k]) @ rows)
+
+        return at
+
+    def _entries(self, context: Array, slot: int, values: Array) -> Array:
+        foot = self._foot
+        drawn = np.repeat(context[:, None], values.size, axis=1)
+        drawn[slot] = values
+        rows = (drawn + foot.stratum[:, None]) / foot.strata[:, None]
+        with np.errstate(all="ignore"):
+            step, weight = weighed(self._stage.scheme, self._modes, self._time, self._length, rows[:, None, :, None])
+        flat = [*(e for row in step.linear for e in row), *step.shift, *(e for row in step.noise for e in row), weight]
+        shape = (1, values.size, self.width)
+        found = np.concatenate([np.broadcast_to(np.asarray(e, float), shape)[0].T for e in flat])
+        if not np.isfinite(found).all():
+            raise NotResolved("it is not finite everywhere")
+        return found
+
+    def _scales(self, rows: Array) -> Array:
+        """Of every entry its size, with what it may be the small difference of."""
+        size = np.median(np.abs(rows), axis=1).reshape(-1, self.width)
+        inputs = 1 if len(size) == 4 else 2  # s^2 + s + s^2 + 1 entries
+        linear = inputs * inputs
+        size[:linear] += 1e-4
+        size[linear : linear + inputs] += 1e-4 + np.abs(self._modes.mean)
+        noise = size[linear + inputs : -1]
+        noise += 1e-3 * noise.max() + 1e-300
+        size[-1] += 1e-4
+        return np.asarray(size.ravel())
+
+
+def _others(kinds: list[str], chosen: float) -> Array:
+    """Values of every draw, at random; choices as given."""
+    rng = np.random.default_rng(7)
+    draws = {"uniform": rng.random, "exponential": lambda: -np.log(rng.random()), "bernoulli": lambda: chosen}
+    return np.array([draws[kind]() for kind in kinds], dtype=float)
+
+
+def _edges(f: Callable[[Array], Array], probes: Array, start: Array) -> Array:
+    """Edges of panels from start[0] to start[-1] on which f is resolved at the probes."""
+    due = f(probes)
+    found = _halved(f, probes, due, start)
+    width = np.diff(found)
+    special, after = [], -1
+    for n in np.flatnonzero(width < _NARROW * _NARROW):  # runs of narrow panels, of each the narrowest
+        if n != after + 1 or not special:
+            special.append(n)
+        elif width[n] < width[special[-1]]:
+            special[-1] = n
+        after = n
+    places = np.array([found[n + 1] if _a_point(found[n], found[n + 1]) else (found[n] + found[n + 1]) / 2
+                       for n in special if n > 0])  # fmt: skip
+    if places.size:
+        after = np.searchsorted(places, probes).clip(0, places.size - 1)
+        nearest = np.minimum(np.abs(places[after] - probes), np.abs(places[np.maximum(after - 1, 0)] - probes))
+        clear = nearest > 4 * np.spacing(probes)
+        fewer = _halved(f, probes[clear], due[:, clear], np.unique(np.concatenate([start, places])))
+        if fewer.size < found.size:
+            return fewer
+    return found
+
+
+def _a_point(a: float, b: float) -> bool:
+    """Whether a panel is as good as a point: in units of its place, or less likely than anything that counts."""
+    return bool(b - a <= 4 * np.spacing(b) or b <= 2.0**-_DEPTH)
+
+
+def _halved(f: Callable[[Array], Array], probes: Array, due: Array, start: Array) -> Array:
+    a, b = start[:-1], start[1:]
+    done = [start]
+    count = len(a)
+    while a.size:
+        x = (a + b)[:, None] / 2 + (b - a)[:, None] / 2 * NODES
+        values = f(x.ravel())
+        values = values.reshape(len(values), *x.shape)
+        terms = values @ TO_LEGENDRE
+        low, high = np.searchsorted(probes, a, side="right"), np.searchsorted(probes, b, side="left")
+        missed = np.array(
+            [
+                not _a_point(l, r) and _misses(terms[:, n], values[:, n], probes[i:j], due[:, i:j], l, r)
+                for n, (l, r, i, j) in enumerate(zip(a, b, low, high, strict=True))
+            ]
+        )
+        middle = ((a + b) / 2)[missed]
+        done.append(middle)
+        count += middle.size
+        if count > MOST_PANELS:
+            raise NotResolved(f"it bends in more places than {MOST_PANELS} panels follow")
+        a, b = np.concatenate([a[missed], middle]), np.concatenate([middle, b[missed]])
+    return np.unique(np.concatenate(done))
+
+
+def _misses(terms: Array, values: Array, probes: Array, due: Array, a: float, b: float) -> bool:
+    """Whether the interpolant on a panel, by its Legendre coefficients, misses a value at a probe or has no end."""
+    size = _TOLERANCE * (1 + np.abs(values).max(axis=1))
+    if (np.abs(terms[:, -2:]).max(axis=1) > size).any():
+        return True
+    for every in (64, 1):
+        at, known = probes[::every], due[:, ::every]
+        if at.size:
+            off = np.polynomial.legendre.legval((2 * at - a - b) / (b - a), terms.T) - known
+            if (np.abs(off).max(axis=1) > size).any():
+                return True
+    return False
