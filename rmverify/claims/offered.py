@@ -61,17 +61,22 @@ class Place:
         """Of the target: one as small as the level, others above and below 1."""
         return np.where(VARIANCES > 0, VARIANCES, 0.3 * min(self.t, 1.0))
 
+    @property
+    def means(self) -> Array:
+        """Of the target, now and then far out."""
+        return MEANS * (40 if self.seed % 7 == 3 else 1)
+
     def score(self, t: Any, x: Any, bend: float = 0.3) -> Any:
         """That of a mode N(m, v) where `bend` is 0; else with a slope that varies by 60 %."""
         v = mode_variance(self.variances, t)
-        y = (x - np.exp(-np.asarray(t)) * MEANS) / np.sqrt(v)
+        y = (x - np.exp(-np.asarray(t)) * self.means) / np.sqrt(v)
         return -(y + bend * np.sin(2 * y)) / np.sqrt(v)
 
     def state(self, step: int = 0) -> tuple[Array, ...]:
         """x, and v where the step has one."""
         spread = np.sqrt(mode_variance(self.variances, self.t))
         z = _pool(1)[_slice(self.seed, 7 + step, 2 * self.rows * MEANS.size)].reshape(2, self.rows, -1)
-        x = math.exp(-self.t) * MEANS + spread * z[0]
+        x = math.exp(-self.t) * self.means + spread * z[0]
         return (x,) if "friction" not in self.given else (x, math.sqrt(self.given.get("mass", 1)) * z[1])
 
     def tape(self, step: int = 0, turned: bool = False) -> Tape:
@@ -272,7 +277,7 @@ def _row(
         size, row, column, part = most
         alpha = {"alpha": float(alphas[0].reshape(-1, len(a[0]))[0, row])} if alphas else {}
         yield {"t": t, "h": h, **place.given, **alpha, "relative difference": size, "of": part, "particle": row,
-               "mean": float(MEANS[column]), "step": step}  # fmt: skip
+               "mean": float(place.means[column]), "step": step}  # fmt: skip
 
 
 def _same_law(shipped: Scheme, offered: Scheme, places: list[Place]) -> str:
