@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rmverify.claims.words import constant_text, finding_text, names_in, where_text
-from rmverify.values import Value
 
 if TYPE_CHECKING:  # only their names: explaining a claim needs no budgets
     from rmverify.budget import Budget, Description, Point, Row, Setting
@@ -34,10 +33,9 @@ __all__ = [
     "exponents_tables",
     "law_record",
     "law_tables",
-    "value_text",
 ]
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the JSON documents."""
 
 
@@ -47,18 +45,6 @@ def document(command: str, content: dict[str, Any]) -> str:
 
     head = {"schema": SCHEMA, "rmverify": __version__, "command": command}
     return json.dumps(head | content, indent=2, allow_nan=False)
-
-
-def value_text(value: Value) -> str:
-    """A value with as many digits as its error leaves, at most six; a bracket as its two ends."""
-    if value.kind in ("upper", "lower") and value.lower < value.upper:
-        return f"{value.lower:.4g} to {value.upper:.4g}"
-    if 0 < value.complement < 1e-3:
-        return f"1 - {value.complement:.3g}"
-    if not math.isfinite(value) or not value or value.error == 0:
-        return f"{float(value) + 0.0:.6g}"
-    digits = max(1, min(6, math.floor(math.log10(abs(value) / value.error)))) if value.error < abs(value) else 1
-    return f"{float(value):.{digits}g}"
 
 
 # --- budgets ------------------------------------------------------------------------------------------------
@@ -71,7 +57,9 @@ def budget_record(answer: Budget, data: str) -> dict[str, Any]:
         "dim": answer.dim,
         "accuracy": answer.accuracy,
         "metric": "tv",
+        "seed": answer.seed,
         **_setting_record(answer.setting),
+        "early_stop_within_accuracy": bool(answer.setting.early_stop_tv.upper <= answer.accuracy),
         "schemes": [_row_record(row) for row in answer.rows],
     }
 
@@ -80,6 +68,7 @@ def _setting_record(where: Setting) -> dict[str, Any]:
     return {
         "early_stop": where.early_stop,
         "early_stop_error_w2": where.early_stop_error.as_dict(),
+        "early_stop_error_tv": where.early_stop_tv.as_dict(),
         "horizon": where.horizon,
         "start_error_tv": where.start_error.as_dict(),
         "grid": where.grid,
@@ -97,6 +86,8 @@ def _row_record(row: Row) -> dict[str, Any]:
         "evaluations_upper": None if row.upper is None else row.upper.evaluations,
         "at_upper": None if row.upper is None else _point_record(row.upper),
         "discretization_tv": None if row.discretization is None else row.discretization.as_dict(),
+        "every_number_tried_up_to": row.tried,
+        "proved_least": row.proved,
         "monotone": row.monotone,
         "curve": [_point_record(point) for point in row.curve],
     }
@@ -126,53 +117,106 @@ def budget_csv(answer: Budget) -> str:
     return out.getvalue()
 
 
-_WIDE = 130
-"""Columns of a terminal that the whole budget table needs; a narrower one gets fewer columns of it."""
+def budget_tables(answer: Budget, data: str, width: int | None = None, curves: bool = False) -> list[Any]:
+    """What a person reads: the setting, the table and remarks on it, as rich renderables.
 
-
-def budget_tables(answer: Budget, data: str, width: int = _WIDE) -> list[Any]:
-    """What a person reads: the setting, the table, and the curves that are not monotone, as rich renderables."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    Without a width as wide as everything needs; otherwise the least important columns go first. With `curves` every
+    plan that was looked at too.
+    """
     from rich.text import Text
 
-    lines = _setting_lines(answer.setting, data, answer.dim)
+    where = answer.setting
+    lines = _setting_lines(where, data, answer.dim)
     lines.append("Corrector     underdamped Langevin after every window, its evaluations counted")
+    if answer.seed is not None:
+        lines.append(f"Seed          {answer.seed} (random midpoints)")
+    remarks = []
+    if where.early_stop_tv.lower > answer.accuracy and math.isfinite(where.data_smoothness):
+        remarks.append(
+            f"TV(q_delta, q_0) = {where.early_stop_tv.text()} is above the request: the output is close to q_delta, "
+            "not to the data; --early-stop-tv X chooses delta by it."
+        )
     title = Text(f"Score evaluations to TV(output, q_delta) <= {answer.accuracy:g}", style="bold")
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    shown = [k for k in range(len(_COLUMNS)) if width >= _WIDE or _COLUMNS[k] not in _DROPPED]
-    for k in shown:
-        table.add_column(_COLUMNS[k], justify="left" if k in (0, 1, len(_COLUMNS) - 1) else "right", no_wrap=True)
-    for row in answer.rows:
-        cells = _row_cells(row)
-        table.add_row(*[cells[k] for k in shown])
+    table, dropped = _fitted(_COLUMNS, [_row_cells(row) for row in answer.rows], width, _DROPPED)
     notes = [
         "law: exact = the output is Gaussian and its TV computed; bracket = random midpoints, the output is a mixture:",
         "  from the first plan that the test-set bound does not refute to the first with E_alpha TV + 2 se <= goal.",
-        "discretization: the same plan started from the true q_T."
-        if len(shown) == len(_COLUMNS)
-        else f"A terminal of {_WIDE} columns shows {', '.join(_DROPPED)} too; so does --json.",
-        "Every number of steps up to 16 was tried where the law is exact, beyond by doubling and bisection.",
     ]
-    blocks: list[Any] = [Text("\n".join(lines)), title, table, Text("\n".join(notes), style="dim")]
-    for row in answer.rows:
-        if not row.monotone:
-            name = row.scheme + (" + underdamped" if row.corrector else "")
-            blocks += [Text(f"{name}: not monotone, every plan that was looked at", style="bold"), _curve_table(row)]
+    if "discretization" not in dropped:
+        notes.append("discretization: the same plan started from the true q_T.")
+    if dropped:
+        notes.append(f"Not shown for want of columns: {', '.join(dropped)}; --json has them, and so has a pipe.")
+    blocks: list[Any] = [Text("\n".join(lines))]
+    blocks += [Text("\n".join(remarks), style="yellow")] if remarks else []
+    blocks += [title, table, Text("\n".join([*notes, *_least_lines(answer)]), style="dim")]
+    if curves:
+        for row in answer.rows:
+            blocks += [Text(f"{_row_name(row)}: every plan that was looked at", style="bold"), _curve_table(row)]
     return blocks
 
 
 _COLUMNS = ("scheme", "corrector", "evaluations", "steps", "rounds", "TV there", "discretization", "law")
-_DROPPED = ("steps", "rounds", "discretization")
+_DROPPED = ("rounds", "discretization", "steps", "law")
+
+
+def _row_name(row: Row) -> str:
+    return row.scheme + (" + underdamped" if row.corrector else "")
+
+
+def _least_lines(answer: Budget) -> list[str]:
+    """Which answers are not known to be the least, and which curves rise, a line each."""
+    left = [
+        f"  {_row_name(row)} ({f'every one up to {row.tried}' if row.tried else 'a bracket: few of them'});"
+        for row in answer.rows
+        if not row.proved
+    ]
+    lines = ["Every smaller number of steps was tried and is too few" + (", but for" if left else ".")]
+    if left:
+        lines += [*left, "  there the search doubles and bisects, and can pass over a shorter plan."]
+    for row in answer.rows:
+        if not row.monotone:
+            pairs = zip(row.curve, row.curve[1:], strict=False)
+            a, b = max(pairs, key=lambda pair: pair[1].tv.lower - pair[0].tv.upper)
+            rise = f"{a.tv.text(3)} at {a.steps} steps to {b.tv.text(3)} at {b.steps}"
+            lines.append(f"{_row_name(row)}: not monotone, TV rises from {rise}; --curves prints all.")
+    return lines
+
+
+def _fitted(
+    columns: Sequence[str], lines: Sequence[Sequence[str]], width: int | None, drop: Sequence[str]
+) -> tuple[Any, list[str]]:
+    """A table, and the columns of `drop` that were left out of it so that the rest fits the width.
+
+    What is too wide still is folded: no digit is lost.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    wide = {c: max(len(line[k]) for line in [columns, *lines]) for k, c in enumerate(columns)}
+    dropped: list[str] = []
+    for name in drop:
+        if width is not None and sum(wide[c] + 2 for c in columns if c not in dropped) > width:
+            dropped.append(name)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    shown = [k for k, c in enumerate(columns) if c not in dropped]
+    for k in shown:
+        left = columns[k] in ("scheme", "corrector", "law")
+        table.add_column(columns[k], justify="left" if left else "right", overflow="fold")
+    for line in lines:
+        table.add_row(*[Text(line[k]) for k in shown])
+    return table, dropped
 
 
 def _setting_lines(where: Setting, data: str, dim: int) -> list[str]:
     singular = not math.isfinite(where.data_smoothness)
     whose = "that of q_delta: the data are singular" if singular else f"{where.data_smoothness:.6g} from 0 up"
+    stopped = where.early_stop_tv.text() + (": the data are singular" if singular else "")
     return [
         f"Target        {data}: Gaussian in dimension {dim}",
-        f"Early stop    delta = {where.early_stop:.6g}, W2(q_delta, q_0) = {value_text(where.early_stop_error)}",
-        f"Horizon       T = {where.horizon:.6g}, TV(q_T, N(0,I)) = {value_text(where.start_error)} (start error)",
+        f"Early stop    delta = {where.early_stop:.6g}, W2(q_delta, q_0) = {where.early_stop_error.text()}, "
+        f"TV(q_delta, q_0) = {stopped}",
+        f"Horizon       T = {where.horizon:.6g}, TV(q_T, N(0,I)) = {where.start_error.text()} (start error)",
         f"Smoothness    L = {where.smoothness:.6g} from delta up ({whose})",
         f"Grid          {where.grid}",
     ]
@@ -183,28 +227,21 @@ def _row_cells(row: Row) -> list[str]:
     law = "exact" if row.exact else "bracket"
     if row.upper is None:
         last = row.curve[-1]
-        return [*head, f"> {last.evaluations}", f"> {last.steps}", f"> {last.rounds}", value_text(last.tv), "-", law]
+        return [*head, f"> {last.evaluations}", f"> {last.steps}", f"> {last.rounds}", last.tv.text(), "-", law]
     evaluations = f"{row.upper.evaluations}"
     steps = f"{row.upper.steps}"
     rounds = f"{row.upper.rounds}"
-    if not row.exact and row.lower is not None and row.lower != row.upper:
+    if row.lower is not None and row.lower != row.upper:
         evaluations = f"{row.lower.evaluations} to {evaluations}"
         steps = f"{row.lower.steps} to {steps}"
         rounds = f"{row.lower.rounds} to {rounds}"
-    split = "-" if row.discretization is None else value_text(row.discretization)
-    return [*head, evaluations, steps, rounds, value_text(row.upper.tv), split, law]
+    split = "-" if row.discretization is None else row.discretization.text()
+    return [*head, evaluations, steps, rounds, row.upper.tv.text(), split, law]
 
 
 def _curve_table(row: Row) -> Any:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("steps", "evaluations", "TV"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for p in row.curve:
-        table.add_row(str(p.steps), str(p.evaluations), value_text(p.tv))
-    return table
+    points = [[str(p.steps), str(p.evaluations), p.tv.text()] for p in row.curve]
+    return _fitted(("steps", "evaluations", "TV"), points, None, ())[0]
 
 
 def pyplot() -> Any:
@@ -284,6 +321,7 @@ def law_record(found: Description, data: str, claim: float | None, verdict: str 
         "evaluations": found.evaluations,
         "rounds": found.rounds,
         "start": found.start,
+        "seed": found.seed,
         "law": found.law,
         "rounding": found.rounding,
         "divergences": {name: value.as_dict() for name, value in found.divergences.items()},
@@ -305,6 +343,8 @@ def law_tables(found: Description, data: str, claim: float | None, verdict: str 
         f"Law           {found.law}, start {'N(0,I)' if found.start == 'normal' else 'q_T'}; "
         f"relative rounding of its variances {found.rounding:.1g}",
     ]
+    if found.seed is not None:
+        lines.append(f"Seed          {found.seed} (random midpoints)")
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in ("distance", "value", "kind", "error"):
         table.add_column(column, no_wrap=True)
@@ -312,7 +352,7 @@ def law_tables(found: Description, data: str, claim: float | None, verdict: str 
     rows["TV, started from q_T"] = found.discretization
     for label, value in rows.items():
         kind = "bracket" if value.kind == "upper" else value.kind
-        table.add_row(label, value_text(value), kind, f"{value.error:.1g}")
+        table.add_row(label, value.text(), kind, f"{value.error:.1g}")
     blocks: list[Any] = [Text("\n".join(lines)), Text("Output against q_delta", style="bold"), table]
     if claim is not None:
         blocks.append(Text(f"claim TV <= {claim:g}: {verdict}"))
@@ -381,7 +421,7 @@ def claims_record(report: Report, asked: Asked) -> dict[str, Any]:
     return told | {"names": dict(names_in(points(report)))} | report.as_dict()
 
 
-def claims_tables(report: Report, asked: Asked, width: int = _WIDE, verbose: bool = False) -> list[Any]:
+def claims_tables(report: Report, asked: Asked, width: int = 130, verbose: bool = False) -> list[Any]:
     """What a person reads: a line for every claim and, if asked for, its evidence, as rich renderables."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -434,7 +474,7 @@ def evidence_lines(evidence: Evidence) -> list[tuple[str, str]]:
     """What there is to say of one piece of evidence, under names."""
     name, number = "value", ""
     if evidence.constant is not None:
-        number, label = value_text(evidence.constant), ""
+        number, label = evidence.constant.text(), ""
         if evidence.finding == "holds with constant":
             name, number, label = "constant", constant_text(evidence), f"{evidence.label}; "
         number += f" ({label}{evidence.constant.kind}, error {evidence.constant.error:.1g})"
