@@ -25,6 +25,7 @@ from rmverify.claims.ledger import Claim, Evidence, Look, Result, load, run
 from rmverify.claims.measure import fitted, one_step, residuals, searched
 from rmverify.claims.offered import same_step
 from rmverify.claims.search import Axis, largest
+from rmverify.claims.words import finding_text
 from rmverify.elementary import exp, expm1, phi1, phi2, sqrt
 from rmverify.process import mode_mean
 from rmverify.schemes.langevin import kinetic_noise
@@ -372,6 +373,38 @@ def test_a_target_of_ones_own():
     whole = verify(["B3"], kinds=["exact"])
     assert report["B3"].constant <= whole["B3"].constant
     assert "lambda" not in report["B3"].witness
+
+
+def test_on_a_target_the_search_reaches_its_shortest_steps():
+    """L = 7516: the ratio of the variance is largest about t = 1/L, far below 1e-3, where it is hundreds of times
+    smaller. Both are the textbook's: x' - E x' = h e^{(1-a)h} k(a) x with the score's slopes 1/v."""
+
+    def ratio(t, h):
+        a, weights = (each / 2 for each in np.polynomial.legendre.leggauss(20))
+        a = a + 0.5
+        v, mid = (1 + (lam - 1) * np.exp(-2 * s) for s in (t, (t - a * h)[:, None]))
+        slope = h * np.exp((1 - a) * h)[:, None] * (np.exp(a * h)[:, None] - np.expm1(a * h)[:, None] / v) / mid
+        spread = weights @ slope**2 - (weights @ slope) ** 2
+        return float((spread * v).sum() / (lam.size * L**2 * h**4 * max(L, 1 / t)))
+
+    lam, L = np.geomspace(1 / 7516, 30, 20), 7516.0
+    found = verify(["B3"], kinds=["exact"], target=rm.Gaussian(np.zeros(lam.size), lam))["B3"]
+    perfect = next(e for e in found.evidence if e.case == "perfect score")
+    assert perfect.constant >= max(ratio(c / L, min(c, 1) / L) for c in np.geomspace(0.02, 50, 200)) * (1 - 1e-6)
+    assert perfect.constant > 300 * ratio(1e-3, 1 / L)
+    text = finding_text(found)
+    assert "(estimated score, the worst); C >=" in text
+    assert text.endswith("(perfect score)")
+
+
+def test_certified_evidence_takes_a_target_of_its_class_and_refuses_others():
+    inside = verify(["B4", "C4", "A4"], kinds=["certified"], target=rm.Gaussian([1.0, -2.0], [[2.0, 0.3], [0.3, 0.5]]))
+    assert [r.finding for r in inside.values()] == ["holds with constant", "holds", "not yet"]
+    assert inside["B4"].constant.kind == "enclosure"
+    assert "a class that has the target in it" in finding_text(inside["B4"])
+    beyond = verify(["B4"], kinds=["certified", "exact"], target=rm.Gaussian([0.0, 0.0], [1e-3, 1.0]))["B4"]
+    assert "nothing is certified of this target: its variances reach from 0.001 to 1, " in finding_text(beyond)
+    assert "the rest holds with constant C >= " in finding_text(beyond)
 
 
 def test_workers_find_the_same():

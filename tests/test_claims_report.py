@@ -7,6 +7,7 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from rich.console import Console
 import rmverify.claims
 from rmverify import Value
 from rmverify.claims.ledger import Claim, Evidence, Report, Result
+from rmverify.claims.words import constant_text, finding_text
 from rmverify.cli import main
-from rmverify.report import Asked, claims_record, claims_tables, constant_text, explained, finding_text, offered, tally
+from rmverify.report import Asked, claims_record, claims_tables, explained, offered, tally
 
 POINT = {"lambda": 0.01, "t": 0.25, "h": 0.125}
 
@@ -49,6 +51,7 @@ def with_constant(value: Value, label="tight", **more) -> Evidence:
 HOLDS = Evidence("symbolic", "the series", "holds", seconds=1.5)
 CONSTANT = with_constant(Value(0.125, "exact", 1e-9), where=POINT, domain="t in [0.01, 10]", seconds=12.0)
 VIOLATED = Evidence("exact", "the leading term", "violated", "1.5 h^3", "h^3", where={"v": 0.375, "entry": "slope"})
+ENCLOSED = Value(0.12377, "enclosure", 3e-4, lower=0.12341, upper=0.12377)
 NOT_YET = Evidence("exact", "the other factors", "not yet")
 UNDECIDED = Evidence("certified", "boxes", "inconclusive", where={"t": 0.5})
 NOT_IMPLIED = Evidence("symbolic", "exponents", "not implied", "the lemmas imply L^2", "L^{5/3} as printed")
@@ -77,6 +80,26 @@ def text_of(blocks, width: int = 200) -> str:
         ([HOLDS, NOT_IMPLIED], "not implied: L^{5/3} as printed; the lemmas imply L^2"),
         ([CONSTANT, UNDECIDED], "inconclusive at t=0.5: boxes"),
         ([], "inconclusive: no such evidence"),
+        (
+            [CONSTANT, replace(CONSTANT, constant=Value(0.5), where={"t": 2.0}, case="perfect score")],
+            "holds with constant C = 0.5 at t=2 (perfect score)",
+        ),
+        (
+            [
+                replace(CONSTANT, case="the worst", remark="still growing at t = 10, power 2"),
+                replace(
+                    CONSTANT, constant=ENCLOSED, where={}, label="upper", kind="certified", case="certified: h <= 1"
+                ),
+            ],
+            "holds with constant C = 0.125 at lambda=0.01, t=0.25, h=0.125 (the worst) (still growing at t = 10, "
+            "power 2); "
+            "C in [0.1234, 0.1238] (certified: h <= 1)",
+        ),
+        (
+            [CONSTANT, replace(NOT_YET, computed="not in the class")],
+            "not yet: the other factors: not in the class; the rest holds with constant C = 0.125 at lambda=0.01, "
+            "t=0.25, h=0.125",
+        ),
     ],
 )
 def test_a_finding_names_its_constant_or_its_witness(evidence, expected):
@@ -138,6 +161,15 @@ def test_the_table_fits_its_width_and_loses_nothing(width, verbose):
     for r in REPORT.values():
         assert {r.id, *finding_text(r).split(), *r.claim.statement.split()} <= words
     assert "up to 700 boxes for each piece" in shown
+
+
+def test_the_names_of_a_points_parameters_are_explained_where_they_are_printed():
+    where = {"h/limit": 1.0, "gain": -2.0, "entry": "slope"}
+    report = Report([result(replace(CONSTANT, where=where))])
+    shown = text_of(claims_tables(report, Asked(), 200))
+    names = claims_record(report, Asked())["names"]
+    assert list(names) == ["h/limit", "gain"]
+    assert all(f"{name}: {meaning}." in shown for name, meaning in names.items())
 
 
 def test_verbose_shows_the_evidence_and_the_command_that_finds_it_again():

@@ -86,6 +86,7 @@ class AffineForm:
         raise NotAffine(_NOT_AFFINE.format("a power, an absolute value, a cast or a branch on its value"))
 
     __lt__ = __le__ = __gt__ = __ge__ = __abs__ = __pow__ = __bool__ = __float__ = __rtruediv__ = _bent
+    __sympy__ = False  # a symbol that meets a form leaves the product to it, and does not ask for its float
 
     def spread(self) -> AffineForm:
         """Every coefficient with the leading axis of strata or cells that any of them has."""
