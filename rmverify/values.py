@@ -65,7 +65,7 @@ class Value(float):
             raise ValueError(f"value: expected a number, got {value!r}")
         if not error >= 0:
             raise ValueError(f"error: expected a number >= 0, got {error!r}")
-        self = super().__new__(cls, value)
+        self = super().__new__(cls, value + 0.0)  # never -0.0
         ends = {"lower": lower, "upper": upper, "complement": complement}
         for name, end in ends.items():
             if end is not None and math.isnan(end):

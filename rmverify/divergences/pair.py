@@ -71,10 +71,11 @@ class Pair(NamedTuple):
         if not (self.log_error.any() or self.shift_error.any()):
             return 0.0
         with np.errstate(over="ignore", invalid="ignore"):
-            grown = np.expm1(self.log_error)
-            each = (grown - self.log_error) / 2 + self.shift_error**2 * (1 + grown) / 2
-            each = np.maximum(each, self.log_error**2 / 4)
-            return self.scale * float(np.nan_to_num(math.sqrt(float(self.multiplicity @ each) / 2), nan=math.inf))
+            log_error, shift_error = self.scale * self.log_error, self.scale * self.shift_error
+            grown = np.expm1(log_error)
+            each = (grown - log_error) / 2 + shift_error**2 * (1 + grown) / 2
+            each = np.maximum(each, log_error**2 / 4)
+            return float(np.nan_to_num(math.sqrt(float(self.multiplicity @ each) / 2), nan=math.inf))
 
     @property
     def log_ratio(self) -> Array:
@@ -274,7 +275,8 @@ def _aligned(laws: Modewise) -> Pair:
         shift_error = mean_error / root + np.abs(mean) * level_error / 2
     scale = 1.0
     size = max(float(np.abs(ratio).max()), float(np.abs(mean).max()), float(np.abs(inverse).max()))
-    if 0 < size < _SMALL:
+    lost = max(float(log_error.max()), float(shift_error.max()))
+    if 0 < size < _SMALL and lost < 1e60 * size:  # beyond, nothing but the error is left of the difference
         scale = 2.0 ** math.floor(math.log2(size)) / _GROWN
         ratio, inverse, mean, other = ratio / scale, inverse / scale, mean / scale, other / scale
         log_error, shift_error = log_error / scale, shift_error / scale
