@@ -234,5 +234,6 @@ def node_count(
             break
         before = after
     if not shipped(stage.scheme) and not change < _RESOLVED:
-        raise NotResolved(f"{nodes} nodes in a panel leave a change of {change:.1g}")
+        left = f"leave a change of {change:.1g}" if math.isfinite(change) else "tell no number"
+        raise NotResolved(f"{nodes} nodes in a panel {left}")
     return nodes, change

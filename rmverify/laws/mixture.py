@@ -28,7 +28,7 @@ from rmverify.laws.conditional import (
 )
 from rmverify.laws.counts import few
 from rmverify.laws.invariant import after, spread, step_map
-from rmverify.laws.midpoints import SCATTERED, anywhere, averaged, node_count, rules
+from rmverify.laws.midpoints import SCATTERED, anywhere, averaged, callable_bias, node_count, rules
 from rmverify.laws.scale import (
     NODES,
     Known,
@@ -46,9 +46,12 @@ from rmverify.plans import Correct, Plan, Stage
 from rmverify.process import mode_variance
 from rmverify.readings.affine import Transition, drawn
 from rmverify.readings.chain import read_chain, transition
+from rmverify.schemes import shipped
 from rmverify.schemes.contract import velocity_variance
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array
+
+_SAME = 1e-9  # relative, of the variance that a scale mixture has and the moments say
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,8 +228,18 @@ class MixtureLaw:
         if not self.is_scale_mixture:
             return None
         if (form, size) not in self._scale_forms:
-            self._scale_forms[form, size] = form(self.plan, self.target, self.start, size, self._strata)
+            found = form(self.plan, self.target, self.start, size, self._strata)
+            self._scale_forms[form, size] = found
+            if not self._analytic:
+                variance = found.reference * float(found.weights @ np.exp(found.logs))
+                if self.means.any() or not abs(variance / float(self.variances[0]) - 1) < _SAME:
+                    raise Unresolved
         return self._scale_forms[form, size]
+
+    @cached_property
+    def _analytic(self) -> bool:
+        """Whether every step is known to be analytic in what it draws."""
+        return all(shipped(stage.scheme) for stage in self.plan) and not callable_bias(split_target(self.target)[1])
 
     @cached_property
     def _scale_forms(self) -> dict[Any, Any]:

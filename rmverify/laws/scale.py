@@ -441,7 +441,10 @@ def _stage_rule(
         known[place] = found, {}
     found, powers = known[place]
     if nodes not in powers:
-        powers[nodes] = Powers(step_map(found, 2 * nodes - 1), 3)
+        try:
+            powers[nodes] = Powers(step_map(found, 2 * nodes - 1), 3)
+        except NotResolved:
+            raise Unresolved from None
     start = np.stack([np.expm1(u), np.zeros_like(u), np.zeros_like(u)], axis=-1)
     try:
         y, weights = marginal(powers[nodes].after(len(stage), start), 3, nodes)
