@@ -107,8 +107,8 @@ class Rules:
 
     @property
     def shared(self) -> bool:
-        """Whether one rule of midpoints serves all steps."""
-        return self.foot.plain and all(e is not None and len(e) == 1 for e in self.edges)
+        """Whether one rule serves all steps, but for the probabilities of choices."""
+        return all(e is None or len(e) == 1 for e in self.edges)
 
     def at(self, part: Any, nodes: int, number: Any = np.asarray, unit: Any = unit_rule) -> tuple[Any, Any]:
         """Of the steps in `part`, with so many nodes in a panel: alphas (A, steps or 1, Q), weights (steps or 1, Q).

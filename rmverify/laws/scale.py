@@ -38,7 +38,7 @@ from rmverify.laws.midpoints import LEAST_NODES, MOST_POINTS, node_count, rules,
 from rmverify.laws.strata import chainable, from_moments, gauss, step_cumulants
 from rmverify.plans import Correct, Plan, Predict, Stage, footprint
 from rmverify.process import mode_variance
-from rmverify.readings.affine import Transition, chain, compose, position, read
+from rmverify.readings.affine import Transition, chain, compose, position, read, weighed
 from rmverify.readings.balls import lift, lift_scheme
 from rmverify.readings.chain import transition
 from rmverify.schemes.contract import Scheme, velocity_variance
@@ -544,7 +544,7 @@ def scale_mixture(plan: Plan, target: Any, start: Any, count: int, known: Known)
 
 
 def _shared_rule(stage: Stage, modes: Any, nodes: int) -> tuple[Array, Array]:
-    """The midpoints (A, Q) and weights (Q,) that every step of the stage may share."""
+    """What every step of the stage may draw, alphas (A, Q), and weights (Q,), where they share both."""
     found = rules(stage, modes)
     if not found.shared:
         raise Unresolved
@@ -552,7 +552,17 @@ def _shared_rule(stage: Stage, modes: Any, nodes: int) -> tuple[Array, Array]:
         alphas, weights = found.at(slice(0, 1), nodes)
     except NotResolved:
         raise Unresolved from None
-    return alphas[:, 0], weights[0]
+    alphas, weights = alphas[:, 0], weights[0]
+    if not found.foot.plain:
+        t, h = (column(z) for z in stage.steps_)
+        chance = np.asarray(weighed(stage.scheme, modes, t, h, _in_rows(alphas, len(t)))[1])
+        if chance.ndim:
+            if np.ptp(chance, axis=0).any():
+                raise Unresolved
+            weights = weights * chance[0, :, 0]
+            keep = weights > 0
+            alphas, weights = alphas[:, keep], weights[keep]
+    return alphas, weights
 
 
 def _resolving(stage: Stage, modes: Any, lam: Array, u: Array, nodes: int, dim: int, count: int) -> int:
