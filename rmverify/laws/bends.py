@@ -37,7 +37,7 @@ _NARROW = 2.0**-10
 _RANDOM = np.random.default_rng(20)
 _SHIFTS = _RANDOM.random(64)
 _SCATTERED = np.sort(_RANDOM.random(1024))
-_MIXING = 1 + _RANDOM.random(4096)
+_MIXING = 1 + _RANDOM.random(997)
 _CHUNK = 1 << 17
 _AROUND = 16  # widths on both sides of a narrowest panel: a jump may be in a neighbour
 
@@ -53,10 +53,10 @@ class NotResolved(ArithmeticError):
 
 
 def bends(stage: Stage, modes: Any) -> list[Array | None]:
-    """Of each number that a step draws, the edges of panels (steps or 1, edges).
+    """Of each number that a step draws, the edges of panels (steps or 1, edges); None for a choice.
 
-    Rows of fewer panels end in edges that are repeated. None for a choice; of more than `MOST_SLOTS` numbers, strata
-    then, only the first, one in the middle and the last are looked at.
+    Rows of fewer panels end in edges that are repeated. Of more than `MOST_SLOTS` numbers, strata then, only the first,
+    one in the middle and the last are looked at, and all share their edges.
 
     Raises
     ------
@@ -70,25 +70,37 @@ def bends(stage: Stage, modes: Any) -> list[Array | None]:
     random = [slot for slot, kind in enumerate(kinds) if kind != "bernoulli"]
     longest = int(np.argmax(pairs[:, 1] / np.maximum(pairs[:, 0], 1e-300)))
     share = max(_FEWEST, _TOTAL // len(pairs))
-    steps = [
-        _Step(stage, _some(modes), t, h, _TOTAL if n == longest else share) for n, (t, h) in enumerate(pairs.tolist())
-    ]
+    steps = [_Step(stage, modes, t, h, _TOTAL if n == longest else share) for n, (t, h) in enumerate(pairs[:, :, None])]
     found: list[Array | None] = [None] * len(kinds)
     some = random if len(random) <= MOST_SLOTS else [random[n] for n in (0, len(random) // 2, -1)]
     for slot in some:
-        rows = _along(steps, slot, kinds[slot])
-        table = _rows(rows)
+        table = _rows(_along(steps, slot, kinds[slot]))
         found[slot] = table if len(table) == 1 else table[which]
+    if len(some) < len(random):
+        together = np.unique(np.concatenate([edges.ravel() for edges in found if edges is not None]))[None]
+        for slot in random:
+            found[slot] = together
     return found
 
 
 def _some(modes: Any) -> Any:
-    """The modes of the smallest and the largest variance; those of a bias stay together."""
-    if isinstance(modes, EstimatedModes) or type(modes) is not Modes:
+    """The modes of the smallest and the largest variance, and one with all of a bias that differs over the modes."""
+    if not isinstance(modes, Modes) or np.size(modes.lam) <= 2:
         return modes
     ends = np.unique([int(np.argmin(modes.lam)), int(np.argmax(modes.lam))])
     lam, mean = (np.broadcast_to(z, np.shape(modes.lam))[ends] for z in (modes.lam, modes.mean))
-    return Modes(lam, mean)
+    if not isinstance(modes, EstimatedModes):
+        return Modes(lam, mean)
+    mixing = np.resize(_MIXING, np.size(modes.lam)) / np.size(modes.lam)
+
+    def bias(t: Any) -> Any:
+        whole = np.asarray(modes.bias(t))
+        if whole.ndim == 0 or whole.shape[-1] == 1:
+            return whole
+        return np.concatenate([whole[..., ends], (whole @ mixing)[..., None]], axis=-1)
+
+    lam, mean = (np.append(z, z[0]) for z in (lam, mean))
+    return EstimatedModes(lam, mean, modes.gain, bias, modes.varies)
 
 
 def _along(steps: list[_Step], slot: int, kind: str) -> list[Array]:
@@ -99,11 +111,9 @@ def _along(steps: list[_Step], slot: int, kind: str) -> list[Array]:
     found = [_edges(f, probes, start) for f, probes in zip(entries, every, strict=True)]
     if len(steps) > 1:  # what one step shows is looked for in all of them
         marks = np.unique(np.concatenate([_marks(edges) for edges in found]))
-        if marks.size:
-            found = [
-                _edges(f, np.unique(np.concatenate([probes, marks])), start)
-                for f, probes in zip(entries, every, strict=True)
-            ]
+        for n, f in enumerate(entries if marks.size else []):
+            if _halved(f, marks, f(marks), found[n]).size > found[n].size:
+                found[n] = _edges(f, np.unique(np.concatenate([every[n], marks])), start)
     return found
 
 
@@ -115,9 +125,9 @@ def _probes(count: int, seed: int, kind: str) -> Array:
 
 
 def _marks(edges: Array) -> Array:
+    """The middles of the narrow panels."""
     width = np.diff(edges)
-    narrow = width < _NARROW
-    return np.asarray((edges[:-1] + width / 2)[narrow])
+    return np.asarray((edges[:-1] + width / 2)[width < _NARROW])
 
 
 def _rows(rows: list[Array]) -> Array:
@@ -138,11 +148,13 @@ def _root(slots: int) -> float:
 class _Step:
     """The entries of one step as functions of one of its draws, in units of their own size, mixed into one."""
 
-    def __init__(self, stage: Stage, modes: Any, t: float, h: float, budget: int) -> None:
+    def __init__(self, stage: Stage, modes: Any, t: Array, h: Array, budget: int) -> None:
         self.budget = budget
-        self._stage, self._modes, self._time, self._length = stage, modes, *(column(np.array([z])) for z in (t, h))
+        self._stage, self._modes, self._time, self._length = stage, _some(modes), column(t), column(h)
         self._foot = stage.footprint
-        self.width = int(np.size(modes.lam))
+        self.width = int(np.size(self._modes.lam))
+        self.work = int(np.size(modes.lam)) if isinstance(modes, EstimatedModes) else self.width
+        self.share = max(1, self.work // 2) * max(1, self._foot.alphas // 2)
 
     @functools.cached_property
     def contexts(self) -> list[Array]:
@@ -155,30 +167,30 @@ class _Step:
         found = [np.where(kinds[:, 0] == "bernoulli", chosen, first[:, 0]) for chosen in (1.0, 0.0)]
         scales: Array | None = None
         best, values = [-np.inf, -np.inf], [first[:, 0], first[:, 0]]
-        for u, choices in self._together(max(1, _CHUNK // (self.width * len(kinds)))):
+        for u, choices in self._together(max(1, _CHUNK // (self.work * len(kinds)))):
             every = self._drawn(u, choices)
             rows = self._entries(every)
             scales = self._scales(rows) if scales is None else scales
-            mixed = (_MIXING[: len(rows)] / scales) @ rows
+            mixed = (np.resize(_MIXING, len(rows)) / scales) @ rows
             for k, signed in enumerate((mixed, -mixed)):
                 place = int(np.argmax(signed))
                 if signed[place] > best[k]:
                     best[k], values[k] = float(signed[place]), every[:, place]
         return [*found, *values]
 
-    def _drawn(self, u: Array, choices: Array) -> Array:
+    def _drawn(self, u: Array, choices: Any) -> Array:
         kinds = np.array(self._foot.slots)[:, None]
         return np.where(kinds == "bernoulli", choices, np.where(kinds == "exponential", -np.log(u), u))
 
-    def _together(self, part: int) -> Iterator[tuple[Array, Array]]:
+    def _together(self, part: int) -> Iterator[tuple[Array, Any]]:
         """Points (A, n) of the unit cube and choices: a lattice, which meets every box that is not much smaller than
         one over their number, and random ones close to the ends."""
-        slots = self._foot.alphas
+        slots, count = self._foot.alphas, self.budget // self.share
         root = _root(slots)
         slopes = root ** -np.arange(1.0, slots + 1)
         rng = np.random.default_rng(7)
-        for n in range(0, self.budget, part):
-            place = np.arange(n, min(n + part, self.budget))
+        for n in range(0, count, part):
+            place = np.arange(n, min(n + part, count))
             yield (0.5 + place * slopes[:, None]) % 1.0, rng.random((slots, place.size)) < 0.5
         close = np.where(rng.random((slots, _CLOSE)) < 0.5, 0.5, 1.0) * 2.0 ** -rng.integers(1, 21, (slots, _CLOSE))
         close = np.where(rng.random(close.shape) < 0.5, close, 1 - close)
@@ -189,14 +201,14 @@ class _Step:
     @property
     def probes(self) -> int:
         """How many along one number."""
-        return max(_FEWEST, min(_GRID, self.budget // (len(self.contexts) * max(1, self.width // 2))))
+        return max(_FEWEST, min(_GRID, self.budget // (len(self.contexts) * self.share)))
 
     def along(self, slot: int) -> Callable[[Array], Array]:
         """(Q,) values of one draw -> (contexts, Q): the others as in `contexts`."""
         scales: dict[int, Array] = {}
 
         def at(values: Array) -> Array:
-            size = max(1, _CHUNK // (self.width * self._foot.alphas))
+            size = max(1, _CHUNK // (self.work * self._foot.alphas))
             parts = [values[n : n + size] for n in range(0, len(values), size)]
             return np.stack([np.concatenate([mixed(k, part) for part in parts]) for k in range(len(self.contexts))])
 
@@ -209,7 +221,7 @@ class _Step:
             if k not in scales:
                 scales[k] = self._scales(entries(k, _probes(64, 0, self._foot.slots[slot])))
             rows = entries(k, values)
-            return np.asarray((_MIXING[: len(rows)] / scales[k]) @ rows)
+            return np.asarray((np.resize(_MIXING, len(rows)) / scales[k]) @ rows)
 
         return at
 
@@ -244,14 +256,15 @@ def _edges(f: Callable[[Array], Array], probes: Array, start: Array) -> Array:
     due = f(probes)
     found = _halved(f, probes, due, start)
     width = np.diff(found)
-    special, after = [], -1
-    for n in np.flatnonzero(width < _NARROW * _NARROW):  # runs of narrow panels, of each the narrowest
-        if n != after + 1 or not special:
+    special: list[int] = []
+    before = -1
+    for n in np.flatnonzero(width < _NARROW**2).tolist():  # runs of narrow panels, of each the narrowest
+        if n != before + 1 or not special:
             special.append(n)
         elif width[n] < width[special[-1]]:
             special[-1] = n
-        after = n
-    places = _located(f, *((found[n], found[n + 1]) for n in special if n > 0))
+        before = n
+    places = _located(f, start, *((found[n], found[n + 1]) for n in special if n > 0))
     if places.size:
         after = np.searchsorted(places, probes).clip(0, places.size - 1)
         nearest = np.minimum(np.abs(places[after] - probes), np.abs(places[np.maximum(after - 1, 0)] - probes))
@@ -262,12 +275,14 @@ def _edges(f: Callable[[Array], Array], probes: Array, start: Array) -> Array:
     return found
 
 
-def _located(f: Callable[[Array], Array], *around: tuple[float, float]) -> Array:
+def _located(f: Callable[[Array], Array], start: Array, *around: tuple[float, float]) -> Array:
     """The float at which f has jumped, in each of these intervals: of the two halves always the one it changes in."""
     if not around:
         return np.zeros(0)
     low, high = np.array(around).T
-    low, high = low - _AROUND * (high - low), high + _AROUND * (high - low)
+    low, high = (
+        np.clip(z, 2.0**-_DEPTH, start[-1]) for z in (low - _AROUND * (high - low), high + _AROUND * (high - low))
+    )
     before, after = f(low), f(high)
     while ((high - low) > 2 * np.spacing(high)).any():
         middle = (low + high) / 2
@@ -275,7 +290,7 @@ def _located(f: Callable[[Array], Array], *around: tuple[float, float]) -> Array
         left = np.abs(now - before).sum(axis=0) > np.abs(after - now).sum(axis=0)
         high, after = np.where(left, middle, high), np.where(left, now, after)
         low, before = np.where(left, low, middle), np.where(left, before, now)
-    return high
+    return np.asarray(high)
 
 
 def _points(a: Any, b: Any) -> Any:

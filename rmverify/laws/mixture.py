@@ -171,12 +171,13 @@ class MixtureLaw:
         uniforms = np.stack([stream.random(sum(sizes)) for stream in rng.spawn(n)])
         result, used = [], 0
         for foot, stage, size in zip(feet, self.plan, sizes, strict=True):
-            rows = uniforms[:, used : used + size].T.reshape(len(stage), foot.alphas, n, 1).swapaxes(0, 1)
+            rows: Any = uniforms[:, used : used + size].T.reshape(len(stage), foot.alphas, n, 1).swapaxes(0, 1)
             used += size
             stratum, strata = (v.reshape(-1, 1, 1, 1) for v in (foot.stratum, foot.strata))
             rows = (rows + stratum) / strata if foot.alphas else None
             if not foot.plain:
-                rows = drawn(stage.scheme, split_target(self.target)[1], *map(column, stage.steps_), rows)
+                t, h = (column(z) for z in stage.steps_)
+                rows = drawn(stage.scheme, split_target(self.target)[1], t, h, rows)
             result.append(rows)
         return result
 
@@ -187,7 +188,7 @@ class MixtureLaw:
         for stage in self.plan:
             foot = stage.footprint
             ends = np.stack([foot.stratum, foot.stratum + 1], axis=-1) / foot.strata[:, None] if foot.alphas else None
-            if not foot.plain:
+            if ends is not None and not foot.plain:
                 ends[np.array(foot.slots) == "exponential", 1] = -math.log(UNIT)
             shape = (foot.alphas, len(stage), 2, 1)
             alphas.append(None if ends is None else np.broadcast_to(ends[:, None, :, None], shape))

@@ -616,7 +616,7 @@ def _range(stage: Stage, modes: Any, lam: Array, alphas: Array, u: Array) -> Arr
     size = max(1, (_BLOCK << 3) // alphas.shape[1])
     for n in range(0, len(stage), size):
         part = slice(n, n + size)
-        eta, noise = (of(stage, modes, lam, part, alphas) for of in (_float_eta, _float_noise))
+        eta, noise = _float_eta(stage, modes, lam, part, alphas), _float_noise(stage, modes, lam, part, alphas)
         if noise is None:
             low, high = low + float(eta.min(axis=1).sum()), high + float(eta.max(axis=1).sum())
         else:
