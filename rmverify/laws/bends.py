@@ -16,8 +16,9 @@ import numpy as np
 
 from rmverify.laws.conditional import column
 from rmverify.laws.panels import NODES, POINTS, TO_LEGENDRE
-from rmverify.plans import Stage
+from rmverify.plans import Predict, Stage
 from rmverify.readings.affine import weighed
+from rmverify.schemes import shipped
 from rmverify.targets.checks import Array
 from rmverify.targets.estimated import EstimatedModes
 from rmverify.targets.gaussian import Modes
@@ -63,24 +64,59 @@ def bends(stage: Stage, modes: Any) -> list[Array | None]:
     NotResolved
         Where a step bends in more places than a rule can follow.
     """
-    t, h = stage.steps_
-    pairs, which = np.unique(np.stack([t, h], axis=1), axis=0, return_inverse=True)
-    which = np.ravel(which)
-    kinds = stage.footprint.slots
-    random = [slot for slot, kind in enumerate(kinds) if kind != "bernoulli"]
+    pairs, which = np.unique(np.stack(stage.steps_, axis=1), axis=0, return_inverse=True)
     longest = int(np.argmax(pairs[:, 1] / np.maximum(pairs[:, 0], 1e-300)))
     share = max(_FEWEST, _TOTAL // len(pairs))
-    steps = [_Step(stage, modes, t, h, _TOTAL if n == longest else share) for n, (t, h) in enumerate(pairs[:, :, None])]
-    found: list[Array | None] = [None] * len(kinds)
+    budgets = [_TOTAL if n == longest else share for n in range(len(pairs))]
+
+    def each(rows: list[Array]) -> Array:
+        table = _rows(rows)
+        return table if len(table) == 1 else table[np.ravel(which)]
+
+    foot = stage.footprint
+    if shipped(stage.scheme):
+        edges = _along(
+            [_biases(stage, modes, *pair) for pair in pairs.tolist()],
+            [max(_FEWEST, min(_GRID, b // max(1, np.size(modes.lam) // 2))) for b in budgets],
+        )
+        own = zip(foot.stratum, foot.strata, strict=True)
+        return [each([np.unique((row * size - k).clip(0, 1)) for row in edges]) for k, size in own]
+    random = [slot for slot, kind in enumerate(foot.slots) if kind != "bernoulli"]
+    steps = [_Step(stage, modes, t, h, b) for (t, h), b in zip(pairs[:, :, None], budgets, strict=True)]
+    found: list[Array | None] = [None] * foot.alphas
     some = random if len(random) <= MOST_SLOTS else [random[n] for n in (0, len(random) // 2, -1)]
     for slot in some:
-        table = _rows(_along(steps, slot, kinds[slot]))
-        found[slot] = table if len(table) == 1 else table[which]
+        entries = [step.along(slot) for step in steps]
+        found[slot] = each(_along(entries, [step.probes for step in steps], foot.slots[slot]))
     if len(some) < len(random):
         together = np.unique(np.concatenate([edges.ravel() for edges in found if edges is not None]))[None]
         for slot in random:
             found[slot] = together
     return found
+
+
+def _biases(stage: Stage, modes: Any, t: float, h: float) -> Callable[[Array], Array]:
+    """(Q,) places in a step of a scheme of this package -> (1, Q): the bias of the score there, over the modes mixed.
+
+    It is all that may be rough in such a step, which asks its scores at t - ah, or at t.
+    """
+    length = h if isinstance(stage, Predict) else 0.0
+    scale: list[Array] = []
+
+    def at(values: Array) -> Array:
+        size = max(1, _CHUNK // np.size(modes.lam))
+        return np.concatenate([part(values[n : n + size]) for n in range(0, len(values), size)])[None]
+
+    def part(values: Array) -> Array:
+        found = np.asarray(modes.bias((t - values * length).reshape(-1, 1, 1)), dtype=float)
+        rows = np.broadcast_to(found, np.broadcast_shapes(found.shape, (len(values), 1, 1)))[:, 0]
+        if not np.isfinite(rows).all():
+            raise NotResolved("the bias of the score is not finite everywhere")
+        if not scale:
+            scale.append(np.median(np.abs(rows), axis=0) + 1e-6)
+        return np.asarray(rows @ (np.resize(_MIXING, rows.shape[1]) / scale[0]))
+
+    return at
 
 
 def _some(modes: Any) -> Any:
@@ -103,13 +139,12 @@ def _some(modes: Any) -> Any:
     return EstimatedModes(lam, mean, modes.gain, bias, modes.varies)
 
 
-def _along(steps: list[_Step], slot: int, kind: str) -> list[Array]:
-    """The edges along one number of every step."""
+def _along(entries: list[Callable[[Array], Array]], counts: list[int], kind: str = "uniform") -> list[Array]:
+    """The edges along one number of every step, looked at on so many points of a grid."""
     start = DURATIONS if kind == "exponential" else np.array([0.0, 1.0])
-    entries = [step.along(slot) for step in steps]
-    every = [_probes(step.probes, n, kind) for n, step in enumerate(steps)]
+    every = [_probes(count, n, kind) for n, count in enumerate(counts)]
     found = [_edges(f, probes, start) for f, probes in zip(entries, every, strict=True)]
-    if len(steps) > 1:  # what one step shows is looked for in all of them
+    if len(entries) > 1:  # what one step shows is looked for in all of them
         marks = np.unique(np.concatenate([_marks(edges) for edges in found]))
         for n, f in enumerate(entries if marks.size else []):
             if _halved(f, marks, f(marks), found[n]).size > found[n].size:
