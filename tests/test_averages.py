@@ -357,6 +357,16 @@ def test_maps_of_the_line_take_choices_and_durations():
         rm.output_law(plan, target)
 
 
+def test_a_rare_event_on_the_line():
+    """x -> 2x with probability p: the density is (1 - p) phi(x) + p phi(x/2)/2."""
+    p = 1e-3
+    plan = rm.Plan([rm.Predict(lambda x, t, h, score, draw: x * (1 + (draw.uniform() < p)), [1.0, 0.5])])
+    law = rm.output_law(plan, rm.targets.TwoGaussians(1.0))
+    x = np.array([-3.0, 0.5, 4.0, 6.0])
+    due = (1 - p) * stats.norm.pdf(x) + p * stats.norm.pdf(x, scale=2)
+    assert law.density(x) == pytest.approx(due, rel=1e-6)
+
+
 # --- what is decided by probing -------------------------------------------------------------------------------------
 
 

@@ -18,13 +18,14 @@ import numpy as np
 from rmverify.elementary import exp
 from rmverify.laws.bends import DURATIONS, NotResolved, bends
 from rmverify.laws.conditional import UNIT, column
-from rmverify.plans import Footprint, Stage
+from rmverify.plans import Correct, Footprint, Stage
 from rmverify.readings.affine import Transition, weighed
 from rmverify.readings.balls import legendre
 from rmverify.schemes import shipped
 from rmverify.schemes.contract import unwrap
 from rmverify.targets.checks import Array
 from rmverify.targets.estimated import EstimatedModes
+from rmverify.targets.gaussian import Modes
 
 MOST_NODES = 512
 MOST_POINTS = 20_000
@@ -170,6 +171,15 @@ def rules(stage: Stage, modes: Any) -> Rules:
     if len(_known) > _KNOWN:
         _known.popitem(last=False)
     return found
+
+
+def alone(stage: Stage, t: float, h: float, nodes: int) -> tuple[Array, Array]:
+    """The midpoints (A, Q) of one step of the stage and their weights (Q,), on panels where it bends on a Gaussian."""
+    if shipped(stage.scheme) or not stage.footprint.plain:
+        return rule(stage.footprint, *unit_rule(nodes))
+    one = Correct(stage.scheme, t, h, 1)  # of a predictor too: it is (t, h) that counts
+    alphas, weights = rules(one, Modes(np.ones(1), np.zeros(1))).at(slice(0, 1), nodes)
+    return alphas[:, 0], weights[0]
 
 
 def callable_bias(modes: Any) -> bool:
