@@ -8,6 +8,7 @@ import math
 import mpmath as mp
 import numpy as np
 import pytest
+from hypothesis import given
 from mutants import averages as mutants
 from scipy import stats
 
@@ -17,6 +18,7 @@ from rmverify.elementary import exp, expm1
 from rmverify.laws import bends, midpoints
 from rmverify.plans import footprint
 from rmverify.schemes import scheme
+from rmverify.testing.strategies import alphas
 
 NORMAL = rm.Gaussian.isotropic(1.0, 1)
 H = 0.2
@@ -325,6 +327,11 @@ def test_paths_follow_probabilities_that_depend_on_a_midpoint():
     )
     u, b = rows.T
     assert stats.kstest(u[b == 1] ** 2, "uniform").pvalue > 1 - LIKELY  # given b = 1 the density of u is 2u
+
+
+@given(alphas(rm.Plan([rm.Correct(mixed, 0.0, 0.5, 2)])))
+def test_strategies_draw_choices_and_durations(values):
+    assert rm.output_law(rm.Plan([rm.Correct(mixed, 0.0, 0.5, 2)]), NORMAL, alphas=values).variances > 0
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.5, math.nan])
