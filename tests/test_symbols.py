@@ -249,3 +249,23 @@ def test_a_series_prints_its_order():
     h, _ = letters("a", order=2)
     assert isinstance(h, Series)
     assert repr(0 * h) == "O(h**2)"
+
+
+def test_choices_and_durations_in_symbols():
+    """x' = x + b (1-g) h x with P(b = 1) = 1 - h, and the same with a duration of mean 1 for b."""
+    h, x, g, b = letters("x g b", order=4)
+
+    def chosen(x, t, h, score, draw):
+        return x + draw.bernoulli(1 - h) * h * (x + score(t, x))
+
+    def waited(x, t, h, score, draw):
+        return x + draw.exponential() * h * (x + score(t, x))
+
+    rate, start = sp.symbols("g x")
+    slope = (1 - rate) * start
+    bias, variance = local(chosen, x, h, lambda t, x: -g * x, [b])
+    assert sp.expand(bias.coefficient(2) + slope + (1 - rate) * slope / 2) == 0  # -h^2 slope - h^2 slope'/2
+    assert sp.expand(variance.coefficient(3) - slope**2) == 0  # h^2 slope^2 h (1 - h)
+    bias, variance = local(waited, x, h, lambda t, x: -g * x, [b])
+    assert sp.expand(bias.coefficient(2) + (1 - rate) * slope / 2) == 0
+    assert sp.expand(variance.coefficient(2) - slope**2) == 0

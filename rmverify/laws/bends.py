@@ -8,15 +8,17 @@ is halved, down to neighbouring floats; where panels pile up there is a jump or 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from rmverify.laws.conditional import column
-from rmverify.laws.panels import NODES, TO_LEGENDRE
-from rmverify.plans import Stage
+from rmverify.laws.panels import NODES, POINTS, TO_LEGENDRE
+from rmverify.plans import Predict, Stage
 from rmverify.readings.affine import weighed
+from rmverify.schemes import shipped
 from rmverify.targets.checks import Array
 from rmverify.targets.estimated import EstimatedModes
 from rmverify.targets.gaussian import Modes
@@ -27,16 +29,18 @@ MOST_PANELS = 2000  # of a step
 MOST_SLOTS = 8
 DURATIONS = np.array([0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 24.0, 32.0, 40.0])  # edges of panels of a duration
 _GRID = 1 << 20  # points: what is wider than 1e-6 is met
-_TOTAL = 1 << 21  # points for all steps of a stage together, but a step whose h/t is largest has _GRID
+_TOTAL = 1 << 21  # points for the step whose h/t is largest, and for all others of a stage together
 _FEWEST = 1 << 12
+_CLOSE = 1 << 16
 _TOLERANCE = 1e-10  # of the size of the entries
 _DEPTH = 50
 _NARROW = 2.0**-10
 _RANDOM = np.random.default_rng(20)
 _SHIFTS = _RANDOM.random(64)
 _SCATTERED = np.sort(_RANDOM.random(1024))
-_MIXING = 1 + _RANDOM.random(4096)
+_MIXING = 1 + _RANDOM.random(997)
 _CHUNK = 1 << 17
+_AROUND = 16  # widths on both sides of a narrowest panel: a jump may be in a neighbour
 
 
 class NotResolved(ArithmeticError):
@@ -44,61 +48,107 @@ class NotResolved(ArithmeticError):
 
     def __init__(self, why: str) -> None:
         super().__init__(
-            f"scheme: the average over what a step draws is not resolved: {why}; give the midpoints (alphas=), or draw "
+            f"scheme: the average over what a step draws is not resolved: {why}; give what it draws (alphas=), or draw "
             "choices and durations by draw.bernoulli and draw.exponential"
         )
 
 
 def bends(stage: Stage, modes: Any) -> list[Array | None]:
-    """Of each number that a step draws, the edges of panels (steps or 1, edges).
+    """Of each number that a step draws, the edges of panels (steps or 1, edges); None for a choice.
 
-    Rows of fewer panels end in edges that are repeated. None for a choice; of more than `MOST_SLOTS` numbers, strata
-    then, only the first, one in the middle and the last are looked at.
+    Rows of fewer panels end in edges that are repeated. Of more than `MOST_SLOTS` numbers, strata then, only the first,
+    one in the middle and the last are looked at, and all share their edges.
 
     Raises
     ------
     NotResolved
         Where a step bends in more places than a rule can follow.
     """
-    t, h = stage.steps_
-    pairs, which = np.unique(np.stack([t, h], axis=1), axis=0, return_inverse=True)
-    which = np.ravel(which)
-    kinds = stage.footprint.slots
-    random = [slot for slot, kind in enumerate(kinds) if kind != "bernoulli"]
-    steps = [_Step(stage, _some(modes), t, h) for t, h in pairs.tolist()]
-    found: list[Array | None] = [None] * len(kinds)
+    pairs, which = np.unique(np.stack(stage.steps_, axis=1), axis=0, return_inverse=True)
+    longest = int(np.argmax(pairs[:, 1] / np.maximum(pairs[:, 0], 1e-300)))
+    share = max(_FEWEST, _TOTAL // len(pairs))
+    budgets = [_TOTAL if n == longest else share for n in range(len(pairs))]
+
+    def each(rows: list[Array]) -> Array:
+        table = _rows(rows)
+        return table if len(table) == 1 else table[np.ravel(which)]
+
+    foot = stage.footprint
+    if shipped(stage.scheme):
+        edges = _along(
+            [_biases(stage, modes, *pair) for pair in pairs.tolist()],
+            [max(_FEWEST, min(_GRID, b // max(1, np.size(modes.lam) // 2))) for b in budgets],
+        )
+        own = zip(foot.stratum, foot.strata, strict=True)
+        return [each([np.unique((row * size - k).clip(0, 1)) for row in edges]) for k, size in own]
+    random = [slot for slot, kind in enumerate(foot.slots) if kind != "bernoulli"]
+    steps = [_Step(stage, modes, t, h, b) for (t, h), b in zip(pairs[:, :, None], budgets, strict=True)]
+    found: list[Array | None] = [None] * foot.alphas
     some = random if len(random) <= MOST_SLOTS else [random[n] for n in (0, len(random) // 2, -1)]
     for slot in some:
-        rows = _along(steps, pairs, slot, kinds[slot], len(some))
-        table = _rows(rows)
-        found[slot] = table if len(table) == 1 else table[which]
+        entries = [step.along(slot) for step in steps]
+        found[slot] = each(_along(entries, [step.probes for step in steps], foot.slots[slot]))
+    if len(some) < len(random):
+        together = np.unique(np.concatenate([edges.ravel() for edges in found if edges is not None]))[None]
+        for slot in random:
+            found[slot] = together
     return found
 
 
+def _biases(stage: Stage, modes: Any, t: float, h: float) -> Callable[[Array], Array]:
+    """(Q,) places in a step of a scheme of this package -> (1, Q): the bias of the score there, over the modes mixed.
+
+    It is all that may be rough in such a step, which asks its scores at t - ah, or at t.
+    """
+    length = h if isinstance(stage, Predict) else 0.0
+    scale: list[Array] = []
+
+    def at(values: Array) -> Array:
+        size = max(1, _CHUNK // np.size(modes.lam))
+        return np.concatenate([part(values[n : n + size]) for n in range(0, len(values), size)])[None]
+
+    def part(values: Array) -> Array:
+        found = np.asarray(modes.bias((t - values * length).reshape(-1, 1, 1)), dtype=float)
+        rows = np.broadcast_to(found, np.broadcast_shapes(found.shape, (len(values), 1, 1)))[:, 0]
+        if not np.isfinite(rows).all():
+            raise NotResolved("the bias of the score is not finite everywhere")
+        if not scale:
+            scale.append(np.median(np.abs(rows), axis=0) + 1e-6)
+        return np.asarray(rows @ (np.resize(_MIXING, rows.shape[1]) / scale[0]))
+
+    return at
+
+
 def _some(modes: Any) -> Any:
-    """The modes of the smallest and the largest variance; those of a bias stay together."""
-    if isinstance(modes, EstimatedModes) or type(modes) is not Modes:
+    """The modes of the smallest and the largest variance, and one with all of a bias that differs over the modes."""
+    if not isinstance(modes, Modes) or np.size(modes.lam) <= 2:
         return modes
     ends = np.unique([int(np.argmin(modes.lam)), int(np.argmax(modes.lam))])
     lam, mean = (np.broadcast_to(z, np.shape(modes.lam))[ends] for z in (modes.lam, modes.mean))
-    return Modes(lam, mean)
+    if not isinstance(modes, EstimatedModes):
+        return Modes(lam, mean)
+    mixing = np.resize(_MIXING, np.size(modes.lam)) / np.size(modes.lam)
+
+    def bias(t: Any) -> Any:
+        whole = np.asarray(modes.bias(t))
+        if whole.ndim == 0 or whole.shape[-1] == 1:
+            return whole
+        return np.concatenate([whole[..., ends], (whole @ mixing)[..., None]], axis=-1)
+
+    lam, mean = (np.append(z, z[0]) for z in (lam, mean))
+    return EstimatedModes(lam, mean, modes.gain, bias, modes.varies)
 
 
-def _along(steps: list[_Step], pairs: Array, slot: int, kind: str, slots: int) -> list[Array]:
-    """The edges along one number of every step."""
-    share = max(_FEWEST, min(_GRID, _TOTAL // (len(steps) * slots * max(1, steps[0].width // 2))))
-    longest = int(np.argmax(pairs[:, 1] / np.maximum(pairs[:, 0], 1e-300)))
+def _along(entries: list[Callable[[Array], Array]], counts: list[int], kind: str = "uniform") -> list[Array]:
+    """The edges along one number of every step, looked at on so many points of a grid."""
     start = DURATIONS if kind == "exponential" else np.array([0.0, 1.0])
-    entries = [step.along(slot) for step in steps]
-    every = [_probes(_GRID // slots if n == longest else share, n, kind) for n in range(len(steps))]
+    every = [_probes(count, n, kind) for n, count in enumerate(counts)]
     found = [_edges(f, probes, start) for f, probes in zip(entries, every, strict=True)]
-    if len(steps) > 1:  # what one step shows is looked for in all of them
+    if len(entries) > 1:  # what one step shows is looked for in all of them
         marks = np.unique(np.concatenate([_marks(edges) for edges in found]))
-        if marks.size:
-            found = [
-                _edges(f, np.unique(np.concatenate([probes, marks])), start)
-                for f, probes in zip(entries, every, strict=True)
-            ]
+        for n, f in enumerate(entries if marks.size else []):
+            if _halved(f, marks, f(marks), found[n]).size > found[n].size:
+                found[n] = _edges(f, np.unique(np.concatenate([every[n], marks])), start)
     return found
 
 
@@ -110,9 +160,9 @@ def _probes(count: int, seed: int, kind: str) -> Array:
 
 
 def _marks(edges: Array) -> Array:
+    """The middles of the narrow panels."""
     width = np.diff(edges)
-    narrow = width < _NARROW
-    return np.asarray((edges[:-1] + width / 2)[narrow])
+    return np.asarray((edges[:-1] + width / 2)[width < _NARROW])
 
 
 def _rows(rows: list[Array]) -> Array:
@@ -122,42 +172,102 @@ def _rows(rows: list[Array]) -> Array:
     return found[:1] if (found == found[0]).all() else found
 
 
+def _root(slots: int) -> float:
+    """The root above 1 of x^(slots+1) = x + 1, whose powers make a sequence of low dispersion in so many numbers."""
+    x = 1.5
+    for _ in range(64):
+        x = (1 + x) ** (1 / (slots + 1))
+    return x
+
+
 class _Step:
     """The entries of one step as functions of one of its draws, in units of their own size, mixed into one."""
 
-    def __init__(self, stage: Stage, modes: Any, t: float, h: float) -> None:
-        self._stage, self._modes, self._time, self._length = stage, modes, *(column(np.array([z])) for z in (t, h))
+    def __init__(self, stage: Stage, modes: Any, t: Array, h: Array, budget: int) -> None:
+        self.budget = budget
+        self._stage, self._modes, self._time, self._length = stage, _some(modes), column(t), column(h)
         self._foot = stage.footprint
-        self.width = int(np.size(modes.lam))
+        self.width = int(np.size(self._modes.lam))
+        self.work = int(np.size(modes.lam)) if isinstance(modes, EstimatedModes) else self.width
+        self.share = max(1, self.work // 2) * max(1, self._foot.alphas // 2)
+
+    @functools.cached_property
+    def contexts(self) -> list[Array]:
+        """Values of all that is drawn: at random, choices all made or none, and where the step is most unlike itself
+        among many values drawn together, half of them close to ends."""
+        kinds = np.array(self._foot.slots)[:, None]
+        if len(kinds) == 1:
+            return [np.zeros(1)]
+        first = self._drawn(*next(self._together(1)))
+        found = [np.where(kinds[:, 0] == "bernoulli", chosen, first[:, 0]) for chosen in (1.0, 0.0)]
+        scales: Array | None = None
+        best, values = [-np.inf, -np.inf], [first[:, 0], first[:, 0]]
+        for u, choices in self._together(max(1, _CHUNK // (self.work * len(kinds)))):
+            every = self._drawn(u, choices)
+            rows = self._entries(every)
+            scales = self._scales(rows) if scales is None else scales
+            mixed = (np.resize(_MIXING, len(rows)) / scales) @ rows
+            for k, signed in enumerate((mixed, -mixed)):
+                place = int(np.argmax(signed))
+                if signed[place] > best[k]:
+                    best[k], values[k] = float(signed[place]), every[:, place]
+        return [*found, *values]
+
+    def _drawn(self, u: Array, choices: Any) -> Array:
+        kinds = np.array(self._foot.slots)[:, None]
+        return np.where(kinds == "bernoulli", choices, np.where(kinds == "exponential", -np.log(u), u))
+
+    def _together(self, part: int) -> Iterator[tuple[Array, Any]]:
+        """Points (A, n) of the unit cube and choices: a lattice, which meets every box that is not much smaller than
+        one over their number, and random ones close to the ends."""
+        slots, count = self._foot.alphas, self.budget // self.share
+        root = _root(slots)
+        slopes = root ** -np.arange(1.0, slots + 1)
+        rng = np.random.default_rng(7)
+        for n in range(0, count, part):
+            place = np.arange(n, min(n + part, count))
+            yield (0.5 + place * slopes[:, None]) % 1.0, rng.random((slots, place.size)) < 0.5
+        close = np.where(rng.random((slots, _CLOSE)) < 0.5, 0.5, 1.0) * 2.0 ** -rng.integers(1, 21, (slots, _CLOSE))
+        close = np.where(rng.random(close.shape) < 0.5, close, 1 - close)
+        for n in range(0, _CLOSE, part):
+            piece = close[:, n : n + part]
+            yield piece, rng.random(piece.shape) < 0.5
+
+    @property
+    def probes(self) -> int:
+        """How many along one number."""
+        return max(_FEWEST, min(_GRID, self.budget // (len(self.contexts) * self.share)))
 
     def along(self, slot: int) -> Callable[[Array], Array]:
-        """(Q,) values of one draw -> (contexts, Q): the others at random values, choices at 0 and at 1."""
-        foot, scales = self._foot, {}
-        others = [kind for n, kind in enumerate(foot.slots) if n != slot]
-        contexts = [_others(foot.slots, chosen) for chosen in ((1.0, 0.0) if others else (1.0,))]
+        """(Q,) values of one draw -> (contexts, Q): the others as in `contexts`."""
+        scales: dict[int, Array] = {}
 
         def at(values: Array) -> Array:
-            size = max(1, _CHUNK // (self.width * foot.alphas))
+            size = max(1, _CHUNK // (self.work * self._foot.alphas))
             parts = [values[n : n + size] for n in range(0, len(values), size)]
-            return np.stack([np.concatenate([mixed(k, part) for part in parts]) for k in range(len(contexts))])
+            return np.stack([np.concatenate([mixed(k, part) for part in parts]) for k in range(len(self.contexts))])
+
+        def entries(k: int, values: Array) -> Array:
+            drawn = np.repeat(self.contexts[k][:, None], values.size, axis=1)
+            drawn[slot] = values
+            return self._entries(drawn)
 
         def mixed(k: int, values: Array) -> Array:
-            rows = self._entries(contexts[k], slot, values)
             if k not in scales:
-                scales[k] = self._scales(self._entries(contexts[k], slot, _probes(64, 0, foot.slots[slot])))
-            return np.asarray((_MIXING[: len(rows)] / scales[k]) @ rows)
+                scales[k] = self._scales(entries(k, _probes(64, 0, self._foot.slots[slot])))
+            rows = entries(k, values)
+            return np.asarray((np.resize(_MIXING, len(rows)) / scales[k]) @ rows)
 
         return at
 
-    def _entries(self, context: Array, slot: int, values: Array) -> Array:
+    def _entries(self, drawn: Array) -> Array:
+        """The entries of the step, one row each, at values (A, Q) of what it draws."""
         foot = self._foot
-        drawn = np.repeat(context[:, None], values.size, axis=1)
-        drawn[slot] = values
         rows = (drawn + foot.stratum[:, None]) / foot.strata[:, None]
         with np.errstate(all="ignore"):
             step, weight = weighed(self._stage.scheme, self._modes, self._time, self._length, rows[:, None, :, None])
         flat = [*(e for row in step.linear for e in row), *step.shift, *(e for row in step.noise for e in row), weight]
-        shape = (1, values.size, self.width)
+        shape = (1, drawn.shape[1], self.width)
         found = np.concatenate([np.broadcast_to(np.asarray(e, float), shape)[0].T for e in flat])
         if not np.isfinite(found).all():
             raise NotResolved("it is not finite everywhere")
@@ -176,27 +286,20 @@ class _Step:
         return np.asarray(size.ravel())
 
 
-def _others(kinds: list[str], chosen: float) -> Array:
-    """Values of every draw, at random; choices as given."""
-    rng = np.random.default_rng(7)
-    draws = {"uniform": rng.random, "exponential": lambda: -np.log(rng.random()), "bernoulli": lambda: chosen}
-    return np.array([draws[kind]() for kind in kinds], dtype=float)
-
-
 def _edges(f: Callable[[Array], Array], probes: Array, start: Array) -> Array:
     """Edges of panels from start[0] to start[-1] on which f is resolved at the probes."""
     due = f(probes)
     found = _halved(f, probes, due, start)
     width = np.diff(found)
-    special, after = [], -1
-    for n in np.flatnonzero(width < _NARROW * _NARROW):  # runs of narrow panels, of each the narrowest
-        if n != after + 1 or not special:
+    special: list[int] = []
+    before = -1
+    for n in np.flatnonzero(width < _NARROW**2).tolist():  # runs of narrow panels, of each the narrowest
+        if n != before + 1 or not special:
             special.append(n)
         elif width[n] < width[special[-1]]:
             special[-1] = n
-        after = n
-    places = np.array([found[n + 1] if _a_point(found[n], found[n + 1]) else (found[n] + found[n + 1]) / 2
-                       for n in special if n > 0])  # fmt: skip
+        before = n
+    places = _located(f, start, *((found[n], found[n + 1]) for n in special if n > 0))
     if places.size:
         after = np.searchsorted(places, probes).clip(0, places.size - 1)
         nearest = np.minimum(np.abs(places[after] - probes), np.abs(places[np.maximum(after - 1, 0)] - probes))
@@ -207,9 +310,27 @@ def _edges(f: Callable[[Array], Array], probes: Array, start: Array) -> Array:
     return found
 
 
-def _a_point(a: float, b: float) -> bool:
-    """Whether a panel is as good as a point: in units of its place, or less likely than anything that counts."""
-    return bool(b - a <= 4 * np.spacing(b) or b <= 2.0**-_DEPTH)
+def _located(f: Callable[[Array], Array], start: Array, *around: tuple[float, float]) -> Array:
+    """The float at which f has jumped, in each of these intervals: of the two halves always the one it changes in."""
+    if not around:
+        return np.zeros(0)
+    low, high = np.array(around).T
+    low, high = (
+        np.clip(z, 2.0**-_DEPTH, start[-1]) for z in (low - _AROUND * (high - low), high + _AROUND * (high - low))
+    )
+    before, after = f(low), f(high)
+    while ((high - low) > 2 * np.spacing(high)).any():
+        middle = (low + high) / 2
+        now = f(middle)
+        left = np.abs(now - before).sum(axis=0) > np.abs(after - now).sum(axis=0)
+        high, after = np.where(left, middle, high), np.where(left, now, after)
+        low, before = np.where(left, low, middle), np.where(left, before, now)
+    return np.asarray(high)
+
+
+def _points(a: Any, b: Any) -> Any:
+    """Which panels are as good as points: in units of their place, or less likely than anything that counts."""
+    return (b - a <= 4 * np.spacing(b)) | (b <= 2.0**-_DEPTH)
 
 
 def _halved(f: Callable[[Array], Array], probes: Array, due: Array, start: Array) -> Array:
@@ -218,16 +339,22 @@ def _halved(f: Callable[[Array], Array], probes: Array, due: Array, start: Array
     count = len(a)
     while a.size:
         x = (a + b)[:, None] / 2 + (b - a)[:, None] / 2 * NODES
-        values = f(x.ravel())
-        values = values.reshape(len(values), *x.shape)
+        ends = np.stack([a + 8 * np.spacing(a), b - 8 * np.spacing(b)], axis=1)
+        values = f(np.concatenate([x, ends], axis=1).ravel())
+        values = values.reshape(len(values), len(a), -1)
+        values, at_ends = values[..., :POINTS], values[..., POINTS:]
         terms = values @ TO_LEGENDRE
         low, high = np.searchsorted(probes, a, side="right"), np.searchsorted(probes, b, side="left")
-        missed = np.array(
-            [
-                not _a_point(l, r) and _misses(terms[:, n], values[:, n], probes[i:j], due[:, i:j], l, r)
-                for n, (l, r, i, j) in enumerate(zip(a, b, low, high, strict=True))
-            ]
-        )
+        top = np.abs(values).max(axis=2)
+        size = _TOLERANCE * (1 + top) + 4 * np.spacing(b) / (b - a) * top  # a node is rounded itself
+        there = np.polynomial.legendre.legvander((2 * ends - (a + b)[:, None]) / (b - a)[:, None], POINTS - 1)
+        off = np.einsum("cpk,pek->cpe", terms, there) - at_ends
+        missed = (np.abs(off).max(axis=2) > size).any(axis=0) | (np.abs(terms[..., -2:]).max(axis=2) > size).any(axis=0)
+        missed |= [
+            not bad and _misses(terms[:, n], size[:, n], probes[low[n] : high[n]], due[:, low[n] : high[n]], l, r)
+            for n, (bad, l, r) in enumerate(zip(missed, a, b, strict=True))
+        ]
+        missed &= ~_points(a, b)
         middle = ((a + b) / 2)[missed]
         done.append(middle)
         count += middle.size
@@ -237,11 +364,8 @@ def _halved(f: Callable[[Array], Array], probes: Array, due: Array, start: Array
     return np.unique(np.concatenate(done))
 
 
-def _misses(terms: Array, values: Array, probes: Array, due: Array, a: float, b: float) -> bool:
-    """Whether the interpolant on a panel, by its Legendre coefficients, misses a value at a probe or has no end."""
-    size = _TOLERANCE * (1 + np.abs(values).max(axis=1))
-    if (np.abs(terms[:, -2:]).max(axis=1) > size).any():
-        return True
+def _misses(terms: Array, size: Array, probes: Array, due: Array, a: float, b: float) -> bool:
+    """Whether the interpolant on a panel, by its Legendre coefficients, misses a value at a probe by more than size."""
     for every in (64, 1):
         at, known = probes[::every], due[:, ::every]
         if at.size:

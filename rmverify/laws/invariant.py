@@ -36,6 +36,7 @@ __all__ = ["Powers", "Spread", "after", "contraction", "first_moments", "invaria
 BITS = 192
 _LEAST, _MOST = 8, 64  # Gauss-Legendre nodes in a midpoint
 _SETTLED = 1e-15
+_STEADY = 1e-9  # change of averages of monomials by more nodes
 _SMALL = 0.1
 _FORGOTTEN = 800.0  # e^-800 = 0
 
@@ -189,6 +190,8 @@ def first_moments(found: Spread) -> Array:
 def step_map(found: Spread, order: int) -> Array:
     """D (modes, n, n): one step takes the averages m of the monomials of Y up to degree `order` to m + D m.
 
+    Raises NotResolved where it is not the same on fewer nodes, for a scheme of which that is asked.
+
     Of Y^e with Y' = Y + q the change Q_e follows Q_{e+i} = Q_e Y_i + (Y^e + Q_e) q_i, so that nothing small is the
     difference of what is not.
     """
@@ -219,6 +222,11 @@ def step_map(found: Spread, order: int) -> Array:
     D: Array = np.einsum("nqmc,q->mnc", change, found.weights)
     D[:, 1 : 1 + size, 0] = _floats(found.mean_r)
     D[:, 1 : 1 + size, 1 : 1 + size] = _floats(found.mean_l)
+    if found.coarser is not None:
+        with np.errstate(invalid="ignore"):
+            off = np.abs(D - step_map(found.coarser, order))
+        if not (off <= _STEADY * (np.abs(D) + 1e-6 * np.abs(D).max())).all():
+            raise NotResolved(f"its moments of degree {order} are not")
     return D
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from rmverify.laws.inverse import Map, Rising, rising
-from rmverify.laws.midpoints import rule, unit_rule
+from rmverify.laws.midpoints import alone
 from rmverify.laws.piecewise import Panels, gauss, log_mean, resolved, split
 from rmverify.laws.pushing import (
     FAINT,
@@ -213,7 +213,12 @@ def _moved(level: Level, target: Factor, stage: Stage, h: float, after: float, c
 def _averaged(level: Level, target: Factor, stage: Stage, h: float, log_q: Logs, counts: Counts) -> Averaged:
     t, foot, breaks = level.t, stage.footprint, level.panels.breaks
     _admit(foot.alphas, counts)
-    alphas, weights = rule(foot, *unit_rule(counts.midpoint)) if foot.alphas else (None, np.ones(1))
+    alphas, weights = alone(stage, t, h, counts.midpoint) if foot.alphas else (None, np.ones(1))
+    if weights.size > _MOST_NODES:
+        raise ValueError(
+            f"plan: expected a step that {_MOST_NODES} midpoints resolve, got one that asks for {weights.size}; "
+            "give the midpoints (alphas=)"
+        )
     rows = None if alphas is None else alphas[:, :, None]
 
     def log_p(x: Array) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 from rmverify.laws.bends import NotResolved
 from rmverify.laws.conditional import initial, split_target
 from rmverify.laws.midpoints import MOST_NODES, rule, rules, unit_rule
-from rmverify.laws.strata import averages, chainable
+from rmverify.laws.strata import averages, chainable, strata_rule
 from rmverify.laws.witness import per_mode
 from rmverify.plans import Footprint, Plan, Predict, footprint
 from rmverify.process import flow_slope, mode_mean, mode_score, mode_variance
@@ -144,12 +144,15 @@ def _coupling_balls(
     moments: Any = ((zero, zero), (one, zero), (zero, zero, zero))
     for stage in plan:
         scheme, foot, times = lift_scheme(stage.scheme), stage.footprint, stage.times
-        panels, average = rules(stage, modes), None
-        chained = chainable(scheme, foot, nodes)
+        chained, average = chainable(scheme, foot, nodes), None
+        panels = None if chained else rules(stage, modes)
         for n in range(len(stage)):
-            if average is None or not (chained or panels.simple):
-                part = slice(n, n + 1)
-                points = panels.together(nodes, lift, legendre) if chained else panels.at(part, nodes, lift, legendre)
+            if average is None or not (panels is None or panels.simple):
+                points = (
+                    strata_rule(stage, modes, nodes, lift, legendre)
+                    if panels is None
+                    else panels.at(slice(n, n + 1), nodes, lift, legendre)
+                )
                 average = _averager(scheme, foot, chained, points, lift)
             t = lift(times[n]).reshape(1, 1, 1)
             h = lift(lengths[n]).reshape(1, 1, 1) if lengths else t - lift(times[n + 1])

@@ -18,12 +18,13 @@ import numpy as np
 from rmverify.elementary import exp
 from rmverify.laws.bends import DURATIONS, NotResolved, bends
 from rmverify.laws.conditional import UNIT, column
-from rmverify.plans import Footprint, Stage
+from rmverify.plans import Correct, Footprint, Stage
 from rmverify.readings.affine import Transition, weighed
 from rmverify.readings.balls import legendre
 from rmverify.schemes.contract import shipped, unwrap
 from rmverify.targets.checks import Array
 from rmverify.targets.estimated import EstimatedModes
+from rmverify.targets.gaussian import Modes
 
 MOST_NODES = 512
 MOST_POINTS = 20_000
@@ -106,8 +107,8 @@ class Rules:
 
     @property
     def shared(self) -> bool:
-        """Whether one rule of midpoints serves all steps."""
-        return self.foot.plain and all(e is not None and len(e) == 1 for e in self.edges)
+        """Whether one rule serves all steps, but for the probabilities of choices."""
+        return all(e is None or len(e) == 1 for e in self.edges)
 
     def at(self, part: Any, nodes: int, number: Any = np.asarray, unit: Any = unit_rule) -> tuple[Any, Any]:
         """Of the steps in `part`, with so many nodes in a panel: alphas (A, steps or 1, Q), weights (steps or 1, Q).
@@ -169,6 +170,15 @@ def rules(stage: Stage, modes: Any) -> Rules:
     if len(_known) > _KNOWN:
         _known.popitem(last=False)
     return found
+
+
+def alone(stage: Stage, t: float, h: float, nodes: int) -> tuple[Array, Array]:
+    """The midpoints (A, Q) of one step of the stage and their weights (Q,), on panels where it bends on a Gaussian."""
+    if shipped(stage.scheme) or not stage.footprint.plain:
+        return rule(stage.footprint, *unit_rule(nodes))
+    one = Correct(stage.scheme, t, h, 1)  # of a predictor too: it is (t, h) that counts
+    alphas, weights = rules(one, Modes(np.ones(1), np.zeros(1))).at(slice(0, 1), nodes)
+    return alphas[:, 0], weights[0]
 
 
 def callable_bias(modes: Any) -> bool:
@@ -233,5 +243,6 @@ def node_count(
             break
         before = after
     if not shipped(stage.scheme) and not change < _RESOLVED:
-        raise NotResolved(f"{nodes} nodes in a panel leave a change of {change:.1g}")
+        left = f"leave a change of {change:.1g}" if math.isfinite(change) else "tell no number"
+        raise NotResolved(f"{nodes} nodes in a panel {left}")
     return nodes, change

@@ -28,7 +28,7 @@ from rmverify.laws.conditional import (
 )
 from rmverify.laws.counts import few
 from rmverify.laws.invariant import after, spread, step_map
-from rmverify.laws.midpoints import SCATTERED, anywhere, averaged, node_count, rules
+from rmverify.laws.midpoints import SCATTERED, anywhere, averaged, callable_bias, node_count, rules
 from rmverify.laws.scale import (
     NODES,
     Known,
@@ -46,9 +46,12 @@ from rmverify.plans import Correct, Plan, Stage
 from rmverify.process import mode_variance
 from rmverify.readings.affine import Transition, drawn
 from rmverify.readings.chain import read_chain, transition
+from rmverify.schemes import shipped
 from rmverify.schemes.contract import velocity_variance
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array
+
+_SAME = 1e-9  # relative, of the variance that a scale mixture has and the moments say
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +146,7 @@ class MixtureLaw:
         return Gaussian._raw(dense.variances, dense.means, dense.multiplicities, dense.basis, m.rounding.max())
 
     def conditional(self, alphas: Any) -> Gaussian:
-        """The Gaussian law given the midpoints: one entry per drawing step, a number or the (R,) values."""
+        """The Gaussian law given what is drawn: one entry per drawing step, a number or the (A,) values."""
         return conditional(self.plan, self.target, alphas, self.start)
 
     def paths(self, n: int, *, rng: Any = 0) -> list[Any]:
@@ -168,12 +171,13 @@ class MixtureLaw:
         uniforms = np.stack([stream.random(sum(sizes)) for stream in rng.spawn(n)])
         result, used = [], 0
         for foot, stage, size in zip(feet, self.plan, sizes, strict=True):
-            rows = uniforms[:, used : used + size].T.reshape(len(stage), foot.alphas, n, 1).swapaxes(0, 1)
+            rows: Any = uniforms[:, used : used + size].T.reshape(len(stage), foot.alphas, n, 1).swapaxes(0, 1)
             used += size
             stratum, strata = (v.reshape(-1, 1, 1, 1) for v in (foot.stratum, foot.strata))
             rows = (rows + stratum) / strata if foot.alphas else None
             if not foot.plain:
-                rows = drawn(stage.scheme, split_target(self.target)[1], *map(column, stage.steps_), rows)
+                t, h = (column(z) for z in stage.steps_)
+                rows = drawn(stage.scheme, split_target(self.target)[1], t, h, rows)
             result.append(rows)
         return result
 
@@ -184,7 +188,7 @@ class MixtureLaw:
         for stage in self.plan:
             foot = stage.footprint
             ends = np.stack([foot.stratum, foot.stratum + 1], axis=-1) / foot.strata[:, None] if foot.alphas else None
-            if not foot.plain:
+            if ends is not None and not foot.plain:
                 ends[np.array(foot.slots) == "exponential", 1] = -math.log(UNIT)
             shape = (foot.alphas, len(stage), 2, 1)
             alphas.append(None if ends is None else np.broadcast_to(ends[:, None, :, None], shape))
@@ -225,8 +229,18 @@ class MixtureLaw:
         if not self.is_scale_mixture:
             return None
         if (form, size) not in self._scale_forms:
-            self._scale_forms[form, size] = form(self.plan, self.target, self.start, size, self._strata)
+            found = form(self.plan, self.target, self.start, size, self._strata)
+            self._scale_forms[form, size] = found
+            if not self._analytic:
+                variance = found.reference * float(found.weights @ np.exp(found.logs))
+                if self.means.any() or not abs(variance / float(self.variances[0]) - 1) < _SAME:
+                    raise Unresolved
         return self._scale_forms[form, size]
+
+    @cached_property
+    def _analytic(self) -> bool:
+        """Whether every step is known to be analytic in what it draws."""
+        return all(shipped(stage.scheme) for stage in self.plan) and not callable_bias(split_target(self.target)[1])
 
     @cached_property
     def _scale_forms(self) -> dict[Any, Any]:

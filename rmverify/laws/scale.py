@@ -38,7 +38,7 @@ from rmverify.laws.midpoints import LEAST_NODES, MOST_POINTS, node_count, rules,
 from rmverify.laws.strata import chainable, from_moments, gauss, step_cumulants
 from rmverify.plans import Correct, Plan, Predict, Stage, footprint
 from rmverify.process import mode_variance
-from rmverify.readings.affine import Transition, chain, compose, position, read
+from rmverify.readings.affine import Transition, chain, compose, position, read, weighed
 from rmverify.readings.balls import lift, lift_scheme
 from rmverify.readings.chain import transition
 from rmverify.schemes.contract import Scheme, velocity_variance
@@ -441,7 +441,10 @@ def _stage_rule(
         known[place] = found, {}
     found, powers = known[place]
     if nodes not in powers:
-        powers[nodes] = Powers(step_map(found, 2 * nodes - 1), 3)
+        try:
+            powers[nodes] = Powers(step_map(found, 2 * nodes - 1), 3)
+        except NotResolved:
+            raise Unresolved from None
     start = np.stack([np.expm1(u), np.zeros_like(u), np.zeros_like(u)], axis=-1)
     try:
         y, weights = marginal(powers[nodes].after(len(stage), start), 3, nodes)
@@ -541,7 +544,7 @@ def scale_mixture(plan: Plan, target: Any, start: Any, count: int, known: Known)
 
 
 def _shared_rule(stage: Stage, modes: Any, nodes: int) -> tuple[Array, Array]:
-    """The midpoints (A, Q) and weights (Q,) that every step of the stage may share."""
+    """What every step of the stage may draw, alphas (A, Q), and weights (Q,), where they share both."""
     found = rules(stage, modes)
     if not found.shared:
         raise Unresolved
@@ -549,7 +552,17 @@ def _shared_rule(stage: Stage, modes: Any, nodes: int) -> tuple[Array, Array]:
         alphas, weights = found.at(slice(0, 1), nodes)
     except NotResolved:
         raise Unresolved from None
-    return alphas[:, 0], weights[0]
+    alphas, weights = alphas[:, 0], weights[0]
+    if not found.foot.plain:
+        t, h = (column(z) for z in stage.steps_)
+        chance = np.asarray(weighed(stage.scheme, modes, t, h, _in_rows(alphas, len(t)))[1])
+        if chance.ndim:
+            if np.ptp(chance, axis=0).any():
+                raise Unresolved
+            weights = weights * chance[0, :, 0]
+            keep = weights > 0
+            alphas, weights = alphas[:, keep], weights[keep]
+    return alphas, weights
 
 
 def _resolving(stage: Stage, modes: Any, lam: Array, u: Array, nodes: int, dim: int, count: int) -> int:
@@ -603,7 +616,7 @@ def _range(stage: Stage, modes: Any, lam: Array, alphas: Array, u: Array) -> Arr
     size = max(1, (_BLOCK << 3) // alphas.shape[1])
     for n in range(0, len(stage), size):
         part = slice(n, n + size)
-        eta, noise = (of(stage, modes, lam, part, alphas) for of in (_float_eta, _float_noise))
+        eta, noise = _float_eta(stage, modes, lam, part, alphas), _float_noise(stage, modes, lam, part, alphas)
         if noise is None:
             low, high = low + float(eta.min(axis=1).sum()), high + float(eta.max(axis=1).sum())
         else:

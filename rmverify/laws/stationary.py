@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rmverify.laws.bends import NotResolved
 from rmverify.laws.conditional import UNIT, split_target
 from rmverify.laws.full import full_stationary
 from rmverify.laws.invariant import Spread, contraction, first_moments, invariant, marginal, spread, step_map
@@ -113,7 +114,11 @@ class StationaryLaw(MixtureLaw):
         if nodes > _MOST:
             raise Unresolved
         size = self.step_.r.shape[-1]
-        m = invariant(step_map(self.step_, 2 * nodes - 1), size)
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                m = invariant(step_map(self.step_, 2 * nodes - 1), size)
+        except NotResolved:
+            raise Unresolved from None
         if m is None:  # no such moments: the tails are too heavy
             raise Unresolved
         try:

@@ -19,13 +19,24 @@ import numpy as np
 
 from rmverify.laws.conditional import UNIT, column
 from rmverify.laws.counts import continued, few
-from rmverify.laws.midpoints import MOST_POINTS, node_count, rules
+from rmverify.laws.midpoints import MOST_POINTS, SCATTERED, node_count, rules, unit_rule
 from rmverify.plans import Footprint, Stage, footprint
 from rmverify.readings.chain import Chain, read_chain
+from rmverify.schemes import shipped
 from rmverify.schemes.contract import Scheme, velocity_variance
 from rmverify.targets.checks import Array
 
-__all__ = ["Averages", "averages", "chainable", "cumulants", "from_moments", "gauss", "settled", "step_averages"]
+__all__ = [
+    "Averages",
+    "averages",
+    "chainable",
+    "cumulants",
+    "from_moments",
+    "gauss",
+    "settled",
+    "step_averages",
+    "strata_rule",
+]
 
 _LEAST = 16  # nodes that it takes at least to see a rule settle
 _SETTLED = 64 * UNIT  # the sums over the strata round more often than those over a tensor rule
@@ -47,6 +58,23 @@ def chainable(scheme: Scheme, foot: Footprint, nodes: int = _LEAST) -> bool:
     """Whether the step draws strata, once, moves x alone, and has too many of them for a tensor rule."""
     drawn = len(foot.uniforms) == 1 and foot.plain and velocity_variance(scheme) is None
     return drawn and max(nodes, _LEAST) ** foot.alphas > MOST_POINTS
+
+
+def strata_rule(
+    stage: Stage, modes: Any, nodes: int, number: Any = np.asarray, unit: Any = unit_rule
+) -> tuple[Any, Any]:
+    """One rule (Q,) of [0, 1] for every stratum of a stage that is a chain over them.
+
+    Raises
+    ------
+    ValueError
+        Where it is none.
+    """
+    near = few(stage)
+    if not shipped(near.scheme):
+        t, h = (column(z[:1]) for z in near.steps_)
+        read_chain(near.scheme, near.footprint, modes, t, h, SCATTERED)
+    return rules(near, modes).together(nodes, number, unit)
 
 
 def averages(chain: Chain, weights: Any, *, cross: bool = False) -> Averages:
@@ -215,7 +243,7 @@ def gauss(cumulants: Array, nodes: int) -> tuple[Array, Array]:
 def step_cumulants(stage: Stage, modes: Any, order: int) -> tuple[Array, Array]:
     """`cumulants` of every step of the stage, for any number of strata, and the error of E A."""
     nodes, change = settled(stage, modes)
-    x, w = rules(few(stage), modes).together(nodes)
+    x, w = strata_rule(stage, modes, nodes)
     t, h = (column(z) for z in stage.steps_)
     size = max(1, _BLOCK // (few(stage).footprint.alphas * x.size * np.size(modes.lam) * 16))
 
@@ -234,7 +262,7 @@ def step_cumulants(stage: Stage, modes: Any, order: int) -> tuple[Array, Array]:
 
 def step_averages(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, *, cross: bool) -> tuple[Averages, Array]:
     """`averages` of the steps (t, h), for any number of strata, and the error of E A."""
-    x, w = rules(few(stage), modes).together(nodes)
+    x, w = strata_rule(stage, modes, nodes)
 
     def of(scheme: Scheme) -> Averages:
         return averages(read_chain(scheme, footprint(scheme), modes, t, h, x), w, cross=cross)
@@ -250,7 +278,7 @@ def settled(stage: Stage, modes: Any) -> tuple[int, float]:
 
 def _watched(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any) -> Array:
     stage = few(stage)
-    x, w = rules(stage, modes).together(nodes)
+    x, w = strata_rule(stage, modes, nodes)
     numbers = stage.footprint.alphas * x.size * np.size(modes.lam)
     if nodes > _LEAST and numbers > 2 * _BLOCK:
         raise ValueError(f"modes: expected fewer for {nodes} nodes in every stratum, got {np.size(modes.lam)}")

@@ -311,7 +311,7 @@ _predictors, _correctors = predictors, correctors
 
 
 def alphas(plan: Plan) -> SearchStrategy[list[Any]]:
-    """Midpoints of a plan as `output_law` takes them: a number for each drawing step, or one in each stratum.
+    """What the steps of a plan draw, as `output_law` takes it: midpoints, one in each stratum, choices and durations.
 
     Examples
     --------
