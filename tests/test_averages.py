@@ -339,8 +339,9 @@ def test_probabilities_beyond_zero_and_one_are_refused(p):
     plan = rm.Plan([rm.Correct(multiple(lambda draw: draw.bernoulli(p)), 0.0, H, 1)])
     with pytest.raises(ValueError, match=r"^p: expected a probability in \[0, 1\]"):
         rm.sample(plan, NORMAL, 3, 1, rng=0)
-    with pytest.raises(ValueError, match=r"^p: expected a probability in \[0, 1\]"):
-        rm.output_law(plan, NORMAL, alphas=[1.0])
+    for law in (lambda: rm.output_law(plan, NORMAL, alphas=[1.0]), lambda: rm.output_law(plan, NORMAL).variances):
+        with pytest.raises(ValueError, match=r"^p: expected a probability in \[0, 1\]"):
+            law()
 
 
 def test_particles_keep_their_dtype():

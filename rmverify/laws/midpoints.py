@@ -10,7 +10,7 @@ import functools
 import math
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -159,6 +159,8 @@ def rules(stage: Stage, modes: Any) -> Rules:
     if shipped(stage.scheme) and not callable_bias(modes):
         return Rules(foot, [_UNIT_EDGES] * foot.alphas)
     bias = getattr(modes, "bias", None)
+    if isinstance(stage, Correct):
+        stage = replace(stage, steps=1)  # they are all the same
     step, bound = unwrap(stage.scheme)
     numbers = *stage.steps_, modes.lam, modes.mean, getattr(modes, "gain", 0)
     key = (step, *sorted(bound.items()), *(np.asarray(z, dtype=float).tobytes() for z in numbers), bias, type(modes))
@@ -243,7 +245,7 @@ def node_count(
         if change < settled or nodes > MOST_NODES:
             break
         before = after
-    if not shipped(stage.scheme) and not change < _RESOLVED:
+    if (not shipped(stage.scheme) or callable_bias(modes)) and not change < _RESOLVED:
         left = f"leave a change of {change:.1g}" if math.isfinite(change) else "tell no number"
         raise NotResolved(f"{nodes} nodes in a panel {left}")
     return nodes, change
