@@ -432,8 +432,8 @@ def _first(seen: dict[int, Point], accuracy: float) -> Point | None:
 
 def _work(plan: Plan, modes: int) -> int:
     """What a plan without midpoints costs, about, in evaluations of one mode: it and each of its stages take time of
-    their own, that of some ten thousands of them."""
-    return plan.evaluations * modes + 50_000 + 25_000 * len(plan.stages)
+    their own, that of some ten thousands of them, and its TV that of some hundreds for every mode."""
+    return (plan.evaluations + 400) * modes + 50_000 + 25_000 * len(plan.stages)
 
 
 # --- one plan -----------------------------------------------------------------------------------------------
