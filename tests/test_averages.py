@@ -131,6 +131,17 @@ def test_an_event_whose_place_depends_on_the_step():
     assert rm.output_law(plan, NORMAL).variances == pytest.approx((1 + 3 * 2 / 4) * (1 + 3 / 4), rel=1e-12)
 
 
+def test_the_rounding_of_an_edge_is_in_the_error():
+    """E f^2 of f = 1 + 100 [c < u < e] is 1 + (100^2 + 200) (e - c), and e - c of floats is exact here."""
+    c, e = 0.6153844960961423, 0.6153844960961423 + 1e-6
+    plan = rm.Plan(
+        [rm.Correct(multiple(lambda draw: (lambda u: 1 + 100 * ((u > c) * (u < e)))(draw.uniform())), 0.0, H, 1)]
+    )
+    law = rm.output_law(plan, NORMAL)
+    assert abs(law.variances[0] / (1 + 10_200 * (e - c)) - 1) <= law.rounding[0]
+    assert law.rounding[0] < 1e-9
+
+
 def test_what_no_rule_resolves_is_refused_as_such():
     for factor in (lambda draw: np.sin(1e8 * draw.uniform()), lambda draw: draw.uniform() ** -0.6):
         with pytest.raises(ArithmeticError, match="^scheme: the average over what a step draws is not resolved: "):

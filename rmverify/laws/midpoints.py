@@ -114,6 +114,12 @@ class Rules:
         """Whether one rule serves all steps, but for the probabilities of choices."""
         return all(e is None or len(e) == 1 for e in self.edges)
 
+    @property
+    def slip(self) -> Array:
+        """How far the inner edges of every step, or of all, are off: a jump is known to neighbouring floats."""
+        each = [np.spacing(e[:, 1:-1]).sum(axis=1) for e in self.edges if e is not None and e.shape[1] > 2]
+        return np.asarray(sum(each, np.zeros(1)))
+
     def at(self, part: Any, nodes: int, number: Any = np.asarray, unit: Any = unit_rule) -> tuple[Any, Any]:
         """Of the steps in `part`, with so many nodes in a panel: alphas (A, steps or 1, Q), weights (steps or 1, Q).
 
@@ -211,6 +217,21 @@ def entry_averages(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: A
     return np.concatenate([_entry_averages(stage, modes, t[b], h[b], nodes, every[b]) for b in blocks]).ravel()
 
 
+def _slips(stage: Stage, modes: Any, t: Any, h: Any, nodes: int) -> float:
+    """The relative error of the averages of A^2 and b^2, at most, for what the edges of panels are off."""
+    slip = np.broadcast_to(rules(stage, modes).slip, len(t))
+    worst = 0.0
+    for n in np.unique(np.linspace(0, len(t) - 1, 32).astype(int)) if slip.any() else ():
+        part = slice(n, n + 1)
+        step, weights = averaged(stage, modes, t[part], h[part], nodes, part)
+        for entry in (*(e for row in step.linear for e in row), *step.shift, *(e for row in step.noise for e in row)):
+            square = np.broadcast_to(entry, (1, weights.shape[1], np.size(modes.lam)))[0] ** 2
+            mean = weights[0] @ square
+            ratio = np.where(mean > 0, square.max(axis=0) / np.where(mean > 0, mean, 1), 0.0)
+            worst = max(worst, float(slip[n] * ratio.max()))
+    return worst
+
+
 def _entry_averages(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any) -> Array:
     """One row a step."""
     step, weights = averaged(stage, modes, t, h, nodes, part)
@@ -256,8 +277,10 @@ def node_count(
         if change < settled or nodes > MOST_NODES:
             break
         before = after
-    if change < settled or (shipped(stage.scheme) and not callable_bias(modes)):
+    if shipped(stage.scheme) and not callable_bias(modes):
         return nodes, change
+    if change < settled:
+        return nodes, change + (_slips(stage, modes, t, h, nodes) if averages is entry_averages else 0.0)
     if not change < _RESOLVED:
         left = f"leave a change of {change:.1g}" if math.isfinite(change) else "tell no number"
         raise NotResolved(f"{nodes} nodes in a panel {left}")
