@@ -20,7 +20,7 @@ from rmverify.divergences import chi2, hellinger, kl, tv, w2
 from rmverify.laws import output_law
 from rmverify.plans import Correct, Plan, Predict, Stage, footprint
 from rmverify.process import mode_variance
-from rmverify.schemes.contract import Scheme, unwrap
+from rmverify.schemes.contract import Scheme, shipped, unwrap
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array, number, positive_integer
 from rmverify.targets.spectra import spectrum
@@ -344,7 +344,8 @@ def budget(
             raise ValueError(f"predictors: expected schemes, got {scheme!r}")
     limit = int(number("max_steps", max_steps, least=1, most=MOST_STEPS))
     where = setting(target, accuracy, early_stop=early_stop, early_stop_tv=early_stop_tv, horizon=horizon, grid=grid)
-    target = spectrum(target)
+    if all(map(shipped, predictors)):  # they turn with their target; a stranger's step may not
+        target = spectrum(target)
     asked = [(scheme, corrector) for corrector in correctors for scheme in dict.fromkeys(predictors)]
 
     def row(done: int, scheme: Scheme, corrector: bool) -> Row:
@@ -431,8 +432,8 @@ def _first(seen: dict[int, Point], accuracy: float) -> Point | None:
 
 def _work(plan: Plan, modes: int) -> int:
     """What a plan without midpoints costs, about, in evaluations of one mode: it and each of its stages take time of
-    their own, that of some ten thousands of them."""
-    return plan.evaluations * modes + 50_000 + 25_000 * len(plan.stages)
+    their own, that of some ten thousands of them, and its TV that of some hundreds for every mode."""
+    return (plan.evaluations + 400) * modes + 50_000 + 25_000 * len(plan.stages)
 
 
 # --- one plan -----------------------------------------------------------------------------------------------

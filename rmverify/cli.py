@@ -18,7 +18,7 @@ VERIFIED, REFUTED, USAGE, INCONCLUSIVE, INTERNAL = range(5)
 
 _EXITS = """exit codes:
   0  verified: everything asked for was found
-  1  refuted: a stated claim does not hold
+  1  refuted: a stated claim does not hold, or is not implied
   2  usage: a bad argument, file or number
   3  inconclusive: the bounds do not decide, or the search reached its limit
   4  internal error: a fault of the package, or numbers that its arithmetic does not bear

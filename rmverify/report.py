@@ -214,8 +214,8 @@ def _setting_lines(where: Setting, data: str, dim: int) -> list[str]:
     stopped = where.early_stop_tv.text() + (": the data are singular" if singular else "")
     return [
         f"Target        {data}: Gaussian in dimension {dim}",
-        f"Early stop    delta = {where.early_stop:.6g}, W2(q_delta, q_0) = {where.early_stop_error.text()}, "
-        f"TV(q_delta, q_0) = {stopped}",
+        f"Early stop    delta = {where.early_stop:.6g}, W2(q_delta, q_0) = {where.early_stop_error.text()}",
+        f"              TV(q_delta, q_0) = {stopped}",
         f"Horizon       T = {where.horizon:.6g}, TV(q_T, N(0,I)) = {where.start_error.text()} (start error)",
         f"Smoothness    L = {where.smoothness:.6g} from delta up ({whose})",
         f"Grid          {where.grid}",

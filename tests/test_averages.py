@@ -131,12 +131,36 @@ def test_an_event_whose_place_depends_on_the_step():
     assert rm.output_law(plan, NORMAL).variances == pytest.approx((1 + 3 * 2 / 4) * (1 + 3 / 4), rel=1e-12)
 
 
+def test_the_rounding_of_an_edge_is_in_the_error():
+    """E f^2 of f = 1 + 100 [c < u < e] is 1 + (100^2 + 200) (e - c), and e - c of floats is exact here."""
+    c, e = 0.6153844960961423, 0.6153844960961423 + 1e-6
+    plan = rm.Plan(
+        [rm.Correct(multiple(lambda draw: (lambda u: 1 + 100 * ((u > c) * (u < e)))(draw.uniform())), 0.0, H, 1)]
+    )
+    law = rm.output_law(plan, NORMAL)
+    assert abs(law.variances[0] / (1 + 10_200 * (e - c)) - 1) <= law.rounding[0]
+    assert law.rounding[0] < 1e-9
+
+
 def test_what_no_rule_resolves_is_refused_as_such():
     for factor in (lambda draw: np.sin(1e8 * draw.uniform()), lambda draw: draw.uniform() ** -0.6):
         with pytest.raises(ArithmeticError, match="^scheme: the average over what a step draws is not resolved: "):
             variance(multiple(factor))
         with pytest.raises(ArithmeticError, match="not resolved"):
             rm.stationary_law(multiple(factor), NORMAL, H)
+
+
+@pytest.mark.parametrize("power", [0.1, 0.25, 0.4])
+def test_a_weak_singularity_is_within_its_error_or_refused(power):
+    """E u^{-2p} = 1/(1 - 2p)."""
+    law = rm.output_law(rm.Plan([rm.Correct(multiple(lambda draw: draw.uniform() ** -power), 0.0, H, 1)]), NORMAL)
+    try:
+        off = abs(law.variances[0] * (1 - 2 * power) - 1)
+    except bends.NotResolved:
+        assert power > 0.25
+    else:
+        assert off <= law.rounding[0]
+        assert law.rounding[0] < 1e-8
 
 
 def test_second_moments_that_do_grow_are_told_as_such():
@@ -339,8 +363,9 @@ def test_probabilities_beyond_zero_and_one_are_refused(p):
     plan = rm.Plan([rm.Correct(multiple(lambda draw: draw.bernoulli(p)), 0.0, H, 1)])
     with pytest.raises(ValueError, match=r"^p: expected a probability in \[0, 1\]"):
         rm.sample(plan, NORMAL, 3, 1, rng=0)
-    with pytest.raises(ValueError, match=r"^p: expected a probability in \[0, 1\]"):
-        rm.output_law(plan, NORMAL, alphas=[1.0])
+    for law in (lambda: rm.output_law(plan, NORMAL, alphas=[1.0]), lambda: rm.output_law(plan, NORMAL).variances):
+        with pytest.raises(ValueError, match=r"^p: expected a probability in \[0, 1\]"):
+            law()
 
 
 def test_particles_keep_their_dtype():

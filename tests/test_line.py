@@ -505,13 +505,13 @@ def jacobian_elsewhere(monkeypatch):
 
 def middle_only(monkeypatch):
     """The midpoint 1/2 in place of an average."""
-    monkeypatch.setattr(line, "rule", lambda foot, x, w: (np.full((1, 1), 0.5), np.ones(1)))
+    monkeypatch.setattr(line, "alone", lambda *step: (np.full((1, 1), 0.5), np.ones(1)))
 
 
 def unweighted(monkeypatch):
-    whole = line.rule
+    whole = line.alone
     monkeypatch.setattr(
-        line, "rule", lambda *given: (rows := whole(*given)[0], np.full(rows.shape[1], 1 / rows.shape[1]))
+        line, "alone", lambda *given: (rows := whole(*given)[0], np.full(rows.shape[1], 1 / rows.shape[1]))
     )
 
 

@@ -381,3 +381,20 @@ def test_readings_that_read_something_else_are_not_taken_for_the_step(monkeypatc
     monkeypatch.setattr(AffineDraw, "_whole", AffineDraw.normal, raising=False)
     monkeypatch.setattr(where, what, wrong)
     assert not acts_by_modes(stage(steps[scheme]), CORRELATED, *split_target(CORRELATED))
+
+
+def test_a_budget_for_a_strangers_step_is_one_in_the_targets_own_coordinates():
+    """A step with weights per coordinate does something else to the eigenvectors of the covariance."""
+    from rmverify.budget import budget, setting
+
+    def weighted(x, t, h, score, draw):
+        return exp(h) * x + expm1(h) * np.array([1.0, 0.98]) * score(t, x)
+
+    row = budget(CORRELATED, 0.2, predictors=[weighted], correctors=[False], max_steps=64).rows[0]
+    where = setting(CORRELATED, 0.2)
+    steps = row.curve[-1].steps
+    plan = rm.Plan([rm.Predict(weighted, np.geomspace(where.horizon, where.early_stop, steps + 1))])
+    law = rm.output_law(plan, CORRELATED)
+    assert row.curve[-1].tv == pytest.approx(rm.tv(law, CORRELATED.at(where.early_stop)), rel=1e-9)
+    turned = rm.Gaussian.from_spectrum(CORRELATED.variances, [1, 1], CORRELATED.means)
+    assert abs(rm.tv(rm.output_law(plan, turned), turned.at(where.early_stop)) / row.curve[-1].tv - 1) > 1e-3

@@ -245,7 +245,7 @@ def relative(p: Gaussian | StationaryLaw, q: Gaussian | StationaryLaw) -> Pair |
         known = relative(q, p) if isinstance(q, StationaryLaw) else None
         return None if known is None else known.reverse
     aligned = modewise(p.surrogate, plain(q)) if p.dim == q.dim else None
-    if aligned is None or aligned.a.shape != p.variances.shape or not (aligned.b > 0).all():
+    if aligned is None or aligned.a.shape != p.variances.shape or not (np.minimum(aligned.a, aligned.b) > 0).all():
         return None
     a, b, m, n, log_error, level_error, mean_error = aligned
     logs, same = np.log1p(p.excess), p.own == b

@@ -50,7 +50,8 @@ class Spread:
 
     l (nodes, modes, m, m), r (nodes, modes, m) and the weights of the nodes; the averages `mean_l`, `mean_r` as balls;
     `center` (modes,): the x that every such step from rest leaves where it is, the zero of the score. `coarser` is the
-    same on fewer nodes, where a scheme is not known to be analytic in what it draws.
+    same on fewer nodes, where a scheme is not known to be analytic in what it draws, and `slip` the relative error of
+    the averages, at most, for what the edges of its panels are off.
     """
 
     l: Array
@@ -60,6 +61,7 @@ class Spread:
     mean_r: Any
     center: Array
     coarser: Spread | None = None
+    slip: float = 0.0
 
 
 def spread(scheme: Scheme, modes: Any, lam: Array, t: float, h: float) -> Spread:
@@ -80,7 +82,9 @@ def spread(scheme: Scheme, modes: Any, lam: Array, t: float, h: float) -> Spread
             if not stage.footprint.alphas:
                 return found
             if before is not None and _same(before, found):
-                return found if shipped(scheme) else replace(found, coarser=before)
+                if shipped(scheme):
+                    return found
+                return replace(found, coarser=before, slip=float(rules(stage, modes).slip[0]) * _lean(found))
             before, nodes = found, nodes * 3 // 2
             if nodes > _MOST:
                 if shipped(scheme):
@@ -89,6 +93,12 @@ def spread(scheme: Scheme, modes: Any, lam: Array, t: float, h: float) -> Spread
                         f"{nodes * 2 // 3} nodes; use a shorter step"
                     )
                 raise NotResolved(f"{nodes * 2 // 3} nodes in a panel do not settle it")
+
+
+def _lean(found: Spread) -> float:
+    """How much larger than its average the largest l, or r, is."""
+    parts = ((found.l, _floats(found.mean_l)), (found.r, _floats(found.mean_r)))
+    return max((float(np.abs(z).max() / np.abs(mean).max()) for z, mean in parts if mean.any()), default=0.0)
 
 
 def _units(stage: Stage, modes: Any, lam: Array, nodes: int) -> Spread:

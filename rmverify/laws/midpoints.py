@@ -10,7 +10,7 @@ import functools
 import math
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,11 +29,14 @@ from rmverify.targets.gaussian import Modes
 MOST_NODES = 512
 MOST_POINTS = 20_000
 LEAST_NODES = 6  # in one midpoint
+_MOST_TOGETHER = 1 << 18  # points for several draws that are not strata of one
+_BLOCK = 1 << 21  # numbers per temporary array
 SCATTERED = np.random.default_rng(3).random(6)  # points of [0, 1] at which nothing vanishes by design
 _REACH = 10.0  # the duration, times the nodes of a panel, up to which a rule follows it
 _WIDEST = 8.0  # panel of a duration
 _UNIT_EDGES = np.array([[0.0, 1.0]])
 _RESOLVED = 1e-9  # change of the averages of a step that may go into an error
+_SLOW = 16  # what is left of a rule that converges like a power of its nodes, in units of its last change
 _KNOWN = 64  # stages of which it is remembered where they bend
 
 
@@ -61,23 +64,24 @@ def rule(foot: Footprint, x: Any, w: Any, number: Any = np.asarray) -> tuple[Any
 
 def _tensor(foot: Footprint, parts: list[tuple[Any, Any]], number: Any) -> tuple[Any, Any]:
     """Rules (steps, nodes) of every number drawn, tensored: alphas (A, steps, Q) and weights (steps, Q)."""
-    sizes = [x.shape[1] for x, _ in parts]
-    if math.prod(sizes) > MOST_POINTS:
-        if len(parts) == 1 or foot.alphas != len(foot.uniforms):
+    sizes, strata = [x.shape[1] for x, _ in parts], foot.alphas != len(foot.uniforms)
+    most = _MOST_TOGETHER if number is np.asarray and not strata else MOST_POINTS  # over balls they take their time
+    if math.prod(sizes) > most:
+        if strata:
             raise ValueError(
                 f"exact averages over {foot.alphas} strata need {sizes[0]}^{foot.alphas} points, beyond {MOST_POINTS}; "
                 "give the midpoints (alphas=) or use fewer strata"
             )
-        raise NotResolved(f"rules of {', '.join(map(str, sizes))} points together have more than {MOST_POINTS}")
+        raise NotResolved(f"rules of {', '.join(map(str, sizes))} points together have more than {most}")
     steps = max(x.shape[0] for x, _ in parts)
     alphas, weights = [], 1
     for n, (x, w) in enumerate(parts):
         shape = (-1, *(size if m == n else 1 for m, size in enumerate(sizes)))
         alphas.append(np.broadcast_to(x.reshape(shape), (steps, *sizes)).reshape(steps, -1))
         weights = weights * w.reshape(shape)
-    stratum, strata = (number(z).reshape(-1, 1, 1) for z in (foot.stratum, foot.strata))
+    first, count = (number(z).reshape(-1, 1, 1) for z in (foot.stratum, foot.strata))
     whole = np.broadcast_to(weights, (steps, *sizes)).reshape(steps, -1)
-    return (np.stack(alphas) + stratum) / strata, whole
+    return (np.stack(alphas) + first) / count, whole
 
 
 @functools.lru_cache
@@ -109,6 +113,12 @@ class Rules:
     def shared(self) -> bool:
         """Whether one rule serves all steps, but for the probabilities of choices."""
         return all(e is None or len(e) == 1 for e in self.edges)
+
+    @property
+    def slip(self) -> Array:
+        """How far the inner edges of every step, or of all, are off: a jump is known to neighbouring floats."""
+        each = [np.spacing(e[:, 1:-1]).sum(axis=1) for e in self.edges if e is not None and e.shape[1] > 2]
+        return np.asarray(sum(each, np.zeros(1)))
 
     def at(self, part: Any, nodes: int, number: Any = np.asarray, unit: Any = unit_rule) -> tuple[Any, Any]:
         """Of the steps in `part`, with so many nodes in a panel: alphas (A, steps or 1, Q), weights (steps or 1, Q).
@@ -158,6 +168,8 @@ def rules(stage: Stage, modes: Any) -> Rules:
     if shipped(stage.scheme) and not callable_bias(modes):
         return Rules(foot, [_UNIT_EDGES] * foot.alphas)
     bias = getattr(modes, "bias", None)
+    if isinstance(stage, Correct):
+        stage = replace(stage, steps=1)  # they are all the same
     step, bound = unwrap(stage.scheme)
     numbers = *stage.steps_, modes.lam, modes.mean, getattr(modes, "gain", 0)
     key = (step, *sorted(bound.items()), *(np.asarray(z, dtype=float).tobytes() for z in numbers), bias, type(modes))
@@ -199,17 +211,40 @@ def averaged(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any = s
 
 def entry_averages(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any) -> Array:
     """The averages over the rule of 1, of A, A^2, b and b^2, and the logarithms of those of the noise."""
+    count = np.size(modes.lam) * rules(stage, modes).at(slice(0, 1), nodes)[1].size
+    size, every = max(1, _BLOCK // count), np.arange(len(stage))[part]
+    blocks = [slice(n, n + size) for n in range(0, len(t), size)]
+    return np.concatenate([_entry_averages(stage, modes, t[b], h[b], nodes, every[b]) for b in blocks]).ravel()
+
+
+def _slips(stage: Stage, modes: Any, t: Any, h: Any, nodes: int) -> float:
+    """The relative error of the averages of A^2 and b^2, at most, for what the edges of panels are off."""
+    slip = np.broadcast_to(rules(stage, modes).slip, len(t))
+    worst = 0.0
+    for n in np.unique(np.linspace(0, len(t) - 1, 32).astype(int)) if slip.any() else ():
+        part = slice(n, n + 1)
+        step, weights = averaged(stage, modes, t[part], h[part], nodes, part)
+        for entry in (*(e for row in step.linear for e in row), *step.shift, *(e for row in step.noise for e in row)):
+            square = np.broadcast_to(entry, (1, weights.shape[1], np.size(modes.lam)))[0] ** 2
+            mean = weights[0] @ square
+            ratio = np.where(mean > 0, square.max(axis=0) / np.where(mean > 0, mean, 1), 0.0)
+            worst = max(worst, float(slip[n] * ratio.max()))
+    return worst
+
+
+def _entry_averages(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any) -> Array:
+    """One row a step."""
     step, weights = averaged(stage, modes, t, h, nodes, part)
     weights = np.broadcast_to(weights, (len(t), weights.shape[1]))
 
     def average(entry: Any, power: int = 1) -> Array:
         entry = np.broadcast_to(entry, np.broadcast_shapes(np.shape(entry), (*weights.shape, 1)))
-        return np.asarray(np.einsum("nqk,nq->nk", entry**power, weights).ravel())
+        return np.asarray(np.einsum("nqk,nq->nk", entry**power, weights))
 
     flat = [entry for row in step.linear for entry in row if np.ndim(entry)] + [e for e in step.shift if np.ndim(e)]
     noise = [average(row[i]) for i, row in enumerate(step.noise) if np.ndim(row[i])]
-    found = [weights.sum(axis=1), *(average(e, p) for e in flat for p in (1, 2))]
-    return np.concatenate(found + [np.log(np.maximum(each, 1e-300)) for each in noise])
+    found = [weights.sum(axis=1, keepdims=True), *(average(e, p) for e in flat for p in (1, 2))]
+    return np.concatenate(found + [np.log(np.maximum(each, 1e-300)) for each in noise], axis=1)
 
 
 def node_count(
@@ -242,7 +277,11 @@ def node_count(
         if change < settled or nodes > MOST_NODES:
             break
         before = after
-    if not shipped(stage.scheme) and not change < _RESOLVED:
+    if shipped(stage.scheme) and not callable_bias(modes):
+        return nodes, change
+    if change < settled:
+        return nodes, change + (_slips(stage, modes, t, h, nodes) if averages is entry_averages else 0.0)
+    if not change < _RESOLVED:
         left = f"leave a change of {change:.1g}" if math.isfinite(change) else "tell no number"
         raise NotResolved(f"{nodes} nodes in a panel {left}")
-    return nodes, change
+    return nodes, _SLOW * change

@@ -87,7 +87,7 @@ class StationaryLaw(MixtureLaw):
 
     @property
     def rounding(self) -> Array:
-        return np.full(self.own.size, 4 * UNIT)
+        return np.full(self.own.size, 4 * UNIT + 2 * self.step_.slip)
 
     @property
     def correlated(self) -> bool:

@@ -124,7 +124,9 @@ class Given:
 
     def bernoulli(self, p: Any) -> Any:
         chosen = self._take(1)[0]
-        if np.asarray(p).dtype != object and not np.all((np.asarray(p) >= 0) & (np.asarray(p) <= 1)):
+        values = np.asarray(p)
+        balls = values.dtype == object  # which may be wide: refused where they are certainly outside
+        if np.any((values < 0) | (values > 1)) if balls else not np.all((values >= 0) & (values <= 1)):
             raise ValueError(f"p: expected a probability in [0, 1], got {p!r}")
         self.weight = self.weight * (chosen * p + (1 - chosen) * (1 - p))
         return chosen

@@ -28,7 +28,7 @@ __all__ = ["BrokenContract", "Matrices", "Played", "Script", "Tape", "examine", 
 
 ENDS = (0.0, 1.0, 1e-12, 1 - 1e-12)  # midpoints of the first rows of a tape; the others are random
 _SAME = 1e-10  # of the largest number: how far from affine rounding may be
-_MIXED = 1e-13  # of the largest coordinate: what products of coordinates and matrices round
+MIXED = 1e-13  # of the largest coordinate: what products of coordinates and matrices round
 _CHECKS = 48  # rows, of sizes from 1e-6 to 1e6, on which it is seen whether a step is affine
 _SHORT = 1e-9  # a step after which a velocity is still what it was
 
@@ -195,7 +195,7 @@ def _line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def close(a: Any, b: Any, scale: Any = 0.0, mixed: float = _MIXED) -> bool:
+def close(a: Any, b: Any, scale: Any = 0.0, mixed: float = MIXED) -> bool:
     """Whether rows are equal but for rounding: 1e-9 of how far a column's rows are apart, 1e-12 of its largest number
     or `scale`, and `mixed` of the largest number of all; infinities and NaN in the same places."""
     a, b = np.asarray(a), np.asarray(b)
