@@ -139,7 +139,7 @@ def noise_rounding(scheme: Scheme, k: float, steps: list[float]) -> tuple[float,
                          None if rows is None else lift(rows), lift).noise  # fmt: skip
             for i, row in enumerate(balls):
                 for j, entry in enumerate(row):
-                    due = entry.ravel()[0]
+                    due = np.ravel(entry)[0]
                     off = abs(float((lift(float(np.ravel(floats[i][j])[0]))[()] / due - 1).mid()))
                     if off > worst:
                         worst, where = off, h
