@@ -40,7 +40,7 @@ PREDICTORS: tuple[Scheme, ...] = (
 PATHS = 32
 _EARLY = 0.01  # W_2(q_delta, q_0) relative to sqrt(tr Sigma)
 _START = 0.1  # exact TV of the start relative to the request
-_WORK = 125_000_000  # of a row whose law is exact, spent on every number of steps from 1 up; see `_work`
+_WORK = 200_000_000  # of a row whose law is exact, spent on every number of steps from 1 up; see `_work`
 _FIRST = 32  # steps of the first plan tried where it is a bracket
 MOST_STEPS = 20_000_000
 """Steps of the longest plan that is made."""
