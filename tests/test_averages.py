@@ -174,6 +174,8 @@ def test_the_error_of_one_step_with_a_rare_event():
     c, w = 3.0, 1e-4
     error = rm.local_error(lambda x, t, h, score, draw: x * (1 + c * (draw.uniform() < w)), NORMAL, 1.0, 0.5)
     assert (error.bias, error.variance) == pytest.approx((c * c * w * w, c * c * w * (1 - w)), rel=1e-12)
+    assert abs(error.bias - c * c * w * w) <= error.bias.error
+    assert abs(error.variance - c * c * w * (1 - w)) <= error.variance.error
 
 
 def test_a_step_of_this_package_is_averaged_as_before():
