@@ -1,6 +1,7 @@
 """The command line, start-up of Python included.
 
 Goals: `rmverify budget digits --tv 0.1`, the package's main job, < 10 s on two cores; `rmverify --help` < 0.4 s;
+`rmverify explain B2`, which computes nothing, < 1 s;
 `rmverify rates`, d up to 10^8, < 60 s on two cores.
 With as many threads as the libraries choose, and the main job with one thread too: on a busy machine threads of BLAS
 that wait for each other cost more than they save.
@@ -17,13 +18,14 @@ from benchmarks.record import THREADS, Record, failure, measure
 
 __all__ = ["run"]
 
-_BUDGET = ["budget", "digits", "--tv", "0.1"]
+_BUDGET = ["budget", "digits", "--tv", "0.1", "--seed", "0"]
 
 
 def run(quick: bool) -> Iterator[Record]:
     """The commands."""
     repeats, budget = (3, 2.0) if quick else (5, 40.0)
     yield _command(["--help"], 0.4, 11, budget)
+    yield _command(["explain", "B2"], 1.0, 11, budget)
     yield _command(_BUDGET, 10.0, repeats, budget)
     if not quick:
         yield _command(["rates", "--no-progress"], 60.0, 1, 1.0, threads=1)

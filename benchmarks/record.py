@@ -23,6 +23,7 @@ SECTIONS = {
     "peers": "The same cases by what a user would pick instead, rm.tv measured again in this run",
     "laws": "Exact laws and errors",
     "ledger": "The claims ledger: default, certified and mutated evidence, certified total variation",
+    "soak": "Worst ratio of |value - truth| to the stated error: random hard pairs against balls, at most 1 everywhere",
     "commands": "The command line, start-up included",
     "rounds": "One step of the parallel midpoint against R, for a score of fixed cost: a round is one batched call",
     "particles": "Particles: rm.sample on NumPy beside a plain loop of the same arithmetic (ns per particle-step-dim.)",

@@ -20,9 +20,10 @@ from rmverify.divergences import chi2, hellinger, kl, tv, w2
 from rmverify.laws import output_law
 from rmverify.plans import Correct, Plan, Predict, Stage, footprint
 from rmverify.process import mode_variance
-from rmverify.schemes.contract import Scheme, unwrap
+from rmverify.schemes.contract import Scheme, shipped, unwrap
 from rmverify.targets import Gaussian
-from rmverify.targets.checks import Array, number
+from rmverify.targets.checks import Array, number, positive_integer
+from rmverify.targets.spectra import spectrum
 from rmverify.values import Value
 
 __all__ = ["Budget", "Description", "Point", "Row", "Setting", "budget", "describe", "schedule", "setting"]
@@ -39,8 +40,12 @@ PREDICTORS: tuple[Scheme, ...] = (
 PATHS = 32
 _EARLY = 0.01  # W_2(q_delta, q_0) relative to sqrt(tr Sigma)
 _START = 0.1  # exact TV of the start relative to the request
-_EVERY = 16  # up to here every number of steps is tried where the law is exact; beyond, doubling and bisection
-_FIRST = 4  # steps of the first plan tried where it is a bracket
+_WORK = 125_000_000  # of a row whose law is exact, spent on every number of steps from 1 up; see `_work`
+_FIRST = 32  # steps of the first plan tried where it is a bracket
+MOST_STEPS = 20_000_000
+"""Steps of the longest plan that is made."""
+MOST_TIME = 1000.0
+"""The latest horizon: e^{-2T} of it is 0 beside every float."""
 
 
 # --- the setting: where to stop, where to start, which levels in between ------------------------------------
@@ -48,12 +53,17 @@ _FIRST = 4  # steps of the first plan tried where it is a bracket
 
 @dataclass(frozen=True)
 class Setting:
-    """Early-stopping level and horizon with the exact errors they cost, and the grid between them."""
+    """Early-stopping level and horizon with the exact errors they cost, and the grid between them.
+
+    `early_stop_error` is W_2(q_delta, q_0), `early_stop_tv` the total variation of the same two, 1 where the data are
+    singular.
+    """
 
     early_stop: float
     horizon: float
     grid: Grid
     early_stop_error: Value
+    early_stop_tv: Value
     start_error: Value
     smoothness: float
     data_smoothness: float
@@ -64,11 +74,14 @@ def setting(
     accuracy: float,
     *,
     early_stop: float | None = None,
+    early_stop_tv: float | None = None,
     horizon: float | None = None,
     grid: Grid = "geometric",
 ) -> Setting:
     """The defaults of a budget: delta the largest with W_2(q_delta, q_0) <= 1 % of sqrt(tr Sigma), T the smallest with
     TV(q_T, N(0, I)) <= accuracy/10; `smoothness` is the path's L from delta up, `data_smoothness` that of q_0.
+
+    With `early_stop_tv` delta is the largest with TV(q_delta, q_0) at most that; of singular data there is none.
 
     Examples
     --------
@@ -85,17 +98,14 @@ def setting(
     scale = math.sqrt(float(target.multiplicities @ target.variances))
     if scale == 0:
         raise ValueError("target: expected a positive variance, got a point mass")
-    delta = (
-        _crossing("early_stop", lambda t: w2(target.at(t), target) - _EARLY * scale, 1e-300, 1.0)
-        if early_stop is None
-        else number("early_stop", early_stop, above=0)
-    )
+    target = spectrum(target)
+    delta = _early_stop(target, scale, early_stop, early_stop_tv)
     noise = target.with_modes(1.0, 0.0)
     if horizon is None:
         top = _crossing("horizon", lambda t: _START * accuracy - tv(target.at(t), noise), 1e-12, 1000.0)
         top = max(top * (1 + 1e-9), 2 * delta)
     else:
-        top = number("horizon", horizon, above=0)
+        top = number("horizon", horizon, above=0, most=MOST_TIME)
     if grid == "uniform" and not delta > 1e-15 * top:
         raise ValueError(f"early_stop: expected more than 1e-15 of the horizon on a uniform grid, got {delta!r}")
     if not top > delta:
@@ -105,10 +115,30 @@ def setting(
         top,
         grid,
         w2(target.at(delta), target),
+        tv(target.at(delta), target),
         tv(target.at(top), noise),
         target.path_smoothness(delta),
         target.path_smoothness(),
     )
+
+
+def _early_stop(target: Gaussian, scale: float, early_stop: float | None, early_stop_tv: float | None) -> float:
+    if early_stop is not None and early_stop_tv is not None:
+        raise ValueError("early_stop_tv: expected at most one of early_stop and early_stop_tv, got both")
+    if early_stop is not None:
+        return number("early_stop", early_stop, above=0)
+    if early_stop_tv is None:
+        return _crossing("early_stop", lambda t: w2(target.at(t), target) - _EARLY * scale, 1e-300, 1.0)
+    most = number("early_stop_tv", early_stop_tv, above=0)
+    if not most < 1:
+        raise ValueError(f"early_stop_tv: expected a number in (0, 1), got {early_stop_tv!r}")
+    if target.variances.min() == 0:
+        raise ValueError(
+            "early_stop_tv: expected data that are not singular, got a variance of 0: TV(q_delta, q_0) = 1 for every "
+            "delta; choose delta itself"
+        )
+    # the root is found to 1e-10 in ln t, on either side
+    return _crossing("early_stop", lambda t: tv(target.at(t), target) - most, 1e-300, 1.0) * (1 - 1e-9)
 
 
 def _crossing(name: str, gap: Callable[[float], float], low: float, high: float) -> float:
@@ -135,7 +165,9 @@ def early_stopped(target: Gaussian) -> tuple[Gaussian, float]:
 
 
 def noise_levels(grid: str, horizon: float, early_stop: float, steps: int) -> Array:
-    """The levels from T to delta, both ends as given, of N steps."""
+    """The levels from T to delta, both ends as given, of N steps, at most `MOST_STEPS` of them."""
+    if positive_integer("steps", steps) > MOST_STEPS:
+        raise ValueError(f"steps: expected at most {MOST_STEPS}, for a plan holds the level of every step, got {steps}")
     levels = (np.geomspace if grid == "geometric" else np.linspace)(horizon, early_stop, steps + 1)
     levels[0], levels[-1] = horizon, early_stop
     return levels
@@ -211,9 +243,10 @@ class Row:
     """One scheme: the fewest steps that reach the accuracy, with the whole curve that was looked at.
 
     `upper` is the first plan found whose TV (or its upper bound) is within the accuracy; `lower` the first that the
-    lower bound does not refute, the same plan where the law is exact. None where no plan up to the limit is. The search
-    looks at every number of steps up to 16 where the law is exact, then doubles and bisects: beyond 16 steps it can
-    pass over a shorter plan where the curve is not monotone.
+    lower bound does not refute, the same plan where the law is exact. None where no plan up to the limit is.
+    Where the law is exact every number of steps is looked at from 1 up, while a set amount of work lasts, then the
+    search doubles and bisects; where it is a bracket it doubles and bisects from the start. `proved` says whether the
+    answer is the least number, `tried` up to where every one was looked at.
     `discretization` is the TV of the plan `upper` started from the true q_T.
     """
 
@@ -226,6 +259,17 @@ class Row:
     curve: tuple[Point, ...]
 
     @property
+    def tried(self) -> int:
+        """The largest n such that every number of steps from 1 to n was looked at."""
+        return next((n for n, point in enumerate(self.curve) if point.steps > n + 1), len(self.curve))
+
+    @property
+    def proved(self) -> bool:
+        """Whether every number of steps below the answer, or up to the limit, was looked at."""
+        last = self.curve[-1].steps if self.upper is None else self.upper.steps
+        return self.tried >= last
+
+    @property
     def monotone(self) -> bool:
         """Whether TV falls along the points that were looked at, up to their errors."""
         return all(b.tv.lower <= a.tv.upper for a, b in zip(self.curve, self.curve[1:], strict=False))
@@ -233,12 +277,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Budget:
-    """The answer: one `Row` for every scheme, with and without the corrector."""
+    """The answer: one `Row` for every scheme, with and without the corrector.
+
+    `seed` is that of the random midpoint paths, None where no scheme draws any.
+    """
 
     accuracy: float
     dim: int
     setting: Setting
     rows: tuple[Row, ...]
+    seed: int | None = None
 
 
 def budget(
@@ -246,6 +294,7 @@ def budget(
     accuracy: float = 0.1,
     *,
     early_stop: float | None = None,
+    early_stop_tv: float | None = None,
     horizon: float | None = None,
     grid: Grid = "geometric",
     predictors: Sequence[Scheme] = PREDICTORS,
@@ -263,6 +312,8 @@ def budget(
     accuracy : float in (0, 1)
     early_stop, horizon : float, optional
         delta and T; see `setting` for the defaults.
+    early_stop_tv : float in (0, 1), optional
+        In place of `early_stop`: delta is the largest with TV(q_delta, q_0) at most that.
     grid : {"geometric", "uniform"}
     predictors : sequence of schemes on x
     correctors : sequence of bool
@@ -291,8 +342,10 @@ def budget(
     for scheme in predictors:
         if not callable(scheme):
             raise ValueError(f"predictors: expected schemes, got {scheme!r}")
-    limit = int(number("max_steps", max_steps, least=1))
-    where = setting(target, accuracy, early_stop=early_stop, horizon=horizon, grid=grid)
+    limit = int(number("max_steps", max_steps, least=1, most=MOST_STEPS))
+    where = setting(target, accuracy, early_stop=early_stop, early_stop_tv=early_stop_tv, horizon=horizon, grid=grid)
+    if all(map(shipped, predictors)):  # they turn with their target; a stranger's step may not
+        target = spectrum(target)
     asked = [(scheme, corrector) for corrector in correctors for scheme in dict.fromkeys(predictors)]
 
     def row(done: int, scheme: Scheme, corrector: bool) -> Row:
@@ -303,7 +356,7 @@ def budget(
         return _row(target, scheme, corrector, where, accuracy, paths, rng, limit, say)
 
     rows = tuple(row(done, *which) for done, which in enumerate(asked))
-    return Budget(accuracy, target.dim, where, rows)
+    return Budget(accuracy, target.dim, where, rows, rng if any(footprint(s).alphas for s in predictors) else None)
 
 
 def _row(
@@ -321,10 +374,14 @@ def _row(
     goal = target.at(where.early_stop)
 
     def distance(plan: Plan, start: str) -> Value:
+        unknown = Value(1.0, "upper", 1.0, lower=0.0, upper=1.0)
         try:
-            return tv(output_law(plan, target, start=start), goal, paths=paths, rng=rng)
+            law = output_law(plan, target, start=start)
+            if not np.isfinite(law.rounding).all():
+                return unknown
+            return tv(law, goal, paths=paths, rng=rng)
         except OverflowError:  # a Gaussian of infinite variance is at 1; of a mixture nothing is known
-            return Value(1.0, "upper", 1.0, lower=0.0, upper=1.0) if plan.drawing_steps else Value(1.0, complement=0.0)
+            return unknown if plan.drawing_steps else Value(1.0, complement=0.0)
 
     @functools.cache
     def point(steps: int) -> Point:
@@ -333,16 +390,20 @@ def _row(
         return Point(steps, plan.evaluations, plan.rounds, distance(plan, "normal"))
 
     seen: dict[int, Point] = {}
+    drawn = footprint(scheme).alphas > 0
 
     def first(reached: Callable[[Value], bool]) -> Point | None:
-        """The fewest steps found that reach: the small ones all, then by doubling and bisection."""
-        steps, last = min(_FIRST, max_steps), 0
-        if not footprint(scheme).alphas:
-            for steps in range(1, min(_EVERY, max_steps) + 1):
-                seen[steps] = point(steps)
-                if reached(seen[steps].tv):
-                    return seen[steps]
-                last = steps
+        """The fewest steps found that reach: from 1 up while the work lasts, then by doubling and bisection."""
+        last, work = 0, 0
+        while not drawn and last < max_steps and work <= _WORK:
+            last += 1
+            seen[last] = point(last)
+            if reached(seen[last].tv):
+                return seen[last]
+            work += _work(schedule(target, scheme, where, last, corrector=corrector), target.variances.size)
+        if last == max_steps:
+            return None
+        steps = min(2 * last or _FIRST, max_steps)
         while True:
             seen[steps] = point(steps)
             if reached(seen[steps].tv):
@@ -357,12 +418,22 @@ def _row(
         return seen[steps] if steps in seen else point(steps)
 
     upper = first(lambda value: value.upper <= accuracy)
-    exact = all(p.tv.kind == "exact" for p in seen.values())
-    lower = upper if exact else first(lambda value: value.lower <= accuracy)
+    lower = first(lambda value: value.lower <= accuracy) if drawn else _first(seen, accuracy)
     discretization = None
     if upper is not None:
         discretization = distance(schedule(target, scheme, where, upper.steps, corrector=corrector), "exact")
+    exact = all(p.tv.kind == "exact" for p in seen.values())
     return Row(name, corrector, exact, lower, upper, discretization, tuple(seen[n] for n in sorted(seen)))
+
+
+def _first(seen: dict[int, Point], accuracy: float) -> Point | None:
+    return next((seen[n] for n in sorted(seen) if seen[n].tv.lower <= accuracy), None)
+
+
+def _work(plan: Plan, modes: int) -> int:
+    """What a plan without midpoints costs, about, in evaluations of one mode: it and each of its stages take time of
+    their own, that of some ten thousands of them, and its TV that of some hundreds for every mode."""
+    return (plan.evaluations + 400) * modes + 50_000 + 25_000 * len(plan.stages)
 
 
 # --- one plan -----------------------------------------------------------------------------------------------
@@ -384,6 +455,7 @@ class Description:
     rounding: float
     divergences: dict[str, Value]
     discretization: Value
+    seed: int | None = None
 
 
 def describe(
@@ -428,4 +500,5 @@ def describe(
         float(np.max(law.rounding)),
         found,
         exact,
+        rng if mixture else None,
     )

@@ -18,22 +18,35 @@ VERIFIED, REFUTED, USAGE, INCONCLUSIVE, INTERNAL = range(5)
 
 _EXITS = """exit codes:
   0  verified: everything asked for was found
-  1  refuted: a stated claim does not hold
+  1  refuted: a stated claim does not hold, or is not implied
   2  usage: a bad argument, file or number
   3  inconclusive: the bounds do not decide, or the search reached its limit
-  4  internal error
+  4  internal error: a fault of the package, or numbers that its arithmetic does not bear
 
-DATA is a CSV or NPY file, rows are samples; with --covariance it is a covariance matrix. The name "digits" stands
-for the covariance of the 8x8 handwritten digits that comes with the package."""
+DATA is a CSV or NPY file, rows are samples; with --covariance it is a covariance matrix, with --spectrum the variances,
+one a line, with how often each occurs in a second column if not once. The name "digits" stands for the covariance of
+the 8x8 handwritten digits that comes with the package."""
 
 _KINDS = ("symbolic", "certified", "exact", "fitted")
 _PREDICTORS = ("euler", "exponential_integrator", "heun", "midpoint", "randomized_midpoint")
 
 
-_OPTIONS = {"accuracy": "--tv", "early_stop": "--early-stop", "horizon": "--horizon", "paths": "--paths", "n": "-n",
-            "max_steps": "--max-steps", "data": "DATA", "covariance": "DATA", "ids": "IDS",
-            "scales": "--scale", "store": "--store", "dask": "--dask", "target": "--data"}  # fmt: skip
-"""What the package's arguments are called on the command line."""
+_OPTIONS = {"accuracy": "--tv", "early_stop": "--early-stop", "early_stop_tv": "--early-stop-tv",
+            "horizon": "--horizon", "grid": "--grid", "steps": "--steps", "paths": "--paths", "n": "-n",
+            "predictors": "--scheme", "max_steps": "--max-steps", "data": "DATA", "covariance": "DATA",
+            "target": "DATA", "ids": "IDS", "scales": "--scale", "store": "--store", "dask": "--dask",
+            "workers": "--workers", "kinds": "--kind"}  # fmt: skip
+"""What the package's arguments are called on the command line: a complaint about one of them is a usage error, and so
+is one about an option or a file by its name; anything else that fails is not the user's doing."""
+
+_DATA = {"verify": "--target", "rates": "--data"}
+"""What DATA is called by the commands that have it as an option."""
+
+_LONGEST = 20_000_000
+"""Steps of the longest plan, whose levels are held in memory: `rmverify.budget.MOST_STEPS`."""
+
+MOST_NUMBERS = 10**9
+"""Numbers in the largest table of samples, 8 GB."""
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -52,29 +65,37 @@ class _Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"rmverify: error: {message} (see {self.prog} --help)\n")
 
 
-def _whole(least: int) -> Callable[[str], int]:
-    """The type of an integer option of at least `least`."""
+def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """The type of an integer option of at least `least`, and at most `most`."""
 
     def convert(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
             value = least - 1
-        if value < least:
-            raise argparse.ArgumentTypeError(f"expected an integer >= {least}, got {text!r}")
+        if value < least or (most is not None and value > most):
+            bounded = f">= {least}" if most is None else f"from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"expected an integer {bounded}, got {text!r}")
         return value
 
     return convert
 
 
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number of seconds > 0, got {text!r}")
-    return value
+def _real(above: float, below: float, or_at: bool = False) -> Callable[[str], float]:
+    """The type of an option that is a number between the two, at them too if `or_at`."""
+    low, high = ("[", "]") if or_at else ("(", ")")
+    bounded = f"in {low}{above:g}, {below:g}{high}" if below < float("inf") else f"> {above:g}"
+
+    def convert(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not (above < value < below or (or_at and value in (above, below))):
+            raise argparse.ArgumentTypeError(f"expected a number {bounded}, got {text!r}")
+        return value
+
+    return convert
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,15 +114,20 @@ def _parser() -> argparse.ArgumentParser:
         commands, "budget", "score evaluations that each scheme needs for a total variation", _budget,
         "rmverify budget digits --tv 0.1\n  rmverify budget data.csv --tv 0.01 --plot budget.png",
     )  # fmt: skip
-    budget.add_argument("--tv", type=float, default=0.1, metavar="EPS", help="total variation to q_delta asked for")
+    budget.add_argument(
+        "--tv", type=_real(0, 1), default=0.1, metavar="EPS", help="total variation to q_delta asked for"
+    )
     _levels(budget)
     budget.add_argument(
         "--scheme", action="append", choices=_PREDICTORS, metavar="NAME",
         help=f"only these, repeatable; of {', '.join(_PREDICTORS)}",
     )  # fmt: skip
     budget.add_argument("--paths", type=_whole(2), default=32, metavar="P", help="random midpoint paths of a bracket")
-    budget.add_argument("--seed", type=_whole(0), default=0, help="seed of the midpoint paths")
-    budget.add_argument("--max-steps", type=_whole(1), default=1 << 17, metavar="N", help="where the search gives up")
+    budget.add_argument("--seed", type=_whole(0), help="seed of the midpoint paths; default: drawn and printed")
+    budget.add_argument(
+        "--max-steps", type=_whole(1, _LONGEST), default=1 << 17, metavar="N", help="where the search gives up"
+    )
+    budget.add_argument("--curves", action="store_true", help="every plan that was looked at too")
     budget.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
     budget.add_argument("--csv", action="store_true", help="the curves as CSV on stdout instead of the table")
     budget.add_argument("--plot", metavar="FILE", help="error against evaluations, as .png, .svg or .pdf")
@@ -111,9 +137,13 @@ def _parser() -> argparse.ArgumentParser:
         "rmverify law digits --scheme heun --steps 100\n  rmverify law digits --steps 300 --claim-tv 0.2",
     )  # fmt: skip
     _plan(law)
-    law.add_argument("--tv", type=float, default=0.1, metavar="EPS", help="accuracy that sets the default horizon")
+    law.add_argument(
+        "--tv", type=_real(0, 1), default=0.1, metavar="EPS", help="accuracy that sets the default horizon"
+    )  # fmt: skip
     law.add_argument("--start", choices=("normal", "exact"), default="normal", help="N(0, I), or the true q_T")
-    law.add_argument("--claim-tv", type=float, metavar="X", help="check the claim TV <= X (exit code 0, 1 or 3)")
+    law.add_argument(
+        "--claim-tv", type=_real(0, 1, or_at=True), metavar="X", help="check the claim TV <= X (exit code 0, 1 or 3)"
+    )
     law.add_argument("--paths", type=_whole(2), default=64, metavar="P", help="random midpoint paths of a bracket")
     law.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
 
@@ -122,7 +152,9 @@ def _parser() -> argparse.ArgumentParser:
         "rmverify sample digits --steps 200 -n 1000 --out digits-samples.npy",
     )  # fmt: skip
     _plan(sample)
-    sample.add_argument("--tv", type=float, default=0.1, metavar="EPS", help="accuracy that sets the default horizon")
+    sample.add_argument(
+        "--tv", type=_real(0, 1), default=0.1, metavar="EPS", help="accuracy that sets the default horizon"
+    )  # fmt: skip
     sample.add_argument("-n", type=_whole(1), default=1000, help="number of samples")
     sample.add_argument("--out", required=True, metavar="FILE", help="where they go, as .npy or .csv")
 
@@ -137,12 +169,15 @@ def _parser() -> argparse.ArgumentParser:
         help=f"only this evidence, repeatable; of {', '.join(_KINDS)}; default: all but certified",
     )  # fmt: skip
     verify.add_argument("--certified", action="store_true", help="ball arithmetic over boxes of parameters too")
-    verify.add_argument("--budget", type=_seconds, default=20.0, metavar="SECONDS", help="of each certified piece")
+    verify.add_argument(
+        "--effort", type=_whole(1), metavar="N",
+        help="boxes that each certified piece looks at, at most; default: 4 times what the shipped claims need",
+    )  # fmt: skip
     verify.add_argument(
         "--target", dest="data", metavar="FILE",
         help="exact and fitted evidence on your DATA; default: the domain that each claim names",
     )  # fmt: skip
-    verify.add_argument("--covariance", action="store_true", help="the target is a covariance matrix (mean 0)")
+    _shapes(verify, "the target")
     workers = min(2, os.cpu_count() or 1)
     verify.add_argument("--workers", type=_whole(1), default=workers, metavar="N", help="processes")
     verify.add_argument("-v", "--verbose", action="store_true", help="every piece of evidence too")
@@ -170,8 +205,10 @@ def _parser() -> argparse.ArgumentParser:
     rates.add_argument(
         "--data", metavar="DATA", help="also the exponent in d of your covariance, repeated 1 to 10^4 times"
     )
-    rates.add_argument("--covariance", action="store_true", help="DATA is a covariance matrix (mean 0)")
-    rates.add_argument("--max-steps", type=_whole(1), default=20_000_000, metavar="N", help="where a search gives up")
+    _shapes(rates, "DATA")
+    rates.add_argument(
+        "--max-steps", type=_whole(1, _LONGEST), default=_LONGEST, metavar="N", help="where a search gives up"
+    )
     rates.add_argument("--workers", type=_whole(1), metavar="N", help=f"processes (default: {workers})")
     rates.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler whose workers compute instead")
     rates.add_argument("--store", metavar="FILE", help="keep what was computed; the same command continues from it")
@@ -209,19 +246,40 @@ def _command(
     parser.set_defaults(run=run)
     if data:
         parser.add_argument("data", metavar="DATA", help="CSV or NPY file, or the name digits")
-        parser.add_argument("--covariance", action="store_true", help="DATA is a covariance matrix (mean 0)")
+        _shapes(parser, "DATA")
     parser.add_argument("--quiet", action="store_true", help="no progress and no remarks on stderr")
     parser.add_argument("--no-progress", action="store_true", help="no progress bar on stderr")
     return parser
 
 
+def _shapes(parser: argparse.ArgumentParser, what: str) -> None:
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--samples", action="store_true", help=f"{what} is samples, a row each; default where clear")
+    shape.add_argument("--covariance", action="store_true", help=f"{what} is a covariance matrix (mean 0)")
+    shape.add_argument(
+        "--spectrum", action="store_true", help=f"{what} is variances (mean 0), a second column how often each occurs"
+    )  # fmt: skip
+
+
+def _shape(options: argparse.Namespace) -> list[str]:
+    """The options that say what DATA is."""
+    return [f"--{name}" for name in ("samples", "covariance", "spectrum") if getattr(options, name)]
+
+
 def _levels(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--early-stop", type=float, metavar="DELTA",
+    from math import inf
+
+    stop = parser.add_mutually_exclusive_group()
+    stop.add_argument(
+        "--early-stop", type=_real(0, inf), metavar="DELTA",
         help="last noise level; default: the largest with W2(q_delta, q_0) <= 1%% of sqrt(tr Sigma)",
     )  # fmt: skip
+    stop.add_argument(
+        "--early-stop-tv", type=_real(0, 1), metavar="X",
+        help="in its place: the largest level with TV(q_delta, q_0) <= X, where the data are not singular",
+    )  # fmt: skip
     parser.add_argument(
-        "--horizon", type=float, metavar="T",
+        "--horizon", type=_real(0, 1000), metavar="T",
         help="first noise level; default: the smallest with TV(q_T, N(0,I)) <= EPS/10",
     )  # fmt: skip
     parser.add_argument("--grid", choices=("geometric", "uniform"), default="geometric", help="noise levels between")
@@ -230,10 +288,10 @@ def _levels(parser: argparse.ArgumentParser) -> None:
 def _plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scheme", choices=_PREDICTORS, default="randomized_midpoint", metavar="NAME",
                         help=f"one of {', '.join(_PREDICTORS)}")  # fmt: skip
-    parser.add_argument("--steps", type=_whole(1), default=100, metavar="N", help="predictor steps")
+    parser.add_argument("--steps", type=_whole(1, _LONGEST), default=100, metavar="N", help="predictor steps")
     parser.add_argument("--corrector", action="store_true", help="underdamped Langevin after every window")
     _levels(parser)
-    parser.add_argument("--seed", type=_whole(0), default=0, help="seed of the random numbers")
+    parser.add_argument("--seed", type=_whole(0), help="seed of the random numbers; default: drawn and printed")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -245,12 +303,14 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit as stop:  # argparse has printed its line
         return int(stop.code or 0) if isinstance(stop.code, int | None) else USAGE
     try:
+        _spare_inputs(options)
         return int(options.run(options))
     except (ValueError, TypeError) as error:
-        name, colon, rest = str(error).partition(":")
-        return _complain(_OPTIONS.get(name, name) + colon + rest, USAGE)
+        return _refused(options, error)
     except OverflowError as error:
-        return _complain(f"{error}; take more steps", USAGE)
+        if "unstable" in str(error):
+            return _complain(f"{error}; take more steps", USAGE)
+        return _internal(error)
     except BrokenPipeError:  # whoever read the output has seen enough: no verdict
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
@@ -259,7 +319,21 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
     except Exception as error:
-        return _complain(f"internal error: {type(error).__name__}: {error}", INTERNAL)
+        return _internal(error)
+
+
+def _refused(options: argparse.Namespace, error: Exception) -> int:
+    """A complaint about an argument, an option or a file, by its name first; or what the arithmetic says."""
+    name, colon, rest = str(error).partition(": ")
+    known = _OPTIONS.get(name, name if name.startswith(("-", "'", '"')) or name.isupper() else None)
+    if not colon or known is None:
+        return _internal(error)
+    return _complain((_DATA.get(options.command, known) if known == "DATA" else known) + colon + rest, USAGE)
+
+
+def _internal(error: Exception) -> int:
+    report = "please report it with the command that you gave"
+    return _complain(f"internal error: {type(error).__name__}: {error}; {report}", INTERNAL)
 
 
 def _complain(message: str, code: int) -> int:
@@ -267,16 +341,58 @@ def _complain(message: str, code: int) -> int:
     return code
 
 
-def _target(options: argparse.Namespace) -> Any:
+def _remark(options: argparse.Namespace, text: str) -> None:
+    if not options.quiet:
+        print(f"rmverify: {text}", file=sys.stderr)
+
+
+def _spare_inputs(options: argparse.Namespace) -> None:
+    """Refuse an output that is an input or another output, under whatever name."""
+    taken = [path for path in (getattr(options, "data", None), getattr(options, "file", None)) if path is not None]
+    for name in ("out", "plot", "html", "store"):
+        path = getattr(options, name, None)
+        if path is None:
+            continue
+        for other in taken:
+            if os.path.realpath(path) == os.path.realpath(other) or (
+                os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other)
+            ):
+                raise ValueError(f"--{name}: expected another file than {other!r}, got {path!r}")
+        taken.append(path)
+
+
+def _seeded(options: argparse.Namespace, needed: bool) -> str | None:
+    """Draw a seed where one is needed and none was given, and say so."""
+    if options.seed is not None:
+        return None
+    import secrets
+
+    options.seed = secrets.randbelow(1 << 32) if needed else 0
+    return f"the seed {options.seed} was drawn; the same again with --seed {options.seed}" if needed else None
+
+
+def _target(options: argparse.Namespace, turned: bool = False) -> Any:
+    """The Gaussian that DATA tells; if `turned`, up to a rotation."""
     import numpy as np
 
-    from rmverify.io import BUILT_IN, read_covariance, read_data
+    from rmverify.io import BUILT_IN, ambiguity, read_covariance, read_data, read_spectrum, remarks
     from rmverify.targets import Gaussian
+    from rmverify.targets.spectra import fit_spectrum, spectrum
 
-    if options.covariance or options.data in BUILT_IN:
+    if options.spectrum:
+        target = Gaussian.from_spectrum(*read_spectrum(options.data))
+        return spectrum(target) if turned else target
+    if options.covariance or (options.data in BUILT_IN and not options.samples):
         covariance = read_covariance(options.data)
-        return Gaussian(np.zeros(len(covariance)), covariance)
-    return Gaussian.fit(read_data(options.data))
+        target = Gaussian(np.zeros(len(covariance)), covariance)
+        return spectrum(target) if turned else target
+    rows = read_data(options.data)
+    doubt = None if options.samples else ambiguity(rows)
+    if doubt is not None:
+        raise ValueError(f"{options.data!r}: {doubt}")
+    for text in remarks(rows):
+        _remark(options, f"{options.data!r}: {text}")
+    return fit_spectrum(rows) if turned else Gaussian.fit(rows)
 
 
 @contextmanager
@@ -303,13 +419,15 @@ def _budget(options: argparse.Namespace) -> int:
     if options.json and options.csv:
         raise ValueError("--csv: expected at most one of --json and --csv")
     suffix = None if options.plot is None else _plottable(options.plot)
-    target = _target(options)
     predictors = [getattr(schemes, name) for name in options.scheme] if options.scheme else PREDICTORS
+    target = _target(options, turned=True)
+    seed = _seeded(options, schemes.randomized_midpoint in predictors)
     with _progress(options) as progress:
         answer = budget(
             target,
             options.tv,
             early_stop=options.early_stop,
+            early_stop_tv=options.early_stop_tv,
             horizon=options.horizon,
             grid=options.grid,
             predictors=predictors,
@@ -318,14 +436,16 @@ def _budget(options: argparse.Namespace) -> int:
             max_steps=options.max_steps,
             progress=progress,
         )
-    if suffix is not None:
-        atomic_write(options.plot, budget_picture(answer, _name(options), suffix))
+    if seed is not None:
+        _remark(options, seed)
     if options.json:
         print(document("budget", budget_record(answer, _name(options))))
     elif options.csv:
         print(budget_csv(answer), end="")
     else:
-        _show(budget_tables(answer, _name(options), _width()))
+        _show(budget_tables(answer, _name(options), _width(), options.curves))
+    if suffix is not None:
+        atomic_write(options.plot, budget_picture(answer, _name(options), suffix))
     return VERIFIED if all(row.upper is not None for row in answer.rows) else INCONCLUSIVE
 
 
@@ -333,11 +453,12 @@ def _law(options: argparse.Namespace) -> int:
     from rmverify.budget import describe
     from rmverify.report import document, law_record, law_tables
 
-    target, where, plan = _prepared(options)
+    target, where, plan = _prepared(options, turned=True)
     claim = options.claim_tv
-    if claim is not None and not 0 <= claim <= 1:
-        raise ValueError(f"--claim-tv: expected a number in [0, 1], got {claim!r}")
+    seed = _seeded(options, plan.drawing_steps > 0)
     found = describe(plan, target, where, start=options.start, paths=options.paths, rng=options.seed)
+    if seed is not None:
+        _remark(options, seed)
     value = found.divergences["tv"]
     verdict, code = None, INCONCLUSIVE if (value.lower, value.upper) == (0, 1) else VERIFIED
     if claim is not None:
@@ -363,7 +484,12 @@ def _sample(options: argparse.Namespace) -> int:
     from rmverify.readings.particles import sample
 
     suffix = _suffix("--out", options.out, ("npy", "csv"))
+    _writable("--out", options.out)
     target, _, plan = _prepared(options)
+    if options.n * target.dim > MOST_NUMBERS:
+        most = f"{MOST_NUMBERS // target.dim} samples in dimension {target.dim} ({8e-9 * MOST_NUMBERS:g} GB)"
+        raise ValueError(f"-n: expected at most {most}, got {options.n}")
+    _seeded(options, True)
     shown = not (options.quiet or options.no_progress) and sys.stderr.isatty()
     x = sample(plan, target, options.n, target.dim, rng=options.seed, progress=shown)
     out = io.BytesIO()
@@ -373,7 +499,7 @@ def _sample(options: argparse.Namespace) -> int:
         np.savetxt(out, x, delimiter=",", fmt="%.17g")
     atomic_write(options.out, out.getvalue())
     if not options.quiet:
-        cost = f"{plan.evaluations} score evaluations each"
+        cost = f"{plan.evaluations} score evaluations each, seed {options.seed}"
         print(f"{options.n} samples in dimension {target.dim}, {cost}: {options.out}", file=sys.stderr)
     return VERIFIED
 
@@ -381,14 +507,16 @@ def _sample(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     from rmverify.claims import Report, verify
     from rmverify.io import atomic_write
+    from rmverify.readings.boxes import EFFORT
     from rmverify.report import Asked, claims_record, claims_tables, document
 
-    if options.covariance and options.data is None:
-        raise ValueError("--covariance: expected --target FILE with it, got no target")
+    if _shape(options) and options.data is None:
+        raise ValueError(f"{_shape(options)[0]}: expected --target FILE with it, got no target")
     if options.html is not None:
         _suffix("--html", options.html, ("html", "htm"))
         _writable("--html", options.html)
     target = None if options.data is None else _target(options)
+    effort = options.effort or EFFORT
     kinds = options.kind or (None if target is None else ["exact", "fitted"])
     with _progress(options) as progress:
         report = verify(
@@ -396,7 +524,7 @@ def _verify(options: argparse.Namespace) -> int:
             kinds=kinds,
             certified=options.certified,
             target=target,
-            budget=options.budget,
+            effort=effort,
             workers=options.workers,
             progress=progress,
         )
@@ -406,8 +534,8 @@ def _verify(options: argparse.Namespace) -> int:
         report = Report([result for result in report.values() if result.evidence])
     asked = Asked(
         None if target is None else f"{_name(options)}: Gaussian in dimension {target.dim}",
-        [] if options.data is None else ["--target", options.data] + ["--covariance"] * options.covariance,
-        options.budget if options.certified or "certified" in (kinds or ()) else None,
+        [] if options.data is None else ["--target", options.data, *_shape(options)],
+        effort if options.certified or "certified" in (kinds or ()) else None,
         left_out,
     )
     if options.html is not None:
@@ -417,11 +545,9 @@ def _verify(options: argparse.Namespace) -> int:
     if options.json:
         print(document("verify", claims_record(report, asked)))
     else:
-        # without a terminal one line each, however long
-        width = _width() if sys.stdout.isatty() else 10_000
-        _show(claims_tables(report, asked, width, options.verbose), width)
+        _show(claims_tables(report, asked, _width() or _ENDLESS, options.verbose))
     findings = {result.finding for result in report.values()} or {"inconclusive"}
-    if "violated" in findings:
+    if findings & {"violated", "not implied"}:
         return REFUTED
     undecided = {"inconclusive", "not yet"} if options.ids else {"inconclusive"}
     return INCONCLUSIVE if findings & undecided else VERIFIED
@@ -437,13 +563,13 @@ def _rates(options: argparse.Namespace) -> int:
         raise ValueError("--workers: expected at most one of --workers and --dask, got both")
     if options.parallel or options.log_concave:
         return _other_rates(options)
-    if options.covariance and options.data is None:
-        raise ValueError("--covariance: expected --data DATA with it, got no data")
+    if _shape(options) and options.data is None:
+        raise ValueError(f"{_shape(options)[0]}: expected --data DATA with it, got no data")
     chosen = options.scheme or []
     if options.data is not None and set(chosen) == {"randomized_midpoint"}:
         raise ValueError("--data: expected a --scheme that draws no midpoints beside it, got randomized_midpoint alone")
     suffix = None if options.plot is None else _plottable(options.plot)
-    target = None if options.data is None else _target(options)
+    target = None if options.data is None else _target(options, turned=True)
     plans = [] if options.csv or options.markdown or options.latex else tables.theorem_cells(options.full, chosen)
     try:
         with _sweeping(options) as (executor, progress):
@@ -460,15 +586,15 @@ def _rates(options: argparse.Namespace) -> int:
     except sweep.SweepError as error:
         return _broken(options, error)
     theorems = [rates.Theorem(**answer) for answer in answers]
-    if suffix is not None:
-        atomic_write(options.plot, tables.rates_picture(found, suffix))
-    width = _width() if sys.stdout.isatty() else None
+    width = _width()
     _written(options, {
         "json": lambda: document("rates", tables.rates_record(found, theorems, options.data and _name(options))),
         "csv": lambda: tables.rates_csv(found),
         "markdown": lambda: tables.rates_markdown(found),
         "latex": lambda: tables.rates_latex(found),
-    }, lambda: tables.rates_tables(found, theorems, width, options.rows), width)  # fmt: skip
+    }, lambda: tables.rates_tables(found, theorems, width, options.rows))  # fmt: skip
+    if suffix is not None:
+        atomic_write(options.plot, tables.rates_picture(found, suffix))
     if any(fit.verdict == "contradicts" for fit in found.fits):
         return REFUTED
     return INCONCLUSIVE if tables.undecided(found) else VERIFIED
@@ -483,7 +609,7 @@ def _other_rates(options: argparse.Namespace) -> int:
     if options.parallel and options.log_concave:
         raise ValueError("--log-concave: expected at most one of --parallel and --log-concave, got both")
     asked = "--parallel" if options.parallel else "--log-concave"
-    for name in ("full", "scheme", "data", "covariance", "rows"):
+    for name in ("full", "scheme", "data", "samples", "covariance", "spectrum", "rows"):
         if getattr(options, name):
             raise ValueError(f"--{name}: expected without {asked}, which has its own table")
     suffix = None if options.plot is None else _plottable(options.plot)
@@ -500,15 +626,15 @@ def _other_rates(options: argparse.Namespace) -> int:
             found = room.table(max_steps=options.max_steps, executor=executor, store=options.store, progress=progress)
     except sweep.SweepError as error:
         return _broken(options, error)
-    if suffix is not None:
-        atomic_write(options.plot, tables.picture(found, suffix))
-    width = _width() if sys.stdout.isatty() else None
+    width = _width()
     _written(options, {
         "json": lambda: document(f"rates {asked}", found.as_dict()),
         "csv": lambda: tables.as_csv(found),
         "markdown": lambda: tables.as_markdown(found),
         "latex": lambda: tables.as_latex(found),
-    }, lambda: tables.shown(found, width), width)  # fmt: skip
+    }, lambda: tables.shown(found, width))  # fmt: skip
+    if suffix is not None:
+        atomic_write(options.plot, tables.picture(found, suffix))
     if tables.refuted(found):
         return REFUTED
     return INCONCLUSIVE if tables.unsettled(found) else VERIFIED
@@ -529,15 +655,13 @@ def _broken(options: argparse.Namespace, error: Exception) -> int:
     return _complain(f"{error}{more}", INTERNAL)
 
 
-def _written(
-    options: argparse.Namespace, forms: dict[str, Callable[[], str]], shown: Callable[[], list[Any]], width: int | None
-) -> None:
+def _written(options: argparse.Namespace, forms: dict[str, Callable[[], str]], shown: Callable[[], list[Any]]) -> None:
     """The form that was asked for on stdout, or the tables."""
     for name, form in forms.items():
         if getattr(options, name):
             print(form().removesuffix("\n"))
             return
-    _show(shown(), width or 10_000)
+    _show(shown())
 
 
 def _explain(options: argparse.Namespace) -> int:
@@ -562,15 +686,18 @@ def _exponents(options: argparse.Namespace) -> int:
         print(document("exponents", exponents_record(answer)))
     else:
         _show(exponents_tables(answer))
-    return VERIFIED
+    return REFUTED if any(verdict.finding == "not implied" for verdict in answer.claims) else VERIFIED
 
 
-def _prepared(options: argparse.Namespace) -> tuple[Any, Any, Any]:
+def _prepared(options: argparse.Namespace, turned: bool = False) -> tuple[Any, Any, Any]:
     from rmverify import schemes
     from rmverify.budget import schedule, setting
 
-    target = _target(options)
-    where = setting(target, options.tv, early_stop=options.early_stop, horizon=options.horizon, grid=options.grid)
+    target = _target(options, turned)
+    where = setting(
+        target, options.tv, early_stop=options.early_stop, early_stop_tv=options.early_stop_tv,
+        horizon=options.horizon, grid=options.grid,
+    )  # fmt: skip
     scheme = getattr(schemes, options.scheme)
     return target, where, schedule(target, scheme, where, options.steps, corrector=options.corrector)
 
@@ -603,25 +730,29 @@ def _writable(option: str, path: str) -> None:
         raise ValueError(f"{option}: expected a file in a folder that can be written to, got {path!r}")
 
 
-def _width() -> int:
-    """Columns of the terminal; where there is none, as many as everything needs."""
-    return shutil.get_terminal_size((132, 24)).columns if sys.stdout.isatty() else 132
+_ENDLESS = 10_000
 
 
-def _show(blocks: list[Any], width: int | None = None) -> None:
+def _width() -> int | None:
+    """Columns of the terminal; None where there is none, and tables are as wide as they need."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _show(blocks: list[Any]) -> None:
     import io
 
     from rich.console import Console
 
     out = io.StringIO()
     console = Console(
-        file=out, width=width or _width(), height=24, force_terminal=sys.stdout.isatty(), highlight=False,
+        file=out, width=_width() or _ENDLESS, height=24, force_terminal=sys.stdout.isatty(), highlight=False,
         legacy_windows=False, no_color="NO_COLOR" in os.environ or None,
     )  # fmt: skip
     for block in blocks:
         console.print(block)
     encoding = sys.stdout.encoding or "utf-8"
-    print(out.getvalue().encode(encoding, "replace").decode(encoding), end="", flush=True)
+    lines = "".join(line.rstrip(" ") + "\n" for line in out.getvalue().splitlines())
+    print(lines.encode(encoding, "replace").decode(encoding), end="", flush=True)
 
 
 if __name__ == "__main__":

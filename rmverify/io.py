@@ -1,4 +1,4 @@
-"""Matrix files: data and covariances in, text out.
+"""Matrix files: data, covariances and spectra in, text out.
 
 A matrix file is CSV (columns separated by commas, at most one header line, UTF-8)
 or NPY (two-dimensional, integer or floating point, no pickles). Every complaint is
@@ -21,7 +21,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BUILT_IN", "TOLERANCE", "atomic_write", "read_covariance", "read_data"]
+__all__ = [
+    "BUILT_IN", "TOLERANCE", "ambiguity", "atomic_write", "read_covariance", "read_data", "read_spectrum", "remarks",
+]  # fmt: skip
 
 BUILT_IN = {"digits": "digits-covariance.csv"}
 """Covariances that come with the package, by name."""
@@ -110,6 +112,107 @@ def read_covariance(path: PathLike) -> Matrix:
     return symmetric
 
 
+def read_spectrum(path: PathLike) -> tuple[Matrix, Matrix]:
+    """Read the variances of independent coordinates.
+
+    Parameters
+    ----------
+    path : str or path-like
+        CSV or NPY file: one variance a row, and in a second column, if there is one, how often it occurs. An NPY file
+        may hold a one-dimensional array.
+
+    Returns
+    -------
+    variances, multiplicities : ndarray, shape (K,)
+
+    Raises
+    ------
+    ValueError
+        One line saying what is wrong with the file, and where.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "spectrum.csv")
+    ...     atomic_write(path, "4,1\\n0.25,99\\n")
+    ...     read_spectrum(path)
+    (array([4.  , 0.25]), array([ 1., 99.]))
+    """
+    values = _read_matrix(path, (1, 2))
+    if values.shape[1] > 2:
+        expected = "one variance a row, and how often it occurs in a second column"
+        raise _complaint(path, expected, f"{values.shape[1]} columns")
+    variances = values[:, 0]
+    counts = values[:, 1] if values.shape[1] == 2 else np.ones(len(values))
+    for wrong, expected, given in (
+        (variances < 0, "a variance >= 0", variances),
+        ((counts < 1) | (counts != np.floor(counts)), "an integer >= 1 in the second column", counts),
+    ):
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise _complaint(path, f"{expected} in row {row + 1}", repr(float(given[row])))
+    if not variances.any():
+        raise _complaint(path, "a variance > 0", "zeros only")
+    return variances, counts
+
+
+# ------------------------------------------------------------------- what data could be
+
+_SCALES = 1000.0
+"""Ratio of the standard deviations of two columns from which it is remarked on."""
+
+
+def ambiguity(rows: Matrix) -> str | None:
+    """What else a matrix could be than samples, and how to say which; None where it is samples.
+
+    Examples
+    --------
+    >>> ambiguity(np.eye(3))
+    'a symmetric positive semidefinite matrix, expected --covariance or --samples with it'
+    >>> ambiguity(np.array([[1.0, 2.0], [3.0, 5.0]])) is None
+    True
+    """
+    if rows.shape[1] == 1 and (rows > 0).all():
+        return "a single column of positive numbers, expected --spectrum (variances) or --samples with it"
+    largest = np.abs(rows).max()
+    if rows.shape[0] != rows.shape[1] or largest == 0:
+        return None
+    scaled = rows / largest
+    if np.abs(scaled - scaled.T).max() > TOLERANCE:
+        return None
+    low, *_, high = np.linalg.eigvalsh(scaled)
+    if low < -TOLERANCE * high:
+        return None
+    return "a symmetric positive semidefinite matrix, expected --covariance or --samples with it"
+
+
+def remarks(rows: Matrix) -> list[str]:
+    """What is odd about samples, a line each.
+
+    Examples
+    --------
+    >>> remarks(np.array([[1.0, 7.0], [2.0, 6.5], [3.0, 9.0]]))
+    ['column 1 counts the rows from 1; it is taken as data, drop it if it is an index']
+    """
+    n, d = rows.shape
+    found = []
+    first = rows[0, 0]
+    if n > 2 and first in (0, 1) and (rows[:, 0] == first + np.arange(n)).all():
+        found.append(f"column 1 counts the rows from {first:g}; it is taken as data, drop it if it is an index")
+    if n <= d:
+        found.append(f"{n} rows in dimension {d}: their covariance has rank {n - 1} at most, and so is singular")
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = rows.std(axis=0)
+    spread = spread[spread > 0]
+    if spread.size and spread.max() > _SCALES * spread.min():
+        found.append(
+            f"the standard deviations of the columns go from {spread.min():.3g} to {spread.max():.3g}: the answer "
+            "depends on their units; standardize the columns unless they share one"
+        )
+    return found
+
+
 def atomic_write(path: PathLike, content: str | bytes) -> None:
     """Write a whole file or nothing.
 
@@ -161,10 +264,10 @@ def _quote(field: str) -> str:
 # ------------------------------------------------------------------- reading
 
 
-def _read_matrix(path: PathLike) -> Matrix:
+def _read_matrix(path: PathLike, dimensions: tuple[int, ...] = (2,)) -> Matrix:
     """Any matrix file as finite float64 numbers, at least one row and one column."""
     npy = _magic(path).startswith(b"\x93NUMPY")
-    values = _read_npy(path) if npy else _read_csv(path)
+    values = _read_npy(path, dimensions) if npy else _read_csv(path)
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         row, column = bad[0]
@@ -192,7 +295,7 @@ def _magic(path: PathLike) -> bytes:
     return start
 
 
-def _read_npy(path: PathLike) -> Matrix:
+def _read_npy(path: PathLike, dimensions: tuple[int, ...]) -> Matrix:
     try:
         with open(path, "rb") as file:
             array = np.load(file, allow_pickle=False)
@@ -200,8 +303,11 @@ def _read_npy(path: PathLike) -> Matrix:
         raise _complaint(path, "an NPY file of numbers", _reason(error)) from error
     if array.dtype.kind not in "iuf":
         raise _complaint(path, "integers or floating-point numbers", f"dtype {array.dtype}")
-    if array.ndim != 2 or array.size == 0:
-        raise _complaint(path, "a two-dimensional array that is not empty", f"shape {array.shape}")
+    if array.ndim not in dimensions or array.size == 0:
+        size = "one- or two" if 1 in dimensions else "two"
+        raise _complaint(path, f"a {size}-dimensional array that is not empty", f"shape {array.shape}")
+    if array.ndim == 1:
+        array = array[:, np.newaxis]
     with np.errstate(over="ignore"):  # a long double beyond float64 becomes inf, reported as such
         return np.ascontiguousarray(array, dtype=np.float64)
 

@@ -10,16 +10,8 @@ from html import escape
 from typing import Any
 
 from rmverify.claims.ledger import Evidence, Report, Result
-from rmverify.report import (
-    Asked,
-    cell_text,
-    evidence_lines,
-    finding_text,
-    kinds_of,
-    provenance_text,
-    seconds_text,
-    tally,
-)
+from rmverify.claims.words import cell_text, finding_text, names_in
+from rmverify.report import Asked, evidence_lines, kinds_of, points, provenance_text, seconds_text, tally
 from rmverify.values import Value
 
 __all__ = ["claims_page", "formula"]
@@ -118,7 +110,7 @@ def claims_page(report: Report, asked: Asked) -> str:
         _summary(report),
         *(_section(result, asked) for result in report.values()),
         "<h2>How to read this page</h2>",
-        _definitions(_LEGEND.items()),
+        _definitions([*_LEGEND.items(), *names_in(points(report))]),
         f"<p>Made by rmverify {_text(__version__)}.</p>",
     ]
     return _HEAD.format(style=_STYLE) + "<body>\n" + "\n".join(body) + "\n</body>\n</html>\n"

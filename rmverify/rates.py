@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from rmverify import schemes, sweep
-from rmverify.budget import early_stopped, noise_levels, schedule, setting
+from rmverify.budget import MOST_STEPS, early_stopped, noise_levels, schedule, setting
 from rmverify.divergences import kl, tv
 from rmverify.divergences.closed_forms import kullback_leibler
 from rmverify.divergences.expected import expected_tv
@@ -36,8 +36,9 @@ __all__ = ["FAMILIES", "Fit", "Row", "Table", "family", "fit", "steps_to", "tabl
 
 METRICS = ("tv", "kl", "w2")
 LAWS = ("exact", "expected", "unconditional")
-MAX_STEPS = 20_000_000
+MAX_STEPS = MOST_STEPS
 _LOOK = 4096
+_EVERY = {False: 5_000, True: 60_000}  # work of a row, without and with a corrector, spent on every N from 1 up
 _LOST = 4  # numbers of steps, one after the other, whose law is not resolved
 
 
@@ -46,14 +47,15 @@ _LOST = 4  # numbers of steps, one after the other, whose law is not resolved
 
 @dataclass(frozen=True)
 class Row:
-    """The smallest N with metric <= accuracy, and what was found at N and at N - 1.
+    """The smallest N found with metric <= accuracy, and what was found at N and at N - 1.
 
     `metric`: "tv"; "kl" for sqrt(KL(output||target)); "w2". `law`: "exact" where no midpoint is random, otherwise
     "expected" (E_alpha of the metric) or "unconditional". `status`: "found"; "beyond max_steps"; "cannot tell" where
     rounding or too few steps leave N - 1 undecided; "floor" where the score's error keeps the metric above the
     accuracy. `score_error`: the gain of the score that was handed over. `start_error`: TV(q_T, N(0, I)), which a start
     from N(0, I) would add; the rows start from q_T. `crossing`: the largest N seen, up to 16 times
-    `steps`, at which the error of an isotropic law changes its sign: it is not monotone there.
+    `steps`, at which the error of an isotropic law changes its sign: it is not monotone there. `tried`: every number
+    of steps up to this was tried and found to be too few; where it is N - 1 (`proved`), no smaller one is enough.
     """
 
     scheme: str
@@ -75,6 +77,12 @@ class Row:
     status: str
     start_error: Value | None
     crossing: int | None = None
+    tried: int = 0
+
+    @property
+    def proved(self) -> bool:
+        """Whether every smaller number of steps was tried."""
+        return self.steps is not None and self.tried == self.steps - 1
 
     def as_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -98,7 +106,7 @@ def steps_to(
     guess: int | None = None,
     family: str = "user",
 ) -> Row:
-    r"""The smallest number N of predictor steps with metric(output, q_delta) <= accuracy, started from the true q_T.
+    r"""The least number N of predictor steps with metric(output, q_delta) <= accuracy, started from the true q_T.
 
     Parameters
     ----------
@@ -127,8 +135,10 @@ def steps_to(
     Returns
     -------
     Row
-        N is bracketed: the metric is above the accuracy at N - 1 and at most the accuracy at N. Below that, the metric
-        is taken to be monotone in N, except where the error of an isotropic law changes its sign: that is looked for.
+        Where no midpoint is random every N is tried from 1 up, while a set amount of work lasts (about N = 60 for one
+        mode, 100 with a corrector). Beyond, N is bracketed: the metric is above the accuracy at N - 1 and at most the
+        accuracy at N, and between the last N tried and N - 1 it is taken to be monotone, except where the error of an
+        isotropic law changes its sign: that is looked for. `Row.proved` says which.
 
     Raises
     ------
@@ -164,6 +174,8 @@ def steps_to(
         )
     if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1:
         raise ValueError(f"max_steps: expected an integer >= 1, got {max_steps!r}")
+    if max_steps > MAX_STEPS:
+        raise ValueError(f"max_steps: expected at most {MAX_STEPS}, the longest plan that is made, got {max_steps}")
     if early_stop is None:
         early_stop = horizon / 1000 if corrector or grid == "geometric" else 0.0
     if guess is not None and (not isinstance(guess, int) or guess < 1):
@@ -178,6 +190,8 @@ def steps_to(
         raise ValueError(f"{metric}: is infinite or 1 at noise level {early_stop!r}, where the target is singular")
     problem = _Problem(scheme, target, metric, law, corrector, score_error, horizon, early_stop, grid)
     search = _Search(problem.value, problem.sign, accuracy, max_steps)
+    if law == "exact":
+        search.scan(_EVERY[corrector], lambda n: n * target.variances.size + (500 if corrector else 50))
     steps, value, before, status = search.least(guess or (16 if random else 1))
     if status == "beyond max_steps" and score_error and problem.floored(max_steps, accuracy):
         status = "floor"
@@ -190,7 +204,7 @@ def steps_to(
         step.__name__, "underdamped" if corrector else None, law, metric, family, target.dim, L,
         float(target.variances.max() / target.variances.min()), accuracy, score_error, grid, steps,
         None if plan is None else plan.evaluations, None if plan is None else plan.rounds, value, before, status,
-        tv(target.at(horizon), target.with_modes(1.0, 0.0)), search.crossing,
+        tv(target.at(horizon), target.with_modes(1.0, 0.0)), search.crossing, search.tried,
     )  # fmt: skip
 
 
@@ -296,7 +310,10 @@ def _root(value: Value) -> Value:
 
 
 class _Search:
-    """The least N with value(N) <= accuracy: secant on the log-log curve, then exact bracketing."""
+    """The least N with value(N) <= accuracy: every N at first, then secant on the log-log curve, exact bracketing.
+
+    `tried`: up to here value(N) is known for every N, and above the accuracy.
+    """
 
     def __init__(
         self, value: Callable[[int], Value | None], sign: Callable[[int], int], accuracy: float, most: int
@@ -304,6 +321,20 @@ class _Search:
         self.value, self.sign, self.accuracy, self.most = value, sign, accuracy, most
         self.seen: dict[int, Value | None] = {}
         self.crossing: int | None = None
+        self.tried = self.looked = 0
+
+    def scan(self, work: int, cost: Callable[[int], int]) -> None:
+        """Look at N = 1, 2, ... until one is small enough, or the work is done."""
+        while self.looked < self.most and work > 0:
+            n = self.looked + 1
+            small = self.at(n) <= self.accuracy
+            value = self.seen[n]
+            if self.tried == n - 1 and value is not None and value.lower > self.accuracy:
+                self.tried = n
+            self.flip(n - 1, n)
+            if small:
+                return
+            self.looked, work = n, work - cost(n)
 
     def at(self, n: int) -> float:
         """An upper bound of the value at n; infinite where it is not known."""
@@ -315,8 +346,10 @@ class _Search:
     def least(self, guess: int) -> tuple[int | None, Value | None, Value | None, str]:
         """(N, value at N, value at N-1, status)."""
         accuracy, at, seen = self.accuracy, self.at, self.seen
-        low, high, lost = 0, 0, 0
-        n = max(1, min(guess, self.most))
+        low, high, lost = self.looked, 0, 0
+        n = min(max(guess, low + 1), self.most)
+        if low + 1 in seen:  # where the scan has ended
+            n = low + 1
         while not high:
             flip = self.flip(low, n)
             if flip is not None and (at(flip - 1) <= accuracy or at(flip) <= accuracy):

@@ -9,10 +9,9 @@ import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from typing import TYPE_CHECKING, Any
 
-from rmverify.values import Value
+from rmverify.claims.words import constant_text, finding_text, names_in, where_text
 
 if TYPE_CHECKING:  # only their names: explaining a claim needs no budgets
     from rmverify.budget import Budget, Description, Point, Row, Setting
@@ -34,10 +33,9 @@ __all__ = [
     "exponents_tables",
     "law_record",
     "law_tables",
-    "value_text",
 ]
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the JSON documents."""
 
 
@@ -47,18 +45,6 @@ def document(command: str, content: dict[str, Any]) -> str:
 
     head = {"schema": SCHEMA, "rmverify": __version__, "command": command}
     return json.dumps(head | content, indent=2, allow_nan=False)
-
-
-def value_text(value: Value) -> str:
-    """A value with as many digits as its error leaves, at most six; a bracket as its two ends."""
-    if value.kind in ("upper", "lower") and value.lower < value.upper:
-        return f"{value.lower:.4g} to {value.upper:.4g}"
-    if 0 < value.complement < 1e-3:
-        return f"1 - {value.complement:.3g}"
-    if not math.isfinite(value) or not value or value.error == 0:
-        return f"{float(value) + 0.0:.6g}"
-    digits = max(1, min(6, math.floor(math.log10(abs(value) / value.error)))) if value.error < abs(value) else 1
-    return f"{float(value):.{digits}g}"
 
 
 # --- budgets ------------------------------------------------------------------------------------------------
@@ -71,7 +57,9 @@ def budget_record(answer: Budget, data: str) -> dict[str, Any]:
         "dim": answer.dim,
         "accuracy": answer.accuracy,
         "metric": "tv",
+        "seed": answer.seed,
         **_setting_record(answer.setting),
+        "early_stop_within_accuracy": bool(answer.setting.early_stop_tv.upper <= answer.accuracy),
         "schemes": [_row_record(row) for row in answer.rows],
     }
 
@@ -80,6 +68,7 @@ def _setting_record(where: Setting) -> dict[str, Any]:
     return {
         "early_stop": where.early_stop,
         "early_stop_error_w2": where.early_stop_error.as_dict(),
+        "early_stop_error_tv": where.early_stop_tv.as_dict(),
         "horizon": where.horizon,
         "start_error_tv": where.start_error.as_dict(),
         "grid": where.grid,
@@ -97,6 +86,8 @@ def _row_record(row: Row) -> dict[str, Any]:
         "evaluations_upper": None if row.upper is None else row.upper.evaluations,
         "at_upper": None if row.upper is None else _point_record(row.upper),
         "discretization_tv": None if row.discretization is None else row.discretization.as_dict(),
+        "every_number_tried_up_to": row.tried,
+        "proved_least": row.proved,
         "monotone": row.monotone,
         "curve": [_point_record(point) for point in row.curve],
     }
@@ -126,53 +117,106 @@ def budget_csv(answer: Budget) -> str:
     return out.getvalue()
 
 
-_WIDE = 130
-"""Columns of a terminal that the whole budget table needs; a narrower one gets fewer columns of it."""
+def budget_tables(answer: Budget, data: str, width: int | None = None, curves: bool = False) -> list[Any]:
+    """What a person reads: the setting, the table and remarks on it, as rich renderables.
 
-
-def budget_tables(answer: Budget, data: str, width: int = _WIDE) -> list[Any]:
-    """What a person reads: the setting, the table, and the curves that are not monotone, as rich renderables."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    Without a width as wide as everything needs; otherwise the least important columns go first. With `curves` every
+    plan that was looked at too.
+    """
     from rich.text import Text
 
-    lines = _setting_lines(answer.setting, data, answer.dim)
+    where = answer.setting
+    lines = _setting_lines(where, data, answer.dim)
     lines.append("Corrector     underdamped Langevin after every window, its evaluations counted")
+    if answer.seed is not None:
+        lines.append(f"Seed          {answer.seed} (random midpoints)")
+    remarks = []
+    if where.early_stop_tv.lower > answer.accuracy and math.isfinite(where.data_smoothness):
+        remarks.append(
+            f"TV(q_delta, q_0) = {where.early_stop_tv.text()} is above the request: the output is close to q_delta, "
+            "not to the data; --early-stop-tv X chooses delta by it."
+        )
     title = Text(f"Score evaluations to TV(output, q_delta) <= {answer.accuracy:g}", style="bold")
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    shown = [k for k in range(len(_COLUMNS)) if width >= _WIDE or _COLUMNS[k] not in _DROPPED]
-    for k in shown:
-        table.add_column(_COLUMNS[k], justify="left" if k in (0, 1, len(_COLUMNS) - 1) else "right", no_wrap=True)
-    for row in answer.rows:
-        cells = _row_cells(row)
-        table.add_row(*[cells[k] for k in shown])
+    table, dropped = _fitted(_COLUMNS, [_row_cells(row) for row in answer.rows], width, _DROPPED)
     notes = [
         "law: exact = the output is Gaussian and its TV computed; bracket = random midpoints, the output is a mixture:",
         "  from the first plan that the test-set bound does not refute to the first with E_alpha TV + 2 se <= goal.",
-        "discretization: the same plan started from the true q_T."
-        if len(shown) == len(_COLUMNS)
-        else f"A terminal of {_WIDE} columns shows {', '.join(_DROPPED)} too; so does --json.",
-        "Every number of steps up to 16 was tried where the law is exact, beyond by doubling and bisection.",
     ]
-    blocks: list[Any] = [Text("\n".join(lines)), title, table, Text("\n".join(notes), style="dim")]
-    for row in answer.rows:
-        if not row.monotone:
-            name = row.scheme + (" + underdamped" if row.corrector else "")
-            blocks += [Text(f"{name}: not monotone, every plan that was looked at", style="bold"), _curve_table(row)]
+    if "discretization" not in dropped:
+        notes.append("discretization: the same plan started from the true q_T.")
+    if dropped:
+        notes.append(f"Not shown for want of columns: {', '.join(dropped)}; --json has them, and so has a pipe.")
+    blocks: list[Any] = [Text("\n".join(lines))]
+    blocks += [Text("\n".join(remarks), style="yellow")] if remarks else []
+    blocks += [title, table, Text("\n".join([*notes, *_least_lines(answer)]), style="dim")]
+    if curves:
+        for row in answer.rows:
+            blocks += [Text(f"{_row_name(row)}: every plan that was looked at", style="bold"), _curve_table(row)]
     return blocks
 
 
 _COLUMNS = ("scheme", "corrector", "evaluations", "steps", "rounds", "TV there", "discretization", "law")
-_DROPPED = ("steps", "rounds", "discretization")
+_DROPPED = ("rounds", "discretization", "steps", "law")
+
+
+def _row_name(row: Row) -> str:
+    return row.scheme + (" + underdamped" if row.corrector else "")
+
+
+def _least_lines(answer: Budget) -> list[str]:
+    """Which answers are not known to be the least, and which curves rise, a line each."""
+    left = [
+        f"  {_row_name(row)} ({f'every one up to {row.tried}' if row.tried else 'a bracket: few of them'});"
+        for row in answer.rows
+        if not row.proved
+    ]
+    lines = ["Every smaller number of steps was tried and is too few" + (", but for" if left else ".")]
+    if left:
+        lines += [*left, "  there the search doubles and bisects, and can pass over a shorter plan."]
+    for row in answer.rows:
+        if not row.monotone:
+            pairs = zip(row.curve, row.curve[1:], strict=False)
+            a, b = max(pairs, key=lambda pair: pair[1].tv.lower - pair[0].tv.upper)
+            rise = f"{a.tv.text(3)} at {a.steps} steps to {b.tv.text(3)} at {b.steps}"
+            lines.append(f"{_row_name(row)}: not monotone, TV rises from {rise}; --curves prints all.")
+    return lines
+
+
+def _fitted(
+    columns: Sequence[str], lines: Sequence[Sequence[str]], width: int | None, drop: Sequence[str]
+) -> tuple[Any, list[str]]:
+    """A table, and the columns of `drop` that were left out of it so that the rest fits the width.
+
+    What is too wide still is folded: no digit is lost.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    wide = {c: max(len(line[k]) for line in [columns, *lines]) for k, c in enumerate(columns)}
+    dropped: list[str] = []
+    for name in drop:
+        if width is not None and sum(wide[c] + 2 for c in columns if c not in dropped) > width:
+            dropped.append(name)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    shown = [k for k, c in enumerate(columns) if c not in dropped]
+    for k in shown:
+        left = columns[k] in ("scheme", "corrector", "law", "distance", "kind")
+        table.add_column(columns[k], justify="left" if left else "right", overflow="fold")
+    for line in lines:
+        table.add_row(*[Text(line[k]) for k in shown])
+    return table, dropped
 
 
 def _setting_lines(where: Setting, data: str, dim: int) -> list[str]:
     singular = not math.isfinite(where.data_smoothness)
     whose = "that of q_delta: the data are singular" if singular else f"{where.data_smoothness:.6g} from 0 up"
+    stopped = where.early_stop_tv.text() + (": the data are singular" if singular else "")
     return [
         f"Target        {data}: Gaussian in dimension {dim}",
-        f"Early stop    delta = {where.early_stop:.6g}, W2(q_delta, q_0) = {value_text(where.early_stop_error)}",
-        f"Horizon       T = {where.horizon:.6g}, TV(q_T, N(0,I)) = {value_text(where.start_error)} (start error)",
+        f"Early stop    delta = {where.early_stop:.6g}, W2(q_delta, q_0) = {where.early_stop_error.text()}",
+        f"              TV(q_delta, q_0) = {stopped}",
+        f"Horizon       T = {where.horizon:.6g}, TV(q_T, N(0,I)) = {where.start_error.text()} (start error)",
         f"Smoothness    L = {where.smoothness:.6g} from delta up ({whose})",
         f"Grid          {where.grid}",
     ]
@@ -183,28 +227,21 @@ def _row_cells(row: Row) -> list[str]:
     law = "exact" if row.exact else "bracket"
     if row.upper is None:
         last = row.curve[-1]
-        return [*head, f"> {last.evaluations}", f"> {last.steps}", f"> {last.rounds}", value_text(last.tv), "-", law]
+        return [*head, f"> {last.evaluations}", f"> {last.steps}", f"> {last.rounds}", last.tv.text(), "-", law]
     evaluations = f"{row.upper.evaluations}"
     steps = f"{row.upper.steps}"
     rounds = f"{row.upper.rounds}"
-    if not row.exact and row.lower is not None and row.lower != row.upper:
+    if row.lower is not None and row.lower != row.upper:
         evaluations = f"{row.lower.evaluations} to {evaluations}"
         steps = f"{row.lower.steps} to {steps}"
         rounds = f"{row.lower.rounds} to {rounds}"
-    split = "-" if row.discretization is None else value_text(row.discretization)
-    return [*head, evaluations, steps, rounds, value_text(row.upper.tv), split, law]
+    split = "-" if row.discretization is None else row.discretization.text()
+    return [*head, evaluations, steps, rounds, row.upper.tv.text(), split, law]
 
 
 def _curve_table(row: Row) -> Any:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("steps", "evaluations", "TV"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for p in row.curve:
-        table.add_row(str(p.steps), str(p.evaluations), value_text(p.tv))
-    return table
+    points = [[str(p.steps), str(p.evaluations), p.tv.text()] for p in row.curve]
+    return _fitted(("steps", "evaluations", "TV"), points, None, ())[0]
 
 
 def pyplot() -> Any:
@@ -284,6 +321,7 @@ def law_record(found: Description, data: str, claim: float | None, verdict: str 
         "evaluations": found.evaluations,
         "rounds": found.rounds,
         "start": found.start,
+        "seed": found.seed,
         "law": found.law,
         "rounding": found.rounding,
         "divergences": {name: value.as_dict() for name, value in found.divergences.items()},
@@ -294,8 +332,6 @@ def law_record(found: Description, data: str, claim: float | None, verdict: str 
 
 def law_tables(found: Description, data: str, claim: float | None, verdict: str | None) -> list[Any]:
     """What a person reads of one law, as rich renderables."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
     name = found.scheme + (" + underdamped corrector" if found.corrector else "")
@@ -305,14 +341,15 @@ def law_tables(found: Description, data: str, claim: float | None, verdict: str 
         f"Law           {found.law}, start {'N(0,I)' if found.start == 'normal' else 'q_T'}; "
         f"relative rounding of its variances {found.rounding:.1g}",
     ]
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("distance", "value", "kind", "error"):
-        table.add_column(column, no_wrap=True)
-    rows = {_NAMES[key]: value for key, value in found.divergences.items()}
-    rows["TV, started from q_T"] = found.discretization
-    for label, value in rows.items():
-        kind = "bracket" if value.kind == "upper" else value.kind
-        table.add_row(label, value_text(value), kind, f"{value.error:.1g}")
+    if found.seed is not None:
+        lines.append(f"Seed          {found.seed} (random midpoints)")
+    values = {_NAMES[key]: value for key, value in found.divergences.items()}
+    values["TV, started from q_T"] = found.discretization
+    rows = [
+        [name, value.text(), "bracket" if value.kind == "upper" else value.kind, f"{value.error:.1g}"]
+        for name, value in values.items()
+    ]
+    table, _ = _fitted(("distance", "value", "kind", "error"), rows, None, ())
     blocks: list[Any] = [Text("\n".join(lines)), Text("Output against q_delta", style="bold"), table]
     if claim is not None:
         blocks.append(Text(f"claim TV <= {claim:g}: {verdict}"))
@@ -335,9 +372,6 @@ _PROVENANCE = {
     "derived": "in this project",
     "recalled": "the published form from memory",
 }
-_SIDES = {"tight": "=", "upper": "<=", "lower": ">="}
-"""How the smallest constant with which a claim holds compares to the one that is printed."""
-
 _ROOMY = 110
 """Columns of a terminal from which on the kinds of evidence are spelled out."""
 
@@ -352,39 +386,39 @@ class Asked:
         What the evidence was looked for on, in words; by default what each claim names.
     options : sequence of str
         Of the command line that asks for the same.
-    budget : float, optional
-        Seconds for each certified piece; None where none were asked for.
+    effort : int, optional
+        Boxes for each certified piece; None where none were asked for.
     left_out : sequence of str
         Claims that are not reported, since there is no such evidence of them.
     """
 
     target: str | None = None
     options: Sequence[str] = ()
-    budget: float | None = None
+    effort: int | None = None
     left_out: Sequence[str] = ()
 
     def lines(self) -> list[tuple[str, str]]:
         """What was asked, for a person, under names."""
         lines = [("Target", self.target or "none: the domain that each claim names")]
-        if self.budget is not None:
-            lines.append(("Certified", f"up to {self.budget:g} s for each piece"))
+        if self.effort is not None:
+            lines.append(("Certified", f"up to {self.effort} boxes for each piece"))
         if self.left_out:
             lines.append(("Left out", f"{', '.join(self.left_out)}: no such evidence"))
         return lines
 
     def command(self, id: str, kind: str) -> str:
         """The command that reproduces a claim's evidence of one kind."""
-        budget = ["--budget", f"{self.budget:g}"] if kind == "certified" and self.budget is not None else []
-        return shlex.join(["rmverify", "verify", id, "--kind", kind, *budget, *self.options])
+        effort = ["--effort", f"{self.effort}"] if kind == "certified" and self.effort is not None else []
+        return shlex.join(["rmverify", "verify", id, "--kind", kind, *effort, *self.options])
 
 
 def claims_record(report: Report, asked: Asked) -> dict[str, Any]:
     """A report on claims as plain data."""
-    told = {"target": asked.target, "certified_budget": asked.budget, "left_out": list(asked.left_out)}
-    return told | report.as_dict()
+    told = {"target": asked.target, "certified_effort": asked.effort, "left_out": list(asked.left_out)}
+    return told | {"names": dict(names_in(points(report)))} | report.as_dict()
 
 
-def claims_tables(report: Report, asked: Asked, width: int = _WIDE, verbose: bool = False) -> list[Any]:
+def claims_tables(report: Report, asked: Asked, width: int = 130, verbose: bool = False) -> list[Any]:
     """What a person reads: a line for every claim and, if asked for, its evidence, as rich renderables."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -406,7 +440,13 @@ def claims_tables(report: Report, asked: Asked, width: int = _WIDE, verbose: boo
         notes.append("evidence: s symbolic, c certified, e exact, f fitted.")
     notes.append("C is the smallest constant with which the claim holds on the domain of its evidence:")
     notes.append(">= the largest ratio that a search found, <= a bound on it, = both within its error.")
+    notes += [f"{name}: {text}." for name, text in names_in(points(report))]
     return [*blocks, Text("\n".join(notes), style="dim")]
+
+
+def points(report: Report) -> list[Mapping[str, Any]]:
+    """Where constants are attained or claims fail: the points whose parameters a report names."""
+    return [e.where for result in report.values() for e in result.evidence]
 
 
 def tally(report: Report) -> str:
@@ -422,51 +462,6 @@ def kinds_of(result: Result) -> list[str]:
     return list(dict.fromkeys(e.kind for e in result.evidence))
 
 
-def finding_text(result: Result) -> str:
-    """The finding with its constant or its witness."""
-    if not result.evidence:
-        return f"{result.finding}: no such evidence"
-    e = result.decisive
-    if e is None or result.finding == "holds":
-        return result.finding
-    if result.finding == "not yet":
-        rest = all(other.finding.startswith("holds") for other in result.evidence if other.finding != "not yet")
-        return f"not yet: {e.what}" + ("; the rest holds" if rest and len(result.evidence) > 1 else "")
-    if result.finding == "holds with constant":
-        return result.finding if e.constant is None else f"{result.finding} {constant_text(e)}{where_text(e.where)}"
-    if result.finding == "not implied":
-        return f"not implied: {e.bound or e.what}" + (f"; {e.computed}" if e.computed else "")
-    sides = f"{e.computed} against {e.bound}" if e.computed and e.bound else e.what
-    return f"{result.finding}{where_text(e.where)}: {sides}"
-
-
-def constant_text(evidence: Evidence) -> str:
-    """A constant on its side: an upper bound is rounded up, a lower one down."""
-    C = evidence.constant
-    assert C is not None
-    text = value_text(C)
-    if evidence.label != "tight" and math.isfinite(C):
-        up = evidence.label == "upper"
-        context = Context(prec=4, rounding=ROUND_CEILING if up else ROUND_FLOOR)
-        text = f"{context.create_decimal(float(C) + (C.error if up else -C.error)):.4g}"
-    return f"C {_SIDES[evidence.label]} {text}"
-
-
-def where_text(where: Mapping[str, Any]) -> str:
-    """The parameters of a point, each with at most six digits."""
-    point = ", ".join(f"{name}={cell_text(value)}" for name, value in where.items())
-    return f" at {point}" if point else ""
-
-
-def cell_text(value: Any) -> str:
-    """A number of a table with at most six digits, a value with those it has; anything else in words."""
-    if isinstance(value, Value):
-        return value_text(value)
-    if value is None or isinstance(value, bool):
-        return {None: "", True: "yes", False: "no"}[value]
-    return f"{value + 0.0:.6g}" if isinstance(value, float) else str(value)
-
-
 def seconds_text(seconds: float) -> str:
     """A time with two digits or more."""
     return f"{seconds:.0f} s" if seconds >= 9.95 else f"{seconds:.1f} s" if seconds >= 0.995 else f"{seconds:.2f} s"
@@ -476,7 +471,7 @@ def evidence_lines(evidence: Evidence) -> list[tuple[str, str]]:
     """What there is to say of one piece of evidence, under names."""
     name, number = "value", ""
     if evidence.constant is not None:
-        number, label = value_text(evidence.constant), ""
+        number, label = evidence.constant.text(), ""
         if evidence.finding == "holds with constant":
             name, number, label = "constant", constant_text(evidence), f"{evidence.label}; "
         number += f" ({label}{evidence.constant.kind}, error {evidence.constant.error:.1g})"
@@ -485,6 +480,7 @@ def evidence_lines(evidence: Evidence) -> list[tuple[str, str]]:
         ("bound", evidence.bound),
         (name, number),
         ("where", where_text(evidence.where).removeprefix(" at ")),
+        ("remark", evidence.remark),
         ("domain", evidence.domain),
         ("source", evidence.source),
         ("time", seconds_text(evidence.seconds)),

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 __all__ = ["Kind", "Value"]
 
+_VAGUE = 1e-3  # relative error from which it is printed
 Kind = Literal["exact", "enclosure", "upper", "lower", "surrogate", "monte-carlo"]
 
 
@@ -64,7 +65,7 @@ class Value(float):
             raise ValueError(f"value: expected a number, got {value!r}")
         if not error >= 0:
             raise ValueError(f"error: expected a number >= 0, got {error!r}")
-        self = super().__new__(cls, value)
+        self = super().__new__(cls, value + 0.0)  # never -0.0
         ends = {"lower": lower, "upper": upper, "complement": complement}
         for name, end in ends.items():
             if end is not None and math.isnan(end):
@@ -79,6 +80,41 @@ class Value(float):
         set_slot(self, "complement", float(1 - value) if complement is None else complement)
         return self
 
+    @classmethod
+    def clipped(
+        cls, value: float, error: float, low: float = 0.0, high: float = math.inf, *, complement: float | None = None
+    ) -> Value:
+        """An exact number of [low, high] with its error; the bracket [low, high] itself, of kind ``upper``, where the
+        error leaves nothing else.
+
+        The bracket is value -+ error cut to [low, high], and the error no larger than that leaves. A number between 0
+        and infinity is a bracket too where its error is above both 1 and itself.
+
+        Parameters
+        ----------
+        value, error : float
+            An infinite error stands for one that is not known.
+        low, high : float
+            Where the quantity lies by its nature: [0, 1] for total variation, [0, inf) for a divergence.
+        complement : float, optional
+            As for the class.
+
+        Examples
+        --------
+        >>> Value.clipped(0.75, 0.5, 0, 1)
+        Value(0.75, kind='exact', error=0.5, in [0.25, 1])
+        >>> Value.clipped(0.01, 1.0, 0, 1), Value.clipped(0.04, 6e22).upper
+        (Value(1.0, kind='upper', error=0, in [0, 1]), 6e+22)
+        """
+        value = min(max(value, low), high)
+        if math.isinf(value):
+            return cls(value, "exact", error, complement=complement)
+        lower, upper = max(value - error, low), min(value + error, high)
+        if lower <= low and (upper >= high or error > max(value - low, 1.0)) and error > 0:
+            return cls(upper, "upper", 0.0, lower=low, upper=upper)
+        error = min(error, max(value - lower, upper - value)) if low > -math.inf and high < math.inf else error
+        return cls(value, "exact", error, lower=lower, upper=upper, complement=complement)
+
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a Value is immutable, cannot set {name}")
 
@@ -92,6 +128,32 @@ class Value(float):
     def __repr__(self) -> str:
         ends = f"[{self.lower:.6g}, {self.upper:.6g}]"
         return f"Value({float(self)!r}, kind={self.kind!r}, error={self.error:.2g}, in {ends})"
+
+    def text(self, digits: int = 6) -> str:
+        """The number as tables print it: a bracket by its two ends, what is close to 1 by its distance from it, else
+        at most `digits` digits, those that the error leaves; with the error where it is above a thousandth of it.
+
+        Examples
+        --------
+        >>> Value(0.123456789, "exact", 1e-12).text(), Value(0.123456789, "exact", 1e-3).text()
+        ('0.123457', '0.123 ± 0.001')
+        >>> Value(0.5, "upper", lower=0.25, upper=0.5).text(), Value(1.0, complement=1e-20).text()
+        ('0.25 to 0.5', '1 - 1e-20')
+        """
+        value = float(self) + 0.0
+        if self.kind in ("upper", "lower") and self.lower < self.upper:
+            few = min(digits, 4)
+            return f"{self.lower:.{few}g} to {self.upper:.{few}g}"
+        if not math.isfinite(value):
+            return f"{value:g}"
+        vague = self.error > _VAGUE * abs(value)
+        if 0 < self.complement < 1e-3 and not vague:
+            return f"1 - {self.complement:.3g}"
+        if value and self.error:
+            size, error = math.log10(abs(value)), math.log10(self.error)
+            known = math.floor(size) - math.floor(min(error, size)) + 1 if vague else math.floor(size - error)
+            digits = max(1, min(digits, known))
+        return f"{value:.{digits}g}" + (f" ± {self.error:.1g}" if vague else "")
 
     def as_dict(self) -> dict[str, Any]:
         """The value as plain data, ready for JSON (infinities as strings)."""

@@ -200,7 +200,7 @@ def test_supremum_of_a_known_function():
         x, y = (Dual(interval(a, b), [float(i == j) for j in range(2)]) for i, (a, b) in enumerate(box))
         return x * y * (1 - x - y)
 
-    found = supremum([function], [((0.0, 1.0), (0.0, 1.0))], budget=5.0, width=1e-4)
+    found = supremum([function], [((0.0, 1.0), (0.0, 1.0))], effort=10_000, width=1e-4)
     assert found.lower <= 1 / 27 <= found.upper <= found.lower * (1 + 1e-4)
     assert np.allclose(found.point[1], 1 / 3, atol=0.02)
 
@@ -214,7 +214,7 @@ BOUNDS = {
 
 @functools.cache
 def constant(claim):
-    return certified_constant(*BOUNDS[claim], budget=60.0)
+    return certified_constant(*BOUNDS[claim])
 
 
 def ratio(claim, lam, t, h):
@@ -288,7 +288,7 @@ def test_two_blocks_with_means_are_no_worse_than_one():
 )
 def test_a_wrong_constant_is_told_apart(claim, mutant):
     _, which, bound = BOUNDS[claim]
-    wrong = certified_constant(mutant, which, bound, budget=2.0)
+    wrong = certified_constant(mutant, which, bound, effort=1000)
     assert wrong.lower > constant(claim).upper or wrong.upper < constant(claim).lower
 
 
@@ -303,8 +303,8 @@ def test_a_scheme_without_midpoints_has_no_variance():
     assert c.lower == c.upper == 0
 
 
-def test_a_tiny_budget_is_inconclusive_and_names_a_box():
-    c = certified_constant(*BOUNDS["B2"], budget=1e-3)
+def test_a_tiny_effort_is_inconclusive_and_names_a_box():
+    c = certified_constant(*BOUNDS["B2"], effort=5)
     assert c.inconclusive
     assert c.lower <= constant("B2").upper
     assert c.upper >= constant("B2").lower
@@ -362,4 +362,4 @@ def test_the_start_is_certified():
         tv = rm.tv(rm.Gaussian.isotropic(v, d), rm.Gaussian.isotropic(1.0, d))
         worst = max(worst, tv / (math.exp(-T) * math.sqrt(d) * (1 + math.sqrt(lam))))
     assert 0.98 * c.lower <= worst <= c.upper * (1 + 1e-12)
-    assert certified_start(budget=0.0).inconclusive
+    assert certified_start(effort=2).inconclusive

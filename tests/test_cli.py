@@ -120,7 +120,7 @@ BAD_DATA = {
     "vector": (npy(np.ones(4)), "two-dimensional"),
     "complex": (npy(np.ones((3, 2), dtype=complex)), "complex"),
     "truncated": (npy(np.ones((3, 2)))[:-8], "NPY"),
-    "constant": (b"1,2\n1,2\n", "variance"),
+    "constant": (b"1,2\n1,2\n1,2\n", "DATA: expected a positive variance"),
 }
 BAD_COVARIANCE = {
     "empty": (b"", "empty"),
@@ -182,7 +182,7 @@ def test_quoted_numbers_are_numbers(run):
 
 
 def law_of(run, *arguments: object) -> dict:
-    code, out, err = run("law", *arguments, *QUICK, "--steps", 6, "--json")
+    code, out, err = run("law", *arguments, *QUICK, "--steps", 6, "--json", "--quiet")
     assert (code, err) == (0, "")
     found = json.loads(out)
     del found["data"]
@@ -238,14 +238,72 @@ def test_two_rows_and_a_constant_column_have_an_answer(run):
     assert law_of(run, "one.csv", "--covariance")["dim"] == 1
 
 
+# --- files that could mean something else ------------------------------------------------------------------------
+
+
+def test_a_matrix_that_could_be_a_covariance_asks_which(run, covariance):
+    for command in COMMANDS:
+        refused(run(command, covariance, *QUICK, *enough(command)), "covariance.csv", "--covariance or --samples")
+    both = [json.loads(run("law", covariance, *QUICK, flag, "--json")[1]) for flag in ("--covariance", "--samples")]
+    assert both[0]["smoothness_of_data"] == pytest.approx(25)  # 1/0.04
+    assert both[1]["smoothness_of_data"] == "inf"  # three rows in three dimensions
+
+
+def test_a_column_of_positive_numbers_asks_whether_it_is_a_spectrum(run):
+    write("column.csv", [[4.0], [0.25], [0.25]])
+    write("counted.csv", [[4.0, 1], [0.25, 2]])
+    refused(run("budget", "column.csv", *QUICK), "column.csv", "--spectrum (variances) or --samples")
+    write("diagonal.csv", np.diag([4.0, 0.25, 0.25]))
+    expected = law_of(run, "diagonal.csv", "--covariance")
+    assert expected["dim"] == 3
+    assert law_of(run, "column.csv", "--spectrum") == expected == law_of(run, "counted.csv", "--spectrum")
+    assert law_of(run, "--spectrum", "column.csv") == expected
+    assert law_of(run, "column.csv", "--samples")["dim"] == 1
+
+
+def test_the_shape_of_data_is_one(run, covariance):
+    refused(run("law", covariance, "--covariance", "--samples"), "not allowed with")
+
+
+def test_what_is_odd_about_samples_is_one_line_on_stderr(run):
+    x = data_matrix()
+    write("index.csv", np.column_stack([np.arange(60), x]))
+    write("few.csv", x[:3])
+    write("scales.csv", x * [1.0, 1.0, 1e5])
+    for name, words in (
+        ("index.csv", "counts the rows"),
+        ("few.csv", "3 rows in dimension 3"),
+        ("scales.csv", "units"),
+    ):
+        code, out, err = run("law", name, *QUICK, "--steps", 3)
+        assert code == 0
+        assert out.startswith("Target")
+        assert err.count("\n") == 1
+        assert name in err
+        assert words in err
+        assert run("law", name, *QUICK, "--steps", 3, "--quiet")[2] == ""
+
+
+def test_the_early_stop_is_chosen_by_total_variation(run, covariance):
+    options = [covariance, "--covariance", *QUICK]
+    found = json.loads(run("budget", *options, "--early-stop-tv", "0.02", "--json")[1])
+    assert found["early_stop_error_tv"]["value"] == pytest.approx(0.02, rel=1e-6)
+    assert found["early_stop_within_accuracy"] is True
+    assert "above the request" in run("budget", *options, "--early-stop-tv", "0.3")[1]
+    write("singular.csv", np.diag([0.0, 1.0]))
+    refused(run("budget", "singular.csv", "--covariance", "--early-stop-tv", "0.1"), "--early-stop-tv", "singular")
+
+
 # --- options that are refused -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("option", ["--tv", "--early-stop", "--horizon"])
+@pytest.mark.parametrize("option", ["--tv", "--early-stop", "--early-stop-tv", "--horizon"])
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "-1", "0"])
 def test_numbers_that_make_no_sense_are_refused_in_one_line(run, covariance, command, option, value):
-    refused(run(command, covariance, "--covariance", *QUICK, f"{option}={value}", *enough(command)), "expected")
+    refused(
+        run(command, covariance, "--covariance", *QUICK, f"{option}={value}", *enough(command)), f"{option}: expected"
+    )
 
 
 @pytest.mark.parametrize(
@@ -264,6 +322,13 @@ def test_numbers_that_make_no_sense_are_refused_in_one_line(run, covariance, com
         ("law", ["--claim-tv", "nan"]),
         ("law", ["--claim-tv", "-0.1"]),
         ("law", ["--claim-tv", "1.1"]),
+        ("law", ["--claim-tv", "two"]),
+        ("law", ["--horizon", "1e6"]),
+        ("law", ["--early-stop", "0.1", "--early-stop-tv", "0.1"]),
+        ("law", ["--steps", "1000000000"]),
+        ("budget", ["--max-steps", "1000000000"]),
+        ("sample", ["--steps", "1000000000", "--out", "out.npy"]),
+        ("sample", ["-n", "10000000000", "--out", "out.npy"]),
         ("law", ["--paths", "1"]),
         ("law", ["--seed", "-1"]),
         ("sample", ["--steps", "0", "--out", "out.npy"]),
@@ -346,9 +411,28 @@ def test_a_disk_that_fails_leaves_the_file_that_was_there(run, covariance, monke
     old = Path(options[-1])
     old.write_bytes(b"old")
     monkeypatch.setattr(os, "fsync", full)
-    refused(run(command, covariance, "--covariance", *QUICK, *options), "No space left", options[-1])
+    code, out, err = run(command, covariance, "--covariance", *QUICK, *options)
+    if command == "budget":  # the table is there
+        assert "Score evaluations" in out
+        out = ""
+    refused((code, out, err), "No space left", options[-1])
     assert old.read_bytes() == b"old"
     assert sorted(os.listdir()) == ["covariance.csv", options[-1]]
+
+
+def test_no_output_overwrites_an_input(run, data):
+    before = Path(data).read_bytes()
+    os.symlink(data, "link.csv")
+    os.link(data, "hard.csv")
+    os.mkdir("sub")
+    for out in (data, "./data.csv", "sub/../data.csv", "link.csv", "hard.csv"):
+        refused(run("sample", data, "--out", out), f"--out: expected another file than {data!r}")
+    os.rename(data, "data.png")
+    refused(run("budget", "data.png", "--plot", "data.png"), "--plot: expected another file")
+    refused(run("rates", "--data", "data.png", "--store", "data.png"), "--store: expected another file")
+    refused(run("rates", "--plot", "a.png", "--store", "a.png"), "--store: expected another file")
+    refused(run("verify", "--target", "data.png", "--html", "data.png"), "--html: expected another file")
+    assert Path("data.png").read_bytes() == before
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
@@ -389,7 +473,7 @@ def test_the_setting_is_printed_before_the_table(run, covariance):
         assert f"= {found[number]:.6g}" in head
     assert "covariance.csv" in head
     assert "geometric" in head
-    cells = [re.split(r"\s{2,}", line.strip()) for line in lines[table:] if line.startswith(" heun ")]
+    cells = [re.split(r"\s{2,}", line.strip()) for line in lines[table:] if line.startswith("heun ")]
     assert [row[2] for row in cells] == [str(row["evaluations_upper"]) for row in found["schemes"]]
     assert [row[1] for row in cells] == ["-", "underdamped"]
 
@@ -423,10 +507,10 @@ def test_progress_is_shown_on_a_terminal_only_and_can_be_switched_off(covariance
     assert shown["--no-progress"] == shown["--quiet"] == b""
 
 
-def test_no_number_is_cut_on_a_narrow_terminal():
+def test_no_number_is_cut_on_a_narrow_terminal(covariance):
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
-    arguments = ["budget", "digits", "--tv", "0.5", "--scheme", "randomized_midpoint", "--no-progress"]
+    arguments = ["budget", covariance, "--covariance", "--tv", "0.02", "--scheme", "randomized_midpoint", "--quiet"]
     subprocess.run(command_line(*arguments), stdout=theirs, env=environment(TERM="xterm"), check=True)
     os.close(theirs)
     os.set_blocking(ours, False)
@@ -434,6 +518,24 @@ def test_no_number_is_cut_on_a_narrow_terminal():
     os.close(ours)
     assert "randomized" in text
     assert "…" not in text
+
+
+def test_nothing_is_cut_in_a_file(run, covariance):
+    _, out, _ = run(
+        "budget", covariance, "--covariance", "--scheme", "randomized_midpoint", "--tv", "0.02", "--seed", 0
+    )
+    assert "…" not in out
+    for name in ("randomized_midpoint", "underdamped", "discretization", "rounds"):
+        assert name in out
+
+
+def test_whole_curves_are_printed_on_request(run, covariance):
+    options = ["budget", covariance, "--covariance", *QUICK]
+    found = json.loads(run(*options, "--json")[1])
+    short, whole = (run(*options, *more)[1] for more in ([], ["--curves"]))
+    assert whole.startswith(short)
+    points = [point for row in found["schemes"] for point in row["curve"]]
+    assert len(whole.splitlines()) - len(short.splitlines()) >= len(points)
 
 
 # --- real processes ---------------------------------------------------------------------------------------------
@@ -521,6 +623,7 @@ SETTING = {
     "dim",
     "early_stop",
     "early_stop_error_w2",
+    "early_stop_error_tv",
     "horizon",
     "start_error_tv",
     "grid",
@@ -545,8 +648,8 @@ def test_the_json_of_a_budget(run, data):
     code, out, _ = run("budget", data, *QUICK, "--scheme", "randomized_midpoint", "--tv", "0.3", "--json")
     found = strict(out)
     assert code == 0
-    assert set(found) == HEAD | SETTING | {"accuracy", "metric", "schemes"}
-    assert (found["schema"], found["rmverify"], found["command"]) == (1, __version__, "budget")
+    assert set(found) == HEAD | SETTING | {"accuracy", "metric", "schemes", "seed", "early_stop_within_accuracy"}
+    assert (found["schema"], found["rmverify"], found["command"]) == (2, __version__, "budget")
     assert (found["data"], found["dim"], found["accuracy"], found["metric"]) == ("data.csv", 3, 0.3, "tv")
     assert set(found["start_error_tv"]) == set(found["early_stop_error_w2"]) == VALUE
     names = [(row["scheme"], row["corrector"], row["law"]) for row in found["schemes"]]
@@ -575,7 +678,8 @@ def test_the_json_of_a_law(run, data):
     found = strict(out)
     assert code == 0
     rest = {"scheme", "corrector", "steps", "evaluations", "rounds", "start", "law", "rounding", "divergences"}
-    assert set(found) == HEAD | SETTING | rest | {"discretization_tv", "claim"}
+    assert set(found) == HEAD | SETTING | rest | {"discretization_tv", "claim", "seed"}
+    assert found["seed"] is None  # nothing is drawn
     assert (found["scheme"], found["corrector"], found["steps"], found["start"]) == ("heun", "underdamped", 5, "exact")
     assert found["evaluations"] == found["rounds"] == 15  # two for a step of Heun, one for one of the corrector
     assert set(found["divergences"]) == {"tv", "kl", "kl_reverse", "chi2", "hellinger", "w2"}
@@ -599,7 +703,7 @@ def test_levels_and_grid_are_those_asked_for(run, covariance):
 
 
 def test_csv_is_the_curves_of_the_json(run, data):
-    options = ["budget", data, *QUICK, "--scheme", "randomized_midpoint", "--tv", "0.3"]
+    options = ["budget", data, *QUICK, "--scheme", "randomized_midpoint", "--tv", "0.3", "--seed", 0]
     found = strict(run(*options, "--json")[1])
     rows = list(csv.DictReader(io.StringIO(run(*options, "--csv")[1])))
     expected = [(row, point) for row in found["schemes"] for point in row["curve"]]
@@ -656,6 +760,26 @@ def test_a_seed_fixes_the_samples(run, data):
     assert (first != other).all()
 
 
+def test_a_seed_that_nobody_gave_is_drawn_and_told(run, data):
+    def told(*arguments):
+        err = run(*arguments)[2]
+        return int(re.search(r"seed (\d+)", err)[1])
+
+    samples = ["sample", data, "-n", 20, "--steps", 5, "--out"]
+    seed, other = told(*samples, "a.npy"), told(*samples, "b.npy")
+    assert seed != other
+    assert (np.load("a.npy") != np.load("b.npy")).any()
+    run(*samples, "c.npy", "--seed", seed)
+    assert (np.load("a.npy") == np.load("c.npy")).all()
+    law = ["law", data, "--steps", 4, "--paths", 4]
+    seed = told(*law)
+    assert f" {seed} " in run(*law, "--seed", seed)[1]
+    _, out, err = run(*law, "--json")
+    assert strict(out)["seed"] == int(re.search(r"seed (\d+)", err)[1])
+    assert run(*law, "--scheme", "heun")[2] == ""  # draws nothing
+    assert run(*law, "--seed", 1)[2] == run(*law, "--quiet")[2] == ""
+
+
 def test_a_seed_fixes_the_brackets(run, data):
     def bracket(seed):
         found = strict(run("law", data, "--steps", 8, "--paths", 8, "--seed", seed, "--json")[1])
@@ -704,7 +828,7 @@ def test_claims_are_verified_or_refuted(run):
 
 
 def test_a_claim_inside_the_bracket_is_inconclusive(run, data):
-    options = ["law", data, "--steps", 8, "--json"]
+    options = ["law", data, "--steps", 8, "--json", "--seed", 0]
     tv = strict(run(*options)[1])["divergences"]["tv"]
     assert tv["lower"] < tv["upper"]
     for claim, code in (((tv["lower"] + tv["upper"]) / 2, 3), (tv["upper"], 0), (tv["lower"], 3)):
@@ -730,7 +854,38 @@ def test_what_nobody_foresaw_is_an_internal_error_in_one_line(run, covariance, m
     monkeypatch.setattr("rmverify.budget.describe", fail)
     code, out, err = run("law", covariance, "--covariance")
     assert (code, out) == (4, "")
-    assert err == "rmverify: internal error: RuntimeError: two lines\n"
+    assert err.startswith("rmverify: internal error: RuntimeError: two lines; please report")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("error: expected a number >= 0, got nan"),
+        np.linalg.LinAlgError("SVD did not converge"),
+        ValueError("cannot convert float NaN to integer"),
+        OverflowError("math range error"),
+        ZeroDivisionError("float division by zero"),
+        TypeError("unsupported operand"),
+        MemoryError("too much"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_the_arithmetic_does_not_bear_is_no_usage_error(run, covariance, monkeypatch, error):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr("rmverify.budget.describe", fail)
+    code, out, err = run("law", covariance, "--covariance", *QUICK)
+    assert (code, out, err.count("\n")) == (4, "", 1)
+    assert str(error) in err
+    assert "report" in err
+
+
+def test_claims_that_are_not_implied_do_not_hold(run):
+    assert run("exponents", "d1")[0] == 1
+    assert run("exponents", "d5")[0] == 0
+    assert run("verify", "D1", "--kind", "symbolic", "--workers", 1)[0] == 1
 
 
 def test_an_interrupt_is_no_verdict(run, covariance, monkeypatch):

@@ -13,7 +13,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rmverify.io import BUILT_IN, TOLERANCE, atomic_write, read_covariance, read_data
+from rmverify.io import (
+    BUILT_IN,
+    TOLERANCE,
+    ambiguity,
+    atomic_write,
+    read_covariance,
+    read_data,
+    read_spectrum,
+    remarks,
+)
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=64)
 MATRICES = hnp.arrays(np.float64, st.tuples(st.integers(2, 6), st.integers(1, 5)), elements=FINITE)
@@ -526,3 +535,64 @@ def test_write_to_a_read_only_file(tmp_path, monkeypatch):
 def test_unencodable_text(tmp_path):
     complaint(lambda p: atomic_write(p, "\ud800"), tmp_path / "out")
     assert os.listdir(tmp_path) == []
+
+
+# ------------------------------------------------------------------- spectra, and what data could be
+
+
+@pytest.mark.parametrize(
+    "content, variances, counts",
+    [
+        ("4\n0.25\n", [4.0, 0.25], [1.0, 1.0]),
+        ("variance,times\n4,1\n0.25,99\n", [4.0, 0.25], [1.0, 99.0]),
+        ("0\n1\n", [0.0, 1.0], [1.0, 1.0]),
+        ("2.5\n", [2.5], [1.0]),
+    ],
+)
+def test_a_spectrum_is_read(csv_file, content, variances, counts):
+    found = read_spectrum(csv_file(content))
+    assert [each.tolist() for each in found] == [variances, counts]
+
+
+def test_a_spectrum_of_one_dimension_is_read_from_npy(npy_file):
+    assert read_spectrum(npy_file(np.array([4.0, 0.25])))[0].tolist() == [4.0, 0.25]
+
+
+@pytest.mark.parametrize(
+    "content, fragment",
+    [
+        ("1,2,3\n", "3 columns"),
+        ("1\n-2\n", "a variance >= 0 in row 2, found -2.0"),
+        ("1,2\n3,0\n", "in row 2, found 0.0"),
+        ("1,2.5\n", "an integer >= 1 in the second column in row 1, found 2.5"),
+        ("0\n0\n", "a variance > 0, found zeros only"),
+        ("1\nnan\n", "a finite number in row 2"),
+    ],
+)
+def test_bad_spectra_are_refused(csv_file, content, fragment):
+    assert fragment in complaint(read_spectrum, csv_file(content))
+
+
+def test_matrices_that_could_be_something_else_are_named():
+    square = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, 0.1], [0.0, 0.1, 0.3]])
+    for rows in (square, np.eye(2), square * 1e-200):
+        assert "--covariance or --samples" in ambiguity(rows)
+    for rows in (square + [[0, 1e-3, 0]] * 3, square - np.eye(3), square[:2], square[:, :2], np.zeros((2, 2))):
+        assert ambiguity(rows) is None
+    assert "--spectrum" in ambiguity(np.array([[1.0], [2.0]]))
+    assert ambiguity(np.array([[1.0], [-2.0]])) is None
+
+
+def test_odd_samples_are_remarked_on():
+    x = np.random.default_rng(0).standard_normal((30, 3))
+    assert remarks(x) == []
+    for first in (0, 1):
+        (remark,) = remarks(np.column_stack([np.arange(first, first + 30), x]))
+        assert f"counts the rows from {first}" in remark
+    assert remarks(np.column_stack([np.arange(2, 32), x])) == []
+    assert remarks(np.column_stack([x, np.arange(30)])) == []
+    (remark,) = remarks(x[:3])
+    assert "3 rows in dimension 3: their covariance has rank 2 at most" in remark
+    (remark,) = remarks(x * [1.0, 1.0, 1e4])
+    assert "standard deviations" in remark
+    assert remarks(np.column_stack([x, np.full(30, 7.0)])) == []  # what does not vary has no scale

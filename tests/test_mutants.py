@@ -47,12 +47,13 @@ def test_every_fact_kills_something():
     assert {m.killed_by for m in ALL.values()} == set(FACTS)
 
 
-STEPS = {name: m for name, m in ALL.items() if m.of not in mutants.FUNCTIONS}
+STEPS = {name: m for name, m in ALL.items() if m.of not in mutants.FUNCTIONS and m.killed_by != "every_place"}
 
 
 @pytest.mark.parametrize("mutant", STEPS.values(), ids=STEPS.keys())
 def test_one_step_in_all_its_coefficients_refutes_every_mutant(mutant):
-    """Except where the mutant is the same map in exact arithmetic and wrong only in floats."""
+    """Except where the mutant is the same map in exact arithmetic and wrong only in floats; those that are right where
+    this looks are refuted at other places."""
     names = ["flow_step"] if mutant.of in PREDICTORS else ["langevin_drift", "langevin_noise"]
     refuted = []
     for name in names:

@@ -100,7 +100,7 @@ class Reader(HTMLParser):
         return " ".join(" ".join(self.texts).split())
 
 
-PAGE = claims_page(REPORT, Asked("digits: Gaussian in dimension 64", ("--target", "digits"), 3.0))
+PAGE = claims_page(REPORT, Asked("digits: Gaussian in dimension 64", ("--target", "digits"), 300))
 
 
 def test_the_page_is_html_whose_tags_nest():
@@ -148,7 +148,7 @@ def test_everything_that_is_known_is_on_the_page():
     for part in (
         "3 claims: 1 holds with constant, 1 inconclusive, 1 violated.",
         "digits: Gaussian in dimension 64",
-        "up to 3 s for each piece",
+        "up to 300 boxes for each piece",
         "holds with constant C >= 0.1249 at lambda=0.5, h=0.25",  # 0.125 less its error, rounded down
         "C >= 0.1249 (lower; exact, error 1e-09)",
         "0.0625 ± 1e-10",
@@ -168,7 +168,7 @@ def test_everything_that_is_known_is_on_the_page():
 
 
 def test_the_same_report_gives_the_same_page():
-    assert claims_page(REPORT, Asked("digits: Gaussian in dimension 64", ("--target", "digits"), 3.0)) == PAGE
+    assert claims_page(REPORT, Asked("digits: Gaussian in dimension 64", ("--target", "digits"), 300)) == PAGE
 
 
 def page_that_says(text: str, place: str) -> Reader:

@@ -573,12 +573,73 @@ def test_a_model_that_is_no_array_is_refused(like):
         sample(ONE_STEP, TARGET, 4, 3, like=like)
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_start_that_is_not_finite_is_refused_with_the_particle(bad):
-    x0 = np.zeros((4, 3))
-    x0[2, 1] = bad
-    with np.errstate(all="ignore"), pytest.raises(ValueError, match="particle 2 is not finite"):
-        sample(ONE_STEP, TARGET, 4, 3, x0=x0)
+def test_a_particle_does_not_depend_on_how_many_others_there_are():
+    """Its start, midpoints, velocities and noises are its own."""
+    plan = Plan(
+        [
+            Predict(schemes.parallel_midpoint(strata=3, rounds=1), [2.0, 1.0, 0.5]),
+            Correct(schemes.randomized_midpoint_langevin(friction=2), 0.5, 0.1, 3),
+        ]
+    )
+    few, many = (sample(plan, TARGET, n, 3, rng=4) for n in (2, 50))
+    np.testing.assert_allclose(many[:2], few, rtol=1e-12)
+    assert len(np.unique(many)) == many.size
+
+
+def test_steps_use_numbers_of_their_own():
+    def noise(x, t, h, score, draw):
+        (w,) = draw.normal(((1.0,),))
+        return x + w if t == 2.0 else x - w  # 0 where the second is the first
+
+    ends = sample(Plan([Predict(noise, [2.0, 1.0, 0.0])]), lambda t, x: -x, 200, 1, x0=np.zeros((200, 1)), rng=1)
+    assert np.abs(ends).min() > 1e-6
+
+
+@pytest.mark.parametrize(
+    ("step", "cause"),
+    [
+        (
+            lambda x, t, h, score, draw: (x, {"calls": 1}),
+            "must return its state x of shape .4, 3., nothing else; got tuple",
+        ),
+        (lambda x, t, h, score, draw: x[0], r"nothing else; got ndarray of shape \(3,\)"),
+        (lambda x, t, h, score, draw: x.astype(np.float32), "got float64 and returned float32"),
+        (lambda x, t, h, score, draw: x + draw.normal(h), "draw.normal: expected the rows of a covariance"),
+    ],
+)
+def test_what_is_no_state_is_refused(step, cause):
+    with pytest.raises((ValueError, TypeError), match=cause):
+        sample(Plan([Predict(step, [1.0, 0.5])]), TARGET, 4, 3)
+
+
+def test_a_start_is_not_changed_in_place():
+    def step(x, t, h, score, draw):
+        x *= 2
+        return x
+
+    x0 = np.ones((4, 3))
+    sample(Plan([Predict(step, [1.0, 0.5])]), TARGET, 4, 3, x0=x0)
+    assert (x0 == 1).all()
+
+
+def test_a_step_that_runs_on_one_backend_only_is_sampled_there():
+    import array_api_strict as strict
+
+    def step(x, t, h, score, draw):
+        assert type(x).__module__.startswith("array_api_strict")
+        return strict.multiply(x, strict.asarray(0.5, dtype=x.dtype))
+
+    plan = Plan([Predict(step, [1.0, 0.5])])
+    x0 = strict.ones((4, 3), dtype=strict.float64)
+    assert bool(strict.all(sample(plan, lambda t, x: -x, 4, 3, x0=x0) == 0.5))
+    with pytest.raises(ValueError, match="step cannot be counted: run on NumPy arrays it raised AssertionError"):
+        _ = plan.evaluations
+
+
+@pytest.mark.parametrize("rng", ["seed", object(), 1.5])
+def test_what_is_no_generator_is_refused(rng):
+    with pytest.raises(ValueError, match="^rng: expected None, an integer or a numpy.random.Generator"):
+        sample(ONE_STEP, TARGET, 4, 3, rng=rng)
 
 
 @pytest.mark.parametrize("score", [None, 1.0, "score", np.zeros((4, 3))], ids=["none", "number", "text", "array"])

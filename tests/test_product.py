@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-import time
 
 import mpmath
 import numpy as np
@@ -95,13 +94,11 @@ def test_every_namespace_gives_the_same_numbers(factor, xp):
             np.testing.assert_allclose(np.asarray(single), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_trillion_dimensions_cost_nothing(factor):
-    started = time.perf_counter()
+def test_a_trillion_dimensions_need_no_array_of_that_length(factor):
     q = Product(factor, 10**12)
     assert q.dim == q.at(0.5).dim == 10**12
     assert q.smoothness == factor.smoothness
     assert q.path_smoothness(0.1) == factor.path_smoothness(0.1)
-    assert time.perf_counter() - started < 1.0
     with refused("dim", str(q.dim)):
         q.sample(1)
 

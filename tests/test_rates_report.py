@@ -59,6 +59,7 @@ def a_row(scheme="exponential_integrator", **changes) -> Row:
         "before": Value(0.1004, "exact", 1e-14),
         "status": "found",
         "start_error": Value(0.005, "exact", 1e-15),
+        "tried": 49,
     } | changes
     return Row(**{f.name: given.get(f.name) for f in fields(Row)})
 
@@ -190,6 +191,7 @@ def test_rows_with_the_corrector_stand_beside_those_without():
         ["4", "0.1", "50", "120", "costs 2.4x"],
         ["1", "0.1", "50", "25", "helps 2x"],
     ]
+    assert "120* " in text_of(rates_tables(Table((replace(WITH, tried=7),), ())))  # not every smaller N was tried
     alone = text_of(rates_tables(Table((WITH,), ())))
     assert "costs 2.4x" not in alone  # there is nothing to compare it with
     never = replace(a_row(), steps=None, evaluations=None, status="beyond max_steps")

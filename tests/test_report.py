@@ -7,11 +7,8 @@ import io
 import json
 import math
 import re
-from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.console import Console
 
 from rmverify import Value
@@ -24,7 +21,6 @@ from rmverify.report import (
     document,
     law_record,
     law_tables,
-    value_text,
 )
 
 
@@ -35,8 +31,8 @@ def text_of(blocks, width: int = 200) -> str:
     return console.file.getvalue()
 
 
-def a_setting(start=0.01, data_smoothness=4.0) -> Setting:
-    errors = Value(0.125, "exact", 1e-15), Value(start, "exact", 1e-15)
+def a_setting(start=0.01, data_smoothness=4.0, stopped=0.0625) -> Setting:
+    errors = (Value(each, "exact", 1e-15) for each in (0.125, stopped, start))
     return Setting(0.5, 3.0, "geometric", *errors, 2.0, data_smoothness)
 
 
@@ -66,40 +62,6 @@ def a_budget(*rows: Row, **setting) -> Budget:
     return Budget(0.1, 3, a_setting(**setting), rows or (a_row(), bracket_row(), endless_row()))
 
 
-# --- values -----------------------------------------------------------------------------------------------------
-
-
-@given(
-    value=st.floats(1e-200, 1e200),
-    sign=st.sampled_from([-1, 1]),
-    relative=st.floats(1e-16, 0.999),
-)
-def test_no_digit_is_printed_below_the_error_nor_more_than_six(value, sign, relative):
-    error = value * relative
-    text = value_text(Value(sign * value, "exact", error, complement=0.5))
-    read = Decimal(text)
-    digits, exponent = read.as_tuple().digits, read.as_tuple().exponent
-    unit = Decimal(10) ** exponent
-    assert len(Decimal(text).normalize().as_tuple().digits) <= 6
-    # what rounds: half a unit of the last of six digits, or of the last digit that the error leaves
-    assert abs(read - Decimal(sign * value)) <= max(Decimal("5.1e-6") * Decimal(value), 51 * Decimal(error))
-    shown = unit if exponent < 0 or digits[-1] else None  # trailing zeros of an integer say nothing
-    if shown is not None and len(digits) > 1 and "e" not in text:
-        assert shown >= Decimal(error) * Decimal("0.999999")
-
-
-def test_values_near_one_show_their_complement():
-    assert value_text(Value(1.0, complement=1.75e-298)) == "1 - 1.75e-298"
-    assert value_text(Value(1.0, complement=0.0)) == "1"
-    assert value_text(Value(0.75, complement=0.25)) == "0.75"
-
-
-def test_a_bracket_shows_both_ends_and_the_infinite_value_is_inf():
-    assert value_text(Value(0.5, "upper", 0.1, lower=0.25, upper=0.5)) == "0.25 to 0.5"
-    assert value_text(Value(math.inf)) == "inf"
-    assert value_text(Value(0.0)) == "0"
-
-
 # --- JSON -------------------------------------------------------------------------------------------------------
 
 
@@ -117,7 +79,11 @@ def test_the_budget_record_holds_every_number():
     assert (record["data"], record["dim"], record["accuracy"], record["metric"]) == ("data.csv", 3, 0.1, "tv")
     assert (record["early_stop"], record["horizon"], record["grid"]) == (0.5, 3.0, "geometric")
     assert record["early_stop_error_w2"]["value"] == 0.125
+    assert (record["early_stop_error_tv"]["value"], record["early_stop_within_accuracy"]) == (0.0625, True)
+    assert not budget_record(a_budget(stopped=0.125), "x")["early_stop_within_accuracy"]  # 0.1 was asked for
     exact, bracket, endless = record["schemes"]
+    assert [row["proved_least"] for row in record["schemes"]] == [True, False, True]
+    assert [row["every_number_tried_up_to"] for row in record["schemes"]] == [3, 0, 2]
     assert (exact["law"], bracket["law"]) == ("exact", "bracket")
     assert exact["evaluations_lower"] == exact["evaluations_upper"] == exact["at_upper"]["evaluations"] == 6
     assert (bracket["evaluations_lower"], bracket["evaluations_upper"]) == (16, 18)
@@ -126,6 +92,22 @@ def test_the_budget_record_holds_every_number():
     for row, given_row in zip(record["schemes"], answer.rows, strict=True):
         assert [p["tv"]["value"] for p in row["curve"]] == [float(p.tv) for p in given_row.curve]
         assert [p["rounds"] for p in row["curve"]] == [p.rounds for p in given_row.curve]
+
+
+def test_an_answer_is_proved_where_every_smaller_number_was_tried():
+    def row(*steps, upper):
+        points = tuple(Point(n, n, n, Value(0.5)) for n in steps)
+        return Row("heun", False, True, upper, None if upper is None else points[upper - 1], None, points)
+
+    for steps, upper, tried, proved in (
+        ((1, 2, 3), 3, 3, True),
+        ((1, 2, 4), 3, 2, False),
+        ((1, 2, 3), None, 3, True),
+        ((1, 2, 16), None, 2, False),
+        ((4, 5), 1, 0, False),
+    ):
+        found = row(*steps, upper=upper)
+        assert (found.tried, found.proved) == (tried, proved)
 
 
 def test_a_curve_is_monotone_unless_it_rises_beyond_its_errors():
@@ -174,7 +156,7 @@ def test_the_table_has_a_line_for_every_scheme_with_its_answer():
     assert "data.csv" in lines[0]
     assert "dimension 3" in lines[0]
     heun, midpoint, euler = (
-        re.split(r"\s{2,}", next(line for line in lines if line.startswith(f" {name} ")).strip())
+        re.split(r"\s{2,}", next(line for line in lines if line.startswith(f"{name} ")).strip())
         for name in ("heun", "randomized_midpoint", "euler")
     )
     assert heun == ["heun", "-", "6", "3", "3", "0.0625", "0.03125", "exact"]
@@ -182,19 +164,73 @@ def test_the_table_has_a_line_for_every_scheme_with_its_answer():
     assert euler[2:5] == ["> 4", "> 2", "> 2"]
 
 
-def test_a_narrow_table_keeps_the_answer():
-    lines = text_of(budget_tables(a_budget(), "data.csv", 80)).splitlines()
-    (heun,) = (line for line in lines if line.startswith(" heun "))
-    assert re.split(r"\s{2,}", heun.strip()) == ["heun", "-", "6", "0.0625", "exact"]
+LONG = Row(
+    "randomized_midpoint", True, False, Point(9714, 19428, 19428, Value(0.2)), Point(10352, 20704, 20704, Value(0.1)),
+    Value(0.1), curve(0.123456789, 0.0987654321, 0.09751234, first=10350),
+)  # fmt: skip
 
 
-def test_only_the_curves_that_are_not_monotone_are_printed_whole():
-    zigzag = curve(0.5, 0.03125, 0.25, 0.0625)
-    text = text_of(budget_tables(a_budget(a_row("heun"), a_row("midpoint", corrector=True, points=zigzag)), "x"))
-    text = " ".join(text.split())
-    assert text.count("not monotone") == 1
-    tail = text[text.index("midpoint + underdamped: not monotone") :]
-    assert all(f"{float(p.tv):g}" in tail for p in zigzag)
+@pytest.mark.parametrize("width", [200, 100, 80, 40])
+def test_no_width_cuts_a_number_or_a_name(width):
+    text = text_of(budget_tables(a_budget(LONG, a_row()), "data.csv", width), width)
+    assert "…" not in text
+    assert all(len(line) <= width for line in text.splitlines())
+    if width >= 80:
+        cells = re.split(r"\s{2,}", next(line for line in text.splitlines() if line.startswith("randomized")).strip())
+        assert cells[:3] == ["randomized_midpoint", "underdamped", "19428 to 20704"]
+        assert "0.1" in cells[3:]
+    dropped = [name for name in ("steps", "rounds", "discretization") if f" {name} " not in text.split("law:")[0]]
+    assert all(name in text.split("Not shown")[1] for name in dropped)
+    assert not dropped or width < 200
+
+
+def test_without_a_width_everything_is_shown():
+    text = text_of(budget_tables(a_budget(LONG), "data.csv"))
+    assert "Not shown" not in text
+    for cell in ("9714 to 10352", "19428 to 20704", "discretization", "bracket"):
+        assert cell in text
+
+
+def test_a_curve_that_is_not_monotone_takes_one_line_and_is_printed_whole_on_request():
+    zigzag = curve(0.5, 0.03125, 0.25, 0.125, 0.15625, 0.0625)
+    answer = a_budget(a_row("heun"), a_row("midpoint", corrector=True, points=zigzag))
+    lines = text_of(budget_tables(answer, "x")).splitlines()
+    assert [line for line in lines if "not monotone" in line] == [
+        "midpoint + underdamped: not monotone, TV rises from 0.0312 at 2 steps to 0.25 at 3; --curves prints all."
+    ]
+    assert lines[-1] in [line for line in lines if "not monotone" in line]
+    whole = " ".join(text_of(budget_tables(answer, "x", curves=True)).split())
+    assert all(f"{p.steps} {p.evaluations} {float(p.tv):g}" in whole for row in answer.rows for p in row.curve)
+
+
+def test_answers_that_are_not_proved_least_are_named():
+    text = text_of(budget_tables(a_budget(), "x"))
+    named = text.split("too few, but for")[1].split("can pass over")[0]
+    assert "randomized_midpoint + underdamped (a bracket" in named
+    assert "heun" not in named
+    assert "is too few." in text_of(budget_tables(a_budget(a_row()), "x"))
+    far = a_row(points=(*curve(0.5, 0.25), *curve(0.0625, first=7)))
+    assert "heun (every one up to 2);" in text_of(budget_tables(a_budget(far), "x"))
+
+
+def test_the_distance_to_the_data_is_compared_with_the_request():
+    assert "above the request" not in text_of(budget_tables(a_budget(), "x"))
+    text = text_of(budget_tables(a_budget(stopped=0.125), "x"))
+    assert "TV(q_delta, q_0) = 0.125\n" in text
+    assert "TV(q_delta, q_0) = 0.125 is above the request" in text
+    assert "--early-stop-tv" in text
+
+
+def test_a_number_that_its_error_exceeds_shows_it():
+    row = Row("heun", False, True, None, None, None, (Point(8192, 8192, 8192, Value(0.01, "exact", 1.0)),))
+    assert "0.01 ± 1" in text_of(budget_tables(a_budget(row), "x"))
+
+
+def test_the_seed_of_random_midpoints_is_named():
+    assert "Seed" not in text_of(budget_tables(a_budget(), "x"))
+    seeded = Budget(0.1, 3, a_setting(), (bracket_row(),), 1234)
+    assert "1234" in text_of(budget_tables(seeded, "x"))
+    assert budget_record(seeded, "x")["seed"] == 1234
 
 
 def test_the_singular_data_are_named():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import array_api_strict
 import mpmath
@@ -259,8 +258,7 @@ def test_path_smoothness_is_the_supremum_along_the_path(variances, early_stop):
     assert q.path_smoothness(early_stop) == (INF if least == 0 else pytest.approx(1 / least, rel=1e-12))
 
 
-def test_a_trillion_dimensions_cost_nothing():
-    started = time.perf_counter()
+def test_a_trillion_dimensions_need_no_array_of_that_length():
     q = Gaussian.from_spectrum([0.25, 4.0], [10**12, 3], [0.5, -1.0])
     p = q.at(1.0)
     assert q.dim == 10**12 + 3
@@ -270,7 +268,6 @@ def test_a_trillion_dimensions_cost_nothing():
     # sqrt(gain^2 sum_i 1/v_i + d b^2)
     expected = math.sqrt(0.25 * (1e12 / p.variances[0] + 3 / p.variances[1]) + (1e12 + 3) * 0.01)
     assert EstimatedScore(q, gain=0.5, bias=0.1).error(1.0) == pytest.approx(expected, rel=1e-13)
-    assert time.perf_counter() - started < 1.0
     for call in (lambda: q.mean, lambda: q.covariance, lambda: q.sample(1)):
         with pytest.raises(ValueError, match=str(q.dim)):
             call()

@@ -145,6 +145,38 @@ def test_the_text_names_number_and_kind():
         assert part in text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Value(0.0), "0"),
+        (Value(-0.0), "0"),
+        (Value(math.inf), "inf"),
+        (Value(1 / 3), "0.333333"),
+        (Value(1 / 3, "exact", 1e-5), "0.3333"),
+        (Value(1 / 3, "exact", 3.3e-4), "0.333"),
+        (Value(1 / 3, "exact", 4e-4), "0.3333 ± 0.0004"),
+        (Value(0.04, "exact", 6e22), "0.04 ± 6e+22"),
+        (Value(0.0, "exact", 1e-20), "0 ± 1e-20"),
+        (Value(0.5, "monte-carlo", math.inf), "0.5 ± inf"),
+        (Value(1.0, "exact", 1e-16, complement=1.25e-20), "1 - 1.25e-20"),
+        (Value(1.0, "exact", 2e-3, complement=1.25e-20), "1 ± 0.002"),
+        (Value(0.75, "upper", 0.125, lower=0.25, upper=0.75), "0.25 to 0.75"),
+        (Value(0.25, "lower", 0.125, lower=0.25, upper=math.inf), "0.25 to inf"),
+    ],
+)
+def test_the_text_of_tables_shows_an_error_that_counts(value, text):
+    assert value.text() == text
+
+
+@given(number=st.floats(1e-300, 1e300), share=st.floats(1e-17, 1.0), digits=st.integers(1, 12))
+def test_the_text_is_the_number_up_to_its_error_or_its_digits(number, share, digits):
+    value = Value(number, "exact", share * number, complement=1.0)
+    shown, *rest = value.text(digits).split(" ± ")
+    assert abs(float(shown) - number) <= max(5 * value.error, 10.0 ** (1 - digits) * number)
+    assert bool(rest) == (value.error > 1e-3 * number)
+    assert all(float(error) == pytest.approx(value.error, rel=0.5) for error in rest)
+
+
 @pytest.mark.parametrize("number", [0.5, math.inf, -math.inf])
 def test_plain_data_goes_through_strict_json(number):
     value = Value(number, "upper", 0.25)

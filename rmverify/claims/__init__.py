@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import get_args
 
 from rmverify.claims.ledger import Claim, Evidence, Kind, Look, Report, Result, load, run
+from rmverify.readings.boxes import EFFORT
 from rmverify.schemes.contract import Scheme
 from rmverify.targets import Gaussian
-from rmverify.targets.checks import number
+from rmverify.targets.checks import positive_integer
 
 __all__ = ["Claim", "Evidence", "Report", "Result", "verify"]
 
@@ -23,7 +24,7 @@ def verify(
     certified: bool = False,
     target: Gaussian | None = None,
     schemes: Mapping[str, Scheme] | None = None,
-    budget: float = 20.0,
+    effort: int = EFFORT,
     first_violation: bool = False,
     workers: int = 1,
     progress: Callable[[str, float], None] | None = None,
@@ -37,12 +38,15 @@ def verify(
     kinds : iterable of {"symbolic", "certified", "exact", "fitted"}, optional
         The evidence to gather; by default all but certified.
     certified : bool
-        Ball arithmetic over boxes of parameters too, `budget` seconds for each piece.
+        Ball arithmetic over boxes of parameters too, see `effort`.
     target : Gaussian, optional
         Look for exact and fitted evidence on this target instead of the Gaussian class; on its early-stopped law where
         its smallest variance is (nearly) 0, as `budget` does.
     schemes : mapping, optional
-        Your own step functions under the names of the shipped ones that they claim to be.
+        Your own step functions under the names of the shipped ones that they claim to be: each is first held against
+        the shipped step, and without `ids` only the claims about those schemes are asked.
+    effort : int
+        Boxes of parameters that each certified piece looks at, at most; the shipped ones need up to 5500.
     first_violation : bool
         Stop asking a claim as soon as something violates it.
     workers : int
@@ -69,10 +73,9 @@ def verify(
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from multiprocessing import get_context
 
-    from rmverify import schemes as shipped
+    from rmverify.claims.offered import SCHEMES
 
     claims = load()
-    chosen = list(claims) if ids is None else _checked("ids", ids, claims)
     wanted = DEFAULT if kinds is None else _checked("kinds", kinds, get_args(Kind))
     if certified:
         wanted = [*wanted, "certified"]
@@ -81,12 +84,14 @@ def verify(
     given = schemes or {}
     if not isinstance(given, Mapping) or not all(map(callable, given.values())):
         raise ValueError(f"schemes: expected a mapping of names to step functions, got {given!r}")
-    _checked("schemes", given, shipped.__all__)
+    _checked("schemes", given, SCHEMES)
+    about = [id for id, claim in claims.items() if not given or any(name in given for name in claim.schemes)]
+    chosen = about if ids is None else _checked("ids", ids, claims)
     if not (isinstance(workers, int) and workers >= 1):
         raise ValueError(f"workers: expected an integer >= 1, got {workers!r}")
-    budget = number("budget", budget, above=0)
-    target, note = (None, "") if target is None else _regular(target)
-    look = Look(frozenset(wanted), target, dict(given), budget, first_violation, note)
+    effort = positive_integer("effort", effort)
+    target, note, levels = (None, "", ()) if target is None else _regular(target)
+    look = Look(frozenset(wanted), target, dict(given), effort, first_violation, note, levels)
     tell = progress or (lambda text, fraction: None)
     results: list[Result] = []
     if workers <= 1 or len(chosen) == 1:
@@ -102,14 +107,14 @@ def verify(
     return Report(sorted(results, key=lambda result: chosen.index(result.id)))
 
 
-def _regular(target: Gaussian) -> tuple[Gaussian, str]:
-    """The target itself or its early-stopped law, and what it is in words."""
-    from rmverify.budget import early_stopped
+def _regular(target: Gaussian) -> tuple[Gaussian, str, tuple[float, ...]]:
+    """The target itself or its early-stopped law, what it is in words, and the level at which samplers stop."""
+    from rmverify.budget import early_stopped, setting
 
     regular, delta = early_stopped(target)
     if not delta:
-        return regular, "the target"
-    return regular, f"the target's q_delta, delta = {delta:.4g}: its smallest variance is about 0"
+        return regular, "the target", (setting(target, 0.1).early_stop,)
+    return regular, f"the target's q_delta, delta = {delta:.4g}: its smallest variance is about 0", (delta,)
 
 
 def _run(ids: list[str], look: Look) -> list[Result]:

@@ -21,6 +21,7 @@ from rmverify.claims.measure import (
     searched,
     spectrum,
     times,
+    uncertified,
 )
 from rmverify.claims.proofs import symbolic
 from rmverify.claims.search import Axis
@@ -258,10 +259,13 @@ def start_error(look: Look) -> Iterator[Evidence]:
             "the largest ratio of the two sides", pointwise(one), axes, exact=lambda p: one(**p),
             computed="TV(q_T, N(0,I))", bound="e^{-T} (sqrt d + m_2)", effort=effort(look, 512, 16, 4, 16),
         )  # fmt: skip
-    if look.wants("certified") and look.target is None:
+    if look.wants("certified"):
         from rmverify.laws.certified import certified_start
 
-        found = certified_start(budget=look.budget)
+        if look.target is not None:
+            yield uncertified("the class that can be has centred isotropic laws only")
+            return
+        found = certified_start(effort=look.effort)
         text = "the smallest constant, every point of the class"
         yield enclosed(text, found, ("lambda", "T", "d"), "e^{-T} (sqrt d + m_2)")
 

@@ -49,6 +49,7 @@ LEMMA = (
     left="E over the midpoints of the step's own output, for a score of the time alone",
     right="e^h x + the integral",
     hypotheses=("g integrable on [0, h]", "alpha ~ U[0, 1], or alpha_i ~ U[(i-1)/R, i/R]"),
+    schemes=("randomized_midpoint", "parallel_midpoint"),
 )
 def unbiased(look: Look) -> Iterator[Evidence]:
     yield from symbolic(look, "B1")
@@ -89,6 +90,7 @@ def unbiased_on_powers(look: Look, name: str) -> Evidence:
     left="E|E_alpha x' - x*|^2, exact by balls",
     right="L^4 d h^6 (L or 1/t) + h^2 eps_sc^2",
     hypotheses=LEMMA,
+    schemes=("randomized_midpoint",),
 )
 def bias_of_one_step(look: Look) -> Iterator[Evidence]:
     yield from symbolic(look, "B2")
@@ -118,6 +120,7 @@ def _variance_bound(L: Any, t: Any, h: Any) -> Any:
     left="E|x' - E_alpha x'|^2, exact by balls",
     right="L^2 d h^4 (L or 1/t) + h^2 eps_sc^2",
     hypotheses=LEMMA,
+    schemes=("randomized_midpoint",),
 )
 def variance_of_one_step(look: Look) -> Iterator[Evidence]:
     yield from symbolic(look, "B3")
@@ -140,6 +143,7 @@ def variance_of_one_step(look: Look) -> Iterator[Evidence]:
     left="E|x' - x*|^2, exact by balls",
     right="L^2 d h^4 (L or 1/t) + h^2 eps_sc^2",
     hypotheses=LEMMA[:3],
+    schemes=("exponential_integrator",),
 )
 def one_step_of_the_exponential_integrator(look: Look) -> Iterator[Evidence]:
     yield from symbolic(look, "B4")
@@ -169,6 +173,7 @@ WINDOWS = {
     left="the root mean square of x' - x* after the window, exact by balls",
     right="L sqrt(d) h^(3/2) and sqrt(L d) h",
     hypotheses=(*LEMMA, "W_2 by the coupling through the same start; that of the unconditional law is smaller"),
+    schemes=("randomized_midpoint", "exponential_integrator"),
 )
 def one_window(look: Look) -> Iterator[Evidence]:
     for name, (power, text, bound) in WINDOWS.items():
@@ -236,6 +241,7 @@ def _window_slope(look: Look, name: str, power: float) -> Evidence:
     left="bias and variance of one step of R strata and K rounds, exact",
     right="the powers stated",
     hypotheses=(*LEMMA,),
+    schemes=("parallel_midpoint",),
 )
 def parallel_predictor(look: Look) -> Iterator[Evidence]:
     yield from symbolic(look, "B6")
@@ -293,6 +299,7 @@ def _strata(look: Look) -> Iterator[Evidence]:
         "the error of the score depends on the time alone, has the step's own period and its crest at the steps",
         "eps_sc is the root mean square of its L2 error over time; another phase can hide it from fixed times",
     ),
+    schemes=("midpoint", "heun", "euler", "exponential_integrator", "randomized_midpoint"),
 )
 def why_randomize(look: Look) -> Iterator[Evidence]:
     yield from symbolic(look, "B7")

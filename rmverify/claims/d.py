@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Mapping
@@ -26,8 +27,8 @@ LOGARITHMS = "constants and logarithms are left out"
 
 def calculus(look: Look, program: str, about: str = "") -> Iterator[Evidence]:
     """What the lemmas of the ledger imply, by the rational program of that name, and its verdict on printed costs:
-    those that are `about` another claim, or those about its own."""
-    if not look.wants("symbolic"):
+    those that are `about` another claim, or those about its own. No scheme enters."""
+    if look.schemes or not look.wants("symbolic"):
         return
     found = exponents.load(program).solve()
     cost = "max(" + ", ".join(map(str, found.cost)) + ")" if len(found.cost) > 1 else str(found.cost[0])
@@ -76,8 +77,7 @@ def theorem_plan(look: Look, make: Any, name: str, *, score: bool = False) -> It
 
     def one(**p: float) -> Value:
         target, L = _setting(look, p)
-        scheme = look.scheme(name)
-        plan = make(target.dim, max(1.0, L), p["eps"], scheme=scheme)
+        plan = _with_schemes(look, make(target.dim, max(1.0, L), p["eps"]))
         handed: Any = target
         if score:  # a relative error of the score with ||s^ - s|| <= eps/(d^{1/12} sqrt(L)) under every q_t
             allowed = p["eps"] / (target.dim ** (1 / 12) * math.sqrt(L))
@@ -110,6 +110,7 @@ def _setting(look: Look, p: Any) -> tuple[Gaussian, float]:
     left="the cost that B4, C1 and C2 imply; TV after the theorem's plan",
     right="L^2 sqrt(d)/eps; eps",
     hypotheses=(LOGARITHMS, "eps_sc = 0"),
+    schemes=("exponential_integrator", "underdamped"),
 )
 def dpum(look: Look) -> Iterator[Evidence]:
     yield from symbolic(look, "D0")
@@ -127,6 +128,7 @@ def dpum(look: Look) -> Iterator[Evidence]:
     left="the cost that B2-B5, C1 and C2 imply; TV after the theorem's plan",
     right="d^{5/12}; L^{5/3} d^{5/12}/eps",
     hypotheses=(LOGARITHMS, "T_corr = L^{-1/2} d^{-1/18}", "eps_sc = 0"),
+    schemes=("randomized_midpoint", "underdamped"),
 )
 def sequential(look: Look) -> Iterator[Evidence]:
     yield from symbolic(look, "D1")
@@ -146,6 +148,7 @@ def sequential(look: Look) -> Iterator[Evidence]:
     left="rounds counted",
     right="L log^2(L d/eps)",
     hypotheses=("h_pred of the order of 1/L",),
+    schemes=("parallel_midpoint", "parallel_underdamped"),
 )
 def parallel(look: Look) -> Iterator[Evidence]:
     yield from symbolic(look, "D2")
@@ -178,8 +181,12 @@ def _picard(look: Look) -> Evidence:
 
 def _with_schemes(look: Look, plan: Plan) -> Plan:
     """The plan with the schemes that are looked at, under the parameters that it gives them."""
-    return Plan([replace(stage, scheme=look.scheme(unwrap(stage.scheme)[0].__name__)(**parameters(stage.scheme)))
-                 for stage in plan])  # fmt: skip
+    return Plan([replace(stage, scheme=_standing_in(look, stage.scheme)) for stage in plan])
+
+
+def _standing_in(look: Look, shipped: Any) -> Any:
+    scheme, bound = look.scheme(unwrap(shipped)[0].__name__), parameters(shipped)
+    return functools.partial(scheme, **bound) if bound else scheme
 
 
 def _tv_of(look: Look, target: Gaussian, plan: Plan, start: Any = "normal") -> Value:
@@ -252,6 +259,7 @@ def _growth_of_rounds() -> Evidence:
     left="the cost that C1-C3 imply; TV after the theorem's plan",
     right="d^{5/12} (kappa^{4/3} eps^{-2/3} + kappa/eps); eps",
     hypotheses=(LOGARITHMS, "an m-strongly convex and L-smooth potential"),
+    schemes=("randomized_midpoint_langevin", "parallel_underdamped", "underdamped"),
 )
 def log_concave(look: Look) -> Iterator[Evidence]:
     yield from symbolic(look, "D3")
@@ -293,10 +301,11 @@ def _log_concave_within_eps(look: Look) -> Evidence:
     left="the largest eps_sc that B2-B5, C1 and C2 allow; TV after the theorem's plan with a score that is off by it",
     right="eps/(d^{1/12} sqrt(L)); eps",
     hypotheses=(LOGARITHMS, "T_corr = L^{-1/2} d^{-1/18}"),
+    schemes=("randomized_midpoint", "underdamped"),
 )
 def score_accuracy(look: Look) -> Iterator[Evidence]:
     yield from symbolic(look, "D4")
-    if look.wants("symbolic"):
+    if look.wants("symbolic") and not look.schemes:
         yield _allowed_score_error()
     if look.wants("exact"):
         yield from theorem_plan(look, plans.sequential, "randomized_midpoint", score=True)
@@ -344,6 +353,7 @@ def best_corrector_time(look: Look) -> Iterator[Evidence]:
     provenance="derived",
     left="steps to accuracy, from d = 1 to 10^12",
     right="the powers stated",
+    schemes=("exponential_integrator", "randomized_midpoint"),
 )
 def measured_rates(look: Look) -> Iterator[Evidence]:
     yield from symbolic(look, "D6")

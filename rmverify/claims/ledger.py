@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from rmverify.claims.words import finding_text
+from rmverify.readings.boxes import EFFORT
 from rmverify.schemes.contract import Scheme
 from rmverify.values import Value
 
@@ -29,7 +31,7 @@ _ORDER = get_args(Finding)
 """From best to worst; a claim's finding is the worst of its evidence, but `holds with constant` says more than
 `holds`."""
 
-SCHEMA = 1
+SCHEMA = 2
 CLAIMS: dict[str, Claim] = {}
 _LETTERS = "abcd"
 
@@ -59,6 +61,10 @@ class Evidence:
         A table behind the finding.
     picture : mapping, optional
         Curves {name: (x, y)} under "curves", and "x", "y" the names of the axes; log-log.
+    case : str
+        Which of the cases of the claim the constant is about, where the claim's finding names several.
+    remark : str
+        What a reader of the constant has to know, printed beside it.
     """
 
     kind: Kind
@@ -73,6 +79,8 @@ class Evidence:
     source: str = ""
     rows: tuple[Mapping[str, Any], ...] = ()
     picture: Mapping[str, Any] | None = None
+    case: str = ""
+    remark: str = ""
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -84,7 +92,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Claim:
-    """A quantitative statement with its source; `check` yields the evidence."""
+    """A quantitative statement with its source; `check` yields the evidence, `schemes` are those that it asks for."""
 
     id: str
     statement: str
@@ -95,10 +103,11 @@ class Claim:
     right: str
     hypotheses: tuple[str, ...]
     check: Callable[[Look], Iterator[Evidence]]
+    schemes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """As plain data, without the function."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "check"}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("check", "schemes")}
 
 
 @dataclass(frozen=True)
@@ -113,20 +122,26 @@ class Look:
     schemes : mapping
         Schemes that stand in for shipped ones of that name: a claim about the randomized midpoint is then asked of
         them.
-    budget : float
-        Seconds for each piece of certified evidence.
+    effort : int
+        Boxes that each piece of certified evidence looks at, at most.
     first_violation : bool
         Stop asking a claim that is violated.
     note : str
         What `target` is, added to the domain of exact and fitted evidence.
+    levels : tuple of float
+        Noise levels at which one step is looked at for certain.
+    places : mapping
+        By scheme, a point at which a scheme that stands in for a shipped one differs from it: claims look there too.
     """
 
     kinds: frozenset[str] = frozenset({"symbolic", "exact", "fitted"})
     target: Any = None
     schemes: Mapping[str, Scheme] = field(default_factory=dict)
-    budget: float = 20.0
+    effort: int = EFFORT
     first_violation: bool = False
     note: str = ""
+    levels: tuple[float, ...] = ()
+    places: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def wants(self, kind: str) -> bool:
         """Whether this kind of evidence is asked for."""
@@ -169,12 +184,17 @@ class Result:
 
     @property
     def decisive(self) -> Evidence | None:
-        """The evidence that the finding comes from; of several constants the largest, a search's before an
-        enclosure's on a smaller class."""
-        found = [e for e in self.evidence if e.finding == self.finding]
-        if self.finding != "holds with constant":
-            return next(iter(found), None)
-        return max(found, key=lambda e: (e.kind != "certified", e.constant or 0.0))
+        """The evidence that the finding comes from; of several constants the largest."""
+        if self.finding == "holds with constant":
+            return self.largest
+        return next((e for e in self.evidence if e.finding == self.finding), None)
+
+    @property
+    def largest(self) -> Evidence | None:
+        """That of the largest constant with which the claim holds, a search's before an enclosure's on a smaller
+        class."""
+        found = [e for e in self.evidence if e.finding == "holds with constant"]
+        return max(found, key=lambda e: (e.kind != "certified", e.constant or 0.0), default=None)
 
     @property
     def constant(self) -> Value | None:
@@ -229,7 +249,7 @@ class Report(Mapping[str, Result]):
         return len(self._results)
 
     def __repr__(self) -> str:
-        return "\n".join(f"{result.id}  {result.finding}" for result in self.values())
+        return "\n".join(f"{result.id}  {finding_text(result)}" for result in self.values())
 
     def as_dict(self) -> dict[str, Any]:
         """As plain data: schema version, claims in order."""
@@ -237,11 +257,11 @@ class Report(Mapping[str, Result]):
 
 
 def claim(id: str, *, statement: str, latex: str, source: str, provenance: str, left: str, right: str,
-          hypotheses: tuple[str, ...] = ()) -> Any:  # fmt: skip
-    """Register the decorated function as what is asked of a claim."""
+          hypotheses: tuple[str, ...] = (), schemes: tuple[str, ...] = ()) -> Any:  # fmt: skip
+    """Register the decorated function as what is asked of a claim, about these schemes."""
 
     def register(check: Callable[[Look], Iterator[Evidence]]) -> Callable[[Look], Iterator[Evidence]]:
-        CLAIMS[id] = Claim(id, statement, latex, source, provenance, left, right, hypotheses, check)
+        CLAIMS[id] = Claim(id, statement, latex, source, provenance, left, right, hypotheses, check, schemes)
         return check
 
     return register
@@ -273,7 +293,16 @@ def run(claim: Claim, look: Look) -> Result:
 def _guarded(claim: Claim, look: Look) -> Iterator[Evidence]:
     """The evidence up to what a scheme or a target raises: that decides nothing, and is said."""
     try:
-        yield from claim.check(look)
+        places = {}
+        for name in claim.schemes:
+            if name in look.schemes:
+                from rmverify.claims.offered import same_step
+
+                found = same_step(look.schemes[name], name)
+                yield found
+                if found.finding == "violated":
+                    places[name] = found.where
+        yield from claim.check(replace(look, places=places) if places else look)
     except Exception as error:
         yield Evidence("exact", "stopped by an error", "inconclusive", computed=f"{type(error).__name__}: {error}")
 

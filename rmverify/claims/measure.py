@@ -18,7 +18,7 @@ from rmverify.values import Value
 
 __all__ = [
     "LEVELS", "Axis", "certified", "class_axes", "effort", "enclosed", "fitted", "modes_of", "one_step", "over_class",
-    "pointwise", "residuals", "searched", "spectrum", "studied", "times",
+    "pointwise", "residuals", "searched", "spectrum", "studied", "times", "uncertified",
 ]  # fmt: skip
 
 LEVELS = (0.0625, 0.75, 3.0)
@@ -98,7 +98,7 @@ def over_class(look: Look, ratio: Callable[..., Array]) -> Callable[..., Array]:
 def searched(
     what: str, function: Callable[..., Array], axes: Sequence[Axis], *, computed: str, bound: str,
     exact: Callable[[Mapping[str, Any]], Value] | None = None, vanishing: str | None = None,
-    domain: str = "", source: str = "", effort: Mapping[str, int] | None = None,
+    domain: str = "", source: str = "", case: str = "", effort: Mapping[str, Any] | None = None,
 ) -> Evidence:  # fmt: skip
     """The smallest constant with which computed <= C bound on a box, as far as a search sees.
 
@@ -119,15 +119,14 @@ def searched(
                 computed=f"{computed}: the ratio grows like {vanishing}^-{rate:.2f} as {vanishing} goes to 0",
                 bound=bound,
             )  # fmt: skip
-    if growing:
-        box += "; still growing at " + ", ".join(f"{n} = {where[n]:g} (power {r:.2g})" for n, r in growing.items())
+    sides = ", ".join(f"{n} = {where[n]:g}, power {r:.2g}" for n, r in growing.items())
     certain = value > 0 and value.error <= _UNCERTAIN * value
     return Evidence(
         "exact", what, "holds with constant" if certain else "inconclusive",
         computed=computed if certain else f"{computed}, not known to {_UNCERTAIN:.0%} there", bound=bound,
         label="lower",
         constant=value if certain else None,
-        where=where, domain=box, source=source,
+        where=where, domain=box, source=source, case=case, remark=f"still growing at {sides}" if growing else "",
     )  # fmt: skip
 
 
@@ -165,7 +164,12 @@ def one_step(
 ) -> Evidence:
     """The largest ratio of an error of one step to its bound, plus h^2 eps_sc^2 where the score is estimated."""
     scheme = look.scheme(name)
-    axes = [*class_axes(look), Axis("t", 1e-3, 10), Axis("h/limit", 0.03, 1, ends=("high",))]
+    levels, also = _certain(look, name)
+    axes = [
+        *class_axes(look),
+        Axis("t", min(1e-3, *levels), max(10, *levels)),
+        Axis("h/limit", 0.03, 1, ends=("high",)),
+    ]
     if score:
         axes += [
             Axis("L/least", 1, 100, ends=("low",)),
@@ -208,8 +212,28 @@ def one_step(
     return searched(
         f"the largest ratio of the {words} of one step of {name} to its bound{extra}", over_class(look, ratio), axes,
         computed=f"E of the {words}", bound=text + (extra if score else ""),
-        exact=exact, vanishing="h/limit", domain="limit = min(1/L, t)", effort=effort(look, 4096, 40, 8, 48),
+        exact=exact, vanishing="h/limit", domain="limit = min(1/L, t)",
+        case="estimated score, the worst" if score else "perfect score",
+        effort={**effort(look, 4096, 40, 8, 48), "also": also},
     )  # fmt: skip
+
+
+def _certain(look: Look, name: str) -> tuple[list[float], list[dict[str, float]]]:
+    """Noise levels that a search of one step must reach, and points that it must look at: on a target about 1/L and the
+    levels of the look, else where a scheme that stands in for a shipped one differs from it."""
+    levels, points = [1.0], []
+    if look.target is not None:
+        least = min(1.0, float(look.target.variances.min()))
+        for level in (least, *look.levels):
+            levels += [level / 100, level]
+            points += [{"t": level * f, "h/limit": 1.0, "gain": 0.0, "L/least": 1.0, "bias sqrt(v)": 1e-3}
+                       for f in (0.3, 1.0, 3.0)]  # fmt: skip
+    place = look.places.get(name, {})
+    if "t" in place:
+        levels.append(place["t"])
+        points += [{"lambda": lam, "t": place["t"], "h/limit": place["h"] / min(1.0, lam, place["t"])}
+                   for lam in (0.1, 0.3, 1.0, 3.0)]  # fmt: skip
+    return levels, points
 
 
 def _part(which: str, bias: Array, variance: Array) -> Array:
@@ -273,16 +297,27 @@ def certified(
 ) -> Iterator[Evidence]:
     """The enclosure of the smallest constant on a whole class of Gaussians, in ball arithmetic; bound(L, M, h) with
     M = L or 1/t."""
-    if look.wants("certified") and look.target is None:
-        from rmverify.laws.certified import certified_constant
+    if look.wants("certified"):
+        from rmverify.laws.certified import LEAST, MOST, certified_constant
 
-        found = certified_constant(look.scheme(name), which, bound, budget=look.budget)
+        spread = [] if look.target is None else [float(f(look.target.variances)) for f in (np.min, np.max)]
+        if spread and not LEAST <= spread[0] <= spread[1] <= MOST:
+            reach = f"its variances reach from {spread[0]:.3g} to {spread[1]:.3g}"
+            yield uncertified(f"{reach}, those of the class that can be from {LEAST:g} to {MOST:g}")
+            return
         words = f"the smallest constant for the {which.replace('_', ' ')} of one step of {name}"
-        yield enclosed(f"{words}, perfect score, every point of the class", found, ("lambda", "t", "h"), text)
+        words += ", perfect score, every point of the class"
+        found = certified_constant(look.scheme(name), which, bound, effort=look.effort)
+        yield enclosed(words, found, ("lambda", "t", "h"), text, member=look.target is not None)
 
 
-def enclosed(what: str, found: Any, names: Sequence[str], text: str) -> Evidence:
-    """A certified supremum as evidence; the boxes that stayed open are named."""
+def uncertified(why: str) -> Evidence:
+    """That nothing can be certified on a target, and why not."""
+    return Evidence("certified", "nothing is certified of this target", "not yet", computed=why)
+
+
+def enclosed(what: str, found: Any, names: Sequence[str], text: str, *, member: bool = False) -> Evidence:
+    """A certified supremum as evidence; the boxes that stayed open are named. `member`: of the class is a target."""
     where = dict(zip(names, found.argmax, strict=True)) if found.argmax is not None else {}
     if found.lower == math.inf:
         return Evidence("certified", what, "violated", computed="the ratio is unbounded as h goes to 0", bound=text,
@@ -296,4 +331,5 @@ def enclosed(what: str, found: Any, names: Sequence[str], text: str) -> Evidence
         "certified", what, "holds with constant",
         computed=f"in [{found.lower:.6g}, {found.upper:.6g}], {found.boxes} boxes", bound=text, label="upper",
         constant=constant, where=where, domain=found.domain,
+        case=f"certified{', for a class that has the target in it' if member else ''}: {found.domain}",
     )  # fmt: skip

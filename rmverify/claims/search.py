@@ -37,6 +37,11 @@ class Axis:
         value = np.clip(np.round(value) if self.whole else value, self.low, self.high)
         return np.where(unit == 0, self.low, np.where(unit == 1, self.high, value))
 
+    def unit(self, value: float) -> float:
+        """The position of a parameter in [0, 1], at an end where it is beyond."""
+        low, high, value = (np.log(x) if self.log else x for x in (self.low, self.high, value))
+        return float(np.clip((value - low) / (high - low), 0, 1))
+
     def __str__(self) -> str:
         return f"{self.name} in [{self.low:g}, {self.high:g}]"
 
@@ -56,13 +61,13 @@ class Found:
 
 def largest(
     function: Callable[..., Array], axes: Sequence[Axis], *, points: int = 4096, rounds: int = 40, keep: int = 8,
-    around: int = 48,
+    around: int = 48, also: Sequence[Mapping[str, float]] = (),
 ) -> Found:  # fmt: skip
     """Search a box for the largest value of a vectorized function of the axes' parameters.
 
-    The corners and `points` of a Sobol sequence, then `rounds` of `around` points about each of the `keep` best, in
-    boxes that shrink and are clipped at the ends, so that a maximum on the boundary is found there. NaN counts as
-    absent.
+    The corners, the points in `also` (in the middle of what they do not name) and `points` of a Sobol sequence, then
+    `rounds` of `around` points about each of the `keep` best, in boxes that shrink and are clipped at the ends, so that
+    a maximum on the boundary is found there. NaN counts as absent.
 
     Examples
     --------
@@ -76,7 +81,8 @@ def largest(
 
     rng = np.random.default_rng(20240602)
     corners = np.indices((2,) * len(axes)).reshape(len(axes), -1).T.astype(float)
-    unit = np.concatenate([corners, qmc.Sobol(len(axes), rng=rng).random(points)])
+    given = np.array([[a.unit(p[a.name]) if a.name in p else 0.5 for a in axes] for p in also]).reshape(-1, len(axes))
+    unit = np.concatenate([corners, given, qmc.Sobol(len(axes), rng=rng).random(points)])
 
     def values(u: Array) -> Array:
         with np.errstate(all="ignore"):

@@ -156,9 +156,9 @@ def certified_ratio(look: Look, joint: bool, text: str, *, lowest: float) -> Evi
     """The enclosure of the supremum over curvatures, times and all starts, in ball arithmetic."""
     from rmverify.laws.certified import certified_smoothing
 
-    found = certified_smoothing(joint, float(lowest), budget=look.budget)
-    words = f"the smallest constant for all starts on linear forces, {_curvatures(look, lowest)}"
-    return enclosed(words, found, ("k/L", "T sqrt(L)"), text)
+    found = certified_smoothing(joint, float(lowest), effort=look.effort)
+    words = f"the smallest constant for all starts on linear forces, curvatures in [{'-L' if lowest < 0 else '0'}, L]"
+    return enclosed(words, found, ("k/L", "T sqrt(L)"), text, member=look.target is not None)
 
 
 def verdict(found: Value, bound: float) -> Finding:

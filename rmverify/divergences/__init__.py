@@ -22,6 +22,7 @@ from rmverify.divergences.closed_forms import (
     chi_squared,
     hellinger_distance,
     kullback_leibler,
+    pair_tv,
     renyi_divergence,
     wasserstein,
     wasserstein_pair,
@@ -30,7 +31,6 @@ from rmverify.divergences.line import line_chi2, line_hellinger, line_kl, line_r
 from rmverify.divergences.pair import pair_of, plain, relative
 from rmverify.divergences.products import product_tv
 from rmverify.divergences.radial import projected, radial_hellinger, radial_kl, radial_reverse_kl, radial_tv, resolved
-from rmverify.divergences.tv import total_variation
 from rmverify.laws import MixtureLaw, StationaryLaw
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import number
@@ -99,12 +99,7 @@ def tv(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
             return bracket
         upper = max(bracket.upper, lower)
         return Value(upper, "upper", bracket.error, lower=lower, upper=upper)
-    pair = pair_of(p, q)
-    if pair.singular:
-        return Value(1.0, complement=0.0)
-    if not pair.ratio.size:
-        return Value(0.0)
-    return total_variation(pair.ratio, pair.shift, pair.multiplicity, pair.distance_error, pair.log_ratio)
+    return pair_tv(pair_of(p, q))
 
 
 def kl(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = False) -> Value:

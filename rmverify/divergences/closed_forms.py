@@ -1,139 +1,284 @@
-r"""KL, Renyi, chi-squared, Hellinger and W_2 between Gaussians, each without cancellation at small differences."""
+r"""KL, Renyi, chi-squared, Hellinger and W_2 between Gaussians, each without cancellation at small differences.
+
+An error is that of the arithmetic, some units of 2^-52, plus what the errors of the pair move the divergence by: its
+derivatives in ln(b/a) and in the shift at their largest between the pair and the laws meant.
+"""
 
 from __future__ import annotations
 
 import math
+import sys
 from fractions import Fraction
 
 import numpy as np
 
 from rmverify.divergences.chernoff import log_transform, modes
-from rmverify.divergences.pair import EPS, Pair, common_modes
+from rmverify.divergences.pair import EPS, Pair, modewise
+from rmverify.divergences.tv import total_variation
 from rmverify.elementary import log1p_minus
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array
 from rmverify.values import Value
 
 __all__ = [
+    "apart",
     "chi_squared",
     "hellinger_distance",
     "kullback_leibler",
+    "law_of",
+    "pair_tv",
     "renyi_divergence",
     "wasserstein",
     "wasserstein_pair",
 ]
 
+_COARSE = 1e-12  # errors of the laws from which on a large TV is looked at more closely
+_HUGE = 1e300  # a ratio is not larger where TV is integrated: 1 - TV is below 1e-75
+_LARGEST = sys.float_info.max
+_LEAST = 5e-324
+
+
+def apart(pair: Pair, most: float) -> Value:
+    """The divergence of laws on different supports: `most`, unless rounding decided that they are different."""
+    if pair.doubtful:
+        return Value(most, "upper", lower=0.0, upper=most)
+    return Value(most, complement=1 - most)
+
+
+def law_of(pair: Pair, value: Value, most: float = math.inf) -> Value:
+    """The divergence where rounding decided that two singular laws have one support: if not, it is `most`."""
+    if not pair.doubtful:
+        return value
+    return Value(value, "lower", value.error, lower=value.lower, upper=most, complement=value.complement)
+
+
+def pair_tv(pair: Pair) -> Value:
+    """TV(p, q), by `rmverify.divergences.tv`; the laws meant are within `distance_error`, and 1 - TV <= BC(1/2)."""
+    if pair.singular:
+        return apart(pair, 1.0)
+    if not pair.ratio.size:
+        return law_of(pair, Value(0.0), 1.0)
+    off = pair.distance_error
+    if off > _COARSE:
+        off = min(off, math.exp(min(sum(_log_transform(pair, 0.5)), 0.0)))
+    with np.errstate(over="ignore", under="ignore"):
+        return _pair_tv(pair, off)
+
+
+def _pair_tv(pair: Pair, off: float) -> Value:
+    one = pair
+    if pair.ratio.max() > _HUGE and pair.inverse_ratio.max() < pair.ratio.max():
+        one = pair.reverse
+    ratio, shift = one.ratio, one.shift
+    if max(float(ratio.max()), float(shift.max())) > _HUGE:
+        ratio, shift = np.minimum(ratio, _HUGE), np.minimum(shift, _HUGE)
+    if pair.scale == 1:
+        return law_of(pair, total_variation(ratio, shift, pair.multiplicity, off, one.log_ratio), 1.0)
+    value = total_variation(ratio, shift, pair.multiplicity, 0.0, one.log_ratio)
+    return law_of(pair, Value.clipped(value * pair.scale, value.error * pair.scale + off + _LEAST, 0, 1), 1.0)
+
 
 def kullback_leibler(pair: Pair) -> Value:
     """KL(p||q) = 1/2 sum n [y - ln(1+y) + m^2/b], y = a/b - 1 the inverse ratio, ln(1+y) = -ln(1+r)."""
     if pair.singular:
-        return Value(math.inf)
-    r, y, n = pair.ratio, pair.inverse_ratio, pair.multiplicity
-    terms = np.where(r > 1, y + np.log1p(np.maximum(r, 0)), -log1p_minus(np.where(r > 1, 0.0, y)))
-    terms = terms + pair.inverse_shift
-    value = float(n @ terms) / 2
-    slope = np.abs(y) * pair.log_error + pair.log_error**2 / 2
-    slope = slope + (2 * np.sqrt(pair.shift) + pair.shift_error) * pair.shift_error * (1 + y)
-    error = 8 * EPS * value + float(n @ slope) / 2
-    return Value(value, "exact", error, lower=max(0.0, value - error))
+        return apart(pair, math.inf)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return law_of(pair, _kullback_leibler(pair))
+
+
+def _kullback_leibler(pair: Pair) -> Value:
+    y, n, square = pair.inverse_ratio, pair.multiplicity, pair.scale**2
+    if max(float(y.max(initial=0.0)), float(pair.inverse_shift.max(initial=0.0))) > _HUGE:
+        return _overflow(float((y + pair.inverse_shift).max()) / 4)
+    wide = y < -0.5
+    terms = -log1p_minus(np.where(wide, 0.0, y))
+    if wide.any():
+        terms = np.where(wide, y + pair.log_ratio, terms)
+    value = float(n @ (terms + pair.inverse_shift)) / 2 * square
+    error = EPS * (8 + math.sqrt(n.size)) * value + _LEAST * (value > 0 or square < 1)
+    if pair.log_error.any() or pair.shift_error.any():
+        e, off = pair.log_error, pair.shift_error
+        grown = np.expm1(e)
+        slope = np.abs(y) * e + (1 + y) * (grown - e) + pair.inverse_shift * grown
+        slope = slope + (2 * np.sqrt(pair.shift) + off) * off * (1 + y) * (1 + grown)
+        error += _finite(float(n @ slope) / 2 * square)
+    return Value.clipped(value, error)
 
 
 def renyi_divergence(pair: Pair, order: float) -> Value:
     """D_s(p||q) = ln BC(s)/(s-1), BC(s) = int p^s q^{1-s}; infinite where 1 + s r_i <= 0."""
     if order == 1:
         return kullback_leibler(pair)
-    if pair.singular or (_tilted(pair, order) <= 0).any():
-        return Value(math.inf)
-    value, error = _log_transform(pair, order)
-    return Value(max(value / (order - 1), 0.0), "exact", error / abs(order - 1))
+    if pair.singular:
+        return apart(pair, math.inf)
+    value, *errors = _log_transform(pair, order)
+    if math.isinf(value):
+        return _infinite(pair, errors[1])
+    gap = abs(order - 1)
+    return law_of(pair, Value.clipped(value / (order - 1), sum(errors) / gap))
 
 
 def chi_squared(pair: Pair) -> Value:
     """chi^2(p||q) = int p^2/q - 1 = e^{ln BC(2)} - 1; infinite where b_i <= a_i/2."""
-    if pair.singular or (_tilted(pair, 2.0) <= 0).any():
-        return Value(math.inf)
-    value, error = _log_transform(pair, 2.0)
-    if value > 700:
-        return Value(math.inf)
-    return Value(math.expm1(value), "exact", math.exp(value) * error)
+    if pair.singular:
+        return apart(pair, math.inf)
+    value, *errors = _log_transform(pair, 2.0)
+    if value == math.inf:
+        return _infinite(pair, errors[1])
+    if value > 709:
+        return _overflow(math.exp(min(max(value - sum(errors), 0.0), 709.0)))
+    error = sum(errors)
+    moved = math.exp(value) * math.expm1(error) if value + error < 709 else math.inf
+    return law_of(pair, Value.clipped(math.expm1(value), moved + 2 * EPS * math.expm1(value)))
+
+
+def _infinite(pair: Pair, doubt: float) -> Value:
+    """Infinite; a bound where the errors of the laws, or the size of the numbers, leave that open."""
+    return _overflow(0.0) if doubt else law_of(pair, Value(math.inf))
+
+
+def _overflow(least: float) -> Value:
+    """A divergence close to the largest float or beyond."""
+    return Value(math.inf, "upper", lower=min(least, _LARGEST / 4), upper=math.inf)
 
 
 def hellinger_distance(pair: Pair) -> Value:
     """H(p, q) = sqrt(1 - BC(1/2)) in [0, 1], so that H^2 <= TV <= H sqrt(2 - H^2)."""
     if pair.singular:
-        return Value(1.0, complement=0.0)
-    value, error = _log_transform(pair, 0.5)
-    square = -math.expm1(min(value, 0.0))
-    distance = math.sqrt(square)
-    absolute = pair.distance_error + (math.exp(min(value, 0.0)) * error / (2 * distance) if distance else 0.0)
-    absolute = min(absolute, 1.0)
-    return Value(
-        distance, "exact", absolute, lower=max(0.0, distance - absolute), upper=min(1.0, distance + absolute),
-        complement=math.exp(value) / (1 + distance),
-    )  # fmt: skip
+        return apart(pair, 1.0)
+    if pair.scale != 1:  # to leading order, exact to rounding here
+        n, square = pair.multiplicity, pair.ratio**2 / 16 + pair.shift / 8
+        value = math.sqrt(float(n @ square)) * pair.scale
+        error = 8 * EPS * value + _LEAST + pair.distance_error
+        return law_of(pair, Value.clipped(value, error, 0, 1), 1.0)
+    log_bc, rounding, moved = _log_transform(pair, 0.5)
+    if log_bc == -math.inf:
+        return law_of(pair, Value.clipped(1.0, EPS, 0, 1, complement=0.0), 1.0)
+    log_bc = min(log_bc, 0.0)
+    value = _root(log_bc)
+    error = _spread(log_bc, rounding) + min(_spread(log_bc, moved), pair.distance_error) + 4 * EPS * value
+    complement = math.exp(log_bc) / (1 + value)
+    return law_of(pair, Value.clipped(value, error, 0, 1, complement=complement), 1.0)
 
 
-def _log_transform(pair: Pair, s: float) -> tuple[float, float]:
-    """ln BC(s) and its absolute error: rounding, and the first order of the errors of the laws.
+def _root(log_bc: float) -> float:
+    return math.sqrt(-math.expm1(min(log_bc, 0.0)))
 
-    Modes with z = s b/a + 1 - s below 1/2, near the end of the domain, are taken from a and b themselves.
+
+def _spread(log_bc: float, error: float) -> float:
+    """What an error of ln BC(1/2) does to sqrt(1 - BC(1/2))."""
+    value = _root(log_bc)
+    if error < 1e-3 * -log_bc:  # the difference of the roots would be all rounding
+        return 1.01 * math.exp(log_bc) * error / (2 * value)
+    return max(_root(log_bc - error) - value, value - _root(log_bc + error))
+
+
+def _log_transform(pair: Pair, s: float) -> tuple[float, float, float]:
+    """ln BC(s), its rounding, and what the errors of the laws move it by; infinite where int p^s q^{1-s} is.
+
+    Modes with 1 + s r (after the exchange) below 1/2, near the end of the domain, are taken from a and b themselves.
     """
     if not pair.ratio.size:
-        return 0.0, 0.0
-    r, n, mu2 = pair.ratio, pair.multiplicity, pair.shift
-    z = _tilted(pair, s)
-    edge = z < 0.5
-    direct = n * (s * pair.log_ratio - np.log(z) - s * (1 - s) * mu2 / z) / 2
-    value = float(direct[edge].sum())
+        return 0.0, 0.0, 0.0
+    with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+        return _transform(pair, s)
+
+
+def _transform(pair: Pair, s: float) -> tuple[float, float, float]:
+    # with p and q exchanged where s > 1/2, so that nothing is lost as s -> 1
+    one, point = (pair, s) if s <= 0.5 else (pair.reverse, 1 - s)
+    n, mu2, square = pair.multiplicity, one.shift, pair.scale**2
+    z = 1 + point * one.ratio
+    edge = (z < 0.5) | (one.ratio > _HUGE)
+    value = rounding = 0.0
+    if edge.any():
+        z = _tilted(one, point, z)
+        if (z <= 0).any():
+            return math.inf, 0.0, float(pair.log_error.any())
+    if float(mu2.max()) > _HUGE:
+        return (-math.inf if 0 < point < 1 else math.inf), 0.0, 1.0
+    if edge.any():
+        logs = one.log_ratio[edge]
+        log_z = np.where(z[edge] > _HUGE, logs + math.log(abs(point)), np.log(z[edge]))
+        direct = point * logs - log_z - point * (1 - point) * mu2[edge] / z[edge]
+        value = float(n[edge] @ direct) / 2
+        parts = (
+            4 + abs(point) * (1 + np.abs(logs)) + 2 * np.abs(log_z) + 4 * abs(point * (1 - point)) * mu2[edge] / z[edge]
+        )
+        rounding = EPS * float(n[edge] @ parts)
     if not edge.all():
-        # with p and q exchanged where s > 1/2, so that nothing is lost as s -> 1
-        one, point = (pair, s) if s <= 0.5 else (pair.reverse, 1 - s)
-        rest = ~edge
+        rest = slice(None) if not edge.any() else ~edge
         law = modes(one.ratio[rest], one.shift[rest], n[rest], one.log_ratio[rest])
-        value += float(log_transform(np.array([point]), law)[0])
-    factor = abs(s * (1 - s)) / 2
-    slope = (np.abs(r) / z + abs(1 - s) * mu2 / z**2 + pair.log_error) * pair.log_error
-    slope = slope + (2 * np.sqrt(mu2) + pair.shift_error) * pair.shift_error / z
-    lost = EPS * np.where(edge, 2 + abs(s) * (1 + np.abs(pair.log_ratio)) + factor * mu2 / z, 0.0)
-    return value, 8 * EPS * abs(value) + factor * float(n @ slope) + float(n @ lost)
+        part = float(log_transform(np.array([point]), law)[0])
+        value += part
+        rounding += EPS * ((8 + math.sqrt(n.size)) * abs(part) + 2 * abs(point) * law.size)
+    value, rounding, moved = value * square, rounding * square + _LEAST * (value != 0 or square < 1), 0.0
+    e, off = one.log_error, one.shift_error
+    if e.any() or off.any():
+        # ln BC has the derivatives s(1-s) {-r/z + s mu^2 (1+r)/z^2}/2 in ln(1+r), z = 1 + s r, and -s(1-s) mu/z in mu
+        grown, wide = np.expm1(e), np.exp(-pair.log_ratio if one is not pair else pair.log_ratio)
+        drop = abs(point) * wide * grown / z
+        if (drop >= 1).any():
+            return value, rounding, math.inf
+        low = z * (1 - drop)
+        far = (np.sqrt(mu2) + off) / low
+        slope = (np.abs(one.ratio) + wide * grown) / low + abs(point) * far * far * wide * (1 + grown)
+        slope = slope * e + (2 * np.sqrt(mu2) + off) * off / low
+        moved = _finite(abs(point * (1 - point)) / 2 * float(n @ slope) * square)
+    return value, rounding, moved
 
 
-def _tilted(pair: Pair, s: float) -> Array:
+def _tilted(pair: Pair, s: float, z: Array) -> Array:
     """z = (s b + (1-s) a)/a, positive where int p^s q^{1-s} is finite; exact before rounding near that edge."""
-    z = np.asarray((s * pair.b + (1 - s) * pair.a) / pair.a)
-    order = Fraction(s)
+    order, z = Fraction(s), z.copy()
     for k in np.flatnonzero(z < 0.5):
         a, b = Fraction(pair.a[k]), Fraction(pair.b[k])
-        z[k] = float((order * b + (1 - order) * a) / a)
+        tilted = order * b + (1 - order) * a
+        z[k] = float(tilted / a) if tilted > 0 else 0.0
     return z
+
+
+def _finite(error: float) -> float:
+    """An error that overflowed, or met an infinite one, is infinite."""
+    return error if error >= 0 else math.inf
 
 
 def wasserstein(p: Gaussian, q: Gaussian) -> Value:
     r"""W_2(p, q), the Bures distance: sum n [(a-b)/(sqrt a + sqrt b)]^2 + |m|^2 where the laws commute; else
     ||A^{1/2} - B^{1/2} U||_F with U the polar factor, a sum of squares in which nothing cancels."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         return _wasserstein(p, q)
 
 
 def _wasserstein(p: Gaussian, q: Gaussian) -> Value:
-    aligned = common_modes(p, q)
-    if aligned is not None:
-        p, q = aligned
-        root_p, root_q = np.sqrt(p.variances), np.sqrt(q.variances)
-        both = np.where(root_p + root_q > 0, root_p + root_q, 1.0)
-        gap = (p.variances - q.variances) / both
-        value = math.sqrt(float(p.multiplicities @ (gap**2 + (p.means - q.means) ** 2)))
-        spread = (p.rounding * p.variances + q.rounding * q.variances) / both
-        means = p.rounding * np.abs(p.means) + q.rounding * np.abs(q.means)
-        error = math.sqrt(float(p.multiplicities @ (spread**2 + means**2)))
-        return Value(value, "exact", 8 * EPS * value + error, lower=max(0.0, value - error))
-    X, Y = _root(p), _root(q)
+    laws = modewise(p, q)
+    if laws is not None:
+        a, b, m, n, log_error, level_error, mean_error = laws
+        root = np.sqrt(a) + np.sqrt(b)
+        both = np.where(root > 0, root, 1.0)
+        gap = (a - b) / both
+        value = _root_sum(n, gap, m)
+        spread = np.abs(gap) * level_error / 2 + np.minimum(np.sqrt(a), np.sqrt(b)) * log_error / 2
+        spread = spread + np.abs(p.rounding.max() + q.rounding.max()) * np.maximum(a, b) / both * (level_error > 0)
+        error = 8 * EPS * value + _root_sum(n, spread, mean_error)
+        return Value.clipped(value, error + _LEAST * (value > 0))
+    X, Y = _square_root(p), _square_root(q)
     left, _, right = np.linalg.svd(X @ Y)
     difference = X - Y @ right.T @ left.T
     value = math.hypot(float(np.linalg.norm(difference)), float(np.linalg.norm(p.mean - q.mean)))
     size = float(np.linalg.norm(X) + np.linalg.norm(Y) + np.linalg.norm(p.mean) + np.linalg.norm(q.mean))
-    error = (EPS * p.dim + float(p.rounding.max() + q.rounding.max())) * size + _root_error(p) + _root_error(q)
-    return Value(value, "exact", error, lower=max(0.0, value - error))
+    error = (
+        (EPS * (4 + 2 * p.dim) + float(p.rounding.max() + q.rounding.max())) * size + _root_error(p) + _root_error(q)
+    )
+    return Value.clipped(value, error)
+
+
+def _root_sum(n: Array, *columns: Array) -> float:
+    """(sum n (x^2 + y^2 + ...))^{1/2}, whatever the size of the numbers."""
+    size = max(float(np.abs(column).max(initial=0.0)) for column in columns)
+    if not 0 < size < math.inf:
+        return size
+    return size * math.sqrt(sum(float(n @ (column / size) ** 2) for column in columns))
 
 
 def wasserstein_pair(pair: Pair) -> Value:
@@ -144,7 +289,7 @@ def wasserstein_pair(pair: Pair) -> Value:
     value = math.sqrt(float(pair.multiplicity @ (gap**2 + pair.shift * pair.a)))
     spread = (pair.log_error**2 / 4 + pair.shift_error**2) * pair.a
     error = 8 * EPS * value + math.sqrt(float(pair.multiplicity @ spread))
-    return Value(value, "exact", error, lower=max(0.0, value - error))
+    return Value.clipped(value, error)
 
 
 def _root_error(law: Gaussian) -> float:
@@ -155,7 +300,7 @@ def _root_error(law: Gaussian) -> float:
     return float(np.linalg.norm(error / (np.sqrt(law.variances) + math.sqrt(error))))
 
 
-def _root(law: Gaussian) -> np.ndarray:
+def _square_root(law: Gaussian) -> np.ndarray:
     if law.basis is None:
         return np.diag(np.sqrt(np.repeat(law.variances, law.multiplicities.astype(int))))
     return (law.basis * np.sqrt(law.variances)) @ law.basis.T

@@ -61,7 +61,7 @@ def expected_tv(law: Any, q: Gaussian) -> Value:
     if not change <= _AGREE * fine:
         raise ArithmeticError("the law of the log variance is not smooth after so few steps")
     error = change + lattices[1].rounding * math.sqrt(law.dim / 8) + 1e-13 * fine
-    return Value(fine, "exact", error, lower=max(0.0, fine - error), upper=min(1.0, fine + error))
+    return Value.clipped(fine, error, 0, 1)
 
 
 def _average(lattice: Lattice, q: Gaussian) -> float:

@@ -336,8 +336,7 @@ def line_tv(pair: Beside) -> Value:
     error = min((errors[0] if small else errors[1]) + (abs(defect) + sum(pair.off)) / 2, 1.0)
     value, complement = (value, 1 - value) if small else (1 - complement, complement)
     value, complement = min(max(value, 0.0), 1.0), min(max(complement, 0.0), 1.0)
-    lower, upper = max(0.0, value - error), min(1.0, value + error)
-    return Value(value, "exact", error, lower=lower, upper=upper, complement=complement)
+    return Value.clipped(value, error, 0, 1, complement=complement)
 
 
 def line_kl(p: Any, q: Any) -> Value:
@@ -355,7 +354,7 @@ def line_kl(p: Any, q: Any) -> Value:
     value = pair.dim * max(float(done.value[0]), 0.0)
     moved = pair.influence(lambda l: l, lambda l: np.expm1(np.minimum(l, _EXPONENT)))
     error = pair.dim * (float(done.error[0] + done.rounding[0]) + moved)
-    return Value(value, "exact", error, lower=max(0.0, value - error))
+    return Value.clipped(value, error)
 
 
 def line_hellinger(p: Any, q: Any) -> Value:
@@ -364,16 +363,13 @@ def line_hellinger(p: Any, q: Any) -> Value:
     square = -math.expm1(min(log_bc, 0.0))
     value = math.sqrt(square)
     absolute = min(math.exp(min(log_bc, 0.0)) * error / (2 * value) if value else math.sqrt(error), 1.0)
-    return Value(
-        value, "exact", absolute, lower=max(0.0, value - absolute), upper=min(1.0, value + absolute),
-        complement=math.exp(log_bc) / (1 + value),
-    )  # fmt: skip
+    return Value.clipped(value, absolute, 0, 1, complement=math.exp(log_bc) / (1 + value))
 
 
 def line_renyi(p: Any, q: Any, order: float) -> Value:
     """D_s(p||q) = d ln BC(s)/(s-1); infinite where the integrand still grows where p is below e^-960."""
     log_bc, error = _log_transform(p, q, order)
-    return Value(max(log_bc / (order - 1), 0.0), "exact", error / abs(order - 1) if math.isfinite(log_bc) else 0.0)
+    return Value.clipped(log_bc / (order - 1), error / abs(order - 1) if math.isfinite(log_bc) else 0.0)
 
 
 def line_chi2(p: Any, q: Any) -> Value:
@@ -381,7 +377,7 @@ def line_chi2(p: Any, q: Any) -> Value:
     log_bc, error = _log_transform(p, q, 2.0)
     if log_bc > 700:
         return Value(math.inf)
-    return Value(math.expm1(log_bc), "exact", math.exp(log_bc) * error)
+    return Value.clipped(math.expm1(log_bc), math.exp(log_bc) * error)
 
 
 def _log_transform(p: Any, q: Any, s: float) -> tuple[float, float]:

@@ -34,7 +34,6 @@ from rmverify.divergences.tv import (
     Estimate,
     Transform,
     aliasing,
-    as_value,
     complex_expm1,
     tail_of_ones,
     trapezoid,
@@ -211,7 +210,7 @@ def product_tv(p: Any, q: Any) -> Value:
     sigma = math.sqrt(pair.dim * curvature)
     log_bc, off = float(law.log(np.array([c]))[0]), pair.dim * sum(pair.off) / 2
     if log_bc < _VANISHES:
-        return as_value(1.0, EPS, 0.0)
+        return Value.clipped(1.0, EPS, 0, 1, complement=0.0)
     near = log_bc > -math.log(2)
     best = trapezoid(law.transform(), c, sigma, log_bc, near)
     if best is None or best.error > _ENOUGH * best.value:
@@ -219,9 +218,9 @@ def product_tv(p: Any, q: Any) -> Value:
         best = other if best is None or other.error < best.error else best
     if near:
         value = min(max(best.value, 0.0), 1.0)
-        return as_value(value, best.error + EPS * value + off, 1 - value)
+        return Value.clipped(value, best.error + EPS * value + off, 0, 1, complement=1 - value)
     complement = min(max(math.exp(log_bc) * best.value, 0.0), 1.0)
-    return as_value(1 - complement, math.exp(log_bc) * best.error + EPS + off, complement)
+    return Value.clipped(1 - complement, math.exp(log_bc) * best.error + EPS + off, 0, 1, complement=complement)
 
 
 def _windowed(law: _Coordinate, c: float, sigma: float, log_bc: float, near: bool) -> Estimate:

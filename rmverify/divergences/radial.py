@@ -72,12 +72,12 @@ def _settled(radial: Any, form: Any, sizes: Any, variance: float) -> Value | Non
             value: Value = radial(form(size), variance)
         except Unresolved:
             return None
-        if not math.isfinite(value):
+        if not math.isfinite(value) or value.kind != "exact":
             return None
         if before is not None and abs(value - before) <= max(_AGREE * value, before.error + value.error):
             error = value.error + abs(value - before)
             top = 1.0 if radial in (radial_tv, radial_hellinger) else math.inf
-            return Value(value, "exact", error, lower=max(0.0, value - error), upper=min(top, value + error))
+            return Value.clipped(value, error, 0, top)
         before = value
     return None
 
@@ -113,7 +113,7 @@ def radial_tv(mixture: ScaleMixture | Lattice, variance: float) -> Value:
     value, error = _integrate(mixture, variance, integrand, signed=True)
     value = min(value / 2, 1.0)
     error = min(error / 2 + mixture.rounding * math.sqrt(mixture.dim / 8), 1.0)
-    return Value(value, "exact", error, lower=max(0.0, value - error), upper=min(1.0, value + error))
+    return Value.clipped(value, error, 0, 1)
 
 
 def _apart(mixture: ScaleMixture | Lattice, variance: float) -> bool:
@@ -166,7 +166,7 @@ def _unsigned(mixture: ScaleMixture | Lattice, variance: float, integrand: Integ
         moved = _integrate(mixture, variance * math.exp(shift), integrand, signed=False)[0]
         slope = min(slope, 2 * abs(moved - value) / shift)
     error += mixture.rounding * slope + mixture.dim * mixture.rounding**2 / 4
-    return Value(value, "exact", error, lower=max(0.0, value - error))
+    return Value.clipped(value, error)
 
 
 def radial_hellinger(mixture: ScaleMixture | Lattice, variance: float) -> Value:
@@ -179,7 +179,7 @@ def radial_hellinger(mixture: ScaleMixture | Lattice, variance: float) -> Value:
     square, error = _integrate(mixture, variance, integrand, signed=False)
     value = min(math.sqrt(max(square, 0.0) / 2), 1.0)
     error = min((error / (4 * value) if value else 0.0) + mixture.rounding * math.sqrt(mixture.dim / 8), 1.0)
-    return Value(value, "exact", error, lower=max(0.0, value - error), upper=min(1.0, value + error))
+    return Value.clipped(value, error, 0, 1)
 
 
 def propagated(plan: Plan, target: Any, *, start: Any = "normal") -> Pair:

@@ -49,7 +49,7 @@ from rmverify.laws.panels import integrate_path
 from rmverify.values import Value
 
 __all__ = [
-    "Estimate", "Transform", "aliasing", "as_value", "complex_expm1", "set_gap", "tail_of_ones", "total_variation",
+    "Estimate", "Transform", "aliasing", "complex_expm1", "set_gap", "tail_of_ones", "total_variation",
     "total_variation_many", "trapezoid",
 ]  # fmt: skip
 
@@ -116,7 +116,7 @@ def total_variation(
     ratio, shift = np.asarray(ratio, dtype=float), np.asarray(shift, dtype=float)
     if not ratio.any():
         mu = math.sqrt(float((count * shift).sum()) / 8)
-        return as_value(math.erf(mu), 4 * EPS * math.erf(mu) + rounding, math.erfc(mu))
+        return Value.clipped(math.erf(mu), 4 * EPS * math.erf(mu) + rounding, 0, 1, complement=math.erfc(mu))
     law, scale = _enlarge(modes(ratio, shift, count, log_ratio))
     many = law.r.size > _MANY
     reach = 1 + 16 / math.sqrt(tilted_variance(law, 0.5)) if many else math.inf
@@ -124,7 +124,7 @@ def total_variation(
     c, sigma = saddle(light)
     log_bc = float(log_transform(np.array([c]), light)[0])
     if log_bc < _VANISHES:
-        return as_value(1.0, EPS + rounding, 0.0)
+        return Value.clipped(1.0, EPS + rounding, 0, 1, complement=0.0)
     near = log_bc > -math.log(2)
     best = trapezoid(_transform(light), c, sigma, log_bc, near, reach)
     if best is None or best.error > _ENOUGH * best.value:
@@ -132,16 +132,9 @@ def total_variation(
         best = other if best is None or other.error < best.error else best
     if near:
         value = min(max(scale * best.value, 0.0), 1.0)
-        return as_value(value, scale * best.error + EPS * value + rounding, 1 - value)
+        return Value.clipped(value, scale * best.error + EPS * value + rounding, 0, 1, complement=1 - value)
     complement = min(max(math.exp(log_bc) * best.value, 0.0), 1.0)
-    return as_value(1 - complement, math.exp(log_bc) * best.error + EPS + rounding, complement)
-
-
-def as_value(value: float, error: float, complement: float) -> Value:
-    error = min(error, 1.0)
-    return Value(
-        value, "exact", error, lower=max(value - error, 0.0), upper=min(value + error, 1.0), complement=complement
-    )
+    return Value.clipped(1 - complement, math.exp(log_bc) * best.error + EPS + rounding, 0, 1, complement=complement)
 
 
 def _enlarge(law: Modes) -> tuple[Modes, float]:

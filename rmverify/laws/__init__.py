@@ -19,8 +19,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rmverify.laws.conditional import conditional, initial
+from rmverify.laws.conditional import conditional, initial, split_target
 from rmverify.laws.fokker_planck import KineticLaw, kinetic_law
+from rmverify.laws.full import full_law
 from rmverify.laws.kinetic import kinetic_flow, start_noise
 from rmverify.laws.line import LineLaw, line_law
 from rmverify.laws.local import LocalError, coupling_error, local_error
@@ -28,6 +29,7 @@ from rmverify.laws.mixture import MixtureLaw
 from rmverify.laws.scale import ScaleMixture
 from rmverify.laws.stationary import StationaryLaw, stationary_law
 from rmverify.laws.transport import NotMonotone, TransportLaw, transport_law
+from rmverify.laws.witness import acts_by_modes, acts_on_line
 from rmverify.plans import Plan
 from rmverify.targets import Factor, Product
 
@@ -54,7 +56,8 @@ def output_law(plan: Plan, target: Any, *, alphas: Any = None, start: Any = "nor
     Returns
     -------
     Gaussian
-        On a Gaussian target, where nothing is random but the normal draws, or where `alphas` are given.
+        On a Gaussian target, where nothing is random but the normal draws, or where `alphas` are given; in full
+        coordinates (up to 512) where a step has coefficients per coordinate or mixes them.
     MixtureLaw
         Otherwise, on a Gaussian target.
     TransportLaw
@@ -67,6 +70,9 @@ def output_law(plan: Plan, target: Any, *, alphas: Any = None, start: Any = "nor
     TypeError
         For another target; on a Gaussian one where the scheme is not affine in its state; on a Factor or Product for
         steps that no reading of the line knows, and on a Product for random midpoints.
+    ValueError
+        Where a step that is not the package's own breaks the contract: random numbers of its own, state kept between
+        calls, x changed in place, midpoints shared by particles. It is run on a few particles to see.
     ArithmeticError
         On a Factor or Product where a step without noise folds the line.
     OverflowError
@@ -85,10 +91,19 @@ def output_law(plan: Plan, target: Any, *, alphas: Any = None, start: Any = "nor
         raise ValueError(f"plan: expected a Plan, got {type(plan).__name__}")
     plan.admit(target)
     if isinstance(target, Factor | Product):
+        for stage in plan:
+            acts_on_line(stage, target.factor if isinstance(target, Product) else target)
         noisy = any(stage.footprint.noises for stage in plan)
         if alphas is None and (noisy or plan.drawing_steps):
             return line_law(plan, target, start)
         return transport_law(plan, target, alphas, start)
+    if not all(acts_by_modes(stage, target, *split_target(target)) for stage in plan):
+        if alphas is None and plan.drawing_steps:
+            raise TypeError(
+                "plan: a step with random midpoints mixes coordinates, or treats each in its own way; the law averaged "
+                "over them is not computed: give the midpoints (alphas=), or draw from it with rmverify.sample"
+            )
+        return full_law(plan, target, () if alphas is None else alphas, start)
     if alphas is None and plan.drawing_steps:
         law = MixtureLaw(plan, target, start)
         initial(law._truth, plan, start)

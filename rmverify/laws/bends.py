@@ -18,7 +18,7 @@ from rmverify.laws.conditional import column
 from rmverify.laws.panels import NODES, POINTS, TO_LEGENDRE
 from rmverify.plans import Predict, Stage
 from rmverify.readings.affine import weighed
-from rmverify.schemes import shipped
+from rmverify.schemes.contract import shipped
 from rmverify.targets.checks import Array
 from rmverify.targets.estimated import EstimatedModes
 from rmverify.targets.gaussian import Modes

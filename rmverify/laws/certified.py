@@ -32,7 +32,7 @@ from rmverify.elementary import exp, expm1
 from rmverify.laws.kinetic import unit_flow
 from rmverify.readings.affine import read
 from rmverify.readings.balls import legendre, lift_scheme
-from rmverify.readings.boxes import Box, Dual, Search, interval, supremum
+from rmverify.readings.boxes import EFFORT, Box, Dual, Search, interval, supremum
 from rmverify.schemes.contract import Scheme, parameters, unwrap
 
 __all__ = ["Certified", "certified_constant", "certified_smoothing", "certified_start"]
@@ -54,7 +54,7 @@ class Certified:
     """A supremum: lower <= sup <= upper, guaranteed; a place where the ratio is at least `lower`; what stayed open.
 
     `argmax` is (lambda, t, h), rounded, unless `domain` says otherwise. `unresolved` names the boxes, as text, that the
-    budget did not suffice to bound to 5% above `lower`: the constant is then `inconclusive`, though the enclosure
+    effort did not suffice to bound to 5% above `lower`: the constant is then `inconclusive`, though the enclosure
     holds. A ratio that is unbounded as h -> 0 has lower = upper = inf.
     """
 
@@ -413,7 +413,7 @@ def certified_constant(
     which: Literal["bias", "variance", "mean_square"],
     bound: Callable[[Any, Any, Any], Any],
     *,
-    budget: float = 20.0,
+    effort: int = EFFORT,
     width: float = 0.01,
 ) -> Certified:
     r"""The supremum of a one-step error over its bound, on the class of this module, enclosed.
@@ -426,10 +426,10 @@ def certified_constant(
         Of `local_error`, per dimension, from x ~ q_t.
     bound : callable
         ``bound(L, M, h)`` with M = L v 1/t: a monomial in h with a positive coefficient, increasing in L and M.
-    budget : float
-        Seconds.
+    effort : int
+        Boxes to look at.
     width : float
-        Relative width of the enclosure at which the search ends before its budget.
+        Relative width of the enclosure at which the search ends before that.
 
     Raises
     ------
@@ -448,7 +448,7 @@ def certified_constant(
     if which not in ("bias", "variance", "mean_square"):
         raise ValueError(f"which: expected 'bias', 'variance' or 'mean_square', got {which!r}")
     with working_balls():
-        return _constant(scheme, which, bound, budget, width)
+        return _constant(scheme, which, bound, effort, width)
 
 
 @contextlib.contextmanager
@@ -464,7 +464,7 @@ def working_balls() -> Iterator[None]:
         flint.ctx.cap, flint.ctx.prec = cap, bits
 
 
-def _constant(scheme: Scheme, which: str, bound: Callable[..., Any], budget: float, width: float) -> Certified:
+def _constant(scheme: Scheme, which: str, bound: Callable[..., Any], effort: int, width: float) -> Certified:
     from flint import arb
 
     bias, spread = _orders(scheme)
@@ -502,7 +502,7 @@ def _constant(scheme: Scheme, which: str, bound: Callable[..., Any], budget: flo
         return result
 
     functions = [functools.partial(ratio, piece) for piece in _PIECES]
-    found = supremum(functions, [((0.0, 1.0),) * 3] * len(functions), budget=budget, width=width)
+    found = supremum(functions, [((0.0, 1.0),) * 3] * len(functions), effort=effort, width=width)
     return _report(found)
 
 
@@ -564,7 +564,7 @@ def _describe(piece: Callable[[Dual, Dual], _Point], box: Box) -> str:
 START = "q_0 = N(0, lambda I_d), lambda in [0.01, 100], T >= 0.01, every d >= 1; argmax is (lambda, T, d)"
 
 
-def certified_start(*, budget: float = 20.0, width: float = 0.02) -> Certified:
+def certified_start(*, effort: int = EFFORT, width: float = 0.02) -> Certified:
     r"""The supremum of TV(q_T, N(0, I))/(e^{-T} (sqrt d + m_2)), m_2 = sqrt(E|X_0|^2), on centred isotropic Gaussians.
 
     For d = 1 and d = 2 the closed forms of TV, which increases away from v = 1, v = 1 + (lambda-1) e^{-2T}; for d >= 3
@@ -610,7 +610,7 @@ def certified_start(*, budget: float = 20.0, width: float = 0.02) -> Certified:
         return (-2 * arb(EARLIEST)).exp() * z
 
     found = supremum(
-        [functools.partial(ratio, d) for d in (1, 2, 3)], [((0.0, 1.0),) * 2] * 3, budget=budget, width=width
+        [functools.partial(ratio, d) for d in (1, 2, 3)], [((0.0, 1.0),) * 2] * 3, effort=effort, width=width
     )
     argmax = None
     if found.point is not None:
@@ -628,7 +628,7 @@ LEFT_OUT = 1e-18
 SMOOTHED = "friction sqrt(L), T <= 1/sqrt(L), forces -k x, any two starts in any dimension; argmax is (k/L, T sqrt(L))"
 
 
-def certified_smoothing(joint: bool, lowest: float, *, budget: float = 20.0, width: float = 0.001) -> Certified:
+def certified_smoothing(joint: bool, lowest: float, *, effort: int = EFFORT, width: float = 0.001) -> Certified:
     r"""The supremum of TV(pP_T, qP_T), of (x, v) over W_2/(L^{1/4} T^{3/2}) or of x alone over W_2/T, on linear forces.
 
     P_T is underdamped Langevin of friction sqrt(L), k in [lowest L, L], T <= 1/sqrt(L). TV is at most W_2/sqrt(2 pi n),
@@ -666,7 +666,7 @@ def certified_smoothing(joint: bool, lowest: float, *, budget: float = 20.0, wid
         return found
 
     with working_balls():
-        found = supremum([ratio], [((lowest, 1.0), (0.0, 1.0))], budget=budget, width=width)
+        found = supremum([ratio], [((lowest, 1.0), (0.0, 1.0))], effort=effort, width=width)
     argmax = found.point[1] if found.point is not None else None
     left = _named(found, lambda _, box: f"(k/L, T sqrt(L)) in {box}")
     return Certified(found.lower, found.upper, argmax, found.boxes, left, SMOOTHED)

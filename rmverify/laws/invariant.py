@@ -28,8 +28,7 @@ from rmverify.process import mode_variance
 from rmverify.readings.affine import Transition, weighed
 from rmverify.readings.balls import legendre, lift, lift_scheme
 from rmverify.readings.chain import transition
-from rmverify.schemes import shipped
-from rmverify.schemes.contract import Scheme, velocity_variance
+from rmverify.schemes.contract import Scheme, shipped, velocity_variance
 from rmverify.targets.checks import Array
 
 __all__ = ["Powers", "Spread", "after", "contraction", "first_moments", "invariant", "marginal", "spread", "step_map"]

@@ -11,6 +11,7 @@ import numpy as np
 from rmverify.laws.conditional import column, initial, split_target
 from rmverify.laws.midpoints import LEAST_NODES, MOST_NODES, averaged, rule, rules, unit_rule
 from rmverify.laws.strata import averages, chainable, strata_rule
+from rmverify.laws.witness import per_mode
 from rmverify.plans import Footprint, Plan, Predict, footprint
 from rmverify.process import flow_slope, mode_mean, mode_score, mode_variance
 from rmverify.readings.affine import weighed
@@ -69,6 +70,7 @@ def local_error(scheme: Scheme, target: Any, t: float, h: float, *, start: Any =
         raise ValueError(f"h: expected a step of at most t = {t!r}, got {h!r}")
     truth, modes = split_target(target)
     plan = Plan([Predict(scheme, np.array([t, t - h]))])
+    per_mode(plan, target, truth, modes, "errors against the exact flow are")
     return _coupling(truth, modes, plan, start, lengths=[h])
 
 
@@ -83,6 +85,7 @@ def coupling_error(plan: Plan, target: Any, *, start: Any = "exact") -> LocalErr
     True
     """
     truth, modes = split_target(target)
+    per_mode(plan, target, truth, modes, "errors against the exact flow are")
     return _coupling(truth, modes, plan, start)
 
 

@@ -21,8 +21,7 @@ from rmverify.laws.conditional import UNIT, column
 from rmverify.plans import Correct, Footprint, Stage
 from rmverify.readings.affine import Transition, weighed
 from rmverify.readings.balls import legendre
-from rmverify.schemes import shipped
-from rmverify.schemes.contract import unwrap
+from rmverify.schemes.contract import shipped, unwrap
 from rmverify.targets.checks import Array
 from rmverify.targets.estimated import EstimatedModes
 from rmverify.targets.gaussian import Modes

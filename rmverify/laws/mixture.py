@@ -46,8 +46,7 @@ from rmverify.plans import Correct, Plan, Stage
 from rmverify.process import mode_variance
 from rmverify.readings.affine import Transition, drawn
 from rmverify.readings.chain import read_chain, transition
-from rmverify.schemes import shipped
-from rmverify.schemes.contract import velocity_variance
+from rmverify.schemes.contract import shipped, velocity_variance
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array
 

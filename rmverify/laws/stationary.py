@@ -11,12 +11,14 @@ import numpy as np
 
 from rmverify.laws.bends import NotResolved
 from rmverify.laws.conditional import UNIT, split_target
+from rmverify.laws.full import full_stationary
 from rmverify.laws.invariant import Spread, contraction, first_moments, invariant, marginal, spread, step_map
 from rmverify.laws.mixture import MixtureLaw
 from rmverify.laws.scale import ScaleMixture, Unresolved
+from rmverify.laws.witness import MOST_FULL, acts_by_modes, rounds_to_floats
 from rmverify.plans import Correct, Plan
 from rmverify.process import mode_variance
-from rmverify.schemes.contract import Scheme, velocity_variance
+from rmverify.schemes.contract import Scheme, shipped, velocity_variance
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array, number
 
@@ -136,7 +138,7 @@ class StationaryLaw(MixtureLaw):
         return self._truth.with_modes(self.variances, self.means, self.rounding)
 
 
-def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.0) -> StationaryLaw:
+def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.0) -> StationaryLaw | Gaussian:
     r"""The law that repeated steps of a Langevin scheme leave invariant, on a Gaussian target.
 
     Parameters
@@ -154,7 +156,8 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
     -------
     StationaryLaw
         Exact moments; `rm.tv(law, target)` and its neighbours are exact where the scheme draws no midpoints or the
-        target is centred with one variance, and brackets by simulated paths elsewhere.
+        target is centred with one variance, and brackets by simulated paths elsewhere. A `Gaussian` in full coordinates
+        for steps without midpoints that mix coordinates (a preconditioner), or round t or h to floats.
 
     Raises
     ------
@@ -180,6 +183,16 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
     h, level = number("step", step, above=0), number("time", time, least=0)
     if not (mode_variance(truth.variances, level) > 0).all():
         raise ValueError(f"target: expected positive variances at noise level {level:g}, got a singular law")
+    stage = Correct(scheme, level, h, 1)
+    if not acts_by_modes(stage, target, truth, modes) or (
+        not shipped(scheme) and rounds_to_floats(stage, modes) and truth.dim <= MOST_FULL
+    ):
+        if stage.footprint.alphas:
+            raise TypeError(
+                "scheme: a step with random midpoints mixes coordinates, treats each in its own way or rounds t or h "
+                "to floats (math.exp); what it leaves invariant is not computed"
+            )
+        return full_stationary(scheme, target, level, h)
     found = spread(scheme, modes, truth.variances, level, h)
     with np.errstate(over="ignore", invalid="ignore"):
         change = step_map(found, 1)

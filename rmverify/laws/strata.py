@@ -22,8 +22,7 @@ from rmverify.laws.counts import continued, few
 from rmverify.laws.midpoints import MOST_POINTS, SCATTERED, node_count, rules, unit_rule
 from rmverify.plans import Footprint, Stage, footprint
 from rmverify.readings.chain import Chain, read_chain
-from rmverify.schemes import shipped
-from rmverify.schemes.contract import Scheme, velocity_variance
+from rmverify.schemes.contract import Scheme, shipped, velocity_variance
 from rmverify.targets.checks import Array
 
 __all__ = [

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +19,12 @@ import numpy as np
 
 from rmverify.schemes.contract import (
     Scheme,
+    check_covariance,
     check_parameters,
     missing_parameters,
+    name,
     parameters,
+    shipped,
     unwrap,
     velocity_variance,
 )
@@ -30,6 +33,8 @@ from rmverify.targets.checks import Array, finite_array, number
 __all__ = ["Correct", "Footprint", "Plan", "Predict", "Stage", "footprint"]
 
 _LONGEST = 4096  # strata or cells that a probe holds as they are
+_DIMENSIONS = 64  # in which a step is tried that runs in one dimension only
+_PROBED = 4096  # steps of a stage that are probed one by one, where a step may ask for something else at each level
 
 
 # --- what a scheme costs and draws --------------------------------------------------------------------------
@@ -124,13 +129,22 @@ class _Probe:
         return np.arange(length, dtype=float).reshape(length, 1, 1)
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
+        check_covariance(covariance)
         self.noises = max(self.noises, count or 1)
         shape = (1, 1) if count is None else (self._length(count), 1, 1)
         return [np.zeros(shape) for _ in covariance]
 
 
-def footprint(scheme: Scheme) -> Footprint:
+def footprint(scheme: Scheme, t: float = 1.0, h: float = 2.0**-20) -> Footprint:
     """Run one step of `scheme` on a single zero and count.
+
+    By default a short step from noise level 1, in which hardly any friction overflows. A step that only runs in one
+    dimension (it holds a vector or a matrix) is run in the least one, up to 64, in which it does.
+
+    Raises
+    ------
+    ValueError
+        Where the step raises an error on NumPy arrays.
 
     Examples
     --------
@@ -139,26 +153,36 @@ def footprint(scheme: Scheme) -> Footprint:
     Footprint(rounds=4, evaluations=13, uniforms=(4,), width=4)
     """
     step, keywords = unwrap(scheme)
-    try:
-        return _footprint(step, tuple(sorted(keywords.items())))
-    except TypeError as error:
-        if "unhashable" not in str(error):
-            raise
-        return _footprint.__wrapped__(step, tuple(sorted(keywords.items())))
+    known = shipped(scheme) and all(isinstance(value, Hashable) for value in keywords.values())
+    run = _footprint if known else _footprint.__wrapped__
+    return run(step, tuple(sorted(keywords.items())), t, h)
 
 
 @functools.lru_cache(maxsize=256)
-def _footprint(step: Any, keywords: tuple[tuple[str, Any], ...]) -> Footprint:
+def _footprint(step: Any, keywords: tuple[tuple[str, Any], ...], t: float, h: float) -> Footprint:
+    first: Exception | None = None
+    for dim in range(1, _DIMENSIONS + 1):
+        try:
+            return _probed(step, dict(keywords), t, h, dim)
+        except Exception as error:  # such as shapes that do not fit; of the first dimension it is the one to tell
+            first = first or error
+    raise ValueError(
+        f"scheme: {getattr(step, '__name__', step)} cannot be counted: run on NumPy arrays it raised "
+        f"{type(first).__name__} ({first})"
+    ) from first
+
+
+def _probed(step: Any, keywords: dict[str, Any], t: float, h: float, dim: int) -> Footprint:
     probe, calls = _Probe(), []
 
     def score(t: Any, x: Any) -> Any:
         calls.append(math.prod(probe.counts.get(length, length) for length in np.shape(x)[:-2]))
         return np.zeros(np.shape(x))
 
-    x = np.zeros((1, 1))
-    state = (x, x) if getattr(step, "kinetic", False) else x
+    x = np.zeros((1, dim))
+    state = (x, x.copy()) if getattr(step, "kinetic", False) else x
     with np.errstate(all="ignore"):
-        step(state, 1.0, 2.0**-20, score, probe, **dict(keywords))  # short: hardly any friction overflows
+        step(state, t, h, score, probe, **keywords)
     kinds = tuple(probe.kinds) if {*probe.kinds} - {"uniform"} else ()
     return Footprint(len(calls), sum(calls), tuple(probe.uniforms), max(calls, default=1), probe.noises, kinds)
 
@@ -184,7 +208,47 @@ class Stage:
 
     @property
     def footprint(self) -> Footprint:
-        return footprint(self.scheme)
+        """What one step asks for; of a step that asks the score more often at some levels, the most."""
+        return self._counted[0]
+
+    @property
+    def evaluations(self) -> int:
+        """Score evaluations of the whole stage, each on one particle."""
+        return self._counted[1]
+
+    @property
+    def rounds(self) -> int:
+        """Sequential rounds of score evaluations of the whole stage."""
+        return self._counted[2]
+
+    @functools.cached_property
+    def _counted(self) -> tuple[Footprint, int, int]:
+        """The largest footprint of the steps, and the sums of their evaluations and rounds."""
+        if shipped(self.scheme):
+            foot = footprint(self.scheme)
+            return foot, len(self) * foot.evaluations, len(self) * foot.rounds
+        each = self._footprints()
+        largest = max(each, key=lambda foot: foot.evaluations)
+        other = next((foot for foot in each if foot.uniforms != largest.uniforms), None)
+        if other is not None:
+            raise ValueError(
+                f"scheme: {name(self.scheme)} draws {len(largest.uniforms)} midpoints in some steps and "
+                f"{len(other.uniforms)} in others; give each kind of step a stage of its own"
+            )
+        share = len(self) / len(each)
+        sums = (round(share * sum(getattr(foot, name) for foot in each)) for name in ("evaluations", "rounds"))
+        return largest, *sums
+
+    def _footprints(self) -> list[Footprint]:
+        """What steps all over the stage ask for: every one, or of a long stage a few thousand where they agree."""
+        if isinstance(self, Correct):
+            return [footprint(self.scheme, self.time, self.step)]
+        t, h = self.steps_
+        some = np.unique(np.linspace(0, len(t) - 1, min(len(t), _PROBED)).astype(int))
+        found = [footprint(self.scheme, *which) for which in zip(t[some].tolist(), h[some].tolist(), strict=True)]
+        if len(found) == len(t) or len(set(found)) == 1:
+            return found
+        return [footprint(self.scheme, *which) for which in zip(t.tolist(), h.tolist(), strict=True)]
 
     @property
     def configuration(self) -> dict[str, Any]:
@@ -231,13 +295,19 @@ class Predict(Stage):
 
     def __post_init__(self) -> None:
         _known(self.scheme)
+        given = np.asarray(self.times)
+        if given.dtype.kind == "f" and np.isposinf(given).any():
+            raise ValueError(
+                f"times: expected finite noise levels, got inf at index {int(np.argmax(given))}; pure noise is the "
+                "limit: start at t = 20, where a law of variance 1 is N(0, I) to every digit"
+            )
         times = finite_array("times", self.times, ndim=1)
         if times.size < 2 or not (np.diff(times) < 0).all() or times[-1] < 0:
             raise ValueError(
                 f"times: expected at least two strictly decreasing levels down to >= 0, got {_brief(times)}"
             )
         if velocity_variance(self.scheme) is not None:
-            raise ValueError(f"scheme: a predictor moves x alone, got {_name(self.scheme)}, which carries a velocity")
+            raise ValueError(f"scheme: a predictor moves x alone, got {name(self.scheme)}, which carries a velocity")
         times.setflags(write=False)
         object.__setattr__(self, "times", times)
 
@@ -389,12 +459,12 @@ class Plan:
     @property
     def evaluations(self) -> int:
         """Score evaluations in all, each on one particle."""
-        return sum(len(s) * s.footprint.evaluations for s in self.stages)
+        return sum(s.evaluations for s in self.stages)
 
     @property
     def rounds(self) -> int:
         """Sequential rounds of score evaluations."""
-        return sum(len(s) * s.footprint.rounds for s in self.stages)
+        return sum(s.rounds for s in self.stages)
 
     @property
     def drawing_steps(self) -> int:
@@ -406,18 +476,13 @@ class Plan:
         return [s.configuration for s in self.stages]
 
 
-def _name(scheme: Scheme) -> str:
-    step, _ = unwrap(scheme)
-    return str(getattr(step, "__name__", step))
-
-
 def _known(scheme: Scheme) -> None:
     if not callable(scheme):
         raise ValueError(f"scheme: expected a step function, got {type(scheme).__name__}")
     check_parameters(scheme)
     needed = missing_parameters(scheme)
     if needed:
-        raise ValueError(f"scheme: {_name(scheme)} needs {', '.join(needed)}; give {_name(scheme)}({needed[0]}=...)")
+        raise ValueError(f"scheme: {name(scheme)} needs {', '.join(needed)}; give {name(scheme)}({needed[0]}=...)")
 
 
 def _brief(times: Array) -> str:

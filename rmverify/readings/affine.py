@@ -13,18 +13,28 @@ factorized.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rmverify.elementary import prefix, total
-from rmverify.schemes.contract import Scheme, velocity_variance
+from rmverify.schemes.contract import Scheme, shipped, velocity_variance
 
-__all__ = ["AffineForm", "Given", "Transition", "chain", "compose", "drawn", "position", "read", "weighed"]
+__all__ = [
+    "AffineForm", "Given", "NotAffine", "Transition", "chain", "compose", "drawn", "forms", "position", "read",
+    "weighed",
+]  # fmt: skip
 
 ONE, X, V = "1", "x", "v"
-_NOT_AFFINE = "a {} is not affine: the exact Gaussian laws do not apply; use particles"
+_NOT_AFFINE = (
+    "the step is not affine in its state ({}), so that its law is not Gaussian; draw from it with rmverify.sample"
+)
 _AXES = 3  # steps, nodes, modes; strata or cells come in front
+
+
+class NotAffine(TypeError):
+    """A step that does to its state what no affine function does: a product, a comparison, a bend."""
 
 
 class AffineForm:
@@ -62,15 +72,21 @@ class AffineForm:
 
     def __mul__(self, factor: Any) -> AffineForm:
         if isinstance(factor, AffineForm):
-            raise TypeError(_NOT_AFFINE.format("product of two states"))
+            raise NotAffine(_NOT_AFFINE.format("a product of two states"))
         return self.map(lambda part: factor * part)
 
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: Any) -> AffineForm:
         if isinstance(divisor, AffineForm):
-            raise TypeError(_NOT_AFFINE.format("division by the state"))
+            raise NotAffine(_NOT_AFFINE.format("it divides by the state"))
         return self.map(lambda part: part / divisor)
+
+    def _bent(self, *_: Any) -> Any:
+        raise NotAffine(_NOT_AFFINE.format("a power, an absolute value, a cast or a branch on its value"))
+
+    __lt__ = __le__ = __gt__ = __ge__ = __abs__ = __pow__ = __bool__ = __float__ = __rtruediv__ = _bent
+    __sympy__ = False  # a symbol that meets a form leaves the product to it, and does not ask for its float
 
     def spread(self) -> AffineForm:
         """Every coefficient with the leading axis of strata or cells that any of them has."""
@@ -161,7 +177,10 @@ class Transition(NamedTuple):
 
 
 def read(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number: Any = np.asarray) -> Transition:
-    """Run `scheme` once on affine forms and read off what it does.
+    """Run `scheme` on affine forms and read off what it does: once for all steps, as they are arrays.
+
+    A step that is not the package's own may look at t and h, or take them to `math.exp`: it is run for one step after
+    the other, t and h plain numbers as in `rmverify.sample`.
 
     Parameters
     ----------
@@ -185,6 +204,43 @@ def weighed(
     scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number: Any = np.asarray
 ) -> tuple[Transition, Any]:
     """`read`, and the probability of the choices that were given: 1, or an array over (steps, nodes, 1)."""
+    if shipped(scheme) or np.ndim(modes.lam) > 1:
+        return _weighed(scheme, modes, t, h, alphas, number)
+    each = [_weighed(scheme, modes, *step, number) for step in _one_by_one(t, h, alphas)]
+    return each[0] if len(each) == 1 else (Transition(*_stacked([z[0] for z in each])), _stacked([z[1] for z in each]))
+
+
+def _one_by_one(t: Any, h: Any, alphas: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """t and h of every step, numbers or balls, and its midpoints."""
+    for n, (level, length) in enumerate(zip(t.ravel().tolist(), h.ravel().tolist(), strict=True)):
+        yield level, length, None if alphas is None else alphas[:, n : n + 1]
+
+
+def _stacked(each: Any) -> Any:
+    """Entries of one step each, joined along the first axis."""
+    if isinstance(each[0], tuple):
+        return tuple(_stacked(list(parts)) for parts in zip(*each, strict=True))
+    if all(isinstance(part, int) for part in each) and len(set(each)) == 1:
+        return each[0]
+    shape = np.broadcast_shapes(*(np.shape(part) for part in each), (1, 1, 1))
+    return np.concatenate([np.broadcast_to(part, shape) for part in each])
+
+
+def _weighed(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any, number: Any) -> tuple[Transition, Any]:
+    outs, draw = forms(scheme, modes, t, h, alphas, number)
+    inputs = (X, V) if len(outs) > 1 else (X,)
+    step = Transition(
+        tuple(tuple(form.parts.get(source, 0) for source in inputs) for form in outs),
+        tuple(form.parts.get(ONE, 0) for form in outs),
+        tuple(tuple(gram(a, b, draw.draws) for b in outs) for a in outs),
+    )
+    return step, draw.weight
+
+
+def forms(
+    scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number: Any = np.asarray
+) -> tuple[tuple[AffineForm, ...], AffineDraw]:
+    """The outgoing state as affine forms in its sources, and the draws that these are."""
     kinetic = velocity_variance(scheme) is not None
     draw = AffineDraw(alphas, number)
     x, v = AffineForm({X: 1}), AffineForm({V: 1})
@@ -193,13 +249,7 @@ def weighed(
     for form in outs:
         if not isinstance(form, AffineForm):
             raise TypeError(f"the scheme returned {type(form).__name__} where its state is affine in x; use particles")
-    inputs = (X, V) if kinetic else (X,)
-    step = Transition(
-        tuple(tuple(form.parts.get(source, 0) for source in inputs) for form in outs),
-        tuple(form.parts.get(ONE, 0) for form in outs),
-        tuple(tuple(gram(a, b, draw.draws) for b in outs) for a in outs),
-    )
-    return step, draw.weight
+    return outs, draw
 
 
 class _Drawing(AffineDraw):
@@ -220,8 +270,9 @@ def drawn(scheme: Scheme, modes: Any, t: Any, h: Any, uniforms: Any) -> Any:
     """Numbers (A, steps, paths, 1) as the scheme draws them, of uniform ones in [0, 1) or their strata."""
     result = np.array(np.broadcast_to(uniforms, (len(uniforms), *np.broadcast_shapes(uniforms.shape[1:], np.shape(t)))))
     kinetic = velocity_variance(scheme) is not None
-    state = (AffineForm({X: 1}), AffineForm({V: 1})) if kinetic else AffineForm({X: 1})
-    moved(scheme, state, t, h, modes, _Drawing(result, np.asarray))
+    for level, length, rows in _one_by_one(t, h, result):
+        state = (AffineForm({X: 1}), AffineForm({V: 1})) if kinetic else AffineForm({X: 1})
+        moved(scheme, state, level, length, modes, _Drawing(rows, np.asarray))
     return result
 
 
@@ -230,9 +281,9 @@ def moved(scheme: Scheme, state: Any, t: Any, h: Any, modes: Any, draw: Any) -> 
     try:
         return scheme(state, t, h, modes.score, draw)
     except TypeError as error:
-        if "AffineForm" not in str(error) and "ChainForm" not in str(error):
-            raise  # its own refusals, and errors of other kinds
-        raise TypeError(f"{_NOT_AFFINE.format('function of the state')} ({error})") from error
+        if "support ufuncs" not in str(error):
+            raise
+        raise NotAffine(_NOT_AFFINE.format(f"a function of it: {error}")) from error
 
 
 def gram(a: AffineForm, b: AffineForm, draws: Any) -> Any:

@@ -148,6 +148,7 @@ def lift_scheme(scheme: Scheme) -> Scheme:
         t, h = _lifted("t", t), _lifted("h", h)
         return step(_lifted("state", state), t, h, _over("score", score), _Draw(draw), **keywords)
 
+    over_balls.lifted = step  # type: ignore[attr-defined]
     return functools.partial(over_balls, **bound)
 
 

@@ -18,7 +18,7 @@ from rmverify.readings.affine import ONE, AffineForm, V, gram
 from rmverify.readings.transport import Carried, Law1D, Silent, of_one_shape
 from rmverify.schemes.contract import Scheme, velocity_variance
 
-__all__ = ["Kernel", "kernel"]
+__all__ = ["Kernel", "kernel", "named"]
 
 _ELSEWHERE = (
     "scheme: expected a score asked at x, got one asked where a velocity or a noise has moved it: given (x, v) the "
@@ -76,6 +76,18 @@ def kernel(scheme: Scheme, law: Law1D, x: Carried, t: Any, h: Any, alphas: Any =
     >>> step.moved[0].value, step.moved[0].slope, step.noise
     (array([1.5]), array([0.75]), ((0.5,),))
     """
+    forms, draws = named(scheme, law, x, t, h, alphas)
+    return Kernel(
+        tuple(of_one_shape(form.parts[ONE]) for form in forms),
+        tuple(form.parts.get(V, 0) for form in forms),
+        tuple(tuple(gram(a, b, draws) for b in forms) for a in forms),
+    )
+
+
+def named(
+    scheme: Scheme, law: Law1D, x: Carried, t: Any, h: Any, alphas: Any = None
+) -> tuple[tuple[AffineForm, ...], list[Any]]:
+    """The same as affine forms whose constants are points that carry their derivatives, and the draws."""
     draw = _Named(alphas)
     kinetic = velocity_variance(scheme) is not None
 
@@ -94,8 +106,4 @@ def kernel(scheme: Scheme, law: Law1D, x: Carried, t: Any, h: Any, alphas: Any =
     for form in forms:
         if not isinstance(form, AffineForm) or not isinstance(form.parts.get(ONE), Carried):
             raise TypeError(f"the scheme returned {type(form).__name__} where its state is points on the line")
-    return Kernel(
-        tuple(of_one_shape(form.parts[ONE]) for form in forms),
-        tuple(form.parts.get(V, 0) for form in forms),
-        tuple(tuple(gram(a, b, draw.draws) for b in forms) for a in forms),
-    )
+    return forms, draw.draws

@@ -3,11 +3,11 @@ r"""The particles reading: a scheme run on arrays of random draws, in any namesp
 Each particle has its own midpoints: `uniform`, `bernoulli` and `exponential` are of shape (n, 1), `strata` of shape
 (R, n, 1), shared by all coordinates of the particle and independent across particles and steps. Random numbers are
 drawn by NumPy on the host, in float64, and moved to the dtype and device of x: the same seed gives the same run on
-every backend.
+every backend. Every draw of every step has a stream of its own, filled particle by particle: particle i gets the same
+numbers however many others there are.
 
 A step whose rounds ask for R strata or cells at once holds arrays of R n d numbers: it is run on one chunk of particles
-after the other, each small enough for `memory`. Every draw of a step has a random stream of its own, filled particle by
-particle, so that the particles get the same numbers however they are cut.
+after the other, each small enough for `memory`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj
 
 from rmverify.elementary import sqrt
-from rmverify.plans import Plan
-from rmverify.schemes.contract import velocity_variance
+from rmverify.plans import Plan, Stage
+from rmverify.schemes.contract import check_covariance, name, velocity_variance
 from rmverify.targets.checks import dimension, number, positive_integer
 
 __all__ = ["sample"]
@@ -36,7 +36,13 @@ class ParticleDraw:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._seed = rng.integers(1 << 63, size=4).tolist()
+        self._step = 0
         self._streams: list[np.random.Generator] = []
+
+    def next(self) -> None:
+        """Go on to the next step, whose numbers are its own."""
+        self._step += 1
+        self._streams = []
 
     def on(self, x: Any) -> ParticleDraw:
         self._x, self._xp, self._used = x, array_namespace(x), 0
@@ -44,7 +50,7 @@ class ParticleDraw:
 
     def _stream(self) -> np.random.Generator:
         if self._used == len(self._streams):
-            self._streams.append(np.random.default_rng([*self._seed, self._used]))
+            self._streams.append(np.random.default_rng([*self._seed, self._step, self._used]))
         self._used += 1
         return self._streams[self._used - 1]
 
@@ -62,7 +68,7 @@ class ParticleDraw:
         inside = (p >= 0) & (p <= 1)
         if not bool(self._xp.all(inside) if is_array_api_obj(inside) else inside):
             raise ValueError(f"p: expected a probability in [0, 1], got {p!r}")
-        below = self._stream().random((self._x.shape[0], 1))
+        below = _BELOW_ONE * self._stream().random((self._x.shape[0], 1))
         if is_array_api_obj(p):
             return self._xp.astype(self._lift(below) < p, self._x.dtype)
         return self._lift(below < p)
@@ -74,6 +80,7 @@ class ParticleDraw:
         return self._lift(np.arange(count).reshape(count, 1, 1))
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
+        check_covariance(covariance)
         first, *rest = [self._normal(count) for _ in covariance]
         if not rest:
             return [self._root(covariance[0][0]) * first]
@@ -117,8 +124,9 @@ def sample(
     ----------
     plan : Plan
     score : callable or target
-        ``score(t, x)`` for x of shape (n, dim), or (R, n, dim) with t broadcasting where a round asks R strata at
-        once; returns x's shape, dtype and device (a network should see the leading axes as one: NumPy takes
+        ``score(t, x)`` for x of shape (n, dim), or (R, n, dim) where a round asks R strata at once; t is a number at
+        the levels of the plan, and an array (n, 1) or (R, n, 1) in x's namespace at midpoints, one for each particle.
+        Returns x's shape, dtype and device (a network should see the leading axes as one: NumPy takes
         (R, n, dim) @ (dim, m) as R products). A target or `EstimatedScore` stands for its own score. It is called
         once per round, or once per round and chunk where the particles are cut (`memory`): each then sees its own m of
         the n particles, every particle `plan.evaluations` evaluations in `plan.rounds` rounds as before.
@@ -162,33 +170,49 @@ def sample(
     if hasattr(score, "score"):
         plan.admit(score)
     memory = number("memory", memory, above=0)
-    rng = np.random.default_rng(rng)
-    x = _start(n, dim, x0, rng, like)
+    draw = ParticleDraw(_generator(rng))
+    x = _start(n, dim, x0, draw, like)
     xp = array_namespace(x)
-    _finite(xp, x, "x0", "at the start")
+    _finite(xp, x, "x0", "is not finite at the start")
     ask = _checked(getattr(score, "score", score), dim)
     steps = sum(len(stage) for stage in plan)
     done = 0
-    draw = ParticleDraw(rng)
     with _bar(progress, steps) as advance:
         for stage in plan:
             mass = velocity_variance(stage.scheme)
+            draw.next()
             state = (x,) if mass is None else (x, draw.on(x).normal(((mass,),))[0])
-            size = _chunk(stage.footprint.width, x, memory)
+            size = _chunk(stage, x, memory)
             for t, h in zip(*map(np.ndarray.tolist, stage.steps_), strict=True):
+                draw.next()
                 state = _step(stage.scheme, state, size, t, h, ask, draw)
                 done += 1
-                _finite(xp, state[0], "score", f"any more after step {done} (noise level {t:g})")
+                _finite(xp, state[0], "score", f"became NaN or infinite in step {done}, at noise level t = {t:g}")
                 advance(done)
             x = state[0]
     return x
 
 
-def _chunk(width: int, x: Any, memory: float) -> int:
-    """How many particles a step whose widest round asks `width` evaluations of each may take at once."""
+def _generator(rng: Any) -> np.random.Generator:
+    """The generator that `rng` stands for."""
+    try:
+        return np.random.default_rng(rng)
+    except TypeError as error:
+        raise ValueError(
+            f"rng: expected None, an integer or a numpy.random.Generator, got {type(rng).__name__} ({error}); the "
+            "numbers are drawn by NumPy on the host, for every backend"
+        ) from None
+
+
+def _chunk(stage: Stage, x: Any, memory: float) -> int:
+    """How many particles a step may take at once, from how many evaluations its widest round asks of each."""
     n, d = x.shape
+    try:
+        width = stage.footprint.width
+    except ValueError:  # it runs on x's own arrays alone, not on the NumPy ones that it is counted with
+        return int(n)
     itemsize = array_namespace(x).finfo(x.dtype).bits // 8
-    return n if width == 1 else int(min(n, max(1, memory // (_LIVE * width * d * itemsize))))
+    return int(n) if width == 1 else int(min(n, max(1, memory // (_LIVE * width * d * itemsize))))
 
 
 def _step(
@@ -200,26 +224,52 @@ def _step(
     for k in range(0, n, size):
         piece = state if size == n else tuple(z[k : min(n, k + size), ...] for z in state)
         out = scheme(piece if len(piece) > 1 else piece[0], t, h, ask, draw.on(piece[0]))
-        parts.append(tuple(out) if len(piece) > 1 else (out,))
+        parts.append(state_of(scheme, out, piece))
     if len(parts) == 1:
         return parts[0]
     return tuple(array_namespace(column[0]).concat(column, axis=0) for column in zip(*parts, strict=True))
 
 
-def _start(n: int, dim: int, x0: Any, rng: np.random.Generator, like: Any) -> Any:
+def state_of(scheme: Any, out: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What a step returned as a tuple of arrays, refused unless it is a state like the one it got.
+
+    Raises
+    ------
+    ValueError
+        Where it is not x, or (x, v), of the same shape and dtype.
+    """
+    outs = tuple(out) if len(state) > 1 and isinstance(out, tuple | list) else (out,)
+    shape, dtype = tuple(state[0].shape), state[0].dtype
+    if len(outs) != len(state) or any(tuple(getattr(z, "shape", (None,))) != shape for z in outs):
+        due = "(x, v)" if len(state) > 1 else "x"
+        got = [
+            f"{type(z).__name__} of shape {tuple(z.shape)}" if hasattr(z, "shape") else type(z).__name__ for z in outs
+        ]
+        raise ValueError(
+            f"scheme: {name(scheme)} must return its state {due} of shape {shape}, nothing else; got {', '.join(got)}"
+        )
+    other = next((z.dtype for z in outs if z.dtype != dtype), None)
+    if other is not None:
+        raise ValueError(
+            f"scheme: {name(scheme)} got {dtype} and returned {other}; a step keeps the dtype of its state"
+        )
+    return outs
+
+
+def _start(n: int, dim: int, x0: Any, draw: ParticleDraw, like: Any) -> Any:
     model: Any = x0 if like is None else like
     if x0 is not None and tuple(np.shape(x0)) != (n, dim):
         raise ValueError(f"x0: expected shape ({n}, {dim}), got {tuple(np.shape(x0))}")
-    values = rng.standard_normal((n, dim)) if x0 is None else x0
+    values = draw.on(np.empty((n, dim)))._normal(None) if x0 is None else x0
     native = isinstance(model, type) or not is_array_api_obj(model)
     if like is not None and native:
         raise ValueError(f"like: expected an array, got {like!r}")
     if native:
-        return np.asarray(values, dtype=float)
+        return np.array(values, dtype=float)  # a copy: a step might change it in place
     xp: Any = array_namespace(model)
     if not xp.isdtype(model.dtype, "real floating"):
         raise ValueError(f"{'x0' if like is None else 'like'}: expected a real floating dtype, got {model.dtype}")
-    return xp.asarray(values, dtype=model.dtype, device=device(model))
+    return xp.asarray(values, dtype=model.dtype, device=device(model), copy=True)
 
 
 def _checked(score: Any, dim: int) -> Any:
@@ -235,12 +285,12 @@ def _checked(score: Any, dim: int) -> Any:
     return ask
 
 
-def _finite(xp: Any, x: Any, name: str, when: str) -> None:
+def _finite(xp: Any, x: Any, name: str, what: str) -> None:
     if bool(xp.all(xp.isfinite(x))):
         return
     bad = xp.any(~xp.isfinite(x), axis=-1)
     particle = int(xp.argmax(xp.astype(bad, xp.int64)))
-    raise ValueError(f"{name}: particle {particle} is not finite {when}")
+    raise ValueError(f"{name}: particle {particle} {what}")
 
 
 class _bar:

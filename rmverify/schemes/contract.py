@@ -37,7 +37,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Scheme", "parameters", "scheme", "velocity_variance"]
+__all__ = ["Scheme", "parameters", "scheme", "shipped", "velocity_variance"]
 
 Scheme = Callable[..., Any]
 
@@ -112,6 +112,30 @@ def unwrap(scheme: Scheme) -> tuple[Callable[..., Any], dict[str, Any]]:
     return scheme, keywords
 
 
+def name(scheme: Scheme) -> str:
+    """What a scheme is called in messages."""
+    step, _ = unwrap(scheme)
+    return str(getattr(step, "__name__", step))
+
+
+SHIPPED: list[Callable[..., Any]] = []
+"""The package's own steps, each checked in every reading by the tests; `rmverify.schemes` lists them."""
+
+
+def shipped(scheme: Scheme) -> bool:
+    """Whether the step is one of the package's own. Any other is checked against particles wherever it is read.
+
+    Examples
+    --------
+    >>> from rmverify.schemes import heun, underdamped
+    >>> shipped(underdamped(friction=2)), shipped(lambda x, t, h, score, draw: heun(x, t, h, score, draw))
+    (True, False)
+    """
+    step, _ = unwrap(scheme)
+    step = getattr(step, "lifted", step)  # over balls
+    return any(step is own for own in SHIPPED)
+
+
 def parameters(scheme: Scheme) -> dict[str, Any]:
     """Every parameter of a scheme with its value, the defaults included.
 
@@ -126,6 +150,16 @@ def parameters(scheme: Scheme) -> dict[str, Any]:
         n: default for n, default in _keyword_parameters(step).items() if default is not inspect.Parameter.empty
     }
     return {**defaults, **keywords}
+
+
+def check_covariance(covariance: Any) -> None:
+    """Refuse what `draw.normal` is given in place of the rows of a 1x1 or 2x2 covariance."""
+    rows = covariance if isinstance(covariance, tuple | list) else ()
+    if len(rows) not in (1, 2) or not all(isinstance(row, tuple | list) and len(row) == len(rows) for row in rows):
+        raise TypeError(
+            "draw.normal: expected the rows of a covariance, ((variance,),) or ((a, b), (b, c)), which it answers with "
+            f"a list of one value or two, got {type(covariance).__name__} {str(covariance)[:60]}"
+        )
 
 
 def check_parameters(scheme: Scheme) -> None:

@@ -9,7 +9,6 @@ from dataclasses import fields
 from textwrap import fill
 from typing import Any
 
-from rmverify.report import value_text
 from rmverify.values import Value
 
 STYLES = {"consistent": "green", "contradicts": "bold red", "claim not sharp here": "yellow"}
@@ -23,8 +22,8 @@ def number(x: float, digits: int = 3) -> str:
 
 
 def short(value: Value) -> str:
-    """With three digits, or its distance from 1."""
-    return value_text(value) if 0 < value.complement < 1e-3 else number(value)
+    """With three digits, or its distance from 1, and with its error where that counts."""
+    return value.text(3)
 
 
 # --- for programs and papers ----------------------------------------------------------------------------------------

@@ -34,6 +34,14 @@ class EstimatedModes(Modes):
         lam, mean, gain = (number(z) for z in (self.lam, self.mean, self.gain))
         return EstimatedModes(lam, mean, gain, lambda t: number(self.bias(t)), self.varies)
 
+    def some(self, which: Any) -> EstimatedModes:
+        def bias(t: Any) -> Any:
+            values = np.asarray(self.bias(t))
+            return values[..., which] if values.ndim and values.shape[-1] == self.lam.size > 1 else values
+
+        few = super().some(which)
+        return EstimatedModes(few.lam, few.mean, self.gain, bias)
+
 
 class EstimatedScore:
     r"""The score (1 + gain) s_t(x) + bias(t) of a target, an estimate with an exactly known error.

@@ -15,7 +15,7 @@ from typing import Any
 from rmverify import elementary, process, schemes
 
 KINETIC = ("underdamped", "randomized_midpoint_langevin", "parallel_underdamped")
-FAMILIES = ("probability_flow", "langevin", "noise", "parallel", "process")
+FAMILIES = ("probability_flow", "langevin", "noise", "parallel", "places", "process")
 FUNCTIONS = {
     "mode_mean": process,
     "mode_variance": process,

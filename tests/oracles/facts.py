@@ -429,6 +429,91 @@ class ArrayDraw:
         return [np.zeros(shape) for _ in covariance]
 
 
+# --- particles, at many places and twice in a row ------------------------------------------------------------------
+
+
+class RowsDraw:
+    """Midpoints and normal values of four particles, others at every step."""
+
+    def __init__(self, step, quiet):
+        self.z = np.sin(np.arange(1.0, 9.0).reshape(2, 4, 1) + step) * (not quiet)
+        self.u = np.array([[0.2], [0.997], [0.5], [0.81]]) if step == 0 else np.array([[0.7], [0.3], [0.998], [0.05]])
+
+    def uniform(self):
+        return self.u
+
+    def strata(self, count):
+        lo = np.arange(count).reshape(count, 1, 1) / count
+        return lo, lo + self.u / count
+
+    def cells(self, count):
+        return np.arange(count, dtype=float).reshape(count, 1, 1)
+
+    def normal(self, covariance, count=None):
+        if count is not None:
+            return [np.zeros((count, 4, 1)) for _ in covariance]
+        if len(covariance) == 1:
+            return [np.sqrt(float(covariance[0][0])) * self.z[0]]
+        (a, b), (_, c) = np.asarray(np.broadcast_arrays(*(e for row in covariance for e in row))).reshape(2, 2, -1, 1)
+        slope = b / a
+        return [np.sqrt(a) * self.z[0], np.sqrt(a) * slope * self.z[0] + np.sqrt(c - b * slope) * self.z[1]]
+
+
+def places(of):
+    """(t, h, parameters) where a step may be wrong though it is right elsewhere."""
+    motions = [{"friction": 0.5, "mass": 3.0}, {"friction": 7.0, "mass": 0.05}]
+    if of == "overdamped":
+        return [(1.0, 0.3, {})]
+    if of in KINETIC:
+        more = {"cells": 4, "rounds": 5} if of == "parallel_underdamped" else {}
+        return [(1.0, 0.4, motion | more) for motion in motions]
+    if of == "parallel_midpoint":
+        return [(0.7, 0.35, {"strata": 2, "rounds": 5}), (0.7, 0.35, {"strata": 66, "rounds": 1})]
+    return [(t, t / 2, {}) for t in (0.0122, 0.05, 0.7, 2.5, 16.0)]
+
+
+@fact(*PREDICTORS, *CORRECTORS)
+def every_place(step, of):
+    """Each of four particles is moved as the textbook moves it alone, in one step and in the one after it, and the
+    state that is handed over is left as it is."""
+    lam, mean, k = 0.25, 1.5, 1.25
+    quiet = of not in ("overdamped", "underdamped")
+    for t, h, parameters in places(of):
+        stepped = bound(step, parameters)
+        for number in range(2):
+            x, v = np.array([[0.3], [-1.0], [2.0], [0.7]]), np.array([[0.4], [0.1], [-0.6], [1.1]])
+            draw, state = RowsDraw(number, quiet), ((x, v) if of in KINETIC else x)
+            kept = x.copy()
+            if of in PREDICTORS:
+                found = stepped(
+                    state, t, h, lambda s, y: (np.exp(-s) * mean - y) / (1 + (lam - 1) * np.exp(-2 * s)), draw
+                )
+            else:
+                found = stepped(state, t, h, lambda s, y: -k * (y - mean), draw)
+            if not np.array_equal(x, kept):
+                raise Refuted(f"{of} {parameters}: the state is changed in place")
+            for row in range(4):
+                due = textbook_row(of, t, h, parameters, kept[row, 0], v[row, 0], draw, row, lam, mean, k)
+                mine = [mp.mpf(float(z[row, 0])) for z in (found if of in KINETIC else (found,))]
+                same(mine, due, f"{of} {parameters} t = {t} step {number} particle {row}", mp.mpf(10) ** -9)
+
+
+def textbook_row(of, t, h, parameters, x, v, draw, row, lam, mean, k):
+    """What a particle should become."""
+    t, h, x, v = map(mp.mpf, (t, h, x, v))
+    u, count = mp.mpf(float(draw.u[row, 0])), parameters.get("strata")
+    alphas = [u] if count is None else [(i + u) / count for i in range(count)]
+    if of in PREDICTORS:
+        return [textbook.PREDICTORS[of](x, t, h, alphas, textbook.gaussian_score(lam, mean), **parameters)]
+    A, b, C = textbook.CORRECTORS[of](h, alphas, k, mean, **parameters)
+    z = [mp.mpf(float(each[row, 0])) for each in draw.z]
+    if of == "overdamped":
+        return [A[0, 0] * x + b[0] + mp.sqrt(C[0, 0]) * z[0]]
+    w_v = mp.sqrt(C[1, 1]) * z[0]
+    w_x = C[0, 1] / mp.sqrt(C[1, 1]) * z[0] + mp.sqrt(abs(C[0, 0] - C[0, 1] ** 2 / C[1, 1])) * z[1]
+    return [A[0, 0] * x + A[0, 1] * v + b[0] + w_x, A[1, 0] * x + A[1, 1] * v + b[1] + w_v]
+
+
 # --- reductions -------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,290 @@
+r"""Whether what was read of a step is what it does to particles: checked before any law is made of a stranger's step.
+
+A law is computed from a reading of the step on affine forms, one column per mode. That is the law of the sampler only
+if the step, run on particles in the target's own coordinates, does the same with the same midpoints and normal values.
+So a step that is not the package's own is first run on a few particles (`rmverify.readings.concrete`), at levels all
+over the stage, and held against its reading:
+
+* what breaks the contract (own random numbers, state kept between calls, x changed in place, ..) is refused by name;
+* where both agree the law is computed per mode;
+* where they do not, or the step cannot run on affine forms (it asks for x.shape, or multiplies by a matrix), but is
+  affine all the same, the law is computed in full coordinates (`rmverify.laws.full`);
+* what is left is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from rmverify.plans import Stage
+from rmverify.readings.affine import ONE, NotAffine, V, X, forms
+from rmverify.readings.balls import lift, lift_scheme
+from rmverify.readings.concrete import (
+    ENDS,
+    MIXED,
+    BrokenContract,
+    Played,
+    Tape,
+    close,
+    examine,
+    examine_velocity,
+    matrices,
+    play,
+)
+from rmverify.readings.kernel import named
+from rmverify.readings.transport import Carried, carry
+from rmverify.schemes.contract import Scheme, name, shipped, velocity_variance
+from rmverify.targets import Factor, Gaussian
+from rmverify.targets.checks import Array
+
+__all__ = ["MOST_FULL", "acts_by_modes", "acts_on_line", "per_mode", "rounds_to_floats"]
+
+MOST_FULL = 512  # coordinates of a law in full
+_MOST_RUN = 5000  # coordinates of a target in which its particles are run; of more, a few of its modes are
+_ROWS = 8
+_BESIDE, _SLOPE = 1e-5, 1e-4  # difference quotients, in standard deviations, and what they are off by at most
+_FEW = 6  # modes in place of more coordinates
+_LEVELS = 24  # of a stage at which its step is looked at
+
+
+def acts_by_modes(stage: Stage, target: Any, truth: Gaussian, modes: Any) -> bool:
+    """Whether the stage's step does to every mode what it was read to do; False where only full coordinates tell.
+
+    Raises
+    ------
+    BrokenContract
+        Where the step is no function of its state, t, h, scores and draws.
+    TypeError
+        Where it is not affine, or mixes more than 512 coordinates.
+    """
+    if shipped(stage.scheme):
+        return True
+    t, h = (z.tolist() for z in stage.steps_) if len(stage) <= _LEVELS else _spread(stage)
+    return all(_agrees(stage.scheme, target, truth, modes, *step) for step in dict.fromkeys(zip(t, h, strict=True)))
+
+
+def per_mode(stages: Iterable[Stage], target: Any, truth: Gaussian, modes: Any, what: str) -> None:
+    """Refuse steps that mix coordinates where only what happens per mode is known, and over balls what is no ball's.
+
+    Raises
+    ------
+    TypeError
+        Where a step mixes coordinates, or loses digits that balls keep (`math.exp(h)`, `float(h)`).
+    """
+    for stage in stages:
+        if not acts_by_modes(stage, target, truth, modes):
+            raise TypeError(
+                f"scheme: {name(stage.scheme)} has coefficients per coordinate, or mixes coordinates; {what} computed "
+                "per mode only: use a target whose covariance is diagonal, or rmverify.output_law"
+            )
+        if not shipped(stage.scheme):
+            lost = rounds_to_floats(stage, modes)
+            if lost is not None:
+                raise TypeError(
+                    f"scheme: {name(stage.scheme)} rounds {lost} to a float on its way (math.exp, float(h), a cast); "
+                    f"{what} computed over balls, which keep every digit: use the functions of rmverify.elementary"
+                )
+
+
+def _spread(stage: Stage) -> tuple[list[float], list[float]]:
+    t, h = stage.steps_
+    some = np.unique(np.linspace(0, len(t) - 1, _LEVELS).astype(int))
+    return t[some].tolist(), h[some].tolist()
+
+
+def _agrees(scheme: Scheme, target: Any, truth: Gaussian, modes: Any, t: float, h: float) -> bool:
+    mass = velocity_variance(scheme)
+    look, score = truth, target.score
+    if truth.dim > _MOST_RUN:
+        look, modes = _few(truth, modes)
+        score = modes.score
+    z = np.random.default_rng(2).standard_normal((2, _ROWS, look.dim))
+    at = look.at(t)
+    x = look._rotate(at._columns(at.means, z) + at._columns(np.sqrt(at.variances), z) * z[0])
+    state = (x,) if mass is None else (x, math.sqrt(float(mass)) * z[1])
+    tape = Tape(_ROWS)
+    played = examine(scheme, state, t, h, score, tape)
+    examine_velocity(scheme, state, t, score, tape)
+    rows = _finite(played)
+    try:
+        with np.errstate(all="ignore"):
+            due = _foreseen(scheme, look, modes, state, played, t, h)
+        mixed = 0.0 if look.basis is None else MIXED
+        if all(
+            close(a[rows], b[rows], np.abs(z[rows]), mixed) for z, a, b in zip(state, due, played.state, strict=True)
+        ):
+            return True
+        why = "the results differ: it has coefficients per coordinate, or a branch on a value or a type"
+    except NotAffine as error:
+        raise NotAffine(f"scheme: {name(scheme)}: {error}") from error
+    except Exception as error:  # whatever a stranger's step raises on affine forms
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+    if truth.dim > MOST_FULL:
+        raise TypeError(
+            f"scheme: {name(scheme)} does not do to affine forms, one column per mode, what it does to particles "
+            f"({why}); beyond {MOST_FULL} dimensions its law is not computed, draw from it with rmverify.sample"
+        )
+    row = [np.asarray(a).reshape(-1, _ROWS)[:, -1] for a in played.script.alphas]
+    try:
+        matrices(scheme, truth.dim, t, h, score, np.concatenate(row or [np.zeros(0)]))
+    except BrokenContract as error:
+        raise TypeError(f"{error} (on affine forms: {why})") from None
+    return False
+
+
+def _finite(played: Played) -> Any:
+    """The rows that are compared: a midpoint of exactly 0 or 1, of probability 0, may take a step to infinity."""
+    finite = np.array([np.isfinite(row).all() for row in np.concatenate(played.state, axis=1)])
+    finite[len(ENDS) :] = True
+    return finite
+
+
+def _few(truth: Gaussian, modes: Any) -> tuple[Gaussian, Any]:
+    """A target of a few of the modes, and these, for one of more coordinates than particles are run in."""
+    if truth.basis is not None:
+        raise TypeError(
+            f"scheme: a step that is not the package's own is checked on particles in the target's own coordinates, "
+            f"which are more than {_MOST_RUN} here; use fewer, or the spectrum alone (Gaussian.from_spectrum)"
+        )
+    order = np.argsort(truth.variances)
+    some = np.unique(order[np.linspace(0, order.size - 1, min(order.size, _FEW)).astype(int)])
+    look = Gaussian.from_spectrum(truth.variances[some], np.ones(some.size), truth.means[some])
+    return look, modes.some(some)
+
+
+def _foreseen(
+    scheme: Scheme, look: Gaussian, modes: Any, state: tuple[Array, ...], played: Played, t: float, h: float
+) -> list[Array]:
+    """What the affine reading says that became of the rows, with the midpoints and normal values that they had."""
+    rows = [np.asarray(a).reshape(-1, 1, _ROWS, 1) for a in played.script.alphas]
+    outs, draw = forms(scheme, modes, t, h, np.concatenate(rows) if rows else None)
+    for (read, count), run in zip(draw.draws, played.script.covariances, strict=True):
+        for a, b in zip((z for row in read for z in row), (z for row in run for z in row), strict=True):
+            if not np.allclose(_one_step(a), b, 1e-12, 0.0):
+                raise ValueError(f"it draws normal values of another variance, {'in each cell' if count else a}")
+    sources: dict[Any, Any] = {ONE: np.ones_like(state[0])}
+    sources |= {source: look._rotate(z, back=True) for source, z in zip((X, V), state, strict=False)}
+    for which, values in enumerate(played.script.noises):
+        for i, w in enumerate(values):
+            w = look._rotate(np.broadcast_to(w, state[0].shape) if np.ndim(w) < 2 else w, back=True)
+            copies = w[None] if w.ndim == 2 else w
+            sources |= {(which, i, copy): each for copy, each in enumerate(copies)}
+    return [look._rotate(sum(_coefficients(look, part) * sources[source] for source, part in form.parts.items()))
+            for form in outs]  # fmt: skip
+
+
+def _one_step(part: Any) -> Array:
+    """Without the axis of steps, the third from the end."""
+    part = np.asarray(part, dtype=float)
+    return np.reshape(part, (*part.shape[:-3], *part.shape[-2:])) if part.ndim > 2 else part
+
+
+def _coefficients(look: Gaussian, part: Any) -> Any:
+    """Of the rows (n, d), from a coefficient over (steps, nodes, modes)."""
+    part = _one_step(part)
+    if part.ndim and part.shape[-1] not in (1, look.variances.size):
+        raise ValueError(f"it has {part.shape[-1]} coefficients, one per coordinate")
+    if look.basis is None and part.ndim and part.shape[-1] == look.variances.size != look.dim:
+        return np.repeat(part, look.multiplicities.astype(int), axis=-1)
+    return part
+
+
+# --- over balls -----------------------------------------------------------------------------------------------------
+
+
+def rounds_to_floats(stage: Stage, modes: Any) -> str | None:
+    """Which of "t", "h" and "a midpoint" the step rounds to a float on its way, so that over balls it loses digits.
+
+    The change of the step's coefficients with each of them is compared for changes of 2^-40 and of 2^-120 of it.
+    """
+    from flint import arb, ctx
+
+    alphas, (t, h) = stage.footprint.alphas, (float(z[0]) for z in stage.steps_)
+    with ctx.workprec(480):
+        levels = [arb(t), arb(h)]
+        points = [arb(2 * k + 1) / (2 * alphas + 1) for k in range(alphas)]
+
+        def at(place: int, change: Any) -> list[Any]:
+            inputs = [z * (1 + change) if n == place else z for n, z in enumerate(levels + points)]
+            rows = lift(inputs[2:]).reshape(-1, 1, 1, 1) if alphas else None
+            outs, draw = forms(lift_scheme(stage.scheme), modes.lift(lift), inputs[0], inputs[1], rows, lift)
+            parts = [part for form in outs for part in form.parts.values()]
+            parts += [entry for covariance, _ in draw.draws for row in covariance for entry in row]
+            return [z for part in parts for z in np.ravel(np.asarray(lift(part)))]
+
+        for place in range(2 + alphas):
+            changes = [arb(2) ** -120, arb(2) ** -40]
+            still, short, long = (at(place, change) for change in (arb(0), *changes))
+            for a, b, c in zip(still, short, long, strict=True):
+                near, far = (float((z - a) / change) for z, change in zip((b, c), changes, strict=True))
+                if abs(near - far) > 1e-6 * abs(far) + 1e-12 * abs(float(a)):
+                    return ("t", "h", "a midpoint")[min(place, 2)]
+    return None
+
+
+# --- on the line ----------------------------------------------------------------------------------------------------
+
+
+def acts_on_line(stage: Stage, law: Factor) -> None:
+    """Refuse a stranger's step that does not do to points with a derivative, on the line, what it does to particles.
+
+    Raises
+    ------
+    BrokenContract
+        Where the step is no function of its state, t, h, scores and draws.
+    TypeError
+        Where it cannot run on points with a derivative, or they end elsewhere than particles do.
+    """
+    if shipped(stage.scheme):
+        return
+    scheme, mass = stage.scheme, velocity_variance(stage.scheme)
+    t, h = (z.tolist() for z in stage.steps_) if len(stage) <= _LEVELS else _spread(stage)
+    for level, length in dict.fromkeys(zip(t, h, strict=True)):
+        z = np.random.default_rng(2).standard_normal((2, _ROWS, 1))
+        x = law.at(level).mean + math.sqrt(law.at(level).variance) * z[0]
+        state = (x,) if mass is None else (x, math.sqrt(float(mass)) * z[1])
+        tape = Tape(_ROWS)
+        played = examine(scheme, state, level, length, law.score, tape)
+        examine_velocity(scheme, state, level, law.score, tape)
+        try:
+            due, slope = _carried(stage, law, state, played, level, length)
+        except Exception as error:
+            raise TypeError(
+                f"scheme: {name(scheme)} cannot run on points of the line that carry their derivative "
+                f"({type(error).__name__}: {' '.join(str(error).split())[:160]}); draw from it with rmverify.sample"
+            ) from error
+        beside = [(x + side * _BESIDE * x.std(), *state[1:]) for side in (-1, 1)]
+        low, high = (play(scheme, each, level, length, law.score, tape).state[0] for each in beside)
+        turned = (high - low) / (2 * _BESIDE * x.std())
+        rows = _finite(played)
+        same = all(close(a[rows], b[rows], np.abs(z[rows])) for z, a, b in zip(state, due, played.state, strict=True))
+        if not same or np.abs(turned - slope).max() > _SLOPE * max(1.0, float(np.abs(slope).max())):
+            raise TypeError(
+                f"scheme: {name(scheme)} does not do to points that carry their derivative what it does to particles: "
+                "it has a branch on a value or a type; draw from it with rmverify.sample"
+            )
+
+
+def _carried(
+    stage: Stage, law: Factor, state: tuple[Array, ...], played: Played, t: float, h: float
+) -> tuple[list[Array], Array]:
+    """Where the reading says that the rows go, with their midpoints and normal values, and dx'/dx."""
+    rows = [np.asarray(a).reshape(-1, _ROWS) for a in played.script.alphas]
+    alphas = np.concatenate(rows) if rows else None
+    points = Carried(state[0][:, 0], np.ones(_ROWS))
+    if len(state) == 1 and not played.script.noises:
+        end = carry(stage.scheme, law, points, t, h, alphas)
+        return [end.value[:, None]], end.slope[:, None]
+    outs, _ = named(stage.scheme, law, points, t, h, alphas)
+    values: dict[Any, Array] = {V: state[1][:, 0]} if len(state) > 1 else {}
+    for which, noises in enumerate(played.script.noises):
+        values |= {(which, i, 0): w[:, 0] for i, w in enumerate(noises)}
+    due = [
+        form.parts[ONE].value + sum(part * values[source] for source, part in form.parts.items() if source != ONE)
+        for form in outs
+    ]
+    return [z[:, None] for z in due], outs[0].parts[ONE].slope[:, None]
