@@ -16,6 +16,7 @@ import rmverify as rm
 from rmverify import schemes
 from rmverify.elementary import exp, expm1
 from rmverify.laws import bends, midpoints
+from rmverify.laws.local import window_errors
 from rmverify.plans import footprint
 from rmverify.schemes import scheme
 from rmverify.testing.strategies import alphas
@@ -261,6 +262,18 @@ def test_local_errors_with_choices_and_durations():
     assert (chosen.bias, chosen.variance) == pytest.approx((h**4 * p * p, h**4 * p * (1 - p)), rel=1e-13)
     waited = rm.local_error(lambda x, t, h, score, draw: x * (1 + h * h * draw.exponential()), NORMAL, 1.0, h)
     assert (waited.bias, waited.variance) == pytest.approx((h**4, h**4), rel=1e-13)
+
+
+def test_errors_of_many_settings_with_choices_and_durations():
+    """The step above with a choice of probability t/4 and a duration: E f - 1 = h^2 t/4, E (f - 1)^2 = 2 h^4 t/4."""
+    t, h = np.array([[1.0], [2.0]]), np.array([[0.1], [0.2]])
+
+    def step(x, t, h, score, draw):
+        return x * (1 + h * h * draw.bernoulli(t / 4) * draw.exponential())
+
+    bias, spread = window_errors(step, np.ones((1, 1)), t, h)
+    assert bias == pytest.approx(h**4 * t * t / 16, rel=1e-12)
+    assert spread == pytest.approx(h**4 * (t / 2 - t * t / 16), rel=1e-12)
 
 
 def mixed_tv(variances, weights, other):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rmverify.laws.conditional import column, initial, split_target
-from rmverify.laws.midpoints import LEAST_NODES, MOST_NODES, averaged, rule, rules, unit_rule
+from rmverify.laws.midpoints import LEAST_NODES, MOST_NODES, averaged, rules, unbent, unit_rule
 from rmverify.laws.strata import averages, chainable, strata_rule
 from rmverify.laws.witness import per_mode
 from rmverify.plans import Footprint, Plan, Predict, footprint
@@ -208,11 +208,13 @@ def _averager(scheme: Scheme, foot: Footprint, chained: bool, points: tuple[Any,
         if w is None:
             zero = 0 * number(np.ones(shape))
             return [a[:, 0], b[:, 0], zero, zero, c[:, 0]]
-        if np.ndim(chance):
-            w = w * chance[0, :, 0]
-        mean_a, mean_b = w @ a, w @ b
+
+        def mean(z: Any) -> Any:
+            return w @ z if np.ndim(chance) == 0 else ((w[:, None] * chance) * z).sum(axis=1)
+
+        mean_a, mean_b = mean(a), mean(b)
         da, db = a - mean_a[:, None], b - mean_b[:, None]
-        return [mean_a, mean_b, w @ (da * da), w @ (da * db), w @ (db * db + c)]
+        return [mean_a, mean_b, mean(da * da), mean(da * db), mean(db * db + c)]
 
     return average
 
@@ -283,8 +285,7 @@ def window_errors(
     foot, points = footprint(scheme), unit_rule(nodes)
     chained = chainable(scheme, foot, nodes)
     if foot.alphas and not chained:
-        alphas, w = rule(foot, *points)
-        points = alphas[:, None], w[None]
+        points = unbent(foot).at(slice(0, 1), nodes)
     average = _averager(scheme, foot, chained, points, np.asarray)
     zero, one = np.zeros(shape), np.ones(shape)
     moments: Any = ((zero, zero), (one, zero), (zero, zero, zero))
