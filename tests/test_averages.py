@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import array_api_strict
 import mpmath as mp
 import numpy as np
 import pytest
@@ -387,8 +388,12 @@ def test_probabilities_beyond_zero_and_one_are_refused(p):
 def test_particles_keep_their_dtype():
     plan = rm.Plan([rm.Correct(mixed, 0.0, H, 2)])
     assert rm.sample(plan, NORMAL, 5, 2, rng=0, like=np.zeros(1, dtype=np.float32)).dtype == np.float32
-    unlike = rm.Plan([rm.Correct(multiple(lambda draw: draw.bernoulli(draw.uniform())), 0.0, H, 1)])
-    assert rm.sample(unlike, NORMAL, 5, 2, rng=0, like=np.zeros(1, dtype=np.float32)).dtype == np.float32
+    for p in (lambda draw: draw.uniform(), lambda draw: np.float64(0.5), lambda draw: 1):
+        drawn = rm.Plan([rm.Correct(multiple(lambda draw, p=p: draw.bernoulli(p(draw))), 0.0, H, 1)])
+        for namespace in (np, array_api_strict):
+            like = namespace.zeros(1, dtype=namespace.float32)
+            x = rm.sample(drawn, lambda t, x: -x, 5, 2, rng=0, like=like)
+            assert x.dtype == namespace.float32
 
 
 def test_maps_of_the_line_take_choices_and_durations():
