@@ -33,6 +33,7 @@ _TOTAL = 1 << 21  # points for the step whose h/t is largest, and for all others
 _FEWEST = 1 << 12
 _CLOSE = 1 << 16
 _TOLERANCE = 1e-10  # of the size of the entries
+_NOISE = 16.0  # median changes of a bias between neighbouring floats that are no bend
 _DEPTH = 50
 _NARROW = 2.0**-10
 _RANDOM = np.random.default_rng(20)
@@ -105,17 +106,21 @@ def _biases(stage: Stage, modes: Any, t: float, h: float) -> Callable[[Array], A
 
     def at(values: Array) -> Array:
         size = max(1, _CHUNK // np.size(modes.lam))
-        return np.concatenate([part(values[n : n + size]) for n in range(0, len(values), size)])[None]
+        return np.concatenate([part(t - values[n : n + size] * length) for n in range(0, len(values), size)])[None]
 
-    def part(values: Array) -> Array:
-        found = np.asarray(modes.bias((t - values * length).reshape(-1, 1, 1)), dtype=float)
-        rows = np.broadcast_to(found, np.broadcast_shapes(found.shape, (len(values), 1, 1)))[:, 0]
+    def part(levels: Array) -> Array:
+        found = np.asarray(modes.bias(levels.reshape(-1, 1, 1)), dtype=float)
+        rows = np.broadcast_to(found, np.broadcast_shapes(found.shape, (len(levels), 1, 1)))[:, 0]
         if not np.isfinite(rows).all():
             raise NotResolved("the bias of the score is not finite everywhere")
         if not scale:
             scale.append(np.median(np.abs(rows), axis=0) + 1e-6)
         return np.asarray(rows @ (np.resize(_MIXING, rows.shape[1]) / scale[0]))
 
+    # in a step as short as a few floats the levels themselves are rounded, and the bias moves with them
+    levels = t - _SCATTERED * length
+    moved = np.median(np.abs(part(np.nextafter(levels, np.inf)) - part(levels)))
+    at.floor = _NOISE * float(moved)  # type: ignore[attr-defined]
     return at
 
 
@@ -347,6 +352,7 @@ def _halved(f: Callable[[Array], Array], probes: Array, due: Array, start: Array
         low, high = np.searchsorted(probes, a, side="right"), np.searchsorted(probes, b, side="left")
         top = np.abs(values).max(axis=2)
         size = _TOLERANCE * (1 + top) + 4 * np.spacing(b) / (b - a) * top  # a node is rounded itself
+        size = size + getattr(f, "floor", 0.0)
         there = np.polynomial.legendre.legvander((2 * ends - (a + b)[:, None]) / (b - a)[:, None], POINTS - 1)
         off = np.einsum("cpk,pek->cpe", terms, there) - at_ends
         missed = (np.abs(off).max(axis=2) > size).any(axis=0) | (np.abs(terms[..., -2:]).max(axis=2) > size).any(axis=0)
