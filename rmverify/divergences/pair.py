@@ -246,6 +246,8 @@ def relative(p: Gaussian | StationaryLaw, q: Gaussian | StationaryLaw) -> Pair |
     aligned = modewise(p.surrogate, plain(q)) if p.dim == q.dim else None
     if aligned is None or aligned.a.shape != p.variances.shape or not (aligned.b > 0).all():
         return None
+    if not (p.excess > -1).all():  # a step without noise
+        return None
     a, b, m, n, log_error, level_error, mean_error = aligned
     logs, same = np.log1p(p.excess), p.own == b
     u = logs + np.where(same, 0.0, np.log(p.own / b))
