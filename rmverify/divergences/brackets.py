@@ -101,7 +101,7 @@ def extremes(mixture: MixtureLaw) -> tuple[Array, Array, Array] | None:
 
 def _most(values: Array) -> Array:
     """The largest of each column."""
-    return values.max(axis=0) + np.abs(np.diff(values, 2, axis=0)).max(axis=0)
+    return np.asarray(values.max(axis=0) + np.abs(np.diff(values, 2, axis=0)).max(axis=0))
 
 
 def _modes_of(mixture: MixtureLaw, q: Gaussian) -> Gaussian:

@@ -200,7 +200,8 @@ def _spectral_errors(p: Gaussian, q: Gaussian) -> tuple[Array, Array]:
     a, b = np.where(p.variances > 0, p.variances, math.inf), np.where(q.variances > 0, q.variances, math.inf)
     one, other = p.spectral_error / a, q.spectral_error / b
     level = np.maximum(one, other)
-    if p.basis is not q.basis and not (p._matrix is not None and np.array_equal(p._matrix, q._matrix)):
+    A, B = p._matrix, q._matrix
+    if p.basis is not q.basis and (A is None or B is None or not np.array_equal(A, B)):
         return one + other, level
     if p.spectral_error and q.spectral_error:
         return np.abs(one - other) + 2 * EPS * level, level
