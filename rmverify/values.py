@@ -112,7 +112,9 @@ class Value(float):
         lower, upper = max(value - error, low), min(value + error, high)
         if lower <= low and (upper >= high or error > max(value - low, 1.0)) and error > 0:
             return cls(upper, "upper", 0.0, lower=low, upper=upper)
-        return cls(value, "exact", min(error, max(value - low, high - value)), lower=lower, upper=upper, complement=complement)
+        return cls(
+            value, "exact", min(error, max(value - low, high - value)), lower=lower, upper=upper, complement=complement
+        )
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a Value is immutable, cannot set {name}")

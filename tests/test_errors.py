@@ -126,6 +126,14 @@ def test_shifts_whose_squares_underflow(gap):
     assert abs(rm.kl(p, q) - gap * gap / 2) <= rm.kl(p, q).error
 
 
+@pytest.mark.parametrize("level", [30.0, 300.0, 700.0])
+def test_a_marginal_next_to_the_normal_law(level):
+    """N(e^{-t} m, 1) against N(0, 1): erf(e^{-t} |m|/sqrt 8), to the rounding of the marginal."""
+    value = rm.tv(rm.Gaussian([3.0], [1.0]).at(level), rm.Gaussian([0.0], [1.0]))
+    assert abs(value - math.erf(math.exp(-level) * 3 / math.sqrt(8))) <= value.error < 1e-14
+    assert value.kind == "exact"
+
+
 # --- one eigenbasis -----------------------------------------------------------------------------------------
 
 

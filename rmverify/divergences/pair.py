@@ -277,10 +277,9 @@ def _aligned(laws: Modewise) -> Pair:
         shift_error = mean_error / root + np.abs(mean) * level_error / 2
     scale = 1.0
     size = max(float(np.abs(ratio).max()), float(np.abs(mean).max()), float(np.abs(inverse).max()))
-    if 0 < size < _SMALL:
+    if 0 < size < _SMALL and not (log_error.any() or shift_error.any()):  # such errors are larger anyway
         scale = 2.0 ** math.floor(math.log2(size)) / _GROWN
         ratio, inverse, mean, other = ratio / scale, inverse / scale, mean / scale, other / scale
-        log_error, shift_error = log_error / scale, shift_error / scale
     return Pair(
         a, b, ratio, inverse, mean**2, other**2, n, log_error, shift_error, singular=False, doubtful=doubtful,
         scale=scale,
