@@ -204,9 +204,9 @@ def test_an_exact_number_of_an_interval_keeps_to_it(number, error):
 
 
 def test_a_number_drowned_in_its_error_is_a_bracket():
-    assert Value.clipped(0.04, 6e22).kind == "upper"
-    assert (Value.clipped(0.04, 6e22).lower, Value.clipped(0.04, 6e22)) == (0, 0.04 + 6e22)
-    assert Value.clipped(0.04, math.inf).upper == math.inf
+    assert Value.clipped(0.04, 6e22).text() == "0.04 ± 6e+22"
+    assert (Value.clipped(0.04, 6e22).lower, Value.clipped(0.04, 6e22).upper) == (0, 0.04 + 6e22)
+    assert (Value.clipped(0.04, math.inf).kind, Value.clipped(0.04, math.inf).upper) == ("upper", math.inf)
     assert Value.clipped(1e-20, 1e-16).kind == "exact"  # zero up to rounding
     assert Value.clipped(3.0, 2.0).kind == "exact"
 

@@ -259,6 +259,8 @@ def _wasserstein(p: Gaussian, q: Gaussian) -> Value:
         gap = (a - b) / both
         value = _root_sum(n, gap, m)
         spread = np.abs(gap) * level_error / 2 + np.minimum(np.sqrt(a), np.sqrt(b)) * log_error / 2
+        most = math.sqrt(max(p.spectral_error, q.spectral_error))  # no root moves further with the eigenvalue
+        spread = np.minimum(spread, np.abs(gap) + 2 * most) if most else spread
         spread = spread + np.abs(p.rounding.max() + q.rounding.max()) * np.maximum(a, b) / both * (level_error > 0)
         error = 8 * EPS * value + _root_sum(n, spread, mean_error)
         return Value.clipped(value, error + _LEAST * (value > 0))

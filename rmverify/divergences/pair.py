@@ -199,12 +199,13 @@ def _spectral_errors(p: Gaussian, q: Gaussian) -> tuple[Array, Array]:
     """
     a, b = np.where(p.variances > 0, p.variances, math.inf), np.where(q.variances > 0, q.variances, math.inf)
     one, other = p.spectral_error / a, q.spectral_error / b
-    level = np.maximum(one, other)
+    cut = (p.variances == 0) | (q.variances == 0)  # taken as 0, which is exact
+    level = np.where(cut & (p.basis is q.basis), 0.0, np.maximum(one, other))
     A, B = p._matrix, q._matrix
     if p.basis is not q.basis and (A is None or B is None or not np.array_equal(A, B)):
         return one + other, level
     if p.spectral_error and q.spectral_error:
-        return np.abs(one - other) + 2 * EPS * level, level
+        return np.where(cut, 0.0, np.abs(one - other)) + 2 * EPS * level, level
     derived = p if not p.spectral_error else q
     if (derived.variances == derived.variances[0]).all():
         return level, level
