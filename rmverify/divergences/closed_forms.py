@@ -194,7 +194,10 @@ def _transform(pair: Pair, s: float) -> tuple[float, float, float]:
     if edge.any():
         z = _tilted(one, point, z)
         if (z <= 0).any():
-            return math.inf, 0.0, float(pair.log_error.any())
+            # z = 1 - s + s b/a, largest at the end of b/a's error, stays at most 0
+            side = one.log_error if point > 0 else -one.log_error
+            sure = 1 - point + point * (1 + one.ratio) * np.exp(side) < 0
+            return math.inf, 0.0, float(pair.log_error.any() and not sure.any())
     if float(mu2.max()) > _HUGE:
         return (-math.inf if 0 < point < 1 else math.inf), 0.0, 1.0
     if edge.any():
