@@ -26,7 +26,7 @@ class Value(float):
         ``monte-carlo``: a sample mean.
     error : float
         Absolute error of the float as a number of its kind: rounding,
-        truncation and, where paths were drawn, two standard errors.
+        truncation and, where paths were drawn, what a confidence limit adds (some two standard errors).
     lower, upper : float, optional
         Where the named quantity lies. By default ``value - error`` and
         ``value + error``.
@@ -87,8 +87,7 @@ class Value(float):
         """An exact number of [low, high] with its error; the bracket [low, high] itself, of kind ``upper``, where the
         error leaves nothing else.
 
-        The bracket is value -+ error cut to [low, high], and the error no larger than that leaves. A number between 0
-        and infinity is a bracket too where its error is above both 1 and itself.
+        The bracket is value -+ error cut to [low, high], and the error no larger than the range leaves.
 
         Parameters
         ----------
@@ -103,17 +102,18 @@ class Value(float):
         --------
         >>> Value.clipped(0.75, 0.5, 0, 1)
         Value(0.75, kind='exact', error=0.5, in [0.25, 1])
-        >>> Value.clipped(0.01, 1.0, 0, 1), Value.clipped(0.04, 6e22).upper
-        (Value(1.0, kind='upper', error=0, in [0, 1]), 6e+22)
+        >>> Value.clipped(0.01, 1.0, 0, 1), Value.clipped(0.04, 6e22).text()
+        (Value(1.0, kind='upper', error=0, in [0, 1]), '0.04 ± 6e+22')
         """
         value = min(max(value, low), high)
         if math.isinf(value):
             return cls(value, "exact", error, complement=complement)
         lower, upper = max(value - error, low), min(value + error, high)
-        if lower <= low and (upper >= high or error > max(value - low, 1.0)) and error > 0:
+        if lower <= low and upper >= high and error > 0:
             return cls(upper, "upper", 0.0, lower=low, upper=upper)
-        error = min(error, max(value - lower, upper - value)) if low > -math.inf and high < math.inf else error
-        return cls(value, "exact", error, lower=lower, upper=upper, complement=complement)
+        return cls(
+            value, "exact", min(error, max(value - low, high - value)), lower=lower, upper=upper, complement=complement
+        )
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a Value is immutable, cannot set {name}")

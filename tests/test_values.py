@@ -188,6 +188,29 @@ def test_plain_data_goes_through_strict_json(number):
     assert [float(again[name]) for name in ("lower", "upper", "error")] == [value.lower, value.upper, value.error]
 
 
+# ------------------------------------------------------------------- a number within the range of its kind
+
+
+@given(st.floats(0, 1), st.floats(0, 10))
+def test_an_exact_number_of_an_interval_keeps_to_it(number, error):
+    value = Value.clipped(number, error, 0, 1)
+    assert 0 <= value.lower <= value <= value.upper <= 1
+    if value.kind == "exact":
+        assert value.error == min(error, max(number, 1 - number))
+        assert (value.lower, value.upper) == (max(number - error, 0), min(number + error, 1))
+    else:  # nothing is known
+        assert (value.kind, value.lower, value.upper, float(value)) == ("upper", 0, 1, 1)
+        assert error >= max(number, 1 - number)
+
+
+def test_a_number_drowned_in_its_error_is_a_bracket():
+    assert Value.clipped(0.04, 6e22).text() == "0.04 ± 6e+22"
+    assert (Value.clipped(0.04, 6e22).lower, Value.clipped(0.04, 6e22).upper) == (0, 0.04 + 6e22)
+    assert (Value.clipped(0.04, math.inf).kind, Value.clipped(0.04, math.inf).upper) == ("upper", math.inf)
+    assert Value.clipped(1e-20, 1e-16).kind == "exact"  # zero up to rounding
+    assert Value.clipped(3.0, 2.0).kind == "exact"
+
+
 # ------------------------------------------------------------------- bad input
 
 

@@ -62,7 +62,8 @@ def tv(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
     -------
     Value
         ``exact``, ``enclosure`` if `certified`, or for a mixture ``upper`` with ``.lower`` and ``.upper``: the mean of
-        the conditional TV over paths plus two standard errors, and the gap on one test set minus two standard errors.
+        the conditional TV over paths, and the gap on one test set, each end a confidence limit at the level of 95 %
+        (some two standard errors; see `divergences.brackets` for the other divergences).
 
     Raises
     ------
@@ -106,7 +107,7 @@ def kl(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
     r"""Kullback-Leibler divergence KL(p||q) = int p ln(p/q); infinite where p is not absolutely continuous.
 
     For a mixture p the bracket is [KL(g||q), E_a KL(P_a||q)] with g the moment-matched Gaussian: both ends are exact
-    up to the standard error of the second.
+    up to the paths of the second, a confidence limit at the level of 95 %.
 
     Examples
     --------
@@ -126,8 +127,9 @@ def kl(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
         if exact is not None:
             return exact
         return brackets.bracket(
-            mixture, other, kullback_leibler, lambda: brackets.moment_kl(mixture, other), _paths(paths), rng
-        )
+            mixture, other, kullback_leibler, lambda: brackets.moment_kl(mixture, other), _paths(paths), rng,
+            moments=brackets.kl_moments(mixture),
+        )  # fmt: skip
     exact = _radial(radial_reverse_kl, mixture, other)
     if exact is not None:
         return exact
@@ -157,25 +159,22 @@ def renyi(p: Any, q: Any, order: float, *, paths: int = PATHS, rng: Any = 0) -> 
     if mixture is not p:
         raise TypeError("p: the Renyi bracket needs the mixture as the first law")
 
-    def average(values: np.ndarray) -> Any:
-        # int P^s q^{1-s} is convex in P for s > 1 and concave for s < 1; its mean relative to the largest
-        if not np.isfinite(values).all():
-            return brackets._Mean(math.inf, 0.0)
-        logs = (order - 1) * values
-        largest = float(logs.max())
-        powers = brackets._mean(np.exp(logs - largest))
-        edge = powers.mean + (powers.error if order > 1 else -powers.error)
-        middle = (largest + math.log(powers.mean)) / (order - 1)
-        return brackets._Mean(middle, (largest + math.log(edge)) / (order - 1) - middle if edge > 0 else math.inf)
+    if order > 1:
+        return brackets.power_bracket(
+            mixture, other, order, lambda: brackets.moment_kl(mixture, other), _paths(paths), rng,
+            lambda log: log / (order - 1),
+        )  # fmt: skip
 
-    lower = (
-        (lambda: brackets.moment_kl(mixture, other))
-        if order > 1
-        else (lambda: 2 * order * _tv_lower(mixture, other, paths, rng) ** 2)
-    )
+    def average(values: np.ndarray) -> Any:
+        powers = brackets._mean(np.exp((order - 1) * values))  # int P^s q^{1-s} in [0, 1] is concave in P
+        edge = powers.mean - powers.error
+        middle = math.log(powers.mean) / (order - 1) if powers.mean > 0 else math.inf
+        return brackets._Mean(middle, math.log(edge) / (order - 1) - middle if edge > 0 else math.inf)
+
     return brackets.bracket(
-        mixture, other, lambda pair: renyi_divergence(pair, order), lower, _paths(paths), rng, average=average
-    )
+        mixture, other, lambda pair: renyi_divergence(pair, order),
+        lambda: 2 * order * _tv_lower(mixture, other, paths, rng) ** 2, _paths(paths), rng, average=average,
+    )  # fmt: skip
 
 
 def chi2(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0) -> Value:
@@ -198,7 +197,7 @@ def chi2(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0) -> Value:
     def lower() -> float:  # ln(1 + chi^2) >= KL
         return math.expm1(min(brackets.moment_kl(mixture, other), 700.0))
 
-    return brackets.bracket(mixture, other, chi_squared, lower, _paths(paths), rng)
+    return brackets.power_bracket(mixture, other, 2.0, lower, _paths(paths), rng, math.expm1)
 
 
 def hellinger(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = False) -> Value:
@@ -256,7 +255,12 @@ def w2(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
     means, variances = mixture.conditionals(_paths(paths), rng=rng)
     laws = (model.with_modes(v, m, mixture.rounding) for m, v in zip(means, variances, strict=True))
     values = [wasserstein(law, model) for law in laws]
-    square = brackets._mean(np.array(values) ** 2)
+    if brackets._heavy(variances):
+        exact, rest = brackets.w2_moments(mixture)(model, variances)
+        square = brackets._mean(rest)
+        square = square._replace(mean=max(exact + square.mean, 0.0), error=square.error + 1e-12 * exact)
+    else:
+        square = brackets._mean(np.array(values) ** 2)
     upper = math.sqrt(square.mean + square.error) + max(v.error for v in values)
     lower = max(0.0, brackets.moment_w2(mixture, other))
     return Value(upper, "upper", upper - math.sqrt(square.mean), lower=min(lower, upper), upper=upper)

@@ -200,8 +200,8 @@ def compress(law: Modes, reach: float = math.inf) -> Modes:
     kind = (occupied // span)[:, None]
     points = np.select([kind == 0, kind == 1, kind == 2], [size, -size, size - 1], centre * _CHEBYSHEV)
     r, n, m, wide = _narrow_first(points.ravel(), n, m)
-    lowest, highest = min(law.lowest, float(r.min())), max(law.highest, float(r.max()))  # of the intervals
-    return law._replace(r=r, n=n, m=m, wide=wide, lowest=lowest, highest=highest, ulps=24.0)
+    ends = min(law.lowest, float(r.min())), max(law.highest, float(r.max()))  # of the intervals
+    return law._replace(r=r, n=n, m=m, wide=wide, lowest=ends[0], highest=ends[1], ulps=24.0)
 
 
 def _chebyshev(x: Array) -> Array:

@@ -194,7 +194,10 @@ def _transform(pair: Pair, s: float) -> tuple[float, float, float]:
     if edge.any():
         z = _tilted(one, point, z)
         if (z <= 0).any():
-            return math.inf, 0.0, float(pair.log_error.any())
+            # z = 1 - s + s b/a, largest at the end of b/a's error, stays at most 0
+            side = one.log_error if point > 0 else -one.log_error
+            sure = 1 - point + point * (1 + one.ratio) * np.exp(side) < 0
+            return math.inf, 0.0, float(pair.log_error.any() and not sure.any())
     if float(mu2.max()) > _HUGE:
         return (-math.inf if 0 < point < 1 else math.inf), 0.0, 1.0
     if edge.any():
@@ -259,6 +262,8 @@ def _wasserstein(p: Gaussian, q: Gaussian) -> Value:
         gap = (a - b) / both
         value = _root_sum(n, gap, m)
         spread = np.abs(gap) * level_error / 2 + np.minimum(np.sqrt(a), np.sqrt(b)) * log_error / 2
+        most = math.sqrt(max(p.spectral_error, q.spectral_error))  # no root moves further with the eigenvalue
+        spread = np.minimum(spread, np.abs(gap) + 2 * most) if most else spread
         spread = spread + np.abs(p.rounding.max() + q.rounding.max()) * np.maximum(a, b) / both * (level_error > 0)
         error = 8 * EPS * value + _root_sum(n, spread, mean_error)
         return Value.clipped(value, error + _LEAST * (value > 0))

@@ -200,11 +200,13 @@ def _spectral_errors(p: Gaussian, q: Gaussian) -> tuple[Array, Array]:
     """
     a, b = np.where(p.variances > 0, p.variances, math.inf), np.where(q.variances > 0, q.variances, math.inf)
     one, other = p.spectral_error / a, q.spectral_error / b
-    level = np.maximum(one, other)
-    if p.basis is not q.basis and not (p._matrix is not None and np.array_equal(p._matrix, q._matrix)):
+    cut = (p.variances == 0) | (q.variances == 0)  # taken as 0, which is exact
+    level = np.where(cut & (p.basis is q.basis), 0.0, np.maximum(one, other))
+    A, B = p._matrix, q._matrix
+    if p.basis is not q.basis and (A is None or B is None or not np.array_equal(A, B)):
         return one + other, level
     if p.spectral_error and q.spectral_error:
-        return np.abs(one - other) + 2 * EPS * level, level
+        return np.where(cut, 0.0, np.abs(one - other)) + 2 * EPS * level, level
     derived = p if not p.spectral_error else q
     if (derived.variances == derived.variances[0]).all():
         return level, level
@@ -245,7 +247,9 @@ def relative(p: Gaussian | StationaryLaw, q: Gaussian | StationaryLaw) -> Pair |
         known = relative(q, p) if isinstance(q, StationaryLaw) else None
         return None if known is None else known.reverse
     aligned = modewise(p.surrogate, plain(q)) if p.dim == q.dim else None
-    if aligned is None or aligned.a.shape != p.variances.shape or not (np.minimum(aligned.a, aligned.b) > 0).all():
+    if aligned is None or aligned.a.shape != p.variances.shape or not (aligned.b > 0).all():
+        return None
+    if not (p.excess > -1).all():  # a step without noise
         return None
     a, b, m, n, log_error, level_error, mean_error = aligned
     logs, same = np.log1p(p.excess), p.own == b
@@ -275,11 +279,9 @@ def _aligned(laws: Modewise) -> Pair:
         shift_error = mean_error / root + np.abs(mean) * level_error / 2
     scale = 1.0
     size = max(float(np.abs(ratio).max()), float(np.abs(mean).max()), float(np.abs(inverse).max()))
-    lost = max(float(log_error.max()), float(shift_error.max()))
-    if 0 < size < _SMALL and lost < 1e60 * size:  # beyond, nothing but the error is left of the difference
+    if 0 < size < _SMALL and not (log_error.any() or shift_error.any()):  # such errors are larger anyway
         scale = 2.0 ** math.floor(math.log2(size)) / _GROWN
         ratio, inverse, mean, other = ratio / scale, inverse / scale, mean / scale, other / scale
-        log_error, shift_error = log_error / scale, shift_error / scale
     return Pair(
         a, b, ratio, inverse, mean**2, other**2, n, log_error, shift_error, singular=False, doubtful=doubtful,
         scale=scale,

@@ -152,10 +152,15 @@ def trapezoid(
 ) -> Estimate | None:
     """TV, or (1 - TV)/BC(c) where not `near`, by nodes c + ikh within `reach`; None where that needs too many."""
     height = np.minimum(_HEIGHTS / sigma, reach)
+    last = bc.log(c + 1j * height[-1:]).real - log_bc - np.log(height[-1])
+    if last[0] >= _target(sigma):  # |BC| decays on the way up
+        return None
     line = bc.log(c + 1j * height).real - log_bc
     low = np.flatnonzero(line - np.log(height) < _target(sigma))
+    if not low.size:
+        return None
     period, alias = aliasing(bc, c, sigma, log_bc, reach)
-    if not low.size or period <= 0:
+    if period <= 0:
         return None
     h = 2 * math.pi / period
     nodes = math.ceil(height[low[0]] / h)

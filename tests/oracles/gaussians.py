@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from flint import arb, arb_mat, ctx
+from flint import acb, arb, arb_mat, ctx
 
 BITS = 500
 ORDERS = (1e-9, 0.5, 1 - 1e-10, 1 + 1e-10, 3.0)
@@ -59,10 +59,7 @@ class Reference:
         self.m = [x - y for x, y in zip(mean, other, strict=True)]
         self.dense = isinstance(self.A, arb_mat) or isinstance(self.B, arb_mat)
         if self.dense:
-            self.A, self.B = (
-                x if isinstance(x, arb_mat) else arb_mat([[v * (i == j) for j in range(len(x))] for i, v in enumerate(x)])
-                for x in (self.A, self.B)
-            )  # fmt: skip
+            self.A, self.B = map(_matrix, (self.A, self.B))
             self.column = arb_mat([[x] for x in self.m])
         self.same = (
             all(x.is_zero() for x in self.m) and p.level == q.level and np.array_equal(p.covariance, q.covariance)
@@ -113,21 +110,19 @@ class Reference:
         if not self.dense:
             terms = zip(self.A, self.B, self.m, self.count, strict=True)
             gaps = ((a - b) / (a.sqrt() + b.sqrt()) if a != b else arb(0) for a, b in zip(self.A, self.B, strict=True))
-            return sum((n * (gap**2 + m * m) for gap, (_, _, m, n) in zip(gaps, terms, strict=True)), arb(0)).sqrt()
+            return sum((n * (gap * gap + m * m) for gap, (_, _, m, n) in zip(gaps, terms, strict=True)), arb(0)).sqrt()
         if self.A - self.B == 0 * self.A:
             return sum((x * x for x in self.m), arb(0)).sqrt()
         product = self.A * self.B
-        if len(self.m) == 2:
-            root = (product.trace() + 2 * product.det().sqrt()).sqrt()
-        else:
-            root = _trace_of_root(product)
+        plane = len(self.m) == 2
+        root = (product.trace() + 2 * product.det().sqrt()).sqrt() if plane else _trace_of_root(product)
         square = sum((x * x for x in self.m), arb(0)) + self.A.trace() + self.B.trace() - 2 * root
         return square.sqrt()
 
     def tv(self) -> arb | None:
         """On the line by the points where the densities agree, and for equal covariances; None elsewhere."""
         if self.dense:
-            if not (self.A - self.B == 0 * self.A):
+            if self.A - self.B != 0 * self.A:
                 return None
             return ((self.column.transpose() * self.A.solve(self.column))[0, 0] / 8).sqrt().erf()
         if len(self.m) > 1 or self.count != [1]:
@@ -153,19 +148,42 @@ class Reference:
             ratios = [(b - a) / a for a, b in zip(self.A, self.B, strict=True)]
             return ratios, [m * m / a for a, m in zip(self.A, self.m, strict=True)], self.count
         M = self.A.solve(self.B - self.A)
-        half, root = M.trace() / 2, ((M[0, 0] - M[1, 1]) ** 2 / 4 + M[0, 1] * M[1, 0]).sqrt()
+        half, root = M.trace() / 2, ((M[0, 0] - M[1, 1]) * (M[0, 0] - M[1, 1]) / 4 + M[0, 1] * M[1, 0]).sqrt()
         ratios, shifts = [half + root, half - root], []
         for r in ratios:
             x = (M[0, 1], r - M[0, 0]) if abs(r - M[0, 0]).mid() > abs(r - M[1, 1]).mid() else (r - M[1, 1], M[1, 0])
             column = arb_mat([[x[0]], [x[1]]])
             along = (column.transpose() * self.column)[0, 0]
-            shifts.append(along**2 / (column.transpose() * self.A * column)[0, 0])
+            shifts.append(along * along / (column.transpose() * self.A * column)[0, 0])
         return ratios, shifts, [1, 1]
 
 
+def integrated_tv(p: Law, q: Law) -> arb:
+    """1 - TV = (1/pi) int_0^inf Re BC(1/2 + iu)/(u^2 + 1/4) du in d <= 2, over octaves of u to where BC vanishes."""
+    ratios, shifts, counts = Reference(p, q).modes()
+
+    def transform(s: acb) -> acb:
+        total = acb(0)
+        for r, mu, n in zip(ratios, shifts, counts, strict=True):
+            below = 1 + s * r
+            total += n * (s * (1 + r).log() - below.log() - s * (1 - s) * mu / below) / 2
+        return total.exp()
+
+    def even(u: acb, _: bool) -> acb:
+        return (transform(0.5 + acb(0, 1) * u) + transform(0.5 - acb(0, 1) * u)) / (u * u + 0.25)
+
+    total, low, high = acb(0), acb(0), acb(1)
+    for _ in range(80):
+        total += acb.integral(even, low, high, rel_tol=arb(2) ** -160, abs_tol=arb(2) ** -160)
+        if abs(transform(acb(0.5, high.real))) < 1e-50:
+            break
+        low, high = high, 2 * high
+    return 1 - (total.real / 2 + arb(0, 1e-49)) / arb.pi()
+
+
 def _trace_of_root(product: arb_mat) -> arb:
-    """x = tr (AB)^{1/2} in d = 3: with e the elementary symmetric functions of the eigenvalues of AB, the largest root
-    of f = (x^2 - e_1)^2/4 - e_2 - 2 e_3^{1/2} x, by Newton from above, where f is convex, and a bound of what is left."""
+    """tr (AB)^{1/2} in d = 3: the largest root x of f = (x^2 - e_1)^2/4 - e_2 - 2 e_3^{1/2} x, e the symmetric
+    functions of the eigenvalues of AB; by Newton from above, where f is convex, and a bound of what is left."""
     first, last = product.trace(), product.det().sqrt()
     second = (first**2 - (product * product).trace()) / 2
 
@@ -181,6 +199,12 @@ def _trace_of_root(product: arb_mat) -> arb:
             break
     f, slope = residual(x)
     return arb(x, (2 * abs(f / slope)).upper())
+
+
+def _matrix(covariance: Any) -> arb_mat:
+    if isinstance(covariance, arb_mat):
+        return covariance
+    return arb_mat([[v * (i == j) for j in range(len(covariance))] for i, v in enumerate(covariance)])
 
 
 def _minor(matrix: arb_mat, size: int) -> arb:
