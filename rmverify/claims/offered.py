@@ -173,7 +173,7 @@ def same_step(offered: Scheme, name: str) -> Evidence:
     )
 
     def violated(why: str, where: Mapping[str, Any], **more: Any) -> Evidence:
-        return Evidence("exact", what, "violated", computed=why, bound="equal", where=where, domain=domain, **more)
+        return Evidence("exact", what, "violated", computed=why, where=where, domain=domain, **more)
 
     found: list[tuple[Place, dict[str, Any]]] = []
     place, looked = places[0], 0
@@ -195,7 +195,7 @@ def same_step(offered: Scheme, name: str) -> Evidence:
     except BrokenContract as error:
         if error.__cause__ is None:
             return violated(str(error), _where(place))
-        return Evidence("exact", what, "inconclusive", computed=str(error), bound="equal", where=_where(place))
+        return Evidence("exact", what, "inconclusive", computed=str(error), where=_where(place))
     how = _same_law(shipped, offered, list({each.seed: each for each, _ in found}.values()))
     if how:
         return Evidence("exact", what, "holds", computed=how, bound="equal in law", domain=domain)

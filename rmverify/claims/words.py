@@ -67,7 +67,7 @@ def finding_text(result: Result) -> str:
         return f"holds {constants_text(result)}".rstrip()
     if result.finding == "not implied":
         return f"not implied: {e.bound or e.what}" + (f"; {e.computed}" if e.computed else "")
-    sides = f"{e.computed} against {e.bound}" if e.computed and e.bound else e.what
+    sides = (f"{e.computed} against {e.bound}" if e.bound else e.computed) if e.computed else e.what
     return f"{result.finding}{where_text(e.where)}: {sides}"
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from rmverify.elementary import prefix, total
 from rmverify.schemes.contract import Scheme, shipped, velocity_variance
+from rmverify.targets.gaussian import Modes
 
 __all__ = [
     "AffineForm", "Given", "NotAffine", "Transition", "chain", "compose", "drawn", "forms", "position", "read",
@@ -204,7 +205,7 @@ def weighed(
     scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number: Any = np.asarray
 ) -> tuple[Transition, Any]:
     """`read`, and the probability of the choices that were given: 1, or an array over (steps, nodes, 1)."""
-    if shipped(scheme) or np.ndim(getattr(modes, "lam", 0)) > 1 or not (_numbers(t) and _numbers(h)):
+    if shipped(scheme) or not isinstance(modes, Modes) or not (_numbers(t) and _numbers(h)):  # searches, jets
         return _weighed(scheme, modes, t, h, alphas, number)
     each = [_weighed(scheme, modes, *step, number) for step in _one_by_one(t, h, alphas)]
     return each[0] if len(each) == 1 else (Transition(*_stacked([z[0] for z in each])), _stacked([z[1] for z in each]))

@@ -25,8 +25,18 @@ normal(c, count)     jointly normal values shaped like x with a 1x1 or 2x2 covar
 Averages over a choice or a duration are exact; a choice or a duration that is made of a uniform (``u < p``, ``-ln u``)
 has to be found by looking for where the step bends.
 
-Nothing in a step looks at a value or at a type: that is what lets one function be sampled, propagated exactly,
-expanded in symbols and enclosed in balls.
+Nothing in a step looks at a value or at a type of its state: that is what lets one function be sampled, propagated
+exactly, expanded in symbols and enclosed in balls. A step
+
+* depends on its arguments alone: no random numbers of its own, nothing kept from one call to the next;
+* treats every particle for itself, and does not change its state in place;
+* returns a state of the shape and dtype that it got, and nothing else;
+* carries as v a velocity of stationary law N(0, mass), which a short step leaves almost as it is;
+* takes functions of t, h and its draws from `rmverify.elementary`; functions of floats (``math.exp``) lose digits where
+  it is run over balls, and are refused there.
+
+A step that is not one of this package is held against particles before a law is made of it (`rmverify.laws.witness`):
+what breaks these rules is refused by name.
 """
 
 from __future__ import annotations

@@ -47,7 +47,8 @@ def underdamped(state: Any, t: Any, h: Any, score: Any, draw: Any, *, friction: 
     h : number
         Langevin time.
     friction, mass : number > 0
-        g and u above.
+        g and u above. u is the stationary variance of a velocity, k_B T/m of a particle of mass m: the inverse of what
+        molecular dynamics calls the mass.
 
     Examples
     --------
