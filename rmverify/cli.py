@@ -279,7 +279,7 @@ def _levels(parser: argparse.ArgumentParser) -> None:
         help="in its place: the largest level with TV(q_delta, q_0) <= X, where the data are not singular",
     )  # fmt: skip
     parser.add_argument(
-        "--horizon", type=_real(0, 1000), metavar="T",
+        "--horizon", type=_real(0, 350), metavar="T",
         help="first noise level; default: the smallest with TV(q_T, N(0,I)) <= EPS/10",
     )  # fmt: skip
     parser.add_argument("--grid", choices=("geometric", "uniform"), default="geometric", help="noise levels between")

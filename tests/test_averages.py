@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import array_api_strict
 import mpmath as mp
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ import rmverify as rm
 from rmverify import schemes
 from rmverify.elementary import exp, expm1
 from rmverify.laws import bends, midpoints
+from rmverify.laws.local import window_errors
 from rmverify.plans import footprint
 from rmverify.schemes import scheme
 from rmverify.testing.strategies import alphas
@@ -143,11 +145,12 @@ def test_the_rounding_of_an_edge_is_in_the_error():
 
 
 def test_what_no_rule_resolves_is_refused_as_such():
-    for factor in (lambda draw: np.sin(1e8 * draw.uniform()), lambda draw: draw.uniform() ** -0.6):
-        with pytest.raises(ArithmeticError, match="^scheme: the average over what a step draws is not resolved: "):
-            variance(multiple(factor))
-        with pytest.raises(ArithmeticError, match="not resolved"):
-            rm.stationary_law(multiple(factor), NORMAL, H)
+    words = "^scheme: the average over what a step draws is not resolved: "
+    wild = multiple(lambda draw: np.sin(1e8 * draw.uniform()))
+    heavy = multiple(lambda draw: draw.uniform() ** -0.6)  # E f^2 is infinite
+    for law in (lambda: variance(wild), lambda: variance(heavy), lambda: rm.stationary_law(heavy, NORMAL, H)):
+        with pytest.raises(ArithmeticError, match=words):
+            law()
 
 
 @pytest.mark.parametrize("power", [0.1, 0.25, 0.4])
@@ -174,6 +177,8 @@ def test_the_error_of_one_step_with_a_rare_event():
     c, w = 3.0, 1e-4
     error = rm.local_error(lambda x, t, h, score, draw: x * (1 + c * (draw.uniform() < w)), NORMAL, 1.0, 0.5)
     assert (error.bias, error.variance) == pytest.approx((c * c * w * w, c * c * w * (1 - w)), rel=1e-12)
+    assert abs(error.bias - c * c * w * w) <= error.bias.error
+    assert abs(error.variance - c * c * w * (1 - w)) <= error.variance.error
 
 
 def test_a_step_of_this_package_is_averaged_as_before():
@@ -258,6 +263,18 @@ def test_local_errors_with_choices_and_durations():
     assert (chosen.bias, chosen.variance) == pytest.approx((h**4 * p * p, h**4 * p * (1 - p)), rel=1e-13)
     waited = rm.local_error(lambda x, t, h, score, draw: x * (1 + h * h * draw.exponential()), NORMAL, 1.0, h)
     assert (waited.bias, waited.variance) == pytest.approx((h**4, h**4), rel=1e-13)
+
+
+def test_errors_of_many_settings_with_choices_and_durations():
+    """The step above with a choice of probability t/4 and a duration: E f - 1 = h^2 t/4, E (f - 1)^2 = 2 h^4 t/4."""
+    t, h = np.array([[1.0], [2.0]]), np.array([[0.1], [0.2]])
+
+    def step(x, t, h, score, draw):
+        return x * (1 + h * h * draw.bernoulli(t / 4) * draw.exponential())
+
+    bias, spread = window_errors(step, np.ones((1, 1)), t, h)
+    assert bias == pytest.approx(h**4 * t * t / 16, rel=1e-12)
+    assert spread == pytest.approx(h**4 * (t / 2 - t * t / 16), rel=1e-12)
 
 
 def mixed_tv(variances, weights, other):
@@ -361,18 +378,22 @@ def test_strategies_draw_choices_and_durations(values):
 @pytest.mark.parametrize("p", [-0.1, 1.5, math.nan])
 def test_probabilities_beyond_zero_and_one_are_refused(p):
     plan = rm.Plan([rm.Correct(multiple(lambda draw: draw.bernoulli(p)), 0.0, H, 1)])
-    with pytest.raises(ValueError, match=r"^p: expected a probability in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"p: expected a probability in \[0, 1\]"):
         rm.sample(plan, NORMAL, 3, 1, rng=0)
     for law in (lambda: rm.output_law(plan, NORMAL, alphas=[1.0]), lambda: rm.output_law(plan, NORMAL).variances):
-        with pytest.raises(ValueError, match=r"^p: expected a probability in \[0, 1\]"):
+        with pytest.raises(ValueError, match=r"p: expected a probability in \[0, 1\]"):
             law()
 
 
 def test_particles_keep_their_dtype():
     plan = rm.Plan([rm.Correct(mixed, 0.0, H, 2)])
     assert rm.sample(plan, NORMAL, 5, 2, rng=0, like=np.zeros(1, dtype=np.float32)).dtype == np.float32
-    unlike = rm.Plan([rm.Correct(multiple(lambda draw: draw.bernoulli(draw.uniform())), 0.0, H, 1)])
-    assert rm.sample(unlike, NORMAL, 5, 2, rng=0, like=np.zeros(1, dtype=np.float32)).dtype == np.float32
+    for p in (lambda draw: draw.uniform(), lambda draw: np.float64(0.5), lambda draw: 1):
+        drawn = rm.Plan([rm.Correct(multiple(lambda draw, p=p: draw.bernoulli(p(draw))), 0.0, H, 1)])
+        for namespace in (np, array_api_strict):
+            like = namespace.zeros(1, dtype=namespace.float32)
+            x = rm.sample(drawn, lambda t, x: -x, 5, 2, rng=0, like=like)
+            assert x.dtype == namespace.float32
 
 
 def test_maps_of_the_line_take_choices_and_durations():
@@ -454,6 +475,40 @@ def test_the_moments_tell_whether_a_law_is_centred(size):
         assert value == pytest.approx(plain, rel=1e-9)
 
 
+def radial_tv(dim, variances, weights):
+    """TV of sum_j w_j N(0, v_j I) and N(0, I): int [q > p] (q - p) of the log radii, q's within 12 deviations."""
+    z = np.linspace(-12, 12, 2001)[:, None] * math.sqrt(2 / dim)
+
+    def density(u):
+        """Of ln(r^2/d) at u, for r^2 chi-square with d degrees of freedom."""
+        half = dim / 2
+        return np.exp(half * (u - np.exp(u)) + half * math.log(half) - math.lgamma(half))
+
+    q, p = density(z)[:, 0], density(z - np.log(variances)) @ weights
+    return np.trapezoid(np.maximum(q - p, 0), z[:, 0])
+
+
+@pytest.mark.parametrize(("dim", "start"), [(100, 4.0), (1000, 0.05), (20_000, 1.0), (20_000, 0.05)])
+def test_two_steps_of_random_lengths(dim, start):
+    """x' = (1 - k) x + N(0, 2k), k uniform on [.15, .45], twice: the radii by quadrature over both."""
+    target = rm.Gaussian.isotropic(1.0, dim)
+
+    def step(x, t, h, score, draw):
+        k = h * (0.5 + draw.uniform())
+        (z,) = draw.normal(((2 * k,),))
+        return x + k * score(t, x) + z
+
+    x, w = np.polynomial.legendre.leggauss(40)
+    k, variances, weights = 0.3 * (1 + x / 2), np.array([start]), np.ones(1)
+    for _ in range(2):
+        variances = ((1 - k) ** 2 * variances[:, None] + 2 * k).ravel()
+        weights = np.outer(weights, w / 2).ravel()
+    law = rm.output_law(rm.Plan([rm.Correct(step, 0.0, 0.3, 2)]), target, start=target.with_modes(start, 0.0))
+    value = rm.tv(law, target)
+    assert value.kind == "exact"
+    assert value == pytest.approx(radial_tv(dim, variances, weights), abs=1e-5)  # a kink in a grid of 0.012 deviations
+
+
 def noisy(x, t, h, score, draw):
     a = draw.uniform()
     (w,) = draw.normal(((h,),))
@@ -467,16 +522,7 @@ def test_noise_whose_variance_depends_on_the_midpoint(dim):
     law = rm.output_law(rm.Plan([rm.Predict(noisy, [1.0, h])]), target, start=target.with_modes(0.25, 0.0))
     x, w = np.polynomial.legendre.leggauss(1000)
     variances = 0.25 + (2 + x) ** 2 * h
-    # TV = int [q > p] (q - p): q is seen within some deviations of its radius, ln(r^2/d) ~ N(0, 2/d)
-    z = np.linspace(-12, 12, 2001)[:, None] * math.sqrt(2 / dim)
-
-    def density(u):
-        """Of ln(r^2/d) at u, for r^2 chi-square with d degrees of freedom."""
-        half = dim / 2
-        return np.exp(half * (u - np.exp(u)) + half * math.log(half) - math.lgamma(half))
-
-    q, p = density(z)[:, 0], density(z - np.log(variances)) @ (w / 2)
-    due = np.trapezoid(np.maximum(q - p, 0), z[:, 0])
+    due = radial_tv(dim, variances, w / 2)
     value = rm.tv(law, target)
     assert law.scale_spread > 0.1 * math.sqrt(dim)
     assert value.lower - 1e-5 <= due <= value.upper + 1e-5

@@ -487,6 +487,51 @@ def test_a_turned_covariance_has_the_same_budget():
         assert float(one.upper.tv) == pytest.approx(float(other.upper.tv), rel=1e-9)
 
 
+def smooth_images():
+    """A smooth kernel on 28 x 28 whose border is dark."""
+    x = np.stack(np.meshgrid(np.arange(28.0), np.arange(28.0)), axis=-1).reshape(-1, 2) - 13.5
+    kernel = np.exp(-((x[:, None] - x) ** 2).sum(axis=-1) / 18)
+    mask = np.exp(-(x**2).sum(axis=-1) / 50) * (np.abs(x).max(axis=1) < 10)
+    return np.maximum(np.linalg.eigvalsh(kernel * np.outer(mask, mask)), 0.0)
+
+
+INDEX = np.arange(1.0, 785.0)
+SPECTRA = {
+    "i^-1": lambda: 1 / INDEX,
+    "i^-1.5": lambda: INDEX**-1.5,
+    "i^-2": lambda: INDEX**-2.0,
+    "exponential": lambda: np.exp(-INDEX[:300] / 8),
+    "images": smooth_images,
+    "rank": lambda: np.concatenate([np.zeros(700), np.linspace(0.5, 4, 84)]),
+    "one huge": lambda: np.array([1e8] + [0.3] * 20),
+    "equal": lambda: np.full(100, 2.0),
+    "units": lambda: 10.0 ** np.arange(-12, 13),
+}
+
+
+@pytest.mark.parametrize("accuracy", [0.9, 0.001])
+@pytest.mark.parametrize("name", SPECTRA)
+def test_every_spectrum_has_a_budget(name, accuracy):
+    """Between Hellinger's bounds of the textbook's laws, 1 - BC <= TV <= sqrt(1 - BC^2); no NaN, and no warning."""
+    lam = SPECTRA[name]()
+    target = Gaussian(np.zeros(lam.size), lam)
+    answer = budget(
+        target, accuracy, predictors=[getattr(schemes, n) for n in DETERMINISTIC], correctors=[False], max_steps=20
+    )
+    goal = spread(lam, answer.setting.early_stop)
+    zero = np.zeros_like(lam)
+    for row in answer.rows:
+        assert row.proved
+        for point in row.curve:
+            _, v, _ = output(row.scheme, False, lam, zero, lam.size, answer.setting, point.steps)
+            log_bc = float(np.log(2 / (np.sqrt(v / goal) + np.sqrt(goal / v))).sum()) / 2
+            assert point.tv.complement <= math.exp(log_bc) * (1 + 1e-6)
+            assert -math.expm1(log_bc) * (1 - 1e-6) <= point.tv <= math.sqrt(-math.expm1(2 * log_bc)) * (1 + 1e-6)
+            assert point.tv.error < 1e-3
+        if row.upper is not None:
+            assert row.upper.tv <= accuracy
+
+
 def test_an_answer_beyond_the_work_says_up_to_where_every_number_was_tried(monkeypatch):
     monkeypatch.setattr("rmverify.budget._WORK", 3 * 75_000)
     answer = budget(Gaussian.isotropic(0.25, 100), 0.1, predictors=[schemes.euler], correctors=[False])

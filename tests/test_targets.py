@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import array_api_strict
 import mpmath
@@ -781,3 +782,11 @@ def test_an_estimate_of_a_mixture_is_gain_and_bias():
     value = EstimatedScore(MIXTURE, gain=0.5, bias=[1.0, -1.0]).score(0.4, np.array(SPREAD))
     expected = [gradient_of_the_log_of_the_sum(0.4, p) for p in SPREAD]
     np.testing.assert_allclose(value, 1.5 * np.array(expected) + [1.0, -1.0], rtol=1e-11, atol=1e-11)
+
+
+def test_an_estimated_score_is_pickled_after_its_laws_were_asked_for():
+    estimate = EstimatedScore(Gaussian.isotropic(0.5, 3), gain=0.1, bias=np.cos)
+    assert estimate.modes is estimate.modes
+    again = pickle.loads(pickle.dumps(estimate))
+    assert again.error(0.7) == estimate.error(0.7)
+    assert again.modes.bias(0.7) == estimate.modes.bias(0.7)

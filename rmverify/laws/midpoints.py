@@ -157,6 +157,12 @@ def _up_to(rows: Array, last: float) -> Array:
     return np.concatenate([rows, np.broadcast_to(beyond, (len(rows), beyond.size))], axis=1)
 
 
+def unbent(foot: Footprint) -> Rules:
+    """The panels of a step that bends nowhere."""
+    edges = {"uniform": _UNIT_EDGES, "exponential": DURATIONS[None], "bernoulli": None}
+    return Rules(foot, [edges[kind] for kind in foot.slots])
+
+
 _known: OrderedDict[Any, Rules] = OrderedDict()
 
 
@@ -166,7 +172,7 @@ def rules(stage: Stage, modes: Any) -> Rules:
     if not foot.alphas:
         return Rules(foot, [])
     if shipped(stage.scheme) and not callable_bias(modes):
-        return Rules(foot, [_UNIT_EDGES] * foot.alphas)
+        return unbent(foot)
     bias = getattr(modes, "bias", None)
     if isinstance(stage, Correct):
         stage = replace(stage, steps=1)  # they are all the same

@@ -874,7 +874,7 @@ def _smooth(
     """Whether eta, and what u becomes, at the fine nodes is interpolated from the rule to rounding, at the steps that
     may be worst."""
     t, h = (z[part] for z in stage.steps_)
-    some = np.unique([int(np.argmax(h / t)), int(np.argmax(h)), 0, len(t) - 1]) + part.start
+    some = np.unique([int(np.argmax(h / np.maximum(t, 1e-300))), int(np.argmax(h)), 0, len(t) - 1]) + part.start
     rows = slice(None, None, max(1, fine.shape[1] // 64))
     pairs = [[_float_eta(stage, modes, lam, some, a) for a in (alphas, fine[:, rows])],
              [_float_images(stage, modes, lam, some, a, u) for a in (alphas, fine[:, rows])]]  # fmt: skip

@@ -65,6 +65,7 @@ class ParticleDraw:
         return self._lift(lo), self._lift(lo + self._stream().random((self._x.shape[0], count)).T[..., None] / count)
 
     def bernoulli(self, p: Any) -> Any:
+        p = p.item() if isinstance(p, np.generic) else p
         inside = (p >= 0) & (p <= 1)
         if not bool(self._xp.all(inside) if is_array_api_obj(inside) else inside):
             raise ValueError(f"p: expected a probability in [0, 1], got {p!r}")

@@ -105,6 +105,9 @@ class EstimatedScore:
         """The true marginal q_t."""
         return self.target.at(t)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "modes"}  # they hold functions
+
     @functools.cached_property
     def modes(self) -> EstimatedModes:
         target, varies = _gaussian(self.target), callable(self.bias)
