@@ -24,7 +24,7 @@ from rmverify.claims.measure import (
     searched,
     spectrum,
 )
-from rmverify.claims.oscillating import MEAN, SETTING, picture, resonance, smooth
+from rmverify.claims.oscillating import MEAN, SETTING, beginning, picture, resonance, smooth
 from rmverify.claims.proofs import symbolic
 from rmverify.laws.local import coupling_error, window_errors
 from rmverify.plans import Plan, Predict
@@ -307,7 +307,7 @@ def why_randomize(look: Look) -> Iterator[Evidence]:
         for name in ("midpoint", "heun", "euler"):
             yield leading_constants(look, name)
     target = spectrum(look) or SETTING
-    where = f"window from 1 to 1 - 1/L{'' if look.target is not None else ', variance 1/4'}"
+    where = f"window from {beginning(target):g} down by 1/L{'' if look.target is not None else ', variance 1/4'}"
     if look.wants("fitted"):
         loud = 1e6 * math.sqrt(float(target.variances.max()))  # the step's own error does not count beside it
         rows = resonance(look.scheme, target.with_modes(target.variances, 0.0), amplitude=loud)

@@ -24,7 +24,7 @@ from rmverify.schemes.contract import Scheme
 from rmverify.targets import EstimatedScore, Gaussian
 from rmverify.values import Value
 
-__all__ = ["Oscillation", "Resonance", "Smooth", "picture", "resonance", "smooth"]
+__all__ = ["Oscillation", "Resonance", "Smooth", "beginning", "picture", "resonance", "smooth"]
 
 SCHEMES = ("exponential_integrator", "heun", "midpoint", "randomized_midpoint")
 MEAN = "randomized_midpoint, mean"
@@ -32,7 +32,7 @@ MEAN = "randomized_midpoint, mean"
 
 SHIPPED: Callable[[str], Scheme] = functools.partial(getattr, schemes)
 SETTING = Gaussian.isotropic(0.25, 1)
-START = 1.0
+REACH = 100.0  # windows: from further up, floats round an error that oscillates within a step
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def resonance(
     steps: Sequence[int] = (8, 16, 32, 64, 128),
     amplitude: float = 1.0,
 ) -> tuple[Resonance, ...]:
-    r"""The error that schemes collect over a window 1/L from t = 1 down, b_t in step with them.
+    r"""The error that schemes collect over a window 1/L from `beginning` down, b_t in step with them.
 
     Leading terms, per mode and with v_1 the variance at the window's end:
     +-b sqrt(v_1) int v^{-1/2} dt for a scheme that meets one phase, whatever N;
@@ -119,19 +119,19 @@ def resonance(
     >>> row.errors["midpoint"] > 200 * row.errors["randomized_midpoint, mean"]
     True
     """
-    L = _smoothness(target)
+    L, top = _smoothness(target), beginning(target)
     rows = []
     for count in steps:
-        levels = np.linspace(START, START - 1 / L, count + 1)
+        levels = np.linspace(top, top - 1 / L, count + 1)
         h = 1 / (L * count)
-        estimate = EstimatedScore(target, bias=Oscillation(amplitude, period=h, origin=START))
-        eps_sc = _root_mean_square([estimate.error(START - h * k / 8) for k in range(8)])  # exact for cos^2
+        estimate = EstimatedScore(target, bias=Oscillation(amplitude, period=h, origin=top))
+        eps_sc = _root_mean_square([estimate.error(top - h * k / 8) for k in range(8)])  # exact for cos^2
         errors = {}
         for name in SCHEMES:
             error = coupling_error(Plan([Predict(scheme(name), levels)]), estimate, start="exact")
             errors[name] = _root(error.mean_square, eps_sc)
         errors[MEAN] = _root(error.bias, eps_sc)
-        rows.append(Resonance(count, h, eps_sc, errors, _leading(target, START - 1 / L, h)))
+        rows.append(Resonance(count, h, eps_sc, errors, _leading(target, top, top - 1 / L, h)))
     return tuple(rows)
 
 
@@ -148,12 +148,13 @@ def smooth(
     >>> row.errors["midpoint"] < row.errors["randomized_midpoint"] / 100
     True
     """
-    end = START - 1 / _smoothness(target)
+    top = beginning(target)
+    end = top - 1 / _smoothness(target)
     rows = []
     for count in evaluations:
         errors = {}
         for name in SCHEMES:
-            levels = np.linspace(START, end, count // footprint(scheme(name)).evaluations + 1)
+            levels = np.linspace(top, end, count // footprint(scheme(name)).evaluations + 1)
             error = coupling_error(Plan([Predict(scheme(name), levels)]), target)
             errors[name] = _root(error.mean_square, math.sqrt(target.dim))
         rows.append(Smooth(count, errors))
@@ -178,6 +179,17 @@ def picture(rows: Sequence[Resonance] | Sequence[Smooth]) -> dict[str, Any]:
     }
 
 
+def beginning(target: Gaussian) -> float:
+    """The level from which the window goes down: 1, or lower where 1/L is tiny.
+
+    Examples
+    --------
+    >>> beginning(SETTING), beginning(Gaussian.isotropic(2.0**-40, 1)) == 100 * 2.0**-40
+    (1.0, True)
+    """
+    return min(1.0, REACH / _smoothness(target))
+
+
 def _smoothness(target: Gaussian) -> float:
     L = target.path_smoothness()
     if math.isinf(L):
@@ -185,13 +197,13 @@ def _smoothness(target: Gaussian) -> float:
     return L
 
 
-def _leading(target: Gaussian, end: float, h: float) -> dict[str, float]:
+def _leading(target: Gaussian, top: float, end: float, h: float) -> dict[str, float]:
     """The leading terms by the substitution u = e^t: int v^{-1/2} dt = ln(u + sqrt(u^2 - c)), c = 1 - lambda."""
     c = 1 - target.variances
     share = target.multiplicities / target.dim
 
     def between(primitive: Callable[[Any], Any]) -> Any:
-        return primitive(math.exp(START)) - primitive(math.exp(end))
+        return primitive(math.exp(top)) - primitive(math.exp(end))
 
     root = between(lambda u: np.log(u + np.sqrt(u * u - c)))
     third = root - between(lambda u: u / np.sqrt(u * u - c))

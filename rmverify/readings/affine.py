@@ -205,15 +205,10 @@ def weighed(
     scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number: Any = np.asarray
 ) -> tuple[Transition, Any]:
     """`read`, and the probability of the choices that were given: 1, or an array over (steps, nodes, 1)."""
-    if shipped(scheme) or not isinstance(modes, Modes) or not (_numbers(t) and _numbers(h)):  # searches, jets
+    if shipped(scheme) or not isinstance(modes, Modes):  # searches, jets
         return _weighed(scheme, modes, t, h, alphas, number)
     each = [_weighed(scheme, modes, *step, number) for step in _one_by_one(t, h, alphas)]
     return each[0] if len(each) == 1 else (Transition(*_stacked([z[0] for z in each])), _stacked([z[1] for z in each]))
-
-
-def _numbers(z: Any) -> bool:
-    """Whether it is an array to be taken one by one, of floats or balls: power series NumPy takes for sequences."""
-    return isinstance(z, np.ndarray) and (z.dtype != object or not any(hasattr(each, "coeffs") for each in z.flat))
 
 
 def _one_by_one(t: Any, h: Any, alphas: Any) -> Iterator[tuple[Any, Any, Any]]:
