@@ -15,8 +15,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from rmverify.divergences import brackets
 from rmverify.divergences.closed_forms import (
     chi_squared,
@@ -39,6 +37,7 @@ from rmverify.values import Value
 __all__ = ["chi2", "hellinger", "kl", "renyi", "tv", "w2"]
 
 PATHS = 64
+_SQUARE = (lambda v: v * v, math.sqrt)  # what is convex in the law, of W_2 and Hellinger's distance
 
 
 def tv(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = False) -> Value:
@@ -98,7 +97,7 @@ def tv(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
         lower = _few_coordinates(mixture, other)
         if lower <= bracket.lower:
             return bracket
-        upper = max(bracket.upper, lower)
+        upper = bracket.upper if lower <= bracket.upper else 1.0  # the paths have missed something
         return Value(upper, "upper", bracket.error, lower=lower, upper=upper)
     return pair_tv(pair_of(p, q))
 
@@ -165,15 +164,11 @@ def renyi(p: Any, q: Any, order: float, *, paths: int = PATHS, rng: Any = 0) -> 
             lambda log: log / (order - 1),
         )  # fmt: skip
 
-    def average(values: np.ndarray) -> Any:
-        powers = brackets._mean(np.exp((order - 1) * values))  # int P^s q^{1-s} in [0, 1] is concave in P
-        edge = powers.mean - powers.error
-        middle = math.log(powers.mean) / (order - 1) if powers.mean > 0 else math.inf
-        return brackets._Mean(middle, math.log(edge) / (order - 1) - middle if edge > 0 else math.inf)
-
     return brackets.bracket(
         mixture, other, lambda pair: renyi_divergence(pair, order),
-        lambda: 2 * order * _tv_lower(mixture, other, paths, rng) ** 2, _paths(paths), rng, average=average,
+        lambda: 2 * order * _tv_lower(mixture, other, paths, rng) ** 2, _paths(paths), rng,
+        # int P^s q^{1-s} in [0, 1] is concave in P
+        scale=(lambda v: -math.expm1((order - 1) * v), lambda y: -math.log1p(-y) / (1 - order) if y < 1 else math.inf),
     )  # fmt: skip
 
 
@@ -221,15 +216,10 @@ def hellinger(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bo
     if exact is not None:
         return exact
 
-    def average(values: np.ndarray) -> Any:
-        square = brackets._mean(values**2)  # the square is convex in P
-        middle = math.sqrt(square.mean)
-        return brackets._Mean(middle, math.sqrt(square.mean + square.error) - middle)
-
     def lower() -> float:
         return math.sqrt(1 - math.sqrt(1 - _tv_lower(mixture, other, paths, rng) ** 2))
 
-    return brackets.bracket(mixture, other, hellinger_distance, lower, _paths(paths), rng, most=1.0, average=average)
+    return brackets.bracket(mixture, other, hellinger_distance, lower, _paths(paths), rng, most=1.0, scale=_SQUARE)
 
 
 def w2(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = False) -> Value:
@@ -251,19 +241,10 @@ def w2(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
             raise ValueError(f"q: expected a law in dimension {p.dim} as p, got dimension {q.dim}")
         known = relative(p, q)
         return wasserstein_pair(known) if known is not None else wasserstein(plain(p), plain(q))
-    model = brackets._modes_of(mixture, other)
-    means, variances = mixture.conditionals(_paths(paths), rng=rng)
-    laws = (model.with_modes(v, m, mixture.rounding) for m, v in zip(means, variances, strict=True))
-    values = [wasserstein(law, model) for law in laws]
-    if brackets._heavy(variances):
-        exact, rest = brackets.w2_moments(mixture)(model, variances)
-        square = brackets._mean(rest)
-        square = square._replace(mean=max(exact + square.mean, 0.0), error=square.error + 1e-12 * exact)
-    else:
-        square = brackets._mean(np.array(values) ** 2)
-    upper = math.sqrt(square.mean + square.error) + max(v.error for v in values)
-    lower = max(0.0, brackets.moment_w2(mixture, other))
-    return Value(upper, "upper", upper - math.sqrt(square.mean), lower=min(lower, upper), upper=upper)
+    return brackets.bracket(
+        mixture, other, lambda laws: wasserstein(*laws), lambda: brackets.moment_w2(mixture, other), _paths(paths), rng,
+        between=lambda *laws: laws, scale=_SQUARE, moments=brackets.w2_moments(mixture),
+    )  # fmt: skip
 
 
 def _certified(name: str, p: Any, q: Any) -> Value:

@@ -4,30 +4,40 @@ Upper bounds are means over random paths of midpoints of the exact conditional d
 bounds are exact where they come from the mixture's exact moments, and means over the same paths where they come from a
 test set. Each end that comes from paths is a confidence limit of its own at the level of 95 %:
 
-bounded, or light tails   mean +- max(2, t) standard errors, t Student's quantile at 97.5 %, and for the upper end what
-                          the skewness asks for (Johnson 1978): by the normal approximation, so that the level has to
-                          spare what skewness costs. TV, Hellinger, int p^s q^{1-s} with s < 1; KL and W_2 while the
-                          variances given the paths spread by less than a quarter of their mean
-heavy tails               of KL and W_2: what is linear in the variances and squared means of the paths is taken from
-                          the mixture's exact moments, and only the rest, ln v or sqrt v, from the paths
-powers s > 1, chi^2       the bound of Maurer and Pontil (2009), mean + (2 var ln(2/0.05)/n)^{1/2} + 7 R ln(2/0.05)/
-                          (3 (n-1)), R the largest value that any midpoints give; infinite where none is known
+steps that are known to be analytic in their midpoints: this package's, on scores without a bias that is a function
+    bounded, or light tails   mean + max(2, t) standard errors, t Student's quantile at 97.5 %, and what the skewness
+                              asks for (Johnson 1978): by the normal approximation, so that the level has to spare what
+                              skewness costs. TV, Hellinger, int p^s q^{1-s} with s < 1; KL and W_2 while the variances
+                              given the paths spread by less than a quarter of their mean
+    heavy tails               of KL and W_2: what is linear in the variances and squared means of the paths is taken
+                              from the mixture's exact moments, and only the rest, ln v or sqrt v, from the paths
+any other step, which may do rarely what no path shows; and powers s > 1, chi^2 of all
+    the bound of Maurer and Pontil (2009), mean + (2 var ln(2/0.05)/n)^{1/2} + 7 R ln(2/0.05)/(3 (n-1)), R the range
+    over all that can be drawn, or what is natural (1 for TV) where none is known; of KL and W_2 of the rest alone
+    where that has the shorter range; and never above what the exact moments and the range say
+
+Where the lower end, of exact moments, is above an upper end from paths, these have missed something: the upper end is
+then the largest value that the moments and the range allow.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
 
-from rmverify.divergences.closed_forms import kullback_leibler, renyi_divergence, wasserstein
+from rmverify.divergences.closed_forms import hellinger_distance, kullback_leibler, renyi_divergence, wasserstein
 from rmverify.divergences.pair import Pair, canonical, common_modes
 from rmverify.divergences.tv import set_gap, total_variation_many
 from rmverify.laws import MixtureLaw
+from rmverify.laws.bends import NotResolved
 from rmverify.laws.conditional import initial, pieces, split_target, stage_map
+from rmverify.laws.midpoints import rules
+from rmverify.plans import Correct, Stage
 from rmverify.readings.chain import transition
 from rmverify.schemes.contract import velocity_variance
 from rmverify.targets import Gaussian
@@ -39,7 +49,9 @@ __all__ = ["bracket", "power_bracket", "tv_bracket"]
 
 LEVEL = 0.95
 _HEAVY = 0.25  # relative standard deviation of a variance over the paths from which its exact mean is used
-_GRID = np.linspace(0.0, 1.0, 33)
+_NODES = (33, 17, 9, 5)  # of a panel of every draw, where a step has 1, 2, 3 or more of them
+_MOST_POINTS = 1 << 13  # of a step
+_WIDER = 64  # part of a range of one step by which it is taken to be wider than its grid shows
 
 
 class _Mean(NamedTuple):
@@ -60,48 +72,94 @@ def _mean(values: Array) -> _Mean:
     return _Mean(mean, spread * (t / math.sqrt(n) + skewness * (1 + 2 * t * t) / (6 * n)))
 
 
-def bounded_mean(values: Array, least: float, most: float) -> float:
+def bounded_mean(values: Array, least: float, most: float, level: float = LEVEL) -> float:
     """The upper confidence limit of a mean whose values lie in [least, most] (Maurer and Pontil)."""
-    if not (math.isfinite(most) and np.isfinite(values).all()):
-        return math.inf
-    log, n = math.log(2 / (1 - LEVEL)), values.size
+    if not (math.isfinite(most - least) and np.isfinite(values).all()):
+        return most
+    log, n = math.log(2 / (1 - level)), values.size
     spread = math.sqrt(2 * float(values.var(ddof=1)) * log / n)
     return min(float(values.mean()) + spread + 7 * (most - least) * log / (3 * (n - 1)), most)
 
 
-def extremes(mixture: MixtureLaw) -> tuple[Array, Array, Array] | None:
-    """The least and the largest variance, and the largest |mean|, of each mode over all midpoints; None where a step
-    draws several or keeps a velocity.
+class _Range(NamedTuple):
+    """The least and the largest variance and mean of each mode over all that can be drawn."""
 
-    Step by step, each at the worst of a grid of its midpoint, and what a parabola may rise between the points.
+    low: Array
+    high: Array
+    left: Array
+    right: Array
+
+    def far(self, q: Gaussian) -> tuple[Gaussian, Gaussian]:
+        """Two laws of which a sum over modes of functions that fall up to q and rise beyond it is nowhere more than the
+        sum of both, as KL either way, Renyi's divergences and W_2^2 are."""
+        off = np.maximum(np.abs(self.left - q.means), np.abs(self.right - q.means))
+        return q.with_modes(self.high, q.means + off), q.with_modes(self.low, q.means + off)
+
+
+def extremes(mixture: MixtureLaw) -> _Range | None:
+    """The range of the conditional laws; None where a step keeps a velocity, or draws too many numbers for a grid.
+
+    Step by step, each at the worst of a grid of what it draws, on the panels between which it bends.
     """
     truth, modes = split_target(mixture.target)
     start = initial(truth, mixture.plan, mixture.start)
-    low, high, mean = start.variances, start.variances, np.abs(start.means)
-    for stage in mixture.plan:
-        foot = stage.footprint
-        if not foot.alphas:
-            (((a,),), (b,), ((c,),)), _ = stage_map(stage, modes)
-            low, high, mean = (np.ravel(x) for x in (a * a * low + c, a * a * high + c, np.abs(a) * mean + np.abs(b)))
-            continue
-        if foot.alphas > 1 or np.max(foot.strata) > 1 or velocity_variance(stage.scheme) is not None:
-            return None
-        for _, t, h in pieces(stage, _GRID.size * modes.lam.size):
-            rows = np.broadcast_to(_GRID[:, None], (1, len(t), _GRID.size, 1))
-            step = transition(stage.scheme, foot, modes, t, h, rows)
-            shape = (len(t), _GRID.size, modes.lam.size)
-            linear, shift, noise = (
-                np.broadcast_to(x, shape) for x in (step.linear[0][0], step.shift[0], step.noise[0][0])
-            )
-            for a, b, c in zip(linear, shift, noise, strict=True):
-                low = np.maximum(_most(-(a * a * low + c)) * -1, 0.0)
-                high, mean = _most(a * a * high + c), _most(np.abs(a) * mean + np.abs(b))
-    return low, high, mean
+    found = _Range(start.variances, start.variances, start.means, start.means)
+    with np.errstate(all="ignore"):
+        for stage in mixture.plan:
+            if not stage.footprint.alphas:
+                (((a,),), (b,), ((c,),)), _ = stage_map(stage, modes)
+                found = _stepped(found, *np.broadcast_arrays(a, b, c))
+                continue
+            if velocity_variance(stage.scheme) is not None:
+                return None
+            try:
+                found = _through(stage, modes, found)
+            except (ValueError, NotResolved):
+                return None
+    return found if all(map(_finite, found)) else None
 
 
-def _most(values: Array) -> Array:
-    """The largest of each column."""
-    return np.asarray(values.max(axis=0) + np.abs(np.diff(values, 2, axis=0)).max(axis=0))
+def _finite(values: Array) -> bool:
+    return bool(np.isfinite(values).all())
+
+
+def _through(stage: Stage, modes: Any, found: _Range) -> _Range:
+    many = len(stage) if isinstance(stage, Correct) else 1
+    panels, foot = rules(stage, modes), stage.footprint
+    stage = replace(stage, steps=1) if isinstance(stage, Correct) else stage
+    nodes = _NODES[min(foot.alphas, len(_NODES)) - 1]
+    count = panels.at(slice(0, 1), nodes, unit=_closed)[1].shape[1]
+    if count > _MOST_POINTS:
+        raise NotResolved("its range has too many points")
+    for first, t, h in pieces(stage, count * modes.lam.size):
+        alphas, _ = panels.at(slice(first, first + len(t)), nodes, unit=_closed)
+        rows = np.broadcast_to(alphas[..., None], (len(alphas), len(t), count, 1))
+        step = transition(stage.scheme, foot, modes, t, h, rows)
+        shape = (len(t), count, modes.lam.size)
+        for entries in zip(
+            *(np.broadcast_to(x, shape) for x in (step.linear[0][0], step.shift[0], step.noise[0][0])), strict=True
+        ):
+            for _ in range(many):
+                before, found = found, _stepped(found, *entries)
+                if all(np.array_equal(x, y) for x, y in zip(before, found, strict=True)):
+                    break
+    return found
+
+
+def _closed(nodes: int) -> tuple[Array, Array]:
+    """Chebyshev points of [0, 1] with both ends."""
+    return (1 - np.cos(np.pi * np.arange(nodes) / (nodes - 1))) / 2, np.ones(nodes)
+
+
+def _stepped(found: _Range, a: Array, b: Array, c: Array) -> _Range:
+    """The range after x' = a x + b + N(0, c) with any of the rows of a, b and c."""
+    low, high = (a * a * found.low + c).min(axis=0), (a * a * found.high + c).max(axis=0)
+    alone = (a * a * found.high + c).min(axis=0)  # of a law of known variance nothing is added where no row differs
+    wider = np.where(low > 0, (high / np.maximum(alone, 1e-300)) ** (1 / _WIDER), 1.0)
+    left = np.minimum(a * found.left, a * found.right) + b
+    right = np.maximum(a * found.left, a * found.right) + b
+    more = (np.ptp(left, axis=0) + np.ptp(right, axis=0)) / _WIDER
+    return _Range(low / wider, high * wider, left.min(axis=0) - more, right.max(axis=0) + more)
 
 
 def _modes_of(mixture: MixtureLaw, q: Gaussian) -> Gaussian:
@@ -134,54 +192,95 @@ def _tv_bracket(mixture: MixtureLaw, q: Gaussian, paths: int, rng: object) -> Va
     ratio = (b - variances) / variances
     tv, errors = total_variation_many(ratio, (means - center) ** 2 / variances, count)
     spread = float(np.sqrt(count @ (mixture.rounding + q.rounding)[live] ** 2 / 8))
-    top = _mean(tv)
-    upper = min(1.0, top.mean + top.error + float(errors.mean()) + spread)
     g = (mixture.means[live], mixture.variances[live])
     gaps, gap_errors = set_gap(g, (center, b), (means, variances), count)
-    gap = _mean(gaps)
-    lower = max(0.0, abs(gap.mean) - gap.error - float(gap_errors.mean()) - spread)
-    return Value(upper, "upper", top.error + float(errors.mean()) + spread, lower=min(lower, upper), upper=upper)
+    slack, gap = float(errors.mean()) + spread, float(abs(gaps.mean()))
+    if mixture._analytic:
+        top = _mean(tv)
+        limit, below = top.mean + top.error, gap - _mean(gaps).error
+    else:
+        ends = extremes(mixture)
+        square = 1.0 if ends is None else min(1.0, sum(hellinger_distance(canonical(p, q)) ** 2 for p in ends.far(q)))
+        most = math.sqrt(square * (2 - square))  # TV <= H (2 - H^2)^{1/2}
+        sign = 1.0 if gaps.mean() < 0 else -1.0
+        limit, below = bounded_mean(tv, 0.0, most), -bounded_mean(sign * gaps, -most, most, (1 + LEVEL) / 2)
+    upper = min(1.0, limit + slack)
+    lower = max(0.0, below - float(gap_errors.mean()) - spread)
+    upper = upper if lower <= upper else 1.0
+    return Value(upper, "upper", max(upper - float(tv.mean()), 0.0), lower=lower, upper=upper)
+
+
+def _same(value: float) -> float:
+    return value
 
 
 def bracket(
     mixture: MixtureLaw,
     q: Gaussian,
-    divergence: Callable[[Pair], Value],
+    divergence: Callable[[Any], Value],
     lower: Callable[[], float],
     paths: int,
     rng: object,
     *,
+    between: Callable[[Gaussian, Gaussian], Any] = canonical,
     reverse: bool = False,
     most: float = math.inf,
-    average: Callable[[Array], _Mean] = _mean,
+    scale: tuple[Callable[[float], float], Callable[[float], float]] = (_same, _same),
     moments: Callable[[Gaussian, Array], tuple[float, Array]] | None = None,
 ) -> Value:
     """upper = mean of the conditional `divergence` over paths; `lower` as given (a bound from the exact moments).
 
-    `moments(q, variances)`: the mean of what is linear in the moments of the paths, and the rest on each path, for
-    heavy tails.
+    `between(p, q)` is what `divergence` is of. `scale`: the increasing function of it that is convex in the law, so
+    that its mean is a bound, and the inverse. `moments(q, variances)`: the mean of what is linear in the moments of the
+    paths, and the rest on each path, a falling function of the variances.
     """
     q = _modes_of(mixture, q)
-    if mixture.midpoints * paths > _MOST_MIDPOINTS:
-        return Value(most, "upper", 0.0, lower=min(max(0.0, lower()), most), upper=most)
-    means, variances = mixture.conditionals(paths, rng=rng)
+    forward, back = scale
+    least = min(max(0.0, lower()), most)
+    ends = None if mixture._analytic else extremes(mixture)
 
     def given(mean: Array, variance: Array) -> Value:
         law = q.with_modes(variance, mean, mixture.rounding)
-        return divergence(canonical(q, law) if reverse else canonical(law, q))
+        return divergence(between(q, law) if reverse else between(law, q))
 
+    def scaled(value: float) -> float:
+        return forward(min(value, most))
+
+    reach = scaled(most)
+    if ends is not None:
+        reach = min(reach, sum(scaled(v + v.error) for v in (given(law.means, law.variances) for law in ends.far(q))))
+    exact, floor, top, cap = 0.0, -math.inf, math.inf, reach
+    if moments is not None:
+        low, high = (np.zeros_like(q.variances), np.full_like(q.variances, np.inf)) if ends is None else ends[:2]
+        with np.errstate(all="ignore"):
+            exact, top = (float(x) for x in moments(q, low))
+            floor = float(moments(q, high)[1])
+        exact += 1e-12 * exact
+        cap = min(reach, exact + top) if not math.isnan(exact + top) else reach
+
+    def end(limit: float, middle: float, rounding: float) -> Value:
+        bound = min(back(limit) + rounding, most)
+        if not bound >= least:
+            bound = max(min(back(cap) + rounding, most), least)
+        return Value(bound, "upper", bound - min(middle, bound) if bound < most else 0.0, lower=least, upper=bound)
+
+    if mixture.midpoints * paths > _MOST_MIDPOINTS:
+        return end(cap, 0.0, 0.0)
+    means, variances = mixture.conditionals(paths, rng=rng)
     values = list(map(given, means, variances))
     rounding = max((v.error for v in values if math.isfinite(v)), default=0.0)
-    if moments is not None and _heavy(variances):
-        exact, rest = moments(q, variances)
-        part = _mean(rest)
-        top = _Mean(exact + part.mean, part.error + 1e-12 * exact)
+    direct = np.array([scaled(v) for v in values])
+    split = moments is not None and (_heavy(variances) if mixture._analytic else top - floor < reach)
+    shift, part = 0.0, direct
+    if split and moments is not None:
+        shift, part = exact, moments(q, variances)[1]
+    if mixture._analytic:
+        mean = _mean(part)
+        limit = shift + mean.mean + mean.error
     else:
-        top = average(np.array(values, dtype=float))
-    bound = min(top.mean + top.error + rounding, most)
-    if not math.isfinite(bound):
-        return Value(most, "upper", 0.0, lower=min(max(0.0, lower()), most), upper=most)
-    return Value(bound, "upper", min(top.error + rounding, most), lower=min(max(0.0, lower()), bound), upper=bound)
+        limit = shift + (bounded_mean(part, floor, top) if split else bounded_mean(direct, 0.0, reach))
+    middle = shift + float(part.mean())
+    return end(max(min(limit, cap), 0.0), back(min(max(middle, 0.0), reach)), rounding)
 
 
 def _heavy(variances: Array) -> bool:
@@ -227,23 +326,21 @@ def power_bracket(
     ends = extremes(mixture)
     if mixture.midpoints * paths > _MOST_MIDPOINTS or ends is None:
         return nothing
-    low, high, mean = ends
 
     def log_power(law: Gaussian) -> float:
         value = renyi_divergence(canonical(law, q), order)
         return (order - 1) * (float(value) + value.error)
 
-    off = mean + np.abs(q.means)
-    far = q.with_modes(high, q.means + off), q.with_modes(low, q.means + off)
-    most = sum(max(0.0, log_power(law)) for law in far)
+    most = sum(max(0.0, log_power(law)) for law in ends.far(q))
     if not most < 700:
         return nothing
     means, variances = mixture.conditionals(paths, rng=rng)
     laws = (q.with_modes(v, m, mixture.rounding) for m, v in zip(means, variances, strict=True))
     powers = np.exp([log_power(law) for law in laws])
     bound = finish(math.log(bounded_mean(powers, 1.0, math.exp(most))))
+    bound = bound if least <= bound else max(finish(most), least)
     middle = finish(math.log(float(powers.mean())))
-    return Value(bound, "upper", max(bound - middle, 0.0), lower=min(least, bound), upper=bound)
+    return Value(bound, "upper", max(bound - middle, 0.0), lower=least, upper=bound)
 
 
 _MOST_MIDPOINTS = 3 * 10**8
