@@ -15,7 +15,7 @@ from rmverify.laws.full import full_stationary
 from rmverify.laws.invariant import Spread, contraction, first_moments, invariant, marginal, spread, step_map
 from rmverify.laws.mixture import MixtureLaw
 from rmverify.laws.scale import ScaleMixture, Unresolved
-from rmverify.laws.witness import MOST_FULL, acts_by_modes, rounds_to_floats
+from rmverify.laws.witness import MOST_FULL, mixes, rounds_to_floats
 from rmverify.plans import Correct, Plan
 from rmverify.process import mode_variance
 from rmverify.schemes.contract import Scheme, shipped, velocity_variance
@@ -184,13 +184,15 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
     if not (mode_variance(truth.variances, level) > 0).all():
         raise ValueError(f"target: expected positive variances at noise level {level:g}, got a singular law")
     stage = Correct(scheme, level, h, 1)
-    if not acts_by_modes(stage, target, truth, modes) or (
-        not shipped(scheme) and rounds_to_floats(stage, modes) and truth.dim <= MOST_FULL
-    ):
+    why = mixes(stage, target, truth, modes)
+    if why is None and not shipped(scheme) and truth.dim <= MOST_FULL:
+        lost = rounds_to_floats(stage, modes)
+        why = None if lost is None else f"it rounds {lost} to a float, such as by math.exp"
+    if why is not None:
         if stage.footprint.alphas:
             raise TypeError(
-                "scheme: a step with random midpoints mixes coordinates, treats each in its own way or rounds t or h "
-                "to floats (math.exp); what it leaves invariant is not computed"
+                f"scheme: the step does not act on each mode by itself ({why}); what it leaves invariant, averaged "
+                "over its midpoints, is not computed"
             )
         return full_stationary(scheme, target, level, h)
     found = spread(scheme, modes, truth.variances, level, h)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmverify.elementary import prefix, total
-from rmverify.schemes.contract import Scheme, shipped, velocity_variance
+from rmverify.schemes.contract import Scheme, check_covariance, shipped, velocity_variance
 from rmverify.targets.gaussian import Modes
 
 __all__ = [
@@ -84,9 +84,12 @@ class AffineForm:
         return self.map(lambda part: part / divisor)
 
     def _bent(self, *_: Any) -> Any:
-        raise NotAffine(_NOT_AFFINE.format("a power, an absolute value, a cast or a branch on its value"))
+        raise NotAffine(_NOT_AFFINE.format("a power, an absolute value or a branch on its value"))
 
-    __lt__ = __le__ = __gt__ = __ge__ = __abs__ = __pow__ = __bool__ = __float__ = __rtruediv__ = _bent
+    def __float__(self) -> float:
+        raise TypeError(_NOT_AFFINE.format("a cast to a float"))
+
+    __lt__ = __le__ = __gt__ = __ge__ = __abs__ = __pow__ = __bool__ = __rtruediv__ = _bent
     __sympy__ = False  # a symbol that meets a form leaves the product to it, and does not ask for its float
 
     def spread(self) -> AffineForm:
@@ -120,11 +123,16 @@ class Given:
         self._used += count
         return rows
 
+    def _own(self, count: int) -> Any:
+        """The rows as the step's own: it may change them in place."""
+        rows = self._take(count)
+        return rows.copy() if isinstance(rows, np.ndarray) else rows
+
     def uniform(self) -> Any:
-        return self._take(1)[0]
+        return self._own(1)[0]
 
     def bernoulli(self, p: Any) -> Any:
-        chosen = self._take(1)[0]
+        chosen = self._own(1)[0]
         values = np.asarray(p)
         balls = values.dtype == object  # which may be wide: refused where they are certainly outside
         if np.any((values < 0) | (values > 1)) if balls else not np.all((values >= 0) & (values <= 1)):
@@ -133,7 +141,7 @@ class Given:
         return chosen
 
     def exponential(self) -> Any:
-        return self._take(1)[0]
+        return self._own(1)[0]
 
 
 class AffineDraw(Given):
@@ -145,12 +153,13 @@ class AffineDraw(Given):
         self.draws: list[tuple[Any, int | None]] = []
 
     def strata(self, count: int) -> Any:
-        return self._leading(np.arange(count)) / count, self._take(count)
+        return self._leading(np.arange(count)) / count, self._own(count)
 
     def cells(self, count: int) -> Any:
         return self._leading(np.arange(count))
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
+        check_covariance(covariance)
         which = len(self.draws)
         self.draws.append((covariance, count))
         if count is None:
@@ -284,7 +293,7 @@ def moved(scheme: Scheme, state: Any, t: Any, h: Any, modes: Any, draw: Any) -> 
     except TypeError as error:
         if "support ufuncs" not in str(error):
             raise
-        raise NotAffine(_NOT_AFFINE.format(f"a function of it: {error}")) from error
+        raise TypeError(_NOT_AFFINE.format(f"a function of it: {error}")) from error
 
 
 def gram(a: AffineForm, b: AffineForm, draws: Any) -> Any:
