@@ -129,7 +129,7 @@ class _Probe:
         return np.arange(length, dtype=float).reshape(length, 1, 1)
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
-        check_covariance(covariance)
+        check_covariance(covariance, values=False)
         self.noises = max(self.noises, count or 1)
         shape = (1, 1) if count is None else (self._length(count), 1, 1)
         return [np.zeros(shape) for _ in covariance]

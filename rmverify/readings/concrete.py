@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmverify.readings.particles import ParticleDraw, state_of
-from rmverify.schemes.contract import Scheme, name, unwrap, velocity_variance
+from rmverify.schemes.contract import NoCovariance, Scheme, name, unwrap, velocity_variance
 from rmverify.targets.checks import Array
 
 __all__ = ["BrokenContract", "Matrices", "Played", "Reach", "Script", "Tape", "examine", "matrices", "play", "steady"]
@@ -181,6 +181,8 @@ def _played(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score:
             out = scheme(state if len(state) > 1 else state[0], t, h, score, script.on(state[0]))
     except (MemoryError, RecursionError):
         raise
+    except NoCovariance as error:
+        raise BrokenContract(f"scheme: {name(scheme)} asks for noise that there is not; {error}") from None
     except Exception as error:
         advice = ": use the functions of rmverify.elementary, which take each of them"
         raise BrokenContract(

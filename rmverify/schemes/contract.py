@@ -165,15 +165,19 @@ def parameters(scheme: Scheme) -> dict[str, Any]:
 _ROUNDED = -1e-9  # of its entries: a determinant that rounding has made negative
 
 
-def check_covariance(covariance: Any) -> None:
-    """Refuse what `draw.normal` is given in place of the rows of a 1x1 or 2x2 covariance: other shapes, and numbers or
-    NumPy arrays that are no covariance.
+class NoCovariance(ValueError):
+    """Rows of numbers that are the covariance of nothing."""
+
+
+def check_covariance(covariance: Any, values: bool = True) -> None:
+    """Refuse what `draw.normal` is given in place of the rows of a 1x1 or 2x2 covariance: other shapes and, if `values`,
+    numbers or NumPy arrays that are no covariance.
 
     Raises
     ------
     TypeError
         For anything but one or two rows.
-    ValueError
+    NoCovariance
         For a negative variance, or rows that are not symmetric or not positive semidefinite.
     """
     rows = covariance if isinstance(covariance, tuple | list) else ()
@@ -183,7 +187,7 @@ def check_covariance(covariance: Any) -> None:
             f"a list of one value or two, got {type(covariance).__name__} {str(covariance)[:60]}"
         )
     entries = [entry for row in rows for entry in row]
-    if not all(isinstance(entry, int | float) or _plain(entry) for entry in entries):
+    if not (values and all(isinstance(entry, int | float) or _plain(entry) for entry in entries)):
         return  # balls, symbols, other libraries' arrays
     a, c = entries[0], entries[-1]
     fault = None
@@ -196,7 +200,7 @@ def check_covariance(covariance: Any) -> None:
         elif not _least(a * c - b * b - _ROUNDED * a * c) >= 0:
             fault = "rows that are not positive semidefinite"
     if fault is not None:
-        raise ValueError(f"draw.normal: expected a covariance, got {fault}")
+        raise NoCovariance(f"draw.normal: expected a covariance, got {fault}")
 
 
 def _plain(entry: Any) -> bool:
