@@ -159,7 +159,6 @@ class AffineDraw(Given):
         return self._leading(np.arange(count))
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
-        check_covariance(covariance)
         which = len(self.draws)
         self.draws.append((covariance, count))
         if count is None:
@@ -216,7 +215,7 @@ def weighed(
     """`read`, and the probability of the choices that were given: 1, or an array over (steps, nodes, 1)."""
     if shipped(scheme) or not isinstance(modes, Modes):  # searches, jets
         return _weighed(scheme, modes, t, h, alphas, number)
-    each = [_weighed(scheme, modes, *step, number) for step in _one_by_one(t, h, alphas)]
+    each = [_weighed(scheme, modes, *step, number, strange=True) for step in _one_by_one(t, h, alphas)]
     return each[0] if len(each) == 1 else (Transition(*_stacked([z[0] for z in each])), _stacked([z[1] for z in each]))
 
 
@@ -236,8 +235,12 @@ def _stacked(each: Any) -> Any:
     return np.concatenate([np.broadcast_to(part, shape) for part in each])
 
 
-def _weighed(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any, number: Any) -> tuple[Transition, Any]:
+def _weighed(
+    scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any, number: Any, strange: bool = False
+) -> tuple[Transition, Any]:
     outs, draw = forms(scheme, modes, t, h, alphas, number)
+    for covariance, _ in draw.draws if strange else ():
+        check_covariance(covariance)
     inputs = (X, V) if len(outs) > 1 else (X,)
     step = Transition(
         tuple(tuple(form.parts.get(source, 0) for source in inputs) for form in outs),

@@ -170,8 +170,8 @@ class NoCovariance(ValueError):
 
 
 def check_covariance(covariance: Any, values: bool = True) -> None:
-    """Refuse what `draw.normal` is given in place of the rows of a 1x1 or 2x2 covariance: other shapes and, if `values`,
-    numbers or NumPy arrays that are no covariance.
+    """Refuse what `draw.normal` is given in place of the rows of a 1x1 or 2x2 covariance: other shapes and, with
+    `values`, numbers or NumPy arrays that are no covariance.
 
     Raises
     ------
