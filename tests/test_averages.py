@@ -133,6 +133,91 @@ def test_an_event_whose_place_depends_on_the_step():
     assert rm.output_law(plan, NORMAL).variances == pytest.approx((1 + 3 * 2 / 4) * (1 + 3 / 4), rel=1e-12)
 
 
+def moving(x, t, h, score, draw):
+    """x -> 50 x with probability 1e-5, at a place that moves with t."""
+    return x * np.where(abs(draw.uniform() - 17 * t % 1) < 5e-6, 50.0, 1.0)
+
+
+def test_a_rare_event_whose_place_moves_with_the_level():
+    levels, due = [2.0, 1.7, 1.1, 0.8], 1.0
+    for t in levels[:-1]:
+        low, high = max(0.0, 17 * t % 1 - 5e-6), min(1.0, 17 * t % 1 + 5e-6)
+        due *= 1 + (50**2 - 1) * (high - low)
+    assert rm.output_law(rm.Plan([rm.Predict(moving, levels)]), NORMAL).variances == pytest.approx(due, rel=1e-10)
+
+
+def test_events_that_move_over_too_many_levels_are_refused(monkeypatch):
+    monkeypatch.setattr(bends, "_SOME", (4, 6))
+    monkeypatch.setattr(bends, "_MOST", 1 << 23)
+    plan = rm.Plan([rm.Predict(moving, np.linspace(2.0, 0.5, 21))])
+    with pytest.raises(ArithmeticError, match="not resolved: it bends at places that move from step to step, and 20 "):
+        rm.output_law(plan, NORMAL).variances  # noqa: B018
+
+
+@pytest.mark.parametrize("p", [0.25, 1e-5])
+def test_events_at_one_place_over_many_levels(p, monkeypatch):
+    """A few levels are looked at closely: E f^2 = 1 + p (2 a + a^2), a = t."""
+    monkeypatch.setattr(bends, "_SOME", (4, 4))
+    levels = np.linspace(2.0, 0.5, 21)
+    plan = rm.Plan([rm.Predict(lambda x, t, h, score, draw: x * (1 + t * (draw.uniform() < p)), levels)])
+    due = np.prod(1 + p * (2 * levels[:-1] + levels[:-1] ** 2))
+    assert rm.output_law(plan, NORMAL).variances == pytest.approx(due, rel=1e-12)
+
+
+def test_a_wide_event_that_moves_over_many_levels(monkeypatch):
+    monkeypatch.setattr(bends, "_SOME", (4, 4))
+    levels = np.linspace(2.0, 0.5, 21)
+    plan = rm.Plan([rm.Predict(lambda x, t, h, score, draw: x * (1 + (draw.uniform() < t / 4)), levels)])
+    due = np.prod(1 + 3 * levels[:-1] / 4)
+    assert rm.output_law(plan, NORMAL).variances == pytest.approx(due, rel=1e-12)
+
+
+@pytest.mark.parametrize("dim", [2, 300, 1000])
+def test_a_spike_of_a_bias_is_found_however_many_modes_there_are(dim):
+    """The midpoint step of each mode, by quadrature over the pieces around the spike; N(0, 1) before."""
+    lam, (t, h), spike = np.linspace(1, 4, dim), (2.0, 1.0), (1.2345, 1.23453)
+    bias = lambda t: np.where((t > spike[0]) & (t < spike[1]), 10000.0, 0.0)  # noqa: E731
+    target = rm.EstimatedScore(rm.Gaussian(np.zeros(dim), lam), bias=bias)
+    law = rm.output_law(rm.Plan([rm.Predict(schemes.randomized_midpoint, [t, t - h])]), target)
+    x, w = np.polynomial.legendre.leggauss(40)
+    edges = np.array([0.0, t - spike[1], t - spike[0], 1.0])
+    a = (edges[:-1, None] + np.diff(edges)[:, None] * (1 + x) / 2).ravel()
+    w = np.outer(np.diff(edges), w / 2).ravel()
+
+    def v(t):
+        return 1 + (lam[-1] - 1) * np.exp(-2 * t)
+
+    back = h * np.exp((1 - a) * h)
+    A = np.exp(h) - back * (np.exp(a * h) - (np.exp(a * h) - 1) / v(t)) / v(t - a * h)
+    b = back * bias(t - a * h)
+    assert law.means[-1] == pytest.approx(w @ b, rel=1e-10)  # an edge is known to 2e-16, of 3e-5
+    assert law.variances[-1] == pytest.approx(w @ (A * A + b * b) - (w @ b) ** 2, rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("draw_", "first", "second"),
+    [
+        (lambda draw: draw.exponential(), 1.0, 2.0),
+        (lambda draw: 1 + (draw.uniform() < 0.3), 1.3, 1.9),
+        (lambda draw: 1 + draw.bernoulli(0.3), 1.3, 1.9),
+    ],
+    ids=["duration", "event", "choice"],
+)
+def test_coefficients_per_coordinate_with_all_that_is_drawn(draw_, first, second):
+    """x' = x + h c k s(x) + N(0, 2h) on N(0, lam), a coordinate each: E(1 - r k)^2, r = h c/lam."""
+    c, lam, h = np.array([1.0, 2.0, 3.0, 1.0]), np.array([1.0, 2.0, 4.0, 8.0]), 0.1
+
+    def step(x, t, h, score, draw):
+        (z,) = draw.normal(((2 * h,),))
+        return x + h * c * draw_(draw) * score(t, x) + z
+
+    square = 1 - 2 * first * h * c / lam + second * (h * c / lam) ** 2
+    target = rm.Gaussian(np.zeros(4), lam)
+    law = rm.output_law(rm.Plan([rm.Correct(step, 0.0, h, 1)]), target)
+    assert law.variances == pytest.approx(square + 2 * h, rel=1e-12)
+    assert rm.stationary_law(step, target, h).variances == pytest.approx(2 * h / (1 - square), rel=1e-12)
+
+
 def test_the_rounding_of_an_edge_is_in_the_error():
     """E f^2 of f = 1 + 100 [c < u < e] is 1 + (100^2 + 200) (e - c), and e - c of floats is exact here."""
     c, e = 0.6153844960961423, 0.6153844960961423 + 1e-6
