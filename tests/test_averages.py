@@ -505,6 +505,25 @@ def test_a_rare_event_on_the_line():
     assert law.density(x) == pytest.approx(due, rel=1e-6)
 
 
+@pytest.mark.parametrize("factor", [lambda u: 1 + (u < 0.03), lambda u: 1 + np.floor(4 * u) / 4], ids=["rare", "four"])
+@pytest.mark.parametrize("noise", [0, 1])
+def test_events_of_a_flow_on_the_line(factor, noise):
+    """x -> x + h k (x + s(x)) + N(0, 2h) from N(0, 1), of which nothing is left on N(0, 1): by Gauss-Hermite in x."""
+    target, t, h = rm.targets.TwoGaussians(2.0), 1.0, 0.1
+
+    def step(x, t, h, score, draw):
+        x = x + h * factor(draw.uniform()) * (x + score(t, x))
+        return x + draw.normal(((2 * h,),))[0] if noise else x
+
+    law = rm.output_law(rm.Plan([rm.Predict(step, [t, t - h])]), target)
+    x, w = np.polynomial.hermite_e.hermegauss(120)
+    mid = (np.arange(10_000) + 0.5) / 10_000  # the events are whole cells
+    k, counts = np.unique(factor(mid), return_counts=True)
+    squares = (x[:, None] + h * k * (x + target.score(t, x))[:, None]) ** 2
+    due = w @ squares @ counts / counts.sum() / w.sum() + 2 * h * noise
+    assert law.variance == pytest.approx(due, rel=1e-11)
+
+
 # --- what is decided by probing -------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ is halved, down to neighbouring floats; where panels pile up there is a jump or 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +19,8 @@ from rmverify.laws.conditional import column
 from rmverify.laws.panels import NODES, POINTS, TO_LEGENDRE
 from rmverify.plans import Predict, Stage
 from rmverify.readings.affine import weighed
+from rmverify.readings.kernel import kernel
+from rmverify.readings.transport import Carried
 from rmverify.schemes.contract import shipped
 from rmverify.targets.checks import Array
 from rmverify.targets.estimated import EstimatedModes
@@ -43,6 +46,7 @@ _DEPTH = 50
 _NARROW = 2.0**-10
 _RANDOM = np.random.default_rng(20)
 _SHIFTS = _RANDOM.random(64)
+_PLACES = np.array([-1.3713, 0.8371])  # deviations from the mean, of points on a line
 _SCATTERED = np.sort(_RANDOM.random(1024))
 _MIXING = 1 + _RANDOM.random(997)
 _CHUNK = 1 << 17
@@ -61,7 +65,8 @@ class NotResolved(ArithmeticError):
 
 
 def bends(stage: Stage, modes: Any) -> list[Array | None]:
-    """Of each number that a step draws, the edges of panels (steps or 1, edges); None for a choice.
+    """Of each number that a step draws, on a target's modes or a law of the line, the edges of panels (steps or 1,
+    edges); None for a choice.
 
     Rows of fewer panels end in edges that are repeated. Of more than `MOST_SLOTS` numbers, strata then, only the first,
     one in the middle and the last are looked at, and all share their edges.
@@ -80,8 +85,8 @@ def bends(stage: Stage, modes: Any) -> list[Array | None]:
     pairs, which = np.unique(np.stack(stage.steps_, axis=1), axis=0, return_inverse=True)
     order = np.random.default_rng(len(pairs)).permutation(len(pairs))
     longest = int(np.argmax(pairs[:, 1] / np.maximum(pairs[:, 0], 1e-300)))
-    first = list(dict.fromkeys([longest, 0, len(pairs) - 1]))  # by t, as they are sorted
-    order = np.concatenate([first, order[~np.isin(order, first)]])
+    first = [*dict.fromkeys([longest, 0, len(pairs) - 1])]  # by t, as they are sorted
+    order = np.array([*first, *order[~np.isin(order, first)]])
     pairs, which = pairs[order], np.argsort(order)[np.ravel(which)]
 
     def each(rows: list[Array]) -> Array:
@@ -96,7 +101,8 @@ def bends(stage: Stage, modes: Any) -> list[Array | None]:
         return [each([np.unique((row * size - k).clip(0, 1)) for row in edges]) for k, size in own]
     random = [slot for slot, kind in enumerate(foot.slots) if kind != "bernoulli"]
     few = _enough(stage, modes, pairs[0])
-    steps = [_Step(stage, few, t, h, max(width, int(np.size(few.lam)))) for t, h in pairs[:, :, None]]
+    kind = _Step if isinstance(modes, Modes) else _OnLine
+    steps = [kind(stage, few, t, h, width) for t, h in pairs[:, :, None]]
     found: list[Array | None] = [None] * foot.alphas
     some = random if len(random) <= MOST_SLOTS else [random[n] for n in (0, len(random) // 2, -1)]
     for slot in some:
@@ -177,7 +183,7 @@ def _within(edges: Array, common: Array) -> Array:
 def _moves(edges: Array, common: Array) -> bool:
     """Whether there are narrow panels that the common edges do not have."""
     there = _within(edges, common)
-    return bool((~(there[:-1] & there[1:]))[np.diff(edges) < _NARROW].any())
+    return not np.minimum(there[:-1], there[1:])[np.diff(edges) < _NARROW].all()
 
 
 def _biases(stage: Stage, modes: Any, t: float, h: float) -> Callable[[Array], Array]:
@@ -288,9 +294,12 @@ class _Step:
 
     def __init__(self, stage: Stage, modes: Any, t: Array, h: Array, work: int) -> None:
         self._stage, self._modes, self._time, self._length = stage, modes, column(t), column(h)
-        self._foot, self.work = stage.footprint, work
-        self.kinds = self._foot.slots
-        self.width = int(np.size(modes.lam))
+        self._foot, self.kinds = stage.footprint, stage.footprint.slots
+        self.width = self._columns()
+        self.work = max(work, self.width)
+
+    def _columns(self) -> int:
+        return int(np.size(self._modes.lam))
 
     @functools.cached_property
     def contexts(self) -> list[Array]:
@@ -395,6 +404,36 @@ class _Step:
         noise = size[linear + inputs : -1]
         noise += 1e-3 * noise.max() + 1e-300
         size[-1] += 1e-4
+        return np.asarray(size.ravel())
+
+
+class _OnLine(_Step):
+    """The same of a step on a law of the line: where it takes two points, its slope there, and its noise."""
+
+    def _columns(self) -> int:
+        law = self._modes.at(float(self._time[0, 0, 0]))
+        self._deviation = math.sqrt(law.variance)
+        self._points = law.mean + self._deviation * _PLACES
+        return _PLACES.size
+
+    def entries(self, drawn: Array) -> Array:
+        foot, shape = self._foot, (drawn.shape[1], self.width)
+        rows = ((drawn + foot.stratum[:, None]) / foot.strata[:, None])[..., None]
+        t, h = float(self._time[0, 0, 0]), float(self._length[0, 0, 0])
+        start = Carried(self._points[None], np.ones((1, self.width)))
+        with np.errstate(all="ignore"):
+            end = kernel(self._stage.scheme, self._modes, start, t, h, rows)
+        flat = [end.moved[0].value, end.moved[0].slope, end.noise[0][0]]
+        found = np.concatenate([np.broadcast_to(np.asarray(e, float), shape).T for e in flat])
+        if not np.isfinite(found).all():
+            raise NotResolved("it is not finite everywhere")
+        return found
+
+    def _scales(self, rows: Array) -> Array:
+        size = np.median(np.abs(rows), axis=1).reshape(-1, self.width)
+        size[0] += 1e-4 * self._deviation
+        size[1] += 1e-4
+        size[2] += 1e-300
         return np.asarray(size.ravel())
 
 
