@@ -133,6 +133,18 @@ def test_an_event_whose_place_depends_on_the_step():
     assert rm.output_law(plan, NORMAL).variances == pytest.approx((1 + 3 * 2 / 4) * (1 + 3 / 4), rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("lam", "start"), [(1e-30, "exact"), (1.0, rm.Gaussian([0.0], [1e-30])), (0.0, rm.Gaussian([0.0], [1e-30]))]
+)
+def test_events_of_tiny_targets_and_starts(lam, start):
+    """x' = x/2 + e [u < p]: the mean is e p and the variance v/4 + e^2 p (1 - p)."""
+    e, p = 1e-15, 0.3
+    plan = rm.Plan([rm.Correct(lambda x, t, h, score, draw: x / 2 + e * (draw.uniform() < p), 0.0, H, 1)])
+    law = rm.output_law(plan, rm.Gaussian([0.0], [lam]), start=start)
+    assert law.means == pytest.approx(e * p, rel=1e-14, abs=0)
+    assert law.variances == pytest.approx(1e-30 / 4 + e * e * p * (1 - p), rel=1e-14, abs=0)
+
+
 def moving(x, t, h, score, draw):
     """x -> 50 x with probability 1e-5, at a place that moves with t."""
     return x * np.where(abs(draw.uniform() - 17 * t % 1) < 5e-6, 50.0, 1.0)

@@ -18,6 +18,7 @@ import numpy as np
 from rmverify.laws.conditional import column
 from rmverify.laws.panels import NODES, POINTS, TO_LEGENDRE
 from rmverify.plans import Predict, Stage
+from rmverify.process import mode_variance
 from rmverify.readings.affine import weighed
 from rmverify.readings.kernel import kernel
 from rmverify.readings.transport import Carried
@@ -400,11 +401,20 @@ class _Step:
         inputs = 1 if len(size) == 4 else 2  # s^2 + s + s^2 + 1 entries
         linear = inputs * inputs
         size[:linear] += 1e-4
-        size[linear : linear + inputs] += 1e-4 + np.abs(self._modes.mean)
+        size[linear : linear + inputs] += self._least(rows[linear * self.width : (linear + inputs) * self.width])
         noise = size[linear + inputs : -1]
         noise += 1e-3 * noise.max() + 1e-300
         size[-1] += 1e-4
         return np.asarray(size.ravel())
+
+    def _least(self, shifts: Array) -> Array:
+        """Of the shifts what counts at least: 1e-4 of the largest that is seen, or of the law's deviation where that
+        is less, and all of the mean, which they may be the small difference of."""
+        least = 1e-4 * np.sqrt(mode_variance(self._modes.lam, float(self._time[0, 0, 0])))
+        seen = 1e-4 * np.abs(shifts).max(axis=1).reshape(-1, self.width)
+        if not _varies(self._modes):  # of such a bias as well
+            least = np.where(seen > 0, np.where(least > 0, np.minimum(seen, least), seen), least)
+        return np.asarray(np.where(least > 0, least, 1e-4) + np.abs(self._modes.mean))
 
 
 class _OnLine(_Step):

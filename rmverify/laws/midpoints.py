@@ -252,9 +252,15 @@ def _entry_averages(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: 
         entry = np.broadcast_to(entry, np.broadcast_shapes(np.shape(entry), (*weights.shape, 1)))
         return np.asarray(np.einsum("nqk,nq->nk", entry**power, weights))
 
-    flat = [entry for row in step.linear for entry in row if np.ndim(entry)] + [e for e in step.shift if np.ndim(e)]
+    linear = [entry for row in step.linear for entry in row if np.ndim(entry)]
+    shifts = [entry for entry in step.shift if np.ndim(entry)]
     noise = [average(row[i]) for i, row in enumerate(step.noise) if np.ndim(row[i])]
-    found = [weights.sum(axis=1, keepdims=True), *(average(e, p) for e in flat for p in (1, 2))]
+    found = [weights.sum(axis=1, keepdims=True), *(average(e, p) for e in linear for p in (1, 2))]
+    if shipped(stage.scheme):  # analytic, and of shifts that settle as the rest does
+        found += [average(e, p) for e in shifts for p in (1, 2)]
+    for square, entry in [] if shipped(stage.scheme) else [(average(e, 2), e) for e in shifts]:
+        size = np.sqrt(square) + 1e-3 * np.abs(modes.mean)  # of which a shift may be the small difference
+        found += [average(entry) / np.where(size > 0, size, 1), 2 * np.log(np.maximum(size, 1e-300))]
     return np.concatenate(found + [np.log(np.maximum(each, 1e-300)) for each in noise], axis=1)
 
 
