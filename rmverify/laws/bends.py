@@ -452,14 +452,8 @@ def _edges(f: Callable[[Array], Array], probes: Array, start: Array) -> Array:
     due = f(probes)
     found = _halved(f, probes, due, start)
     width = np.diff(found)
-    special: list[int] = []
-    before = -1
-    for n in np.flatnonzero(width < _NARROW**2).tolist():  # runs of narrow panels, of each the narrowest
-        if n != before + 1 or not special:
-            special.append(n)
-        elif width[n] < width[special[-1]]:
-            special[-1] = n
-        before = n
+    before, after = np.append(np.inf, width[:-1]), np.append(width[1:], np.inf)
+    special = np.flatnonzero((width < _NARROW**2) & (width <= before) & (width < after)).tolist()
     places = _located(f, start, *((found[n], found[n + 1]) for n in special if n > 0))
     if places.size:
         after = np.searchsorted(places, probes).clip(0, places.size - 1)
@@ -480,7 +474,7 @@ def _located(f: Callable[[Array], Array], start: Array, *around: tuple[float, fl
         np.clip(z, 2.0**-_DEPTH, start[-1]) for z in (low - _AROUND * (high - low), high + _AROUND * (high - low))
     )
     before, after = f(low), f(high)
-    while ((high - low) > 2 * np.spacing(high)).any():
+    while ((high - low) > np.spacing(high)).any():
         middle = (low + high) / 2
         now = f(middle)
         left = np.abs(now - before).sum(axis=0) > np.abs(after - now).sum(axis=0)
