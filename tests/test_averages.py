@@ -265,7 +265,9 @@ def test_a_weak_singularity_is_within_its_error_or_refused(power):
 
 def test_second_moments_that_do_grow_are_told_as_such():
     step = langevin(lambda draw: 1 + 49 * (draw.uniform() < 0.01))  # .99 .64 + .01 81 = 1.4436
-    with pytest.raises(ValueError, match=r"^step: 0.2 is too long: second moments grow"):
+    with pytest.raises(
+        ValueError, match="^step: expected steps that contract, got 0.2, after which second moments are 1.44"
+    ):
         rm.stationary_law(step, NORMAL, H)
 
 
@@ -604,6 +606,46 @@ def test_the_moments_tell_whether_a_law_is_centred(size):
         assert value.lower > plain + 0.1  # the mean is off by more than a deviation
     else:
         assert value == pytest.approx(plain, rel=1e-9)
+
+
+def kicked(draw):
+    """30 or -30, each with probability 1e-4."""
+    u = draw.uniform()
+    return 30.0 * ((u > 0.3) & (u < 0.3001)) - 30.0 * ((u > 0.3001) & (u < 0.3002))
+
+
+def test_rare_shifts_that_cancel_are_no_scale_mixture():
+    """x' = (1 - h/4) x + N(0, 2h) + k on N(0, 4), E k = 0 and E k^2 = 900 2e-4."""
+    h, v, target = 0.1, 1.0, rm.Gaussian([0.0], [4.0])
+    law = rm.output_law(
+        rm.Plan([rm.Correct(lambda *step: langevin(lambda draw: 1)(*step) + kicked(step[4]), 0.0, h, 20)]), target
+    )
+    for _ in range(20):
+        v = (1 - h / 4) ** 2 * v + 2 * h + 900 * 2e-4
+    assert law.variances == pytest.approx(v, rel=1e-11)
+    assert not law.is_scale_mixture
+    assert rm.tv(law, target).kind == "upper"
+    with pytest.raises(ValueError, match="^scheme: the step shifts its state by what it draws"):
+        rm.stationary_law(law.plan.stages[0].scheme, target, h)
+
+
+def test_rare_shifts_of_a_velocity():
+    """v' = e (v + h s(x) + k) + N(0, 1 - e^2), x' = x + h v' on N(0, 4), covariances step by step."""
+    h, lam, steps = 0.1, 4.0, 20
+    e = math.exp(-h)
+
+    @scheme(kinetic=True)
+    def step(state, t, h, score, draw):
+        x, v = state
+        v = exp(-h) * (v + h * score(t, x) + kicked(draw)) + draw.normal(((1 - exp(-2 * h),),))[0]
+        return x + h * v, v
+
+    law = rm.output_law(rm.Plan([rm.Correct(step, 0.0, h, steps)]), rm.Gaussian([0.0], [lam]))
+    A, to = np.array([[1 - h * h * e / lam, h * e], [-h * e / lam, e]]), np.array([h, 1.0])
+    S, noise = np.eye(2), np.outer(to, to) * (1 - e * e + e * e * 900 * 2e-4)
+    for _ in range(steps):
+        S = A @ S @ A.T + noise
+    assert law.variances == pytest.approx(S[0, 0], rel=1e-11)
 
 
 def radial_tv(dim, variances, weights):
