@@ -9,6 +9,7 @@ is halved, down to neighbouring floats; where panels pile up there is a jump or 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,7 +18,10 @@ import numpy as np
 from rmverify.laws.conditional import column
 from rmverify.laws.panels import NODES, POINTS, TO_LEGENDRE
 from rmverify.plans import Predict, Stage
+from rmverify.process import mode_variance
 from rmverify.readings.affine import weighed
+from rmverify.readings.kernel import kernel
+from rmverify.readings.transport import Carried
 from rmverify.schemes.contract import shipped
 from rmverify.targets.checks import Array
 from rmverify.targets.estimated import EstimatedModes
@@ -43,6 +47,7 @@ _DEPTH = 50
 _NARROW = 2.0**-10
 _RANDOM = np.random.default_rng(20)
 _SHIFTS = _RANDOM.random(64)
+_PLACES = np.array([-1.3713, 0.8371])  # deviations from the mean, of points on a line
 _SCATTERED = np.sort(_RANDOM.random(1024))
 _MIXING = 1 + _RANDOM.random(997)
 _CHUNK = 1 << 17
@@ -61,7 +66,8 @@ class NotResolved(ArithmeticError):
 
 
 def bends(stage: Stage, modes: Any) -> list[Array | None]:
-    """Of each number that a step draws, the edges of panels (steps or 1, edges); None for a choice.
+    """Of each number that a step draws, on a target's modes or a law of the line, the edges of panels (steps or 1,
+    edges); None for a choice.
 
     Rows of fewer panels end in edges that are repeated. Of more than `MOST_SLOTS` numbers, strata then, only the first,
     one in the middle and the last are looked at, and all share their edges.
@@ -80,8 +86,8 @@ def bends(stage: Stage, modes: Any) -> list[Array | None]:
     pairs, which = np.unique(np.stack(stage.steps_, axis=1), axis=0, return_inverse=True)
     order = np.random.default_rng(len(pairs)).permutation(len(pairs))
     longest = int(np.argmax(pairs[:, 1] / np.maximum(pairs[:, 0], 1e-300)))
-    first = list(dict.fromkeys([longest, 0, len(pairs) - 1]))  # by t, as they are sorted
-    order = np.concatenate([first, order[~np.isin(order, first)]])
+    first = [*dict.fromkeys([longest, 0, len(pairs) - 1])]  # by t, as they are sorted
+    order = np.array([*first, *order[~np.isin(order, first)]])
     pairs, which = pairs[order], np.argsort(order)[np.ravel(which)]
 
     def each(rows: list[Array]) -> Array:
@@ -96,7 +102,8 @@ def bends(stage: Stage, modes: Any) -> list[Array | None]:
         return [each([np.unique((row * size - k).clip(0, 1)) for row in edges]) for k, size in own]
     random = [slot for slot, kind in enumerate(foot.slots) if kind != "bernoulli"]
     few = _enough(stage, modes, pairs[0])
-    steps = [_Step(stage, few, t, h, max(width, int(np.size(few.lam)))) for t, h in pairs[:, :, None]]
+    kind = _Step if isinstance(modes, Modes) else _OnLine
+    steps = [kind(stage, few, t, h, width) for t, h in pairs[:, :, None]]
     found: list[Array | None] = [None] * foot.alphas
     some = random if len(random) <= MOST_SLOTS else [random[n] for n in (0, len(random) // 2, -1)]
     for slot in some:
@@ -177,7 +184,7 @@ def _within(edges: Array, common: Array) -> Array:
 def _moves(edges: Array, common: Array) -> bool:
     """Whether there are narrow panels that the common edges do not have."""
     there = _within(edges, common)
-    return bool((~(there[:-1] & there[1:]))[np.diff(edges) < _NARROW].any())
+    return not np.minimum(there[:-1], there[1:])[np.diff(edges) < _NARROW].all()
 
 
 def _biases(stage: Stage, modes: Any, t: float, h: float) -> Callable[[Array], Array]:
@@ -288,9 +295,12 @@ class _Step:
 
     def __init__(self, stage: Stage, modes: Any, t: Array, h: Array, work: int) -> None:
         self._stage, self._modes, self._time, self._length = stage, modes, column(t), column(h)
-        self._foot, self.work = stage.footprint, work
-        self.kinds = self._foot.slots
-        self.width = int(np.size(modes.lam))
+        self._foot, self.kinds = stage.footprint, stage.footprint.slots
+        self.width = self._columns()
+        self.work = max(work, self.width)
+
+    def _columns(self) -> int:
+        return int(np.size(self._modes.lam))
 
     @functools.cached_property
     def contexts(self) -> list[Array]:
@@ -391,10 +401,49 @@ class _Step:
         inputs = 1 if len(size) == 4 else 2  # s^2 + s + s^2 + 1 entries
         linear = inputs * inputs
         size[:linear] += 1e-4
-        size[linear : linear + inputs] += 1e-4 + np.abs(self._modes.mean)
+        size[linear : linear + inputs] += self._least(rows[linear * self.width : (linear + inputs) * self.width])
         noise = size[linear + inputs : -1]
         noise += 1e-3 * noise.max() + 1e-300
         size[-1] += 1e-4
+        return np.asarray(size.ravel())
+
+    def _least(self, shifts: Array) -> Array:
+        """Of the shifts what counts at least: 1e-4 of the largest that is seen, or of the law's deviation where that
+        is less, and all of the mean, which they may be the small difference of."""
+        least = 1e-4 * np.sqrt(mode_variance(self._modes.lam, float(self._time[0, 0, 0])))
+        seen = 1e-4 * np.abs(shifts).max(axis=1).reshape(-1, self.width)
+        if not _varies(self._modes):  # of such a bias as well
+            least = np.where(seen > 0, np.where(least > 0, np.minimum(seen, least), seen), least)
+        return np.asarray(np.where(least > 0, least, 1e-4) + np.abs(self._modes.mean))
+
+
+class _OnLine(_Step):
+    """The same of a step on a law of the line: where it takes two points, its slope there, and its noise."""
+
+    def _columns(self) -> int:
+        law = self._modes.at(float(self._time[0, 0, 0]))
+        self._deviation = math.sqrt(law.variance)
+        self._points = law.mean + self._deviation * _PLACES
+        return _PLACES.size
+
+    def entries(self, drawn: Array) -> Array:
+        foot, shape = self._foot, (drawn.shape[1], self.width)
+        rows = ((drawn + foot.stratum[:, None]) / foot.strata[:, None])[..., None]
+        t, h = float(self._time[0, 0, 0]), float(self._length[0, 0, 0])
+        start = Carried(self._points[None], np.ones((1, self.width)))
+        with np.errstate(all="ignore"):
+            end = kernel(self._stage.scheme, self._modes, start, t, h, rows)
+        flat = [end.moved[0].value, end.moved[0].slope, end.noise[0][0]]
+        found = np.concatenate([np.broadcast_to(np.asarray(e, float), shape).T for e in flat])
+        if not np.isfinite(found).all():
+            raise NotResolved("it is not finite everywhere")
+        return found
+
+    def _scales(self, rows: Array) -> Array:
+        size = np.median(np.abs(rows), axis=1).reshape(-1, self.width)
+        size[0] += 1e-4 * self._deviation
+        size[1] += 1e-4
+        size[2] += 1e-300
         return np.asarray(size.ravel())
 
 
@@ -403,14 +452,8 @@ def _edges(f: Callable[[Array], Array], probes: Array, start: Array) -> Array:
     due = f(probes)
     found = _halved(f, probes, due, start)
     width = np.diff(found)
-    special: list[int] = []
-    before = -1
-    for n in np.flatnonzero(width < _NARROW**2).tolist():  # runs of narrow panels, of each the narrowest
-        if n != before + 1 or not special:
-            special.append(n)
-        elif width[n] < width[special[-1]]:
-            special[-1] = n
-        before = n
+    before, after = np.append(np.inf, width[:-1]), np.append(width[1:], np.inf)
+    special = np.flatnonzero((width < _NARROW**2) & (width <= before) & (width < after)).tolist()
     places = _located(f, start, *((found[n], found[n + 1]) for n in special if n > 0))
     if places.size:
         after = np.searchsorted(places, probes).clip(0, places.size - 1)
@@ -431,7 +474,7 @@ def _located(f: Callable[[Array], Array], start: Array, *around: tuple[float, fl
         np.clip(z, 2.0**-_DEPTH, start[-1]) for z in (low - _AROUND * (high - low), high + _AROUND * (high - low))
     )
     before, after = f(low), f(high)
-    while ((high - low) > 2 * np.spacing(high)).any():
+    while ((high - low) > np.spacing(high)).any():
         middle = (low + high) / 2
         now = f(middle)
         left = np.abs(now - before).sum(axis=0) > np.abs(after - now).sum(axis=0)

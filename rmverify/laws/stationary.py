@@ -164,7 +164,8 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
     TypeError
         Where the target is not Gaussian or the scheme not affine in its state.
     ValueError
-        Where no such law exists: the step is too long, and the moments grow.
+        Where no such law exists, as second moments do not shrink (a step that is too long, a random walk), or where the
+        step shifts its state by what it draws.
     ArithmeticError
         Where the averages over what a step draws are not resolved.
 
@@ -201,7 +202,8 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
     gap = contraction(change) if np.isfinite(change).all() else -math.inf
     if not gap > 0:
         raise ValueError(
-            f"step: {h!r} is too long: second moments grow, so no stationary law exists; use a shorter step"
+            f"step: expected steps that contract, got {h!r}, after which second moments are {1 - gap:.6g} times what "
+            "they were, so that it has no stationary law; a shorter one may help where the dynamics itself contracts"
         )
     plan = Plan([Correct(scheme, level, h, math.ceil(_FORGOTTEN / gap))])
     return StationaryLaw(plan, target, "exact", step_=found, level=level)
