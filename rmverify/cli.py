@@ -357,7 +357,7 @@ def _spare_inputs(options: argparse.Namespace) -> None:
             if os.path.realpath(path) == os.path.realpath(other) or (
                 os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other)
             ):
-                raise ValueError(f"--{name}: expected another file than {other!r}, got {path!r}")
+                raise ValueError(f"--{name}: {path!r} is a file that this command uses already; choose another")
         taken.append(path)
 
 

@@ -169,12 +169,14 @@ def ambiguity(rows: Matrix) -> str | None:
     Examples
     --------
     >>> ambiguity(np.eye(3))
-    'a symmetric positive semidefinite matrix, expected --covariance or --samples with it'
+    'a symmetric positive semidefinite matrix: say --covariance if it is one, --samples if its rows are samples'
     >>> ambiguity(np.array([[1.0, 2.0], [3.0, 5.0]])) is None
     True
     """
     if rows.shape[1] == 1 and (rows > 0).all():
-        return "a single column of positive numbers, expected --spectrum (variances) or --samples with it"
+        return (
+            "a single column of positive numbers: say --spectrum if they are variances, --samples if they are samples"
+        )
     largest = np.abs(rows).max()
     if rows.shape[0] != rows.shape[1] or largest == 0:
         return None
@@ -184,7 +186,7 @@ def ambiguity(rows: Matrix) -> str | None:
     low, *_, high = np.linalg.eigvalsh(scaled)
     if low < -TOLERANCE * high:
         return None
-    return "a symmetric positive semidefinite matrix, expected --covariance or --samples with it"
+    return "a symmetric positive semidefinite matrix: say --covariance if it is one, --samples if its rows are samples"
 
 
 def remarks(rows: Matrix) -> list[str]:

@@ -133,6 +133,103 @@ def test_an_event_whose_place_depends_on_the_step():
     assert rm.output_law(plan, NORMAL).variances == pytest.approx((1 + 3 * 2 / 4) * (1 + 3 / 4), rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("lam", "start"), [(1e-30, "exact"), (1.0, rm.Gaussian([0.0], [1e-30])), (0.0, rm.Gaussian([0.0], [1e-30]))]
+)
+def test_events_of_tiny_targets_and_starts(lam, start):
+    """x' = x/2 + e [u < p]: the mean is e p and the variance v/4 + e^2 p (1 - p)."""
+    e, p = 1e-15, 0.3
+    plan = rm.Plan([rm.Correct(lambda x, t, h, score, draw: x / 2 + e * (draw.uniform() < p), 0.0, H, 1)])
+    law = rm.output_law(plan, rm.Gaussian([0.0], [lam]), start=start)
+    assert law.means == pytest.approx(e * p, rel=1e-14, abs=0)
+    assert law.variances == pytest.approx(1e-30 / 4 + e * e * p * (1 - p), rel=1e-14, abs=0)
+
+
+def moving(x, t, h, score, draw):
+    """x -> 50 x with probability 1e-5, at a place that moves with t."""
+    return x * np.where(abs(draw.uniform() - 17 * t % 1) < 5e-6, 50.0, 1.0)
+
+
+def test_a_rare_event_whose_place_moves_with_the_level():
+    levels, due = [2.0, 1.7, 1.1, 0.8], 1.0
+    for t in levels[:-1]:
+        low, high = max(0.0, 17 * t % 1 - 5e-6), min(1.0, 17 * t % 1 + 5e-6)
+        due *= 1 + (50**2 - 1) * (high - low)
+    assert rm.output_law(rm.Plan([rm.Predict(moving, levels)]), NORMAL).variances == pytest.approx(due, rel=1e-10)
+
+
+def test_events_that_move_over_too_many_levels_are_refused(monkeypatch):
+    monkeypatch.setattr(bends, "_SOME", (4, 6))
+    monkeypatch.setattr(bends, "_MOST", 1 << 23)
+    plan = rm.Plan([rm.Predict(moving, np.linspace(2.0, 0.5, 21))])
+    with pytest.raises(ArithmeticError, match="not resolved: it bends at places that move from step to step, and 20 "):
+        rm.output_law(plan, NORMAL).variances  # noqa: B018
+
+
+@pytest.mark.parametrize("p", [0.25, 1e-5])
+def test_events_at_one_place_over_many_levels(p, monkeypatch):
+    """A few levels are looked at closely: E f^2 = 1 + p (2 a + a^2), a = t."""
+    monkeypatch.setattr(bends, "_SOME", (4, 4))
+    levels = np.linspace(2.0, 0.5, 21)
+    plan = rm.Plan([rm.Predict(lambda x, t, h, score, draw: x * (1 + t * (draw.uniform() < p)), levels)])
+    due = np.prod(1 + p * (2 * levels[:-1] + levels[:-1] ** 2))
+    assert rm.output_law(plan, NORMAL).variances == pytest.approx(due, rel=1e-12)
+
+
+def test_a_wide_event_that_moves_over_many_levels(monkeypatch):
+    monkeypatch.setattr(bends, "_SOME", (4, 4))
+    levels = np.linspace(2.0, 0.5, 21)
+    plan = rm.Plan([rm.Predict(lambda x, t, h, score, draw: x * (1 + (draw.uniform() < t / 4)), levels)])
+    due = np.prod(1 + 3 * levels[:-1] / 4)
+    assert rm.output_law(plan, NORMAL).variances == pytest.approx(due, rel=1e-12)
+
+
+@pytest.mark.parametrize("dim", [2, 300, 1000])
+def test_a_spike_of_a_bias_is_found_however_many_modes_there_are(dim):
+    """The midpoint step of each mode, by quadrature over the pieces around the spike; N(0, 1) before."""
+    lam, (t, h), spike = np.linspace(1, 4, dim), (2.0, 1.0), (1.2345, 1.23453)
+    bias = lambda t: np.where((t > spike[0]) & (t < spike[1]), 10000.0, 0.0)  # noqa: E731
+    target = rm.EstimatedScore(rm.Gaussian(np.zeros(dim), lam), bias=bias)
+    law = rm.output_law(rm.Plan([rm.Predict(schemes.randomized_midpoint, [t, t - h])]), target)
+    x, w = np.polynomial.legendre.leggauss(40)
+    edges = np.array([0.0, t - spike[1], t - spike[0], 1.0])
+    a = (edges[:-1, None] + np.diff(edges)[:, None] * (1 + x) / 2).ravel()
+    w = np.outer(np.diff(edges), w / 2).ravel()
+
+    def v(t):
+        return 1 + (lam[-1] - 1) * np.exp(-2 * t)
+
+    back = h * np.exp((1 - a) * h)
+    A = np.exp(h) - back * (np.exp(a * h) - (np.exp(a * h) - 1) / v(t)) / v(t - a * h)
+    b = back * bias(t - a * h)
+    assert law.means[-1] == pytest.approx(w @ b, rel=1e-10)  # an edge is known to 2e-16, of 3e-5
+    assert law.variances[-1] == pytest.approx(w @ (A * A + b * b) - (w @ b) ** 2, rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("draw_", "first", "second"),
+    [
+        (lambda draw: draw.exponential(), 1.0, 2.0),
+        (lambda draw: 1 + (draw.uniform() < 0.3), 1.3, 1.9),
+        (lambda draw: 1 + draw.bernoulli(0.3), 1.3, 1.9),
+    ],
+    ids=["duration", "event", "choice"],
+)
+def test_coefficients_per_coordinate_with_all_that_is_drawn(draw_, first, second):
+    """x' = x + h c k s(x) + N(0, 2h) on N(0, lam), a coordinate each: E(1 - r k)^2, r = h c/lam."""
+    c, lam, h = np.array([1.0, 2.0, 3.0, 1.0]), np.array([1.0, 2.0, 4.0, 8.0]), 0.1
+
+    def step(x, t, h, score, draw):
+        (z,) = draw.normal(((2 * h,),))
+        return x + h * c * draw_(draw) * score(t, x) + z
+
+    square = 1 - 2 * first * h * c / lam + second * (h * c / lam) ** 2
+    target = rm.Gaussian(np.zeros(4), lam)
+    law = rm.output_law(rm.Plan([rm.Correct(step, 0.0, h, 1)]), target)
+    assert law.variances == pytest.approx(square + 2 * h, rel=1e-12)
+    assert rm.stationary_law(step, target, h).variances == pytest.approx(2 * h / (1 - square), rel=1e-12)
+
+
 def test_the_rounding_of_an_edge_is_in_the_error():
     """E f^2 of f = 1 + 100 [c < u < e] is 1 + (100^2 + 200) (e - c), and e - c of floats is exact here."""
     c, e = 0.6153844960961423, 0.6153844960961423 + 1e-6
@@ -168,7 +265,9 @@ def test_a_weak_singularity_is_within_its_error_or_refused(power):
 
 def test_second_moments_that_do_grow_are_told_as_such():
     step = langevin(lambda draw: 1 + 49 * (draw.uniform() < 0.01))  # .99 .64 + .01 81 = 1.4436
-    with pytest.raises(ValueError, match=r"^step: 0.2 is too long: second moments grow"):
+    with pytest.raises(
+        ValueError, match="^step: expected steps that contract, got 0.2, after which second moments are 1.44"
+    ):
         rm.stationary_law(step, NORMAL, H)
 
 
@@ -179,6 +278,21 @@ def test_the_error_of_one_step_with_a_rare_event():
     assert (error.bias, error.variance) == pytest.approx((c * c * w * w, c * c * w * (1 - w)), rel=1e-12)
     assert abs(error.bias - c * c * w * w) <= error.bias.error
     assert abs(error.variance - c * c * w * (1 - w)) <= error.variance.error
+
+
+def test_what_an_edge_is_off_is_in_the_error_of_one_step():
+    """x' = x + h (x + [u < p]/p s(x)) is Euler's on average: off by h^2, of which an edge at p is known to 5e-17/h."""
+    p, lam, t, h = 0.3, 4.0, 0.9, 1e-7
+    error = rm.local_error(
+        lambda x, t, h, score, draw: x + h * (x + (draw.uniform() < p) / p * score(t, x)),
+        rm.Gaussian([0.0], [lam]),
+        t,
+        h,
+    )
+    with mp.workdps(60):
+        v, w = (1 + (lam - 1) * mp.exp(-2 * mp.mpf(s)) for s in (t, mp.mpf(t) - mp.mpf(h)))
+        due = (1 + h * (1 - 1 / v) - mp.sqrt(w / v)) ** 2 * v
+        assert abs(error.bias - due) <= error.bias.error < 1e-7 * due
 
 
 def test_a_step_of_this_package_is_averaged_as_before():
@@ -420,6 +534,25 @@ def test_a_rare_event_on_the_line():
     assert law.density(x) == pytest.approx(due, rel=1e-6)
 
 
+@pytest.mark.parametrize("factor", [lambda u: 1 + (u < 0.03), lambda u: 1 + np.floor(4 * u) / 4], ids=["rare", "four"])
+@pytest.mark.parametrize("noise", [0, 1])
+def test_events_of_a_flow_on_the_line(factor, noise):
+    """x -> x + h k (x + s(x)) + N(0, 2h) from N(0, 1), of which nothing is left on N(0, 1): by Gauss-Hermite in x."""
+    target, t, h = rm.targets.TwoGaussians(2.0), 1.0, 0.1
+
+    def step(x, t, h, score, draw):
+        x = x + h * factor(draw.uniform()) * (x + score(t, x))
+        return x + draw.normal(((2 * h,),))[0] if noise else x
+
+    law = rm.output_law(rm.Plan([rm.Predict(step, [t, t - h])]), target)
+    x, w = np.polynomial.hermite_e.hermegauss(120)
+    mid = (np.arange(10_000) + 0.5) / 10_000  # the events are whole cells
+    k, counts = np.unique(factor(mid), return_counts=True)
+    squares = (x[:, None] + h * k * (x + target.score(t, x))[:, None]) ** 2
+    due = w @ squares @ counts / counts.sum() / w.sum() + 2 * h * noise
+    assert law.variance == pytest.approx(due, rel=1e-11)
+
+
 # --- what is decided by probing -------------------------------------------------------------------------------------
 
 
@@ -473,6 +606,46 @@ def test_the_moments_tell_whether_a_law_is_centred(size):
         assert value.lower > plain + 0.1  # the mean is off by more than a deviation
     else:
         assert value == pytest.approx(plain, rel=1e-9)
+
+
+def kicked(draw):
+    """30 or -30, each with probability 1e-4."""
+    u = draw.uniform()
+    return 30.0 * ((u > 0.3) & (u < 0.3001)) - 30.0 * ((u > 0.3001) & (u < 0.3002))
+
+
+def test_rare_shifts_that_cancel_are_no_scale_mixture():
+    """x' = (1 - h/4) x + N(0, 2h) + k on N(0, 4), E k = 0 and E k^2 = 900 2e-4."""
+    h, v, target = 0.1, 1.0, rm.Gaussian([0.0], [4.0])
+    law = rm.output_law(
+        rm.Plan([rm.Correct(lambda *step: langevin(lambda draw: 1)(*step) + kicked(step[4]), 0.0, h, 20)]), target
+    )
+    for _ in range(20):
+        v = (1 - h / 4) ** 2 * v + 2 * h + 900 * 2e-4
+    assert law.variances == pytest.approx(v, rel=1e-11)
+    assert not law.is_scale_mixture
+    assert rm.tv(law, target).kind == "upper"
+    with pytest.raises(ValueError, match="^scheme: the step shifts its state by what it draws"):
+        rm.stationary_law(law.plan.stages[0].scheme, target, h)
+
+
+def test_rare_shifts_of_a_velocity():
+    """v' = e (v + h s(x) + k) + N(0, 1 - e^2), x' = x + h v' on N(0, 4), covariances step by step."""
+    h, lam, steps = 0.1, 4.0, 20
+    e = math.exp(-h)
+
+    @scheme(kinetic=True)
+    def step(state, t, h, score, draw):
+        x, v = state
+        v = exp(-h) * (v + h * score(t, x) + kicked(draw)) + draw.normal(((1 - exp(-2 * h),),))[0]
+        return x + h * v, v
+
+    law = rm.output_law(rm.Plan([rm.Correct(step, 0.0, h, steps)]), rm.Gaussian([0.0], [lam]))
+    A, to = np.array([[1 - h * h * e / lam, h * e], [-h * e / lam, e]]), np.array([h, 1.0])
+    S, noise = np.eye(2), np.outer(to, to) * (1 - e * e + e * e * 900 * 2e-4)
+    for _ in range(steps):
+        S = A @ S @ A.T + noise
+    assert law.variances == pytest.approx(S[0, 0], rel=1e-11)
 
 
 def radial_tv(dim, variances, weights):

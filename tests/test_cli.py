@@ -243,7 +243,7 @@ def test_two_rows_and_a_constant_column_have_an_answer(run):
 
 def test_a_matrix_that_could_be_a_covariance_asks_which(run, covariance):
     for command in COMMANDS:
-        refused(run(command, covariance, *QUICK, *enough(command)), "covariance.csv", "--covariance or --samples")
+        refused(run(command, covariance, *QUICK, *enough(command)), "covariance.csv", "--covariance if", "--samples if")
     both = [json.loads(run("law", covariance, *QUICK, flag, "--json")[1]) for flag in ("--covariance", "--samples")]
     assert both[0]["smoothness_of_data"] == pytest.approx(25)  # 1/0.04
     assert both[1]["smoothness_of_data"] == "inf"  # three rows in three dimensions
@@ -252,7 +252,7 @@ def test_a_matrix_that_could_be_a_covariance_asks_which(run, covariance):
 def test_a_column_of_positive_numbers_asks_whether_it_is_a_spectrum(run):
     write("column.csv", [[4.0], [0.25], [0.25]])
     write("counted.csv", [[4.0, 1], [0.25, 2]])
-    refused(run("budget", "column.csv", *QUICK), "column.csv", "--spectrum (variances) or --samples")
+    refused(run("budget", "column.csv", *QUICK), "column.csv", "--spectrum if", "--samples if")
     write("diagonal.csv", np.diag([4.0, 0.25, 0.25]))
     expected = law_of(run, "diagonal.csv", "--covariance")
     assert expected["dim"] == 3
@@ -426,12 +426,18 @@ def test_no_output_overwrites_an_input(run, data):
     os.link(data, "hard.csv")
     os.mkdir("sub")
     for out in (data, "./data.csv", "sub/../data.csv", "link.csv", "hard.csv"):
-        refused(run("sample", data, "--out", out), f"--out: expected another file than {data!r}")
+        refused(run("sample", data, "--out", out), f"--out: {out!r} is a file that this command uses already")
     os.rename(data, "data.png")
-    refused(run("budget", "data.png", "--plot", "data.png"), "--plot: expected another file")
-    refused(run("rates", "--data", "data.png", "--store", "data.png"), "--store: expected another file")
-    refused(run("rates", "--plot", "a.png", "--store", "a.png"), "--store: expected another file")
-    refused(run("verify", "--target", "data.png", "--html", "data.png"), "--html: expected another file")
+    refused(run("budget", "data.png", "--plot", "data.png"), "--plot: 'data.png' is a file that this command uses")
+    refused(
+        run("rates", "--data", "data.png", "--store", "data.png"),
+        "--store: 'data.png' is a file that this command uses",
+    )
+    refused(run("rates", "--plot", "a.png", "--store", "a.png"), "--store: 'a.png' is a file that this command uses")
+    refused(
+        run("verify", "--target", "data.png", "--html", "data.png"),
+        "--html: 'data.png' is a file that this command uses",
+    )
     assert Path("data.png").read_bytes() == before
 
 

@@ -102,7 +102,7 @@ def test_what_a_step_may_not_do_is_refused_by_name(step):
 
 def test_a_midpoint_kept_from_an_earlier_call_is_seen_whenever_it_was_drawn():
     KEPT.clear()
-    with pytest.raises(BrokenContract, match="keeps one from an earlier call"):
+    with pytest.raises(BrokenContract, match="keeps state between calls, in KEPT"):
         examine(drawn_once, (rows(),), 1.0, 0.25, score, Tape(8))
     with pytest.raises(BrokenContract, match="keeps one from an earlier call"):  # nothing changes any more
         examine(drawn_once, (rows(),), 1.0, 0.25, score, Tape(8))
@@ -166,7 +166,7 @@ def test_matrices_are_those_of_the_textbook():
         (w,) = draw.normal(((h * G,),))
         return x + h / 2 * G * score(t, x) + w
 
-    found = matrices(preconditioned, 2, 0.0, h, lambda t, x: (m - x) @ P)
+    found = matrices(preconditioned, (rows(),), 0.0, h, lambda t, x: (m - x) @ P)
     np.testing.assert_allclose(found.linear, np.eye(2) - h / 2 * G[:, None] * P, rtol=0, atol=1e-15)
     np.testing.assert_allclose(found.shift, h / 2 * G * (P @ m), rtol=1e-15)
     np.testing.assert_allclose(found.root @ found.root.T, np.diag(h * G), rtol=1e-15)
@@ -180,7 +180,7 @@ def test_matrices_of_a_velocity_and_of_midpoints():
         x, v = state
         return x + h * v, v + h * draw.uniform() * score(t, x)
 
-    found = matrices(kick, 1, 0.0, 0.5, lambda t, x: -x, alphas=[0.25])
+    found = matrices(kick, (rows(1), rows(1)), 0.0, 0.5, lambda t, x: -x, alphas=[0.25])
     assert found.linear.tolist() == [[1.0, 0.5], [-0.125, 1.0]]
     assert found.root.shape == (2, 0)
 
@@ -188,4 +188,6 @@ def test_matrices_of_a_velocity_and_of_midpoints():
 def test_steps_that_are_not_affine_have_no_matrices():
     for bend in (np.abs, np.tanh, lambda z: np.float32(z).astype(float)):
         with pytest.raises(BrokenContract, match="not affine"):
-            matrices(lambda x, t, h, score, draw, bend=bend: x + h * bend(score(t, x)), 2, 0.0, 0.25, lambda t, x: -x)
+            matrices(
+                lambda x, t, h, score, draw, bend=bend: x + h * bend(score(t, x)), (rows(),), 0.0, 0.25, lambda t, x: -x
+            )

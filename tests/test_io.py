@@ -576,7 +576,7 @@ def test_bad_spectra_are_refused(csv_file, content, fragment):
 def test_matrices_that_could_be_something_else_are_named():
     square = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, 0.1], [0.0, 0.1, 0.3]])
     for rows in (square, np.eye(2), square * 1e-200):
-        assert "--covariance or --samples" in ambiguity(rows)
+        assert "--covariance if" in ambiguity(rows)
     for rows in (square + [[0, 1e-3, 0]] * 3, square - np.eye(3), square[:2], square[:, :2], np.zeros((2, 2))):
         assert ambiguity(rows) is None
     assert "--spectrum" in ambiguity(np.array([[1.0], [2.0]]))

@@ -348,9 +348,9 @@ SINGULAR = rm.Gaussian([0.0, 0.0], [1.0, 0.0])
     "arguments, error, match",
     [
         ((schemes.overdamped, NORMAL, 0), ValueError, "^step: expected"),
-        ((schemes.overdamped, NORMAL, 2.1), ValueError, "^step: 2.1 is too long: second moments grow"),
+        ((schemes.overdamped, NORMAL, 2.1), ValueError, "^step: expected steps that contract, got 2.1, "),
         ((schemes.overdamped, NORMAL, math.nan), ValueError, "^step: expected"),
-        ((schemes.overdamped, NORMAL, 1e300), ValueError, r"^step: 1e\+300 is too long: second moments grow"),
+        ((schemes.overdamped, NORMAL, 1e300), ValueError, r"^step: expected steps that contract, got 1e\+300, "),
         (
             (schemes.randomized_midpoint_langevin(friction=2), NORMAL, 1e300),
             ArithmeticError,
@@ -379,7 +379,7 @@ def drifting(x, t, h, score, draw):
 
 
 def test_a_step_that_drifts_is_refused():
-    with pytest.raises(ValueError, match="^scheme: a step started at rest"):
+    with pytest.raises(ValueError, match="^scheme: the step shifts its state by what it draws"):
         rm.stationary_law(drifting, NORMAL, 0.1)
 
 

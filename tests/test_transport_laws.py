@@ -283,7 +283,11 @@ def test_an_unstable_plan_is_refused():
 
 # ------------------------------------------------------------------- mutants
 
-WRONG = {name: m for name, m in mutants.load().items() if m.of == "randomized_midpoint"}
+WRONG = {
+    name: m
+    for name, m in mutants.load().items()
+    if m.of == "randomized_midpoint" and m.killed_by != "every_place"  # these are refused, or wrong elsewhere
+}
 
 
 @pytest.mark.parametrize("name", sorted(WRONG))

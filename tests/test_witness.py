@@ -15,7 +15,7 @@ import rmverify as rm
 from rmverify import schemes
 from rmverify.elementary import exp, expm1
 from rmverify.laws.conditional import split_target
-from rmverify.laws.witness import acts_by_modes
+from rmverify.laws.witness import mixes
 from rmverify.readings.affine import AffineDraw, AffineForm
 from rmverify.readings.concrete import BrokenContract
 
@@ -316,7 +316,7 @@ def stage(scheme):
 @pytest.mark.parametrize("target", TARGETS, ids=["correlated", "huge", "scales", "estimated"])
 def test_the_right_readings_of_right_steps_are_admitted(name, target):
     assert not schemes.contract.shipped(STRANGERS[name])
-    assert acts_by_modes(stage(STRANGERS[name]), target, *split_target(target))
+    assert mixes(stage(STRANGERS[name]), target, *split_target(target)) is None
 
 
 def test_their_laws_are_the_same_numbers():
@@ -382,7 +382,7 @@ def test_readings_that_read_something_else_are_not_taken_for_the_step(monkeypatc
     }
     monkeypatch.setattr(AffineDraw, "_whole", AffineDraw.normal, raising=False)
     monkeypatch.setattr(where, what, wrong)
-    assert not acts_by_modes(stage(steps[scheme]), CORRELATED, *split_target(CORRELATED))
+    assert mixes(stage(steps[scheme]), CORRELATED, *split_target(CORRELATED)) is not None
 
 
 def test_a_budget_for_a_strangers_step_is_one_in_the_targets_own_coordinates():
@@ -400,3 +400,216 @@ def test_a_budget_for_a_strangers_step_is_one_in_the_targets_own_coordinates():
     assert row.curve[-1].tv == pytest.approx(rm.tv(law, CORRELATED.at(where.early_stop)), rel=1e-9)
     turned = rm.Gaussian.from_spectrum(CORRELATED.variances, [1, 1], CORRELATED.means)
     assert abs(rm.tv(rm.output_law(plan, turned), turned.at(where.early_stop)) / row.curve[-1].tv - 1) > 1e-3
+
+
+# --- what a step can hide ---------------------------------------------------------------------------------------------
+
+
+COUNT = [0]
+TICKS = iter(range(10**9))
+
+
+def every_fortieth(x, t, h, score, draw):
+    COUNT[0] += 1
+    y = x + h * score(t, x)
+    return 3 * y if COUNT[0] % 40 == 0 else y
+
+
+def every_fortieth_tick(x, t, h, score, draw):
+    y = x + h * score(t, x)
+    return 3 * y if next(TICKS) % 40 == 0 else y
+
+
+@functools.wraps(schemes.overdamped)
+def wrapped(x, t, h, score, draw):
+    return every_fortieth(x, t, h, score, draw)
+
+
+class Multistep:
+    """Adams and Bashforth, with a slope kept from the step before."""
+
+    def __init__(self):
+        self.slope = self.level = None
+
+    def __call__(self, x, t, h, score, draw):
+        slope, old = x + score(t, x), self.slope
+        follows = old is not None and self.level > t and np.shape(old) == np.shape(x)
+        self.slope, self.level = slope, t
+        return x + h * (3 * slope - old) / 2 if follows else x + h * slope
+
+
+def rare_jumps_of_its_own(x, t, h, score, draw):
+    return x + h * score(t, x) + (50.0 if GENERATOR.random() < 1e-9 else 0.0)
+
+
+@functools.lru_cache
+def coefficient(t):
+    return GENERATOR.random()
+
+
+def frozen_at_random(x, t, h, score, draw):
+    return x + h * coefficient(t) * score(t, x)
+
+
+@pytest.mark.parametrize(
+    ("step", "cause"),
+    [
+        (every_fortieth, "keeps state between calls, in COUNT"),
+        (every_fortieth_tick, "keeps state between calls, in TICKS"),
+        (wrapped, "keeps state between calls, in COUNT"),
+        (Multistep(), "Multistep keeps state between calls, in Multistep"),
+        (rare_jumps_of_its_own, "random numbers of its own, from GENERATOR"),
+        (frozen_at_random, "random numbers of its own, from GENERATOR"),
+    ],
+)
+def test_what_shows_in_few_runs_only_is_seen_by_what_it_keeps(step, cause):
+    with pytest.raises(BrokenContract, match=cause):
+        rm.output_law(rm.Plan([rm.Predict(step, np.linspace(2, 0.2, 10))]), CORRELATED)
+
+
+def test_a_history_that_no_name_shows_is_seen_in_two_levels_in_a_row():
+    class Opaque(Multistep):
+        def __getattribute__(self, name):
+            return {} if name == "__dict__" else super().__getattribute__(name)
+
+    with pytest.raises(BrokenContract, match="keeps state between calls"):
+        rm.output_law(rm.Plan([rm.Predict(Opaque(), np.linspace(2, 0.2, 10))]), CORRELATED)
+
+
+@pytest.mark.parametrize(
+    ("covariance", "fault"),
+    [
+        (lambda t, u: ((-0.5,),), "a variance of -0.5"),
+        (lambda t, u: ((t - 0.3,),), "a variance of -0.1"),
+        (lambda t, u: ((u - 0.1,),), "a variance of -0.1"),
+        (lambda t, u: ((1.0, 2.0), (2.0, 1.0)), "rows that are not positive semidefinite"),
+        (lambda t, u: ((1.0, 0.9), (0.0, 1.0)), "rows that are not symmetric"),
+    ],
+)
+@pytest.mark.parametrize("target", [CORRELATED, rm.targets.TwoGaussians(1.0)], ids=["gaussian", "line"])
+def test_what_is_no_covariance_is_refused(covariance, fault, target):
+    def step(x, t, h, score, draw):
+        return x + sum(draw.normal(covariance(t, draw.uniform())))
+
+    with pytest.raises(ValueError, match=f"expected a covariance, got {fault}"):
+        rm.output_law(rm.Plan([rm.Predict(step, LEVELS)]), target)
+    with pytest.raises(ValueError, match=f"expected a covariance, got {fault[:-4]}"):
+        rm.sample(rm.Plan([rm.Predict(step, LEVELS)]), target, 500, target.dim, rng=1)
+
+
+def test_draws_of_another_kind_at_other_levels_are_refused():
+    def step(x, t, h, score, draw):
+        return x + h * (draw.uniform() if t > 0.5 else draw.bernoulli(0.25)) * score(t, x)
+
+    with pytest.raises(ValueError, match="1 uniform in some steps and 1 bernoulli in others"):
+        rm.output_law(rm.Plan([rm.Predict(step, LEVELS)]), CORRELATED)
+
+
+def test_a_window_of_levels_is_looked_at_however_narrow():
+    def weighted(x, t, h, score, draw):
+        y = x + h * (x + score(t, x))
+        return y * np.array([1.0, 3.0]) if 0.50 < t < 0.52 else y
+
+    levels, target = np.linspace(2, 0.2, 181), rm.Gaussian([0, 0], [[2, 1], [1, 2.0]])
+    C = target.at(2.0).covariance
+    for t, after in itertools.pairwise(levels):
+        A = np.eye(2) + (t - after) * (np.eye(2) - np.linalg.inv(target.at(t).covariance))
+        A = np.diag([1.0, 3.0]) @ A if 0.50 < t < 0.52 else A
+        C = A @ C @ A.T
+    law = rm.output_law(rm.Plan([rm.Predict(weighted, levels)]), target, start="exact")
+    np.testing.assert_allclose(law.covariance, C, rtol=1e-11)
+
+
+@pytest.mark.parametrize("variance", [4.0, 1e-22])
+def test_bends_of_the_size_of_the_law_are_seen(variance):
+    width = math.sqrt(variance)
+
+    def bump(x, t, h, score, draw):
+        assert x.shape[1] == 1  # it runs on arrays alone
+        return x + 2 * width * ((x > 0.3 * width) & (x < 0.45 * width))
+
+    with pytest.raises(TypeError, match="not affine"):
+        rm.output_law(rm.Plan([rm.Correct(bump, 0, 0.1, 1)]), rm.Gaussian.isotropic(variance, 1), start="exact")
+
+
+def test_steps_that_depend_on_the_dimension_are_not_read_in_another():
+    def by_dimension(x, t, h, score, draw):
+        d = np.shape(x)[-1] if np.ndim(x) else 1
+        return x + h / d * (x + score(t, x))
+
+    plan = rm.Plan([rm.Predict(by_dimension, LEVELS)])
+    for target in (rm.Gaussian.isotropic(4.0, 10**6), rm.Product(rm.targets.TwoGaussians(1.0), 3)):
+        with pytest.raises(TypeError, match="does not do to"):
+            rm.output_law(plan, target)
+    law = rm.output_law(plan, rm.Gaussian.isotropic(4.0, 4), start="exact")
+    variance = 4 * math.exp(-2) - math.expm1(-2)
+    for t, after in itertools.pairwise(LEVELS):
+        variance *= (1 + (t - after) / 4 * (1 - 1 / (4 * math.exp(-2 * t) - math.expm1(-2 * t)))) ** 2
+    np.testing.assert_allclose(law.covariance, variance * np.eye(4), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("h", [1e-3, 1e-6, 1e-9, 1e-11])
+def test_rounding_is_seen_however_short_the_step(h):
+    def by_math(x, t, h, score, draw):
+        return math.exp(h) * x + (math.exp(h) - 1) * score(t, x)
+
+    def single(x, t, h, score, draw):
+        return exp(h) * x + expm1(h) * score(float(np.float32(float(t))), x)
+
+    for step, what in ((by_math, "rounds h"), (single, "rounds t")):
+        with pytest.raises(TypeError, match=what):
+            rm.local_error(step, rm.Gaussian.isotropic(4.0, 1), 0.9, h)
+    rm.local_error(strange(schemes.heun), rm.Gaussian.isotropic(4.0, 1), 0.9, h)
+
+
+MATRIX = np.array([[0.5, 0.1], [0.0, 1.0]])
+
+
+@pytest.mark.parametrize(
+    ("apply", "matrix"),
+    [
+        (lambda s: s @ MATRIX, MATRIX.T),
+        (lambda s: np.matmul(s, MATRIX), MATRIX.T),
+        (lambda s: np.dot(s, MATRIX), MATRIX.T),
+        (lambda s: np.einsum("ij,nj->ni", MATRIX, s), MATRIX),
+        (lambda s: np.multiply(0.5, s), np.eye(2) / 2),
+        (lambda s: np.negative(s), -np.eye(2)),
+    ],
+)
+def test_matrices_and_numpys_own_functions_have_their_law(apply, matrix):
+    plan = rm.Plan([rm.Predict(lambda x, t, h, score, draw: x + h * apply(score(t, x)), LEVELS)])
+    law = rm.output_law(plan, CORRELATED, start="exact")
+    C = CORRELATED.at(LEVELS[0]).covariance
+    for t, after in itertools.pairwise(LEVELS):
+        A = np.eye(2) - (t - after) * matrix @ np.linalg.inv(CORRELATED.at(t).covariance)
+        C = A @ C @ A.T
+    np.testing.assert_allclose(law.covariance, C, rtol=1e-12, atol=1e-14)
+
+
+def test_midpoints_that_are_changed_in_place_stay_what_they_were_for_others():
+    def in_its_place(x, t, h, score, draw):
+        u = draw.uniform()
+        u *= h
+        return x + u * score(t, x)
+
+    def aside(x, t, h, score, draw):
+        return x + draw.uniform() * h * score(t, x)
+
+    laws = [rm.output_law(rm.Plan([rm.Predict(s, LEVELS)]), CORRELATED) for s in (in_its_place, aside)]
+    np.testing.assert_allclose(laws[0].variances, laws[1].variances, rtol=1e-13)
+
+
+def test_noise_at_some_levels_only_is_in_the_law_on_the_line():
+    """One Gaussian on the line, x' = (1 + h (1 - 1/v)) x, plus noise below t = 0.3."""
+
+    def step(x, t, h, score, draw):
+        y = x + h * (x + score(t, x))
+        return y + draw.normal(((0.01,),))[0] if t < 0.3 else y
+
+    target = rm.targets.TwoGaussians(0.0, variance=0.5)
+    law = rm.output_law(rm.Plan([rm.Predict(step, LEVELS)]), target, start="exact")
+    variance = 0.5 * math.exp(-2) - math.expm1(-2)
+    for t, after in itertools.pairwise(LEVELS):
+        v = 0.5 * math.exp(-2 * t) - math.expm1(-2 * t)
+        variance = variance * (1 + (t - after) * (1 - 1 / v)) ** 2 + 0.01 * (t < 0.3)
+    assert law.variance == pytest.approx(variance, rel=1e-10)

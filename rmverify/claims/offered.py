@@ -312,7 +312,7 @@ def _law(shipped: Scheme, offered: Scheme, place: Place) -> bool:
     scale = np.concatenate(units)
     found = []
     for scheme in (shipped, offered):
-        m = matrices(_bind(scheme, place), dim, place.t, place.h, score, alphas)
+        m = matrices(_bind(scheme, place), place.state(), place.t, place.h, score, alphas)
         rest = (m.linear - np.eye(len(scale))) * scale / scale[:, None]
         noise = m.root @ m.root.T / scale / scale[:, None]
         found.append([*_blocks(rest, dim), *_blocks(noise, dim), m.shift / scale])

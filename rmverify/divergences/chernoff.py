@@ -51,6 +51,7 @@ EPS = 2.0**-53
 _BLOCK = 1 << 15  # entries of a temporary: half a megabyte of complex numbers
 _POINTS = 16  # Chebyshev points of an interval
 _BINS = 4  # intervals of r for every factor 2
+_AT_ONCE = 8  # corners that are looked for together: few modes need no more
 _TILTS = np.linspace(-1, 1, 9)  # slopes dx/dy that a path may take
 _CHEBYSHEV = np.cos(np.pi * (np.arange(_POINTS) + 0.5) / _POINTS)
 
@@ -238,8 +239,8 @@ def steepest_path(log_f: Callable[[Array], Array], c: float, first: float, floor
     """
     corners = [np.array([complex(c)])]
     remainder = 0.0
-    for start in range(0, 128, 16):
-        y = first * 2.0 ** np.arange(start, start + 16)
+    for start in range(0, 128, _AT_ONCE):
+        y = first * 2.0 ** np.arange(start, start + _AT_ONCE)
         grid = c + np.multiply.outer(y, _TILTS + 1j)
         value = log_f(grid.ravel()).reshape(grid.shape)
         middle = value.real[:, [_TILTS.size // 2]]

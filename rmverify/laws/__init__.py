@@ -29,7 +29,7 @@ from rmverify.laws.mixture import MixtureLaw
 from rmverify.laws.scale import ScaleMixture
 from rmverify.laws.stationary import StationaryLaw, stationary_law
 from rmverify.laws.transport import NotMonotone, TransportLaw, transport_law
-from rmverify.laws.witness import acts_by_modes, acts_on_line
+from rmverify.laws.witness import acts_on_line, mixes
 from rmverify.plans import Plan
 from rmverify.targets import Factor, Product
 
@@ -92,16 +92,18 @@ def output_law(plan: Plan, target: Any, *, alphas: Any = None, start: Any = "nor
     plan.admit(target)
     if isinstance(target, Factor | Product):
         for stage in plan:
-            acts_on_line(stage, target.factor if isinstance(target, Product) else target)
+            acts_on_line(stage, target.factor if isinstance(target, Product) else target, target.dim)
         noisy = any(stage.footprint.noises for stage in plan)
         if alphas is None and (noisy or plan.drawing_steps):
             return line_law(plan, target, start)
         return transport_law(plan, target, alphas, start)
-    if not all(acts_by_modes(stage, target, *split_target(target)) for stage in plan):
+    whys = [mixes(stage, target, *split_target(target)) for stage in plan]
+    why = next(filter(None, whys), None)
+    if why is not None:
         if alphas is None and plan.drawing_steps:
             raise TypeError(
-                "plan: a step with random midpoints mixes coordinates, or treats each in its own way; the law averaged "
-                "over them is not computed: give the midpoints (alphas=), or draw from it with rmverify.sample"
+                f"plan: a step does not act on each mode by itself ({why}); the law averaged over random midpoints is "
+                "computed per mode only: give the midpoints (alphas=), or draw from it with rmverify.sample"
             )
         return full_law(plan, target, () if alphas is None else alphas, start)
     if alphas is None and plan.drawing_steps:

@@ -25,6 +25,7 @@ __all__ = ["full_law", "full_stationary"]
 
 _ULPS = 16  # of the sizes that a step works with: what one step rounds
 _DOUBLINGS = 60
+_ROWS = 8
 
 
 def full_law(plan: Plan, target: Any, alphas: Any, start: Any) -> Gaussian:
@@ -52,12 +53,19 @@ def full_law(plan: Plan, target: Any, alphas: Any, start: Any) -> Gaussian:
         for n, (t, h) in enumerate(zip(*map(np.ndarray.tolist, stage.steps_), strict=True)):
             given = None if rows is None else rows[:, n, 0, 0]
             if same is None:
-                step = matrices(stage.scheme, d, t, h, target.score, given)
+                step = matrices(stage.scheme, _near(mean, covariance, d), t, h, target.score, given)
             same = step if given is None and isinstance(stage, Correct) else None
             mean, covariance, lost = _through(step, mean, covariance, lost)
             steps += 1
         mean, covariance, lost = mean[:d], covariance[:d, :d], lost[:, :d, :d]
     return _law(mean, covariance, lost[0], steps * lost[1])
+
+
+def _near(mean: Array, covariance: Array, d: int) -> tuple[Array, ...]:
+    """A few states of the size that the law has, as x or (x, v)."""
+    z = np.random.default_rng(4).standard_normal((_ROWS, len(mean)))
+    rows = mean + np.sqrt(np.maximum(np.diagonal(covariance), 0.0)) * z
+    return tuple(rows[:, n : n + d] for n in range(0, len(mean), d))
 
 
 def _beside(matrix: Array, variance: float) -> Array:
@@ -103,7 +111,11 @@ def full_stationary(scheme: Scheme, target: Any, t: float, h: float) -> Gaussian
         Where no such law exists: an eigenvalue of A is of size 1 or more.
     """
     truth, _ = split_target(target)
-    step = matrices(scheme, truth.dim, t, h, target.score)
+    law, mass = truth.at(t), velocity_variance(scheme)
+    near = _near(law.mean, law.covariance, truth.dim)
+    if mass is not None:
+        near = *near, np.sqrt(float(mass)) * np.random.default_rng(5).standard_normal(near[0].shape)
+    step = matrices(scheme, near, t, h, target.score)
     A, size = step.linear, len(step.linear)
     radius = float(np.abs(np.linalg.eigvals(A)).max())
     if not radius < 1:

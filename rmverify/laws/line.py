@@ -190,30 +190,32 @@ def _through(level: Level, target: Factor, stage: Stage) -> Level:
     counts, alphas = Counts(), stage.footprint.alphas
     _admit(alphas, counts.more("midpoint", alphas))
     levels, lengths = stage.steps_
-    for h, after in zip(lengths.tolist(), [*levels[1:].tolist(), stage.end], strict=True):
-        level, counts = _moved(level, target, stage, h, after, counts)
+    for n, (h, after) in enumerate(zip(lengths.tolist(), [*levels[1:].tolist(), stage.end], strict=True)):
+        level, counts = _moved(level, target, stage, n, h, after, counts)
     return level
 
 
 # --- a step of x alone ----------------------------------------------------------------------------------------------
 
 
-def _moved(level: Level, target: Factor, stage: Stage, h: float, after: float, counts: Counts) -> tuple[Level, Counts]:
+def _moved(
+    level: Level, target: Factor, stage: Stage, n: int, h: float, after: float, counts: Counts
+) -> tuple[Level, Counts]:
     def log_q(x: Array) -> Array:
         return np.asarray(target.log_density(after, x))
 
     def averaged(counts: Counts) -> Averaged:
-        return _averaged(level, target, stage, h, log_q, counts)
+        return _averaged(level, target, stage, n, h, log_q, counts)
 
     ends, alphas = reach(target.at(after), -FAINT), stage.footprint.alphas
     panels, missed, counts = pushed(averaged, counts, log_q, ends, alphas=alphas)
     return Level(panels, after, level.error + missed), counts
 
 
-def _averaged(level: Level, target: Factor, stage: Stage, h: float, log_q: Logs, counts: Counts) -> Averaged:
+def _averaged(level: Level, target: Factor, stage: Stage, n: int, h: float, log_q: Logs, counts: Counts) -> Averaged:
     t, foot, breaks = level.t, stage.footprint, level.panels.breaks
     _admit(foot.alphas, counts)
-    alphas, weights = alone(stage, t, h, counts.midpoint) if foot.alphas else (None, np.ones(1))
+    alphas, weights = alone(stage, target, n, counts.midpoint) if foot.alphas else (None, np.ones(1))
     if weights.size > _MOST_NODES:
         raise ValueError(
             f"plan: expected a step that {_MOST_NODES} midpoints resolve, got one that asks for {weights.size}; "

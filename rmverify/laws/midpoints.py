@@ -22,6 +22,7 @@ from rmverify.plans import Correct, Footprint, Stage
 from rmverify.readings.affine import Transition, weighed
 from rmverify.readings.balls import legendre
 from rmverify.schemes.contract import shipped, unwrap
+from rmverify.targets import Factor
 from rmverify.targets.checks import Array
 from rmverify.targets.estimated import EstimatedModes
 from rmverify.targets.gaussian import Modes
@@ -37,6 +38,7 @@ _WIDEST = 8.0  # panel of a duration
 _UNIT_EDGES = np.array([[0.0, 1.0]])
 _RESOLVED = 1e-9  # change of the averages of a step that may go into an error
 _SLOW = 16  # what is left of a rule that converges like a power of its nodes, in units of its last change
+_MOST_IN_PANEL = 64  # nodes of a rule on a law of the line
 _KNOWN = 64  # stages of which it is remembered where they bend
 
 
@@ -167,7 +169,7 @@ _known: OrderedDict[Any, Rules] = OrderedDict()
 
 
 def rules(stage: Stage, modes: Any) -> Rules:
-    """The panels of a stage on these modes, looked up once."""
+    """The panels of a stage on these modes, or on a law of the line, looked up once."""
     foot = stage.footprint
     if not foot.alphas:
         return Rules(foot, [])
@@ -177,8 +179,9 @@ def rules(stage: Stage, modes: Any) -> Rules:
     if isinstance(stage, Correct):
         stage = replace(stage, steps=1)  # they are all the same
     step, bound = unwrap(stage.scheme)
-    numbers = *stage.steps_, modes.lam, modes.mean, getattr(modes, "gain", 0)
-    key = (step, *sorted(bound.items()), *(np.asarray(z, dtype=float).tobytes() for z in numbers), bias, type(modes))
+    what = (modes.lam, modes.mean, getattr(modes, "gain", 0)) if isinstance(modes, Modes) else ()
+    numbers = (np.asarray(z, dtype=float).tobytes() for z in (*stage.steps_, *what))
+    key = (step, *sorted(bound.items()), *numbers, bias, type(modes) if what else modes)
     if not all(isinstance(value, Hashable) for value in (step, *bound.values())):
         return Rules(foot, bends(stage, modes))
     if key in _known:
@@ -190,12 +193,14 @@ def rules(stage: Stage, modes: Any) -> Rules:
     return found
 
 
-def alone(stage: Stage, t: float, h: float, nodes: int) -> tuple[Array, Array]:
-    """The midpoints (A, Q) of one step of the stage and their weights (Q,), on panels where it bends on a Gaussian."""
+def alone(stage: Stage, law: Factor, n: int, nodes: int) -> tuple[Array, Array]:
+    """The midpoints (A, Q) of the n-th step of the stage and their weights (Q,), on panels where it bends on a law of
+    the line."""
     if shipped(stage.scheme) or not stage.footprint.plain:
         return rule(stage.footprint, *unit_rule(nodes))
-    one = Correct(stage.scheme, t, h, 1)  # of a predictor too: it is (t, h) that counts
-    alphas, weights = rules(one, Modes(np.ones(1), np.zeros(1))).at(slice(0, 1), nodes)
+    if nodes > _MOST_IN_PANEL:
+        raise NotResolved(f"{nodes * 2 // 3} nodes in a panel do not settle the law on the line")
+    alphas, weights = rules(stage, law).at(slice(n, n + 1), nodes)
     return alphas[:, 0], weights[0]
 
 
@@ -247,9 +252,15 @@ def _entry_averages(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: 
         entry = np.broadcast_to(entry, np.broadcast_shapes(np.shape(entry), (*weights.shape, 1)))
         return np.asarray(np.einsum("nqk,nq->nk", entry**power, weights))
 
-    flat = [entry for row in step.linear for entry in row if np.ndim(entry)] + [e for e in step.shift if np.ndim(e)]
+    linear = [entry for row in step.linear for entry in row if np.ndim(entry)]
+    shifts = [entry for entry in step.shift if np.ndim(entry)]
     noise = [average(row[i]) for i, row in enumerate(step.noise) if np.ndim(row[i])]
-    found = [weights.sum(axis=1, keepdims=True), *(average(e, p) for e in flat for p in (1, 2))]
+    found = [weights.sum(axis=1, keepdims=True), *(average(e, p) for e in linear for p in (1, 2))]
+    if shipped(stage.scheme):  # analytic, and of shifts that settle as the rest does
+        found += [average(e, p) for e in shifts for p in (1, 2)]
+    for square, entry in [] if shipped(stage.scheme) else [(average(e, 2), e) for e in shifts]:
+        size = np.sqrt(square) + 1e-3 * np.abs(modes.mean)  # of which a shift may be the small difference
+        found += [average(entry) / np.where(size > 0, size, 1), 2 * np.log(np.maximum(size, 1e-300))]
     return np.concatenate(found + [np.log(np.maximum(each, 1e-300)) for each in noise], axis=1)
 
 

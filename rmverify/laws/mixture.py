@@ -28,7 +28,7 @@ from rmverify.laws.conditional import (
 )
 from rmverify.laws.counts import few
 from rmverify.laws.invariant import after, spread, step_map
-from rmverify.laws.midpoints import SCATTERED, anywhere, averaged, callable_bias, node_count, rules
+from rmverify.laws.midpoints import LEAST_NODES, anywhere, averaged, callable_bias, node_count, rules
 from rmverify.laws.scale import (
     NODES,
     Known,
@@ -41,7 +41,7 @@ from rmverify.laws.scale import (
     scale_mixture,
     scale_spread,
 )
-from rmverify.laws.strata import Averages, chainable, settled, step_averages
+from rmverify.laws.strata import Averages, chainable, settled, step_averages, strata_rule
 from rmverify.plans import Correct, Plan, Stage
 from rmverify.process import mode_variance
 from rmverify.readings.affine import Transition, drawn
@@ -274,12 +274,26 @@ def _scales(stage: Stage, modes: Any) -> bool:
     near = few(replace(stage, steps=1) if isinstance(stage, Correct) else stage)
     if foot.alphas and not (kept(stage) or many_strata(stage)) and not rules(near, modes).shared:
         return False
-    points = anywhere(near.footprint)[:, None, :, None] if foot.alphas else None
-    for _, t, h in pieces(near, 1 if points is None else points.shape[2]):
+    return not _moves(near, modes)
+
+
+def _moves(stage: Stage, modes: Any) -> bool:
+    """Whether a step moves x = 0: at points where nothing vanishes by design, and on the panels where it bends."""
+    foot = stage.footprint
+    points = anywhere(foot)[:, None, :, None] if foot.alphas else None
+    panels = bool(foot.alphas) and not shipped(stage.scheme)
+    if panels and many_strata(stage):
+        (t, h), nodes = map(column, stage.steps_), strata_rule(stage, modes, LEAST_NODES)[0]
+        return read_chain(stage.scheme, foot, modes, t, h, nodes).shifts
+    width = rules(stage, modes).at(slice(0, 1), LEAST_NODES)[1].size if panels else 1
+    for first, t, h in pieces(stage, max(width, 1 if points is None else points.shape[2])):
         rows = None if points is None else np.broadcast_to(points, (len(points), len(t), *points.shape[2:]))
-        if any(np.any(part) for part in transition(near.scheme, near.footprint, modes, t, h, rows).shift):
-            return False
-    return True
+        steps = [transition(stage.scheme, foot, modes, t, h, rows)]
+        if panels:
+            steps.append(averaged(stage, modes, t, h, LEAST_NODES, slice(first, first + len(t)))[0])
+        if any(np.any(part) for step in steps for part in step.shift):
+            return True
+    return False
 
 
 # --- the exact moments --------------------------------------------------------------------------------------
@@ -352,7 +366,7 @@ def _through_strata(
 ) -> tuple[Array, _State, Array]:
     """E A^2 of every step of many strata, the state after them, and an error of the logarithm of its variance."""
     near = few(stage)
-    shifts = read_chain(near.scheme, near.footprint, modes, t, h, SCATTERED).shifts
+    shifts = read_chain(near.scheme, near.footprint, modes, t, h, strata_rule(near, modes, LEAST_NODES)[0]).shifts
     cross = state.between is not None or bool(state.mean[0].any()) or shifts
     found, off = step_averages(stage, modes, t, h, nodes, cross=cross)
     within = np.diagonal(found.aa, axis1=1, axis2=2) if cross else found.aa

@@ -13,6 +13,7 @@ __all__ = ["NODES", "POINTS", "TO_LEGENDRE", "WEIGHTS", "Integral", "integrate_p
 Array = NDArray[Any]
 
 POINTS = 16  # nodes of a piece
+_LEAST = 1e-300
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(POINTS)
 TO_LEGENDRE = (np.polynomial.legendre.legvander(NODES, POINTS - 1) * WEIGHTS[:, None]) * (np.arange(POINTS) + 0.5)
 
@@ -51,7 +52,7 @@ def integrate_path(
     """
     a, b = corners[:-1], corners[1:]
     done: list[tuple[Array, Array, Array, Array]] = []
-    seen = 0
+    seen, kept = 0, 0.0
     while True:
         half = (b - a) / 2
         s = ((a + b) / 2)[:, None] + half[:, None] * NODES
@@ -59,19 +60,19 @@ def integrate_path(
         values = values.reshape(-1, *s.shape) * half[:, None]
         noise = (noise.reshape(values.shape) * np.abs(half)[:, None]) @ WEIGHTS
         coefficients = np.abs(values @ TO_LEGENDRE)
-        top = coefficients.max(axis=2)
-        tail = coefficients[:, :, -2:].max(axis=2)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            error = np.where(top > 0, 2 * tail * np.sqrt(tail / top), 0.0)
+        tail = np.maximum(coefficients[..., -2], coefficients[..., -1])
+        error = 2 * tail * np.sqrt(tail / np.maximum(coefficients.max(axis=2), _LEAST))
         integral = values @ WEIGHTS
-        done.append((integral, error, noise, a))
         seen += a.size
-        total = sum(part[0].sum(axis=1) for part in done)
-        open_ = (error > np.maximum(tolerance * np.abs(total)[:, None] / 16, noise)).any(axis=0)
-        if not open_.any() or seen > pieces:
+        total = kept + integral.sum(axis=1)
+        wide = (error > np.maximum(tolerance / 16 * np.abs(total)[:, None], noise)).any(axis=0)
+        if seen > pieces or not wide.any():
+            done.append((integral, error, noise, a))
             break
-        done[-1] = (integral[:, ~open_], error[:, ~open_], noise[:, ~open_], a[~open_])
-        middle = ((a + b) / 2)[open_]
-        a, b = np.concatenate([a[open_], middle]), np.concatenate([middle, b[open_]])
+        fine = ~wide
+        done.append((integral[:, fine], error[:, fine], noise[:, fine], a[fine]))
+        kept = kept + done[-1][0].sum(axis=1)
+        middle = ((a + b) / 2)[wide]
+        a, b = np.concatenate([a[wide], middle]), np.concatenate([middle, b[wide]])
     value, error, noise = (np.concatenate([part[i] for part in done], axis=1).sum(axis=1) for i in range(3))
     return Integral(value, error, noise, np.concatenate([part[3] for part in done]))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rmverify.laws.bends import NotResolved
 from rmverify.laws.piecewise import DEGREE, Panels, live, log_mean, resolved
 from rmverify.readings.transport import Carried
 from rmverify.targets.checks import Array
@@ -83,7 +84,7 @@ def pushed(
         for name in now.rules:
             try:
                 finer[name] = averaged(counts.more(name, alphas))
-            except ValueError:
+            except (ValueError, NotResolved):
                 if not before[name] <= _TOLERATED:
                     raise
         panels, unresolved = resolved(now.logs, log_q, low, high, now.weights, tolerance, now.mass)

@@ -15,7 +15,7 @@ from rmverify.laws.full import full_stationary
 from rmverify.laws.invariant import Spread, contraction, first_moments, invariant, marginal, spread, step_map
 from rmverify.laws.mixture import MixtureLaw
 from rmverify.laws.scale import ScaleMixture, Unresolved
-from rmverify.laws.witness import MOST_FULL, acts_by_modes, rounds_to_floats
+from rmverify.laws.witness import MOST_FULL, mixes, rounds_to_floats
 from rmverify.plans import Correct, Plan
 from rmverify.process import mode_variance
 from rmverify.schemes.contract import Scheme, shipped, velocity_variance
@@ -164,7 +164,8 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
     TypeError
         Where the target is not Gaussian or the scheme not affine in its state.
     ValueError
-        Where no such law exists: the step is too long, and the moments grow.
+        Where no such law exists, as second moments do not shrink (a step that is too long, a random walk), or where the
+        step shifts its state by what it draws.
     ArithmeticError
         Where the averages over what a step draws are not resolved.
 
@@ -184,13 +185,15 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
     if not (mode_variance(truth.variances, level) > 0).all():
         raise ValueError(f"target: expected positive variances at noise level {level:g}, got a singular law")
     stage = Correct(scheme, level, h, 1)
-    if not acts_by_modes(stage, target, truth, modes) or (
-        not shipped(scheme) and rounds_to_floats(stage, modes) and truth.dim <= MOST_FULL
-    ):
+    why = mixes(stage, target, truth, modes)
+    if why is None and not shipped(scheme) and truth.dim <= MOST_FULL:
+        lost = rounds_to_floats(stage, modes)
+        why = None if lost is None else f"it rounds {lost} to a float, such as by math.exp"
+    if why is not None:
         if stage.footprint.alphas:
             raise TypeError(
-                "scheme: a step with random midpoints mixes coordinates, treats each in its own way or rounds t or h "
-                "to floats (math.exp); what it leaves invariant is not computed"
+                f"scheme: the step does not act on each mode by itself ({why}); what it leaves invariant, averaged "
+                "over its midpoints, is not computed"
             )
         return full_stationary(scheme, target, level, h)
     found = spread(scheme, modes, truth.variances, level, h)
@@ -199,7 +202,8 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
     gap = contraction(change) if np.isfinite(change).all() else -math.inf
     if not gap > 0:
         raise ValueError(
-            f"step: {h!r} is too long: second moments grow, so no stationary law exists; use a shorter step"
+            f"step: expected steps that contract, got {h!r}, after which second moments are {1 - gap:.6g} times what "
+            "they were, so that it has no stationary law; a shorter one may help where the dynamics itself contracts"
         )
     plan = Plan([Correct(scheme, level, h, math.ceil(_FORGOTTEN / gap))])
     return StationaryLaw(plan, target, "exact", step_=found, level=level)

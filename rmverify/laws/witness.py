@@ -15,12 +15,12 @@ over the stage, and held against its reading:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmverify.plans import Stage
+from rmverify.plans import Correct, Predict, Stage
 from rmverify.readings.affine import ONE, NotAffine, V, X, forms
 from rmverify.readings.balls import lift, lift_scheme
 from rmverify.readings.concrete import (
@@ -28,12 +28,14 @@ from rmverify.readings.concrete import (
     MIXED,
     BrokenContract,
     Played,
+    Reach,
     Tape,
     close,
     examine,
     examine_velocity,
     matrices,
     play,
+    steady,
 )
 from rmverify.readings.kernel import named
 from rmverify.readings.transport import Carried, carry
@@ -41,18 +43,29 @@ from rmverify.schemes.contract import Scheme, name, shipped, velocity_variance
 from rmverify.targets import Factor, Gaussian
 from rmverify.targets.checks import Array
 
-__all__ = ["MOST_FULL", "acts_by_modes", "acts_on_line", "per_mode", "rounds_to_floats"]
+__all__ = ["MOST_FULL", "acts_on_line", "mixes", "per_mode", "rounds_to_floats"]
 
 MOST_FULL = 512  # coordinates of a law in full
 _MOST_RUN = 5000  # coordinates of a target in which its particles are run; of more, a few of its modes are
 _ROWS = 8
 _BESIDE, _SLOPE = 1e-5, 1e-4  # difference quotients, in standard deviations, and what they are off by at most
-_FEW = 6  # modes in place of more coordinates
-_LEVELS = 24  # of a stage at which its step is looked at
+_FEW, _EACH = 6, 3  # modes, and coordinates of each at most, in place of more coordinates
+_LEVELS = 256  # of a stage at which its step is looked at in every way; at all others it is run and compared
+_CHECKS = 1 << 16  # numbers, rows times coordinates, on which it is seen whether a step is affine
 
 
-def acts_by_modes(stage: Stage, target: Any, truth: Gaussian, modes: Any) -> bool:
-    """Whether the stage's step does to every mode what it was read to do; False where only full coordinates tell.
+class _Ground(NamedTuple):
+    """Where a step is looked at: a target whose particles are run, its score, and its modes as readings see them."""
+
+    look: Gaussian
+    score: Any
+    modes: Any
+    full: bool  # whether it is the target itself
+
+
+def mixes(stage: Stage, target: Any, truth: Gaussian, modes: Any) -> str | None:
+    """Why the stage's step does not act on each mode as it was read to do, so that only full coordinates tell; None
+    where it does.
 
     Raises
     ------
@@ -62,9 +75,17 @@ def acts_by_modes(stage: Stage, target: Any, truth: Gaussian, modes: Any) -> boo
         Where it is not affine, or mixes more than 512 coordinates.
     """
     if shipped(stage.scheme):
-        return True
-    t, h = (z.tolist() for z in stage.steps_) if len(stage) <= _LEVELS else _spread(stage)
-    return all(_agrees(stage.scheme, target, truth, modes, *step) for step in dict.fromkeys(zip(t, h, strict=True)))
+        return None
+    ground = _Ground(truth, target.score, modes, True) if truth.dim <= _MOST_RUN else _few(truth, modes)
+    why: str | None = None
+    reach = Reach(stage.scheme)
+    for n, (t, h, before, wholly) in enumerate(_levels(stage)):
+        found = _differs(stage.scheme, ground, t, h, before, wholly)
+        if found is not None:
+            _is_affine(stage.scheme, truth, target, t, h, found, n == 0)
+        why = why or found
+    reach.refuse()
+    return why
 
 
 def per_mode(stages: Iterable[Stage], target: Any, truth: Gaussian, modes: Any, what: str) -> None:
@@ -76,10 +97,11 @@ def per_mode(stages: Iterable[Stage], target: Any, truth: Gaussian, modes: Any, 
         Where a step mixes coordinates, or loses digits that balls keep (`math.exp(h)`, `float(h)`).
     """
     for stage in stages:
-        if not acts_by_modes(stage, target, truth, modes):
+        why = mixes(stage, target, truth, modes)
+        if why is not None:
             raise TypeError(
-                f"scheme: {name(stage.scheme)} has coefficients per coordinate, or mixes coordinates; {what} computed "
-                "per mode only: use a target whose covariance is diagonal, or rmverify.output_law"
+                f"scheme: {name(stage.scheme)} does not act on each mode by itself ({why}); {what} computed per mode "
+                "only: use a target whose covariance is diagonal, or rmverify.output_law"
             )
         if not shipped(stage.scheme):
             lost = rounds_to_floats(stage, modes)
@@ -90,50 +112,69 @@ def per_mode(stages: Iterable[Stage], target: Any, truth: Gaussian, modes: Any, 
                 )
 
 
-def _spread(stage: Stage) -> tuple[list[float], list[float]]:
-    t, h = stage.steps_
-    some = np.unique(np.linspace(0, len(t) - 1, _LEVELS).astype(int))
-    return t[some].tolist(), h[some].tolist()
+def _levels(stage: Stage) -> Iterator[tuple[float, float, tuple[float, float] | None, bool]]:
+    """t and h of every step, of the step before it, and whether it is one of those that are looked at in every way."""
+    steps = list(zip(*map(np.ndarray.tolist, stage.steps_), strict=True)) if isinstance(stage, Predict) else []
+    if isinstance(stage, Correct):
+        steps = [(stage.time, stage.step)] * min(stage.steps, 2)
+    some = set(np.unique(np.linspace(0, len(steps) - 1, _LEVELS).astype(int)).tolist())
+    for n, (t, h) in enumerate(steps):
+        yield t, h, steps[n - 1] if n else None, n in some
 
 
-def _agrees(scheme: Scheme, target: Any, truth: Gaussian, modes: Any, t: float, h: float) -> bool:
-    mass = velocity_variance(scheme)
-    look, score = truth, target.score
-    if truth.dim > _MOST_RUN:
-        look, modes = _few(truth, modes)
-        score = modes.score
-    z = np.random.default_rng(2).standard_normal((2, _ROWS, look.dim))
-    at = look.at(t)
-    x = look._rotate(at._columns(at.means, z) + at._columns(np.sqrt(at.variances), z) * z[0])
-    state = (x,) if mass is None else (x, math.sqrt(float(mass)) * z[1])
+def _differs(
+    scheme: Scheme, ground: _Ground, t: float, h: float, before: tuple[float, float] | None, wholly: bool
+) -> str | None:
+    """How the step and its reading differ at one level; None where they agree."""
+    look, score, modes, _ = ground
+    state = _states(scheme, look, t)
     tape = Tape(_ROWS)
-    played = examine(scheme, state, t, h, score, tape)
-    examine_velocity(scheme, state, t, score, tape)
+    if wholly:
+        played = examine(scheme, state, t, h, score, tape, before=before)
+        examine_velocity(scheme, state, t, score, tape)
+    else:
+        played = steady(scheme, state, t, h, score, tape)
     rows = _finite(played)
     try:
         with np.errstate(all="ignore"):
             due = _foreseen(scheme, look, modes, state, played, t, h)
-        mixed = 0.0 if look.basis is None else MIXED
-        if all(
-            close(a[rows], b[rows], np.abs(z[rows]), mixed) for z, a, b in zip(state, due, played.state, strict=True)
-        ):
-            return True
-        why = "the results differ: it has coefficients per coordinate, or a branch on a value or a type"
     except NotAffine as error:
         raise NotAffine(f"scheme: {name(scheme)}: {error}") from error
     except Exception as error:  # whatever a stranger's step raises on affine forms
-        why = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+        return f"on affine forms, one column per mode, it raised {type(error).__name__}: {_line(error)}"
+    mixed = 0.0 if look.basis is None else MIXED
+    if all(close(a[rows], b[rows], np.abs(z[rows]), mixed) for z, a, b in zip(state, due, played.state, strict=True)):
+        return None
+    return "it has coefficients per coordinate, or a branch on a value or a type"
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]
+
+
+def _states(scheme: Scheme, look: Gaussian, t: float) -> tuple[Array, ...]:
+    """A few rows from the law at level t, and velocities."""
+    z = np.random.default_rng(2).standard_normal((2, _ROWS, look.dim))
+    at, mass = look.at(t), velocity_variance(scheme)
+    x = look._rotate(at._columns(at.means, z) + at._columns(np.sqrt(at.variances), z) * z[0])
+    return (x,) if mass is None else (x, math.sqrt(float(mass)) * z[1])
+
+
+def _is_affine(scheme: Scheme, truth: Gaussian, target: Any, t: float, h: float, why: str, many: bool) -> None:
+    """Refuse a step that is not affine in full coordinates either, or has too many of them."""
     if truth.dim > MOST_FULL:
         raise TypeError(
-            f"scheme: {name(scheme)} does not do to affine forms, one column per mode, what it does to particles "
-            f"({why}); beyond {MOST_FULL} dimensions its law is not computed, draw from it with rmverify.sample"
+            f"scheme: {name(scheme)} does not do to each mode what it does to particles ({why}); beyond {MOST_FULL} "
+            "dimensions its law is not computed, draw from it with rmverify.sample"
         )
+    near = _states(scheme, truth, t)
+    played = play(scheme, near, t, h, target.score, Tape(_ROWS))
     row = [np.asarray(a).reshape(-1, _ROWS)[:, -1] for a in played.script.alphas]
     try:
-        matrices(scheme, truth.dim, t, h, score, np.concatenate(row or [np.zeros(0)]))
+        checks = max(64, _CHECKS // truth.dim) if many else 64
+        matrices(scheme, near, t, h, target.score, np.concatenate(row or [np.zeros(0)]), checks)
     except BrokenContract as error:
-        raise TypeError(f"{error} (on affine forms: {why})") from None
-    return False
+        raise TypeError(f"{error} ({why})") from None
 
 
 def _finite(played: Played) -> Any:
@@ -143,7 +184,7 @@ def _finite(played: Played) -> Any:
     return finite
 
 
-def _few(truth: Gaussian, modes: Any) -> tuple[Gaussian, Any]:
+def _few(truth: Gaussian, modes: Any) -> _Ground:
     """A target of a few of the modes, and these, for one of more coordinates than particles are run in."""
     if truth.basis is not None:
         raise TypeError(
@@ -152,8 +193,9 @@ def _few(truth: Gaussian, modes: Any) -> tuple[Gaussian, Any]:
         )
     order = np.argsort(truth.variances)
     some = np.unique(order[np.linspace(0, order.size - 1, min(order.size, _FEW)).astype(int)])
-    look = Gaussian.from_spectrum(truth.variances[some], np.ones(some.size), truth.means[some])
-    return look, modes.some(some)
+    counts = np.minimum(truth.multiplicities[some], _EACH)
+    look = Gaussian.from_spectrum(truth.variances[some], counts, truth.means[some])
+    return _Ground(look, modes.some(np.repeat(some, counts.astype(int))).score, modes.some(some), False)
 
 
 def _foreseen(
@@ -196,40 +238,57 @@ def _coefficients(look: Gaussian, part: Any) -> Any:
 # --- over balls -----------------------------------------------------------------------------------------------------
 
 
+_LADDER = (6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36, 39, 42, 45, 48, 51, 54, 57, 60, 120)
+
+
 def rounds_to_floats(stage: Stage, modes: Any) -> str | None:
     """Which of "t", "h" and "a midpoint" the step rounds to a float on its way, so that over balls it loses digits.
 
-    The change of the step's coefficients with each of them is compared for changes of 2^-40 and of 2^-120 of it.
+    The slopes of the step's coefficients in each of them are taken over changes of 2^-6 to 2^-120 of it. Where two
+    neighbours agree with each other, but not with the last, the slope has changed as the change fell below a float.
     """
+    alphas = stage.footprint.alphas
+    t, h = stage.steps_
+    for n in np.unique(np.linspace(0, len(t) - 1, 4).astype(int)):
+        slopes = _slopes(stage.scheme, modes, float(t[n]), float(h[n]), alphas)
+        for place, (size, ladder) in enumerate(slopes):
+            steady = np.abs(np.diff(ladder, axis=0)) <= 1e-3 * np.abs(ladder[1:])
+            moved = np.abs(ladder[1:] - ladder[-1]) > 1e-2 * np.abs(ladder[1:]) + 1e-30 * size
+            if (steady & moved).any():
+                return ("t", "h", "a midpoint")[min(place, 2)]
+    return None
+
+
+def _slopes(scheme: Scheme, modes: Any, t: float, h: float, alphas: int) -> Iterator[tuple[Array, Array]]:
+    """For t, h and every midpoint: the coefficients of the step, and their slopes (changes, coefficients)."""
     from flint import arb, ctx
 
-    alphas, (t, h) = stage.footprint.alphas, (float(z[0]) for z in stage.steps_)
     with ctx.workprec(480):
         levels = [arb(t), arb(h)]
         points = [arb(2 * k + 1) / (2 * alphas + 1) for k in range(alphas)]
+        balls, over = modes.lift(lift), lift_scheme(scheme)
 
         def at(place: int, change: Any) -> list[Any]:
             inputs = [z * (1 + change) if n == place else z for n, z in enumerate(levels + points)]
             rows = lift(inputs[2:]).reshape(-1, 1, 1, 1) if alphas else None
-            outs, draw = forms(lift_scheme(stage.scheme), modes.lift(lift), inputs[0], inputs[1], rows, lift)
+            outs, draw = forms(over, balls, inputs[0], inputs[1], rows, lift)
             parts = [part for form in outs for part in form.parts.values()]
             parts += [entry for covariance, _ in draw.draws for row in covariance for entry in row]
             return [z for part in parts for z in np.ravel(np.asarray(lift(part)))]
 
         for place in range(2 + alphas):
-            changes = [arb(2) ** -120, arb(2) ** -40]
-            still, short, long = (at(place, change) for change in (arb(0), *changes))
-            for a, b, c in zip(still, short, long, strict=True):
-                near, far = (float((z - a) / change) for z, change in zip((b, c), changes, strict=True))
-                if abs(near - far) > 1e-6 * abs(far) + 1e-12 * abs(float(a)):
-                    return ("t", "h", "a midpoint")[min(place, 2)]
-    return None
+            still = at(place, arb(0))
+            changes = [-(arb(2) ** -k) for k in _LADDER]
+            ladder = [
+                [float((b - a) / change) for a, b in zip(still, at(place, change), strict=True)] for change in changes
+            ]
+            yield np.abs([float(a) for a in still]), np.array(ladder)
 
 
 # --- on the line ----------------------------------------------------------------------------------------------------
 
 
-def acts_on_line(stage: Stage, law: Factor) -> None:
+def acts_on_line(stage: Stage, law: Factor, dim: int = 1) -> None:
     """Refuse a stranger's step that does not do to points with a derivative, on the line, what it does to particles.
 
     Raises
@@ -242,13 +301,14 @@ def acts_on_line(stage: Stage, law: Factor) -> None:
     if shipped(stage.scheme):
         return
     scheme, mass = stage.scheme, velocity_variance(stage.scheme)
-    t, h = (z.tolist() for z in stage.steps_) if len(stage) <= _LEVELS else _spread(stage)
-    for level, length in dict.fromkeys(zip(t, h, strict=True)):
-        z = np.random.default_rng(2).standard_normal((2, _ROWS, 1))
+    for level, length, before, wholly in _levels(stage):
+        z = np.random.default_rng(2).standard_normal((2, _ROWS, min(dim, _EACH)))
         x = law.at(level).mean + math.sqrt(law.at(level).variance) * z[0]
         state = (x,) if mass is None else (x, math.sqrt(float(mass)) * z[1])
         tape = Tape(_ROWS)
-        played = examine(scheme, state, level, length, law.score, tape)
+        if not wholly:
+            continue
+        played = examine(scheme, state, level, length, law.score, tape, before=before)
         examine_velocity(scheme, state, level, law.score, tape)
         try:
             due, slope = _carried(stage, law, state, played, level, length)
@@ -273,18 +333,19 @@ def _carried(
     stage: Stage, law: Factor, state: tuple[Array, ...], played: Played, t: float, h: float
 ) -> tuple[list[Array], Array]:
     """Where the reading says that the rows go, with their midpoints and normal values, and dx'/dx."""
-    rows = [np.asarray(a).reshape(-1, _ROWS) for a in played.script.alphas]
+    width = state[0].shape[1]
+    rows = [np.repeat(np.asarray(a).reshape(-1, _ROWS), width, axis=1) for a in played.script.alphas]
     alphas = np.concatenate(rows) if rows else None
-    points = Carried(state[0][:, 0], np.ones(_ROWS))
+    points = Carried(state[0].ravel(), np.ones(state[0].size))
     if len(state) == 1 and not played.script.noises:
         end = carry(stage.scheme, law, points, t, h, alphas)
-        return [end.value[:, None]], end.slope[:, None]
+        return [end.value.reshape(_ROWS, width)], end.slope.reshape(_ROWS, width)
     outs, _ = named(stage.scheme, law, points, t, h, alphas)
-    values: dict[Any, Array] = {V: state[1][:, 0]} if len(state) > 1 else {}
+    values: dict[Any, Array] = {V: state[1].ravel()} if len(state) > 1 else {}
     for which, noises in enumerate(played.script.noises):
-        values |= {(which, i, 0): w[:, 0] for i, w in enumerate(noises)}
+        values |= {(which, i, 0): w.ravel() for i, w in enumerate(noises)}
     due = [
         form.parts[ONE].value + sum(part * values[source] for source, part in form.parts.items() if source != ONE)
         for form in outs
     ]
-    return [z[:, None] for z in due], outs[0].parts[ONE].slope[:, None]
+    return [z.reshape(_ROWS, width) for z in due], outs[0].parts[ONE].slope.reshape(_ROWS, width)

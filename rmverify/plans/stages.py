@@ -12,7 +12,7 @@ import functools
 import itertools
 import math
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -129,7 +129,7 @@ class _Probe:
         return np.arange(length, dtype=float).reshape(length, 1, 1)
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
-        check_covariance(covariance)
+        check_covariance(covariance, values=False)
         self.noises = max(self.noises, count or 1)
         shape = (1, 1) if count is None else (self._length(count), 1, 1)
         return [np.zeros(shape) for _ in covariance]
@@ -229,12 +229,13 @@ class Stage:
             return foot, len(self) * foot.evaluations, len(self) * foot.rounds
         each = self._footprints()
         largest = max(each, key=lambda foot: foot.evaluations)
-        other = next((foot for foot in each if foot.uniforms != largest.uniforms), None)
+        other = next((foot for foot in each if foot.slots != largest.slots), None)
         if other is not None:
             raise ValueError(
-                f"scheme: {name(self.scheme)} draws {len(largest.uniforms)} midpoints in some steps and "
-                f"{len(other.uniforms)} in others; give each kind of step a stage of its own"
+                f"scheme: {name(self.scheme)} draws {_drawn(largest)} in some steps and {_drawn(other)} in others; "
+                "give each kind of step a stage of its own"
             )
+        largest = replace(largest, noises=max(foot.noises for foot in each))
         share = len(self) / len(each)
         sums = (round(share * sum(getattr(foot, name) for foot in each)) for name in ("evaluations", "rounds"))
         return largest, *sums
@@ -474,6 +475,10 @@ class Plan:
     @property
     def configuration(self) -> list[dict[str, Any]]:
         return [s.configuration for s in self.stages]
+
+
+def _drawn(foot: Footprint) -> str:
+    return ", ".join(f"{foot.slots.count(kind)} {kind}" for kind in dict.fromkeys(foot.slots)) or "no midpoint"
 
 
 def _known(scheme: Scheme) -> None:

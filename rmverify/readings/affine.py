@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmverify.elementary import prefix, total
-from rmverify.schemes.contract import Scheme, shipped, velocity_variance
+from rmverify.schemes.contract import Scheme, check_covariance, shipped, velocity_variance
 from rmverify.targets.gaussian import Modes
 
 __all__ = [
@@ -84,9 +84,12 @@ class AffineForm:
         return self.map(lambda part: part / divisor)
 
     def _bent(self, *_: Any) -> Any:
-        raise NotAffine(_NOT_AFFINE.format("a power, an absolute value, a cast or a branch on its value"))
+        raise NotAffine(_NOT_AFFINE.format("a power, an absolute value or a branch on its value"))
 
-    __lt__ = __le__ = __gt__ = __ge__ = __abs__ = __pow__ = __bool__ = __float__ = __rtruediv__ = _bent
+    def __float__(self) -> float:
+        raise TypeError(_NOT_AFFINE.format("a cast to a float"))
+
+    __lt__ = __le__ = __gt__ = __ge__ = __abs__ = __pow__ = __bool__ = __rtruediv__ = _bent
     __sympy__ = False  # a symbol that meets a form leaves the product to it, and does not ask for its float
 
     def spread(self) -> AffineForm:
@@ -120,11 +123,16 @@ class Given:
         self._used += count
         return rows
 
+    def _own(self, count: int) -> Any:
+        """The rows as the step's own: it may change them in place."""
+        rows = self._take(count)
+        return rows.copy() if isinstance(rows, np.ndarray) else rows
+
     def uniform(self) -> Any:
-        return self._take(1)[0]
+        return self._own(1)[0]
 
     def bernoulli(self, p: Any) -> Any:
-        chosen = self._take(1)[0]
+        chosen = self._own(1)[0]
         values = np.asarray(p)
         balls = values.dtype == object  # which may be wide: refused where they are certainly outside
         if np.any((values < 0) | (values > 1)) if balls else not np.all((values >= 0) & (values <= 1)):
@@ -133,7 +141,7 @@ class Given:
         return chosen
 
     def exponential(self) -> Any:
-        return self._take(1)[0]
+        return self._own(1)[0]
 
 
 class AffineDraw(Given):
@@ -145,7 +153,7 @@ class AffineDraw(Given):
         self.draws: list[tuple[Any, int | None]] = []
 
     def strata(self, count: int) -> Any:
-        return self._leading(np.arange(count)) / count, self._take(count)
+        return self._leading(np.arange(count)) / count, self._own(count)
 
     def cells(self, count: int) -> Any:
         return self._leading(np.arange(count))
@@ -207,7 +215,7 @@ def weighed(
     """`read`, and the probability of the choices that were given: 1, or an array over (steps, nodes, 1)."""
     if shipped(scheme) or not isinstance(modes, Modes):  # searches, jets
         return _weighed(scheme, modes, t, h, alphas, number)
-    each = [_weighed(scheme, modes, *step, number) for step in _one_by_one(t, h, alphas)]
+    each = [_weighed(scheme, modes, *step, number, strange=True) for step in _one_by_one(t, h, alphas)]
     return each[0] if len(each) == 1 else (Transition(*_stacked([z[0] for z in each])), _stacked([z[1] for z in each]))
 
 
@@ -227,8 +235,12 @@ def _stacked(each: Any) -> Any:
     return np.concatenate([np.broadcast_to(part, shape) for part in each])
 
 
-def _weighed(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any, number: Any) -> tuple[Transition, Any]:
+def _weighed(
+    scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any, number: Any, strange: bool = False
+) -> tuple[Transition, Any]:
     outs, draw = forms(scheme, modes, t, h, alphas, number)
+    for covariance, _ in draw.draws if strange else ():
+        check_covariance(covariance)
     inputs = (X, V) if len(outs) > 1 else (X,)
     step = Transition(
         tuple(tuple(form.parts.get(source, 0) for source in inputs) for form in outs),
@@ -284,7 +296,7 @@ def moved(scheme: Scheme, state: Any, t: Any, h: Any, modes: Any, draw: Any) -> 
     except TypeError as error:
         if "support ufuncs" not in str(error):
             raise
-        raise NotAffine(_NOT_AFFINE.format(f"a function of it: {error}")) from error
+        raise TypeError(_NOT_AFFINE.format(f"a function of it: {error}")) from error
 
 
 def gram(a: AffineForm, b: AffineForm, draws: Any) -> Any:

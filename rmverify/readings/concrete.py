@@ -21,15 +21,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmverify.readings.particles import ParticleDraw, state_of
-from rmverify.schemes.contract import Scheme, name, unwrap, velocity_variance
+from rmverify.schemes.contract import NoCovariance, Scheme, name, unwrap, velocity_variance
 from rmverify.targets.checks import Array
 
-__all__ = ["BrokenContract", "Matrices", "Played", "Script", "Tape", "examine", "matrices", "play"]
+__all__ = ["BrokenContract", "Matrices", "Played", "Reach", "Script", "Tape", "examine", "matrices", "play", "steady"]
 
 ENDS = (0.0, 1.0, 1e-12, 1 - 1e-12)  # midpoints of the first rows of a tape; the others are random
-_SAME = 1e-10  # of the largest number: how far from affine rounding may be
+_SAME = 1e-10  # of its terms: how far from affine rounding may be
 MIXED = 1e-13  # of the largest coordinate: what products of coordinates and matrices round
-_CHECKS = 48  # rows, of sizes from 1e-6 to 1e6, on which it is seen whether a step is affine
+_CHECKS = 64  # rows on which it is seen whether a step is affine
+_CONTRACT = "rmverify.schemes.contract"
 _SHORT = 1e-9  # a step after which a velocity is still what it was
 
 
@@ -125,7 +126,7 @@ class Script(ParticleDraw):
         return _Stream(self, self._used - 1)
 
     def _kept(self, values: Any) -> Any:
-        self.alphas.append(values)
+        self.alphas.append(values.copy())  # the step may change its own in place
         return values
 
     def uniform(self) -> Any:
@@ -145,8 +146,9 @@ class Script(ParticleDraw):
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
         self.covariances.append(covariance)
-        self.noises.append(super().normal(covariance, count))
-        return self.noises[-1]
+        values = super().normal(covariance, count)
+        self.noises.append([np.array(each) for each in values])
+        return values
 
 
 class Played(NamedTuple):
@@ -179,11 +181,14 @@ def _played(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score:
             out = scheme(state if len(state) > 1 else state[0], t, h, score, script.on(state[0]))
     except (MemoryError, RecursionError):
         raise
+    except NoCovariance as error:
+        raise BrokenContract(f"scheme: {name(scheme)} asks for noise that there is not; {error}") from None
     except Exception as error:
+        advice = ": use the functions of rmverify.elementary, which take each of them"
         raise BrokenContract(
             f"scheme: {name(scheme)} raised {type(error).__name__} ({_line(error)}) on an array of "
-            f"{len(state[0])} particles; x has shape (n, d), a midpoint (n, 1), t and h are numbers: "
-            "use the functions of rmverify.elementary, which take each of them"
+            f"{len(state[0])} particles at t = {t:g}; x has shape (n, d), a midpoint (n, 1), t and h are numbers"
+            f"{advice if isinstance(error, TypeError) else ''}"
         ) from error
     try:
         return Played(state_of(scheme, out, state), script)
@@ -212,13 +217,24 @@ def close(a: Any, b: Any, scale: Any = 0.0, mixed: float = MIXED) -> bool:
 # --- what a step may not do -----------------------------------------------------------------------------------------
 
 
-def examine(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Any, tape: Tape) -> Played:
-    """`play`, and the same again in ways that must make no difference.
+def examine(
+    scheme: Scheme,
+    state: tuple[Array, ...],
+    t: float,
+    h: float,
+    score: Any,
+    tape: Tape,
+    *,
+    before: tuple[float, float] | None = None,
+) -> Played:
+    """`play`, and the same again in ways that must make no difference; also after another step, from level and of length
+    `before`, with one result and with another.
 
     Raises
     ------
     BrokenContract
-        Where they do: the message says what kind of thing the step does.
+        Where they do, or where something that the step can reach by name changes: the message says what kind of thing
+        the step does.
 
     Examples
     --------
@@ -229,21 +245,18 @@ def examine(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score:
     Traceback (most recent call last):
     rmverify.readings.concrete.BrokenContract: scheme: noisy draws random numbers of its own, from rng; use draw.normal and draw.uniform, so that its law can be known
     """  # noqa: E501
-    before = _reach(scheme)
-    copies = tuple(z.copy() for z in state)
-    first = _played(scheme, copies, t, h, score, Script(tape))
-    if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(copies, state, strict=True)):
-        raise BrokenContract(
-            f"scheme: {name(scheme)} changes its state x in place (such as x += ...); make a new array (x = x + ...)"
-        )
-    changed = [what for what, pickled in _reach(scheme).items() if before.get(what, pickled) != pickled]
+    reach = Reach(scheme)
+    first = steady(scheme, state, t, h, score, tape, reach)
     other = Tape(tape.rows, tape.seed + 1)
-    runs = [play(scheme, state, t, h, score, use) for use in (tape, other, tape)]
-    if any(not _equal(first, run) for run in (runs[0], runs[2])):
-        raise BrokenContract(_differs(scheme, changed))
-    if any(_asked(run) != _asked(first) for run in runs):
-        raise BrokenContract(_keeps(scheme, changed))
-    _without_effect(scheme, state, t, h, score, tape, first, changed)
+    sequence = [(t, h, other), (t, h, tape)]
+    if before is not None:
+        sequence += [(*before, tape), (t, h, tape), (*before, other), (t, h, tape)]
+    for level, length, use in sequence:
+        run = play(scheme, state, level, length, score, use)
+        if (level, length) == (t, h) and (_asked(run) != _asked(first) or (use is tape and not _equal(first, run))):
+            raise BrokenContract(_differs(scheme, reach.changed()))
+    reach.refuse()
+    _without_effect(scheme, state, t, h, score, tape, first)
     some = sorted({0, len(state[0]) // 2, len(state[0]) - 1})
     alone = [
         play(scheme, tuple(z[k : k + 1] for z in state), t, h, score, tape.only(slice(k, k + 1))).state for k in some
@@ -257,6 +270,28 @@ def examine(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score:
     return first
 
 
+def steady(
+    scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Any, tape: Tape, reach: Reach | None = None
+) -> Played:
+    """`play` twice, for what shows at once: a state that is changed in place, or two results.
+
+    Raises
+    ------
+    BrokenContract
+        Where it shows.
+    """
+    copies = tuple(z.copy() for z in state)
+    first = _played(scheme, copies, t, h, score, Script(tape))
+    if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(copies, state, strict=True)):
+        raise BrokenContract(
+            f"scheme: {name(scheme)} changes its state x in place (such as x += ...); make a new array (x = x + ...)"
+        )
+    again = play(scheme, state, t, h, score, tape)
+    if not _equal(first, again) or _asked(first) != _asked(again):
+        raise BrokenContract(_differs(scheme, reach.changed() if reach is not None else []))
+    return first
+
+
 def _asked(run: Played) -> tuple[Any, Any]:
     return run.script.uniforms, run.script.normals
 
@@ -266,11 +301,10 @@ def _equal(a: Played, b: Played) -> bool:
 
 
 def _without_effect(
-    scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Any, tape: Tape, first: Played, changed: Any
+    scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Any, tape: Tape, first: Played
 ) -> None:
-    """A midpoint that was drawn, but makes no difference, in a step that has somewhere to keep an earlier one."""
-    constant = (int, float, complex, str, bytes, tuple, frozenset, type(None))
-    places = [what for what, value in _named(unwrap(scheme)[0], set()) if not isinstance(value, constant)]
+    """A midpoint that was drawn, but makes no difference, in a step that holds an earlier one."""
+    places = [what for what, value in _named(unwrap(scheme)[0], set()) if _holds_midpoint(value)]
     for k in first.script.midpoints if places else ():
 
         def moved(draw: int, shape: Any, k: int = k) -> Array:
@@ -280,8 +314,16 @@ def _without_effect(
         if _equal(first, play(scheme, state, t, h, score, Tape(tape.rows, tape.seed, uniforms=moved))):
             raise BrokenContract(
                 f"scheme: {name(scheme)} draws a midpoint that makes no difference to its result: it keeps one from an "
-                f"earlier call{_in(changed or places)}, or does not use it; use each midpoint in the step that draws it"
+                f"earlier call, in {', '.join(places)}; use each midpoint in the step that draws it"
             )
+
+
+def _holds_midpoint(value: Any, depth: int = 3) -> bool:
+    """Whether there is an array of one number a particle in it."""
+    if isinstance(value, np.ndarray):
+        return bool(value.ndim > 1 and value.shape[-1] == 1)
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return depth > 0 and any(_holds_midpoint(each, depth - 1) for each in inside)
 
 
 def _differs(scheme: Scheme, changed: list[str]) -> str:
@@ -301,22 +343,56 @@ def _differs(scheme: Scheme, changed: list[str]) -> str:
 
 def _keeps(scheme: Scheme, changed: list[str]) -> str:
     return (
-        f"scheme: {name(scheme)} keeps state between calls{_in(changed)}; a step may depend on its state, t, h, its "
-        "scores and its draws only"
+        f"scheme: {name(scheme)} keeps state between calls, in {', '.join(changed)}; a step may depend on its state, "
+        "t, h, its scores and its draws only (functools.cache is allowed, counters and other stores are not)"
     )
 
 
-def _in(changed: list[str]) -> str:
-    return f", in {', '.join(changed)}" if changed else ""
+class Reach:
+    """What a step can reach by name, as it is now, to be compared with what it is later."""
+
+    def __init__(self, scheme: Scheme) -> None:
+        self._scheme = scheme
+        running = [what for what, value in _reachable(scheme) if hasattr(value, "__next__")]
+        if running:
+            raise BrokenContract(_keeps(scheme, running))
+        self._before = self._pickled()
+
+    def _pickled(self) -> dict[str, bytes]:
+        found = {}
+        for what, value in _reachable(self._scheme):
+            try:
+                found[what] = pickle.dumps(value)
+            except Exception:  # cannot be pickled: not looked at, runs that differ still show it
+                continue
+        return found
+
+    def changed(self) -> list[str]:
+        """The names whose values are others."""
+        return [what for what, pickled in self._pickled().items() if self._before.get(what, pickled) != pickled]
+
+    def refuse(self) -> None:
+        """Raise BrokenContract where there are any."""
+        changed = self.changed()
+        if changed:
+            raise BrokenContract(_differs(self._scheme, changed))
 
 
 def _named(function: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
     """What a function reaches by name and may change: its globals, cells, defaults and attributes."""
-    function = inspect.unwrap(function)
-    if not isinstance(function, FunctionType):
+    while hasattr(function, "__wrapped__"):
+        if isinstance(function, FunctionType):
+            yield from _own(function, seen)
+        function = function.__wrapped__
+    if isinstance(function, FunctionType):
+        yield from _own(function, seen)
+    else:
         yield type(function).__name__, getattr(function, "__dict__", None)
-        return
-    if id(function) in seen:
+
+
+def _own(function: FunctionType, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    home = function.__globals__  # __module__ may be copied from another function
+    if id(function) in seen or home.get("__name__") == _CONTRACT:  # the wrapper that binds parameters
         return
     seen.add(id(function))
     names = [(n, function.__globals__[n]) for n in function.__code__.co_names if n in function.__globals__]
@@ -328,7 +404,8 @@ def _named(function: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
     names += list((function.__kwdefaults__ or {}).items())
     names += [(f"{function.__name__}'s defaults", value) for value in function.__defaults__ or ()]
     for n, value in names:
-        if isinstance(value, FunctionType) and value.__module__ == function.__module__:
+        inner = inspect.unwrap(value) if hasattr(value, "__wrapped__") else value
+        if isinstance(inner, FunctionType) and inner.__globals__ is home:
             yield from _named(value, seen)
         elif isinstance(value, type):
             yield n, {k: v for k, v in vars(value).items() if not k.startswith("__") and not callable(v)}
@@ -337,23 +414,14 @@ def _named(function: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
         elif hasattr(value, "__self__") and not isinstance(value.__self__, ModuleType):
             yield n, value.__self__  # the bound method of a generator
     if function.__dict__:
-        yield f"{function.__name__}.__dict__", {k: v for k, v in function.__dict__.items() if not callable(v)}
+        kept = {k: v for k, v in function.__dict__.items() if not callable(v)}
+        yield f"{function.__name__}.__dict__", kept
 
 
 def _reachable(scheme: Scheme) -> Iterator[tuple[str, Any]]:
     yield "numpy.random", np.random.get_state()  # noqa: NPY002 - a step may use it, and must not
     yield "random", random.getstate()
     yield from _named(unwrap(scheme)[0], set())
-
-
-def _reach(scheme: Scheme) -> dict[str, bytes]:
-    found = {}
-    for what, value in _reachable(scheme):
-        try:
-            found[what] = pickle.dumps(value)
-        except Exception:  # cannot be pickled: not looked at, runs that differ still show it
-            continue
-    return found
 
 
 def _is_random(scheme: Scheme, what: str) -> bool:
@@ -398,18 +466,29 @@ class Matrices(NamedTuple):
     root: Array
 
 
-def matrices(scheme: Scheme, dim: int, t: float, h: float, score: Any, alphas: Array | None = None) -> Matrices:
+def matrices(
+    scheme: Scheme,
+    near: tuple[Array, ...],
+    t: float,
+    h: float,
+    score: Any,
+    alphas: Array | None = None,
+    checks: int = _CHECKS,
+) -> Matrices:
     """One step of an affine scheme in full coordinates, given its midpoints: run on the rows of a basis.
 
     Parameters
     ----------
     scheme : scheme on x or (x, v)
-    dim : int
-        d: s = d, or 2 d with a velocity.
+    near : arrays, shape (n, d)
+        States (x, or x and v) of the size that the step is used at: what is read is checked around them.
     t, h : number
     score : callable
     alphas : array, shape (A,), optional
         The midpoints of the step, in the order in which it draws them.
+    checks : int
+        Rows on which it is seen whether the step is affine: combinations of those of `near` and of normal values, as
+        they are and from 1e-6 to 1e6 times as large.
 
     Raises
     ------
@@ -419,35 +498,39 @@ def matrices(scheme: Scheme, dim: int, t: float, h: float, score: Any, alphas: A
     Examples
     --------
     >>> from rmverify.schemes import overdamped
-    >>> step = matrices(overdamped, 2, 0.0, 0.5, lambda t, x: -x)
+    >>> step = matrices(overdamped, (np.ones((2, 2)),), 0.0, 0.5, lambda t, x: -x)
     >>> step.linear.tolist(), step.root.tolist()
     ([[0.5, 0.0], [0.0, 0.5]], [[1.0, 0.0], [0.0, 1.0]])
     """
-    parts = 1 if velocity_variance(scheme) is None else 2
+    parts, dim = len(near), near[0].shape[1]
     s = parts * dim
     given = np.zeros(0) if alphas is None else np.asarray(alphas, dtype=float)
     probe = _played(scheme, tuple(np.zeros((parts, 1, dim))), t, h, score, _Basis(1, given, {}))
-    size = 2.0 ** np.ceil(np.log2(max(1.0, *(float(np.abs(z).max()) for z in probe.state))))
+    known = np.concatenate(near, axis=1)
+    largest = max(float(np.abs(known).max()), *(float(np.abs(z).max()) for z in probe.state))
+    size = 2.0 ** np.ceil(np.log2(largest)) if 0 < largest < np.inf else 1.0
     drawn = {k: shape[1:] for k, shape in probe.script.normals.items()}
     count = sum(int(np.prod(shape)) for shape in drawn.values())
-    inputs = np.zeros((1 + s + count + _CHECKS, s + count))  # the state and the normal values of every row
+    inputs = np.zeros((1 + s + count + checks, s + count))  # the state and the normal values of every row
     inputs[1 : 1 + s + count] = size * np.eye(s + count)
     rng = np.random.default_rng(0)
-    scales = size * 10.0 ** rng.uniform(-6, 6, (_CHECKS, 1))
-    inputs[-_CHECKS:] = scales * rng.standard_normal((_CHECKS, s + count))
+    far = np.where(np.arange(checks) % 4 == 3, 10.0 ** rng.uniform(-6, 6, checks), 1.0)[:, None]
+    center, spread = known.mean(axis=0), known.std(axis=0)
+    inputs[-checks:, :s] = far * (center + spread * rng.standard_normal((checks, s)))
+    inputs[-checks:, s:] = far * rng.standard_normal((checks, count))
     normals, first = {}, s
     for k, shape in drawn.items():
         width = int(np.prod(shape))
         normals[k] = inputs[:, first : first + width].reshape(-1, *shape)
         first += width
-    state = tuple(inputs[:, k * dim : (k + 1) * dim] for k in range(parts))
+    state = tuple(inputs[:, k * dim : (k + 1) * dim].copy() for k in range(parts))
     image = np.concatenate(_played(scheme, state, t, h, score, _Basis(len(inputs), given, normals)).state, axis=1)
     if not np.isfinite(image).all():
-        raise OverflowError(f"the law overflows in a step at level {t:g}: the scheme is unstable")
-    whole = (image[1:-_CHECKS] - image[0]).T / size
-    due = image[0] + inputs[-_CHECKS:] @ whole.T
-    far = np.abs(due - image[-_CHECKS:]).max(axis=1)
-    if (far > _SAME * (np.abs(due).max(axis=1) + size)).any():
+        raise OverflowError(f"the law overflows in a step at level {t:g}: the scheme is unstable, or not finite")
+    whole = (image[1:-checks] - image[0]).T / size
+    terms = np.abs(inputs[-checks:]) @ np.abs(whole).T + np.abs(image[0])
+    off = np.abs(image[0] + inputs[-checks:] @ whole.T - image[-checks:])
+    if (off > _SAME * terms + MIXED * terms.max(axis=1, keepdims=True)).any():
         raise BrokenContract(
             f"scheme: the step {name(scheme)} is not affine in its state and its normal values (a function of them, a "
             "cast or a branch on a value), so that its law is not Gaussian; draw from it with rmverify.sample"
@@ -465,7 +548,7 @@ class _Basis(Script):
     def _take(self, count: int) -> Array:
         self._used += count
         values = np.array([next(self._left, np.nan) for _ in range(count)])
-        return np.broadcast_to(values[:, None, None], (count, self._x.shape[0], 1))
+        return np.repeat(values[:, None, None], self._x.shape[0], axis=1)
 
     def uniform(self) -> Any:
         return self._take(1)[0]

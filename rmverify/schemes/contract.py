@@ -125,7 +125,7 @@ def unwrap(scheme: Scheme) -> tuple[Callable[..., Any], dict[str, Any]]:
 def name(scheme: Scheme) -> str:
     """What a scheme is called in messages."""
     step, _ = unwrap(scheme)
-    return str(getattr(step, "__name__", step))
+    return str(getattr(step, "__name__", type(step).__name__))
 
 
 SHIPPED: list[Callable[..., Any]] = []
@@ -162,14 +162,54 @@ def parameters(scheme: Scheme) -> dict[str, Any]:
     return {**defaults, **keywords}
 
 
-def check_covariance(covariance: Any) -> None:
-    """Refuse what `draw.normal` is given in place of the rows of a 1x1 or 2x2 covariance."""
+_ROUNDED = -1e-9  # of its entries: a determinant that rounding has made negative
+
+
+class NoCovariance(ValueError):
+    """Rows of numbers that are the covariance of nothing."""
+
+
+def check_covariance(covariance: Any, values: bool = True) -> None:
+    """Refuse what `draw.normal` is given in place of the rows of a 1x1 or 2x2 covariance: other shapes and, with
+    `values`, numbers or NumPy arrays that are no covariance.
+
+    Raises
+    ------
+    TypeError
+        For anything but one or two rows.
+    NoCovariance
+        For a negative variance, or rows that are not symmetric or not positive semidefinite.
+    """
     rows = covariance if isinstance(covariance, tuple | list) else ()
     if len(rows) not in (1, 2) or not all(isinstance(row, tuple | list) and len(row) == len(rows) for row in rows):
         raise TypeError(
             "draw.normal: expected the rows of a covariance, ((variance,),) or ((a, b), (b, c)), which it answers with "
             f"a list of one value or two, got {type(covariance).__name__} {str(covariance)[:60]}"
         )
+    entries = [entry for row in rows for entry in row]
+    if not (values and all(isinstance(entry, int | float) or _plain(entry) for entry in entries)):
+        return  # balls, symbols, other libraries' arrays
+    a, c = entries[0], entries[-1]
+    fault = None
+    if not (_least(a) >= 0 and _least(c) >= 0):
+        fault = f"a variance of {min(_least(a), _least(c)):.6g}"
+    elif len(rows) == 2:
+        b, same = entries[1], entries[2]
+        if b is not same and not _least(1e-12 * abs(b) - abs(b - same)) >= 0:
+            fault = "rows that are not symmetric"
+        elif not _least(a * c - b * b - _ROUNDED * a * c) >= 0:
+            fault = "rows that are not positive semidefinite"
+    if fault is not None:
+        raise NoCovariance(f"draw.normal: expected a covariance, got {fault}")
+
+
+def _plain(entry: Any) -> bool:
+    """Whether it is one of NumPy's arrays of floats, or a number of one."""
+    return type(entry).__module__ == "numpy" and entry.dtype.kind == "f"
+
+
+def _least(values: Any) -> float:
+    return float(values if isinstance(values, int | float) else values.min())
 
 
 def check_parameters(scheme: Scheme) -> None:
