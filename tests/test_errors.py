@@ -341,3 +341,57 @@ def test_the_ratio_of_a_bracket_is_whether_it_holds():
     assert gaussians.ratio(rm.tv(rm.Gaussian([1.0], [1.0]), rm.Gaussian([0.0], [1.0])), arb(0)) > 1
     assert gaussians.ratio(rm.values.Value(1.0, "upper", lower=0.0, upper=1.0), arb(0.5)) == 0
     assert gaussians.ratio(rm.values.Value(0.25, "upper", lower=0.0, upper=0.25), arb(0.5)) == math.inf
+
+
+# --- what few paths show --------------------------------------------------------------------------------------------
+
+
+def rarely_fifty_times(x, t, h, score, draw):
+    return x * (1 + 49 * draw.bernoulli(1e-3))
+
+
+def test_brackets_hold_for_what_hardly_a_path_shows():
+    """(1 - p) N(0, S) + p N(0, 2500 S), S = diag(1, 4): what it differs by is p times the difference of two Gaussians
+    that are radial in units of S."""
+    target, p, scale = rm.Gaussian([0.0, 0.0], [1.0, 4.0]), 1e-3, 2500.0
+    law = rm.output_law(rm.Plan([rm.Correct(rarely_fifty_times, 0, 0.1, 1)]), target, start="exact")
+    np.testing.assert_allclose(law.variances, [1 + p * (scale - 1), 4 * (1 + p * (scale - 1))], rtol=1e-12)
+    equal = 2 * math.log(scale) * scale / (scale - 1)  # r^2 at which the two densities are the same
+    total = p * (math.exp(-equal / (2 * scale)) - math.exp(-equal / 2))
+    r = np.linspace(0, 600, 2_000_001)
+    q = np.exp(-(r**2) / 2)
+    mixed = (1 - p) * q + p * np.exp(-(r**2) / (2 * scale)) / scale
+    square = 1 - np.trapezoid(np.sqrt(mixed * q) * r, r)
+    kullback = np.trapezoid(
+        np.where(mixed > 0, mixed * np.log(np.maximum(mixed, 1e-300) / np.maximum(q, 1e-300)), 0) * r, r
+    )
+    deviations = math.sqrt(1 + p * (scale - 1)) - 1
+    for seed in range(5):
+        for value, truth in (
+            (rm.tv(law, target, rng=seed), total),
+            (rm.hellinger(law, target, rng=seed), math.sqrt(square)),
+        ):
+            assert value.lower <= truth <= value.upper
+        assert rm.tv(law, target, rng=seed).upper < 0.05
+        distance = rm.w2(law, target, rng=seed)
+        assert distance.lower == pytest.approx(deviations * math.sqrt(5.0), rel=1e-9)  # of the moments alone
+        assert (
+            deviations * math.sqrt(5.0) <= distance.upper <= 1.1 * math.sqrt(p * 49**2 * 5.0)
+        )  # by the coupling x -> 50 x
+        assert rm.kl(law, target, rng=seed).upper >= kullback
+        assert math.isinf(rm.chi2(law, target, rng=seed))  # 2500 > 2
+
+
+def test_exact_moments_that_disprove_an_end_raise_it():
+    """A bias in one part of 10^4 of a step, which shipped midpoints seldom meet."""
+    target = rm.Gaussian([0.0, 0.0], [1.0, 4.0])
+    estimate = rm.EstimatedScore(target, bias=lambda t: np.where((t > 1.2345) & (t < 1.2346), 3000.0, 0.0))
+    plan = rm.Plan([rm.Predict(rm.schemes.randomized_midpoint, np.linspace(2, 1, 11))])
+    law, q = rm.output_law(plan, estimate, start="exact"), target.at(1.0)
+    gelbrich = math.sqrt(
+        sum((math.sqrt(v) - math.sqrt(w)) ** 2 for v, w in zip(law.variances, q.variances, strict=True))
+    )
+    assert gelbrich > 12
+    for seed in range(3):
+        assert rm.w2(law, q, rng=seed).upper >= gelbrich
+        assert rm.tv(law, q, rng=seed).upper >= 1e-3 / 2  # a midpoint falls there with probability 10^-3 in one step
