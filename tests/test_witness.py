@@ -586,6 +586,20 @@ def test_matrices_and_numpys_own_functions_have_their_law(apply, matrix):
     np.testing.assert_allclose(law.covariance, C, rtol=1e-12, atol=1e-14)
 
 
+def test_noise_is_multiplied_by_matrices_too():
+    """x' = x + h M s(x) + sqrt(2 h) L z with L L^T = M leaves A S A^T + 2 h M, A = I - h M P."""
+    M, h = np.array([[2.1, 0.6], [0.6, 1.0]]), 0.1
+    L = np.linalg.cholesky(M)
+
+    def langevin(x, t, h, score, draw):
+        (z,) = draw.normal(((1.0,),))
+        return x + h * score(t, x) @ M + np.sqrt(2 * h) * z @ L.T
+
+    A = np.eye(2) - h * M @ np.linalg.inv(CORRELATED.covariance)
+    law = rm.stationary_law(langevin, CORRELATED, h)
+    np.testing.assert_allclose(law.covariance, lyapunov(A, 2 * h * M), rtol=1e-12)
+
+
 def test_midpoints_that_are_changed_in_place_stay_what_they_were_for_others():
     def in_its_place(x, t, h, score, draw):
         u = draw.uniform()

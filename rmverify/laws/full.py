@@ -120,8 +120,8 @@ def full_stationary(scheme: Scheme, target: Any, t: float, h: float) -> Gaussian
     radius = float(np.abs(np.linalg.eigvals(A)).max())
     if not radius < 1:
         raise ValueError(
-            f"step: {h!r} is too long: a step of {name(scheme)} does not contract (an eigenvalue of size "
-            f"{radius:.6g}), so that no stationary law exists; use a shorter step"
+            f"step: expected steps that contract, got {h!r}, where an eigenvalue of {name(scheme)} has size "
+            f"{radius:.6g}, so that there is no stationary law; a shorter one may help where the dynamics contracts"
         )
     noise = step.root @ step.root.T
     S, E = noise, np.eye(size)

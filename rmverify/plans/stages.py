@@ -90,7 +90,8 @@ class _Probe:
     More strata or cells than `_LONGEST` are stood in for by a shorter axis, each count by a length of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, dim: int) -> None:
+        self._dim = dim
         self.uniforms: list[int] = []
         self.kinds: list[str] = []
         self.counts: dict[int, int] = {}
@@ -131,7 +132,7 @@ class _Probe:
     def normal(self, covariance: Any, count: int | None = None) -> Any:
         check_covariance(covariance, values=False)
         self.noises = max(self.noises, count or 1)
-        shape = (1, 1) if count is None else (self._length(count), 1, 1)
+        shape = (1, self._dim) if count is None else (self._length(count), 1, self._dim)
         return [np.zeros(shape) for _ in covariance]
 
 
@@ -173,7 +174,7 @@ def _footprint(step: Any, keywords: tuple[tuple[str, Any], ...], t: float, h: fl
 
 
 def _probed(step: Any, keywords: dict[str, Any], t: float, h: float, dim: int) -> Footprint:
-    probe, calls = _Probe(), []
+    probe, calls = _Probe(dim), []
 
     def score(t: Any, x: Any) -> Any:
         calls.append(math.prod(probe.counts.get(length, length) for length in np.shape(x)[:-2]))

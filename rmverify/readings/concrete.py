@@ -265,7 +265,7 @@ def examine(
         if not close(z[some], np.concatenate(single)):
             raise BrokenContract(
                 f"scheme: {name(scheme)} gives a particle another result among others than alone: its particles share "
-                "a midpoint, or look at each other; each must have its own"
+                "a midpoint, or look at each other or at how many they are; each must have its own"
             )
     return first
 
