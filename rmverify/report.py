@@ -140,7 +140,7 @@ def budget_tables(answer: Budget, data: str, width: int | None = None, curves: b
     table, dropped = _fitted(_COLUMNS, [_row_cells(row) for row in answer.rows], width, _DROPPED)
     notes = [
         "law: exact = the output is Gaussian and its TV computed; bracket = random midpoints, the output is a mixture:",
-        "  from the first plan that the test-set bound does not refute to the first with E_alpha TV <= goal, each at 95 %.",
+        "  from the first plan that a test set does not refute to the first with E_alpha TV <= goal (95 % each).",
     ]
     if "discretization" not in dropped:
         notes.append("discretization: the same plan started from the true q_T.")
