@@ -97,7 +97,7 @@ def setting(
         raise ValueError(f"grid: expected 'geometric' or 'uniform', got {grid!r}")
     scale = math.sqrt(float(target.multiplicities @ target.variances))
     if scale == 0:
-        raise ValueError("target: expected a positive variance, got a point mass")
+        raise ValueError("target: expected rows that differ, or a variance > 0, got a point: every variance is 0")
     target = spectrum(target)
     delta = _early_stop(target, scale, early_stop, early_stop_tv)
     noise = target.with_modes(1.0, 0.0)
@@ -109,7 +109,7 @@ def setting(
     if grid == "uniform" and not delta > 1e-15 * top:
         raise ValueError(f"early_stop: expected more than 1e-15 of the horizon on a uniform grid, got {delta!r}")
     if not top > delta:
-        raise ValueError(f"horizon: expected T > early_stop = {delta:g}, got {top!r}")
+        raise ValueError(f"horizon: expected a level above the last one, {delta:g}, got {top!r}")
     return Setting(
         delta,
         top,

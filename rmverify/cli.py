@@ -43,6 +43,7 @@ _DATA = {"verify": "--target", "rates": "--data"}
 """What DATA is called by the commands that have it as an option."""
 
 _LONGEST = 20_000_000
+_MOST_PATHS = 100_000  # of a bracket
 """Steps of the longest plan, whose levels are held in memory: `rmverify.budget.MOST_STEPS`."""
 
 MOST_NUMBERS = 10**9
@@ -122,7 +123,9 @@ def _parser() -> argparse.ArgumentParser:
         "--scheme", action="append", choices=_PREDICTORS, metavar="NAME",
         help=f"only these, repeatable; of {', '.join(_PREDICTORS)}",
     )  # fmt: skip
-    budget.add_argument("--paths", type=_whole(2), default=32, metavar="P", help="random midpoint paths of a bracket")
+    budget.add_argument(
+        "--paths", type=_whole(2, _MOST_PATHS), default=32, metavar="P", help="random midpoint paths of a bracket"
+    )
     budget.add_argument("--seed", type=_whole(0), help="seed of the midpoint paths; default: drawn and printed")
     budget.add_argument(
         "--max-steps", type=_whole(1, _LONGEST), default=1 << 17, metavar="N", help="where the search gives up"
@@ -144,7 +147,9 @@ def _parser() -> argparse.ArgumentParser:
     law.add_argument(
         "--claim-tv", type=_real(0, 1, or_at=True), metavar="X", help="check the claim TV <= X (exit code 0, 1 or 3)"
     )
-    law.add_argument("--paths", type=_whole(2), default=64, metavar="P", help="random midpoint paths of a bracket")
+    law.add_argument(
+        "--paths", type=_whole(2, _MOST_PATHS), default=64, metavar="P", help="random midpoint paths of a bracket"
+    )
     law.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
 
     sample = _command(
@@ -267,11 +272,10 @@ def _shape(options: argparse.Namespace) -> list[str]:
 
 
 def _levels(parser: argparse.ArgumentParser) -> None:
-    from math import inf
 
     stop = parser.add_mutually_exclusive_group()
     stop.add_argument(
-        "--early-stop", type=_real(0, inf), metavar="DELTA",
+        "--early-stop", type=_real(0, 350), metavar="DELTA",
         help="last noise level; default: the largest with W2(q_delta, q_0) <= 1%% of sqrt(tr Sigma)",
     )  # fmt: skip
     stop.add_argument(
@@ -357,7 +361,7 @@ def _spare_inputs(options: argparse.Namespace) -> None:
             if os.path.realpath(path) == os.path.realpath(other) or (
                 os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other)
             ):
-                raise ValueError(f"--{name}: {path!r} is a file that this command uses already; choose another")
+                raise ValueError(f"--{name}: {path!r} is a file that this command uses already; choose another name")
         taken.append(path)
 
 
@@ -368,7 +372,7 @@ def _seeded(options: argparse.Namespace, needed: bool) -> str | None:
     import secrets
 
     options.seed = secrets.randbelow(1 << 32) if needed else 0
-    return f"the seed {options.seed} was drawn; the same again with --seed {options.seed}" if needed else None
+    return f"drew the seed {options.seed}; repeat this run with --seed {options.seed}" if needed else None
 
 
 def _target(options: argparse.Namespace, turned: bool = False) -> Any:

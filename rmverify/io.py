@@ -269,6 +269,8 @@ def _quote(field: str) -> str:
 def _read_matrix(path: PathLike, dimensions: tuple[int, ...] = (2,)) -> Matrix:
     """Any matrix file as finite float64 numbers, at least one row and one column."""
     npy = _magic(path).startswith(b"\x93NUMPY")
+    if not npy and str(path).endswith(".npy"):
+        raise _complaint(path, "an NPY file, as its name says", "a file that does not begin as one")
     values = _read_npy(path, dimensions) if npy else _read_csv(path)
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
@@ -383,9 +385,10 @@ def _require_symmetric(path: PathLike, values: Matrix, largest: float) -> None:
     gap = np.abs(values / largest - values.T / largest)
     if gap.max() > TOLERANCE:
         row, column = np.unravel_index(gap.argmax(), gap.shape)
-        pair = f"{float(values[row, column])!r} and {float(values[column, row])!r}"
-        where = f"in row {row + 1}, column {column + 1} and the other way round"
-        raise _complaint(path, f"a symmetric covariance (to {TOLERANCE:g} of its largest entry)", f"{pair} {where}")
+        found = f"{float(values[row, column])!r} in row {row + 1}, column {column + 1}"
+        other = f"{float(values[column, row])!r} in row {column + 1}, column {row + 1}"
+        what = f"a symmetric covariance (to {TOLERANCE:g} of its largest entry)"
+        raise _complaint(path, what, f"{found}, but {other}")
 
 
 def _require_semidefinite(path: PathLike, symmetric: Matrix, largest: float) -> None:

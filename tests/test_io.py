@@ -348,7 +348,7 @@ def test_not_square(npy_file, shape):
 def test_not_symmetric(csv_file):
     message = complaint(read_covariance, csv_file("2,1,0\n1,2,0.25\n0,0.5,2\n"))
     assert "symmetric covariance (to 1e-10 of its largest entry)" in message
-    assert message.endswith("found 0.25 and 0.5 in row 2, column 3 and the other way round")
+    assert message.endswith("found 0.25 in row 2, column 3, but 0.5 in row 3, column 2")
 
 
 def test_opposite_extremes_are_not_symmetric(npy_file):
