@@ -627,3 +627,28 @@ def test_noise_at_some_levels_only_is_in_the_law_on_the_line():
         v = 0.5 * math.exp(-2 * t) - math.expm1(-2 * t)
         variance = variance * (1 + (t - after) * (1 - 1 / v)) ** 2 + 0.01 * (t < 0.3)
     assert law.variance == pytest.approx(variance, rel=1e-10)
+
+
+@pytest.mark.parametrize("target", [CORRELATED, rm.targets.TwoGaussians(1.0)], ids=["gaussian", "line"])
+def test_no_level_of_a_long_stage_goes_unseen(target):
+    """Of a thousand levels not all are looked at in every way, but at all the step is run, twice, and compared."""
+
+    def by_type_at_one_level(x, t, h, score, draw):
+        return exp(h) * x + expm1(h) * score(t, x) * (2 if 1.2015 < t < 1.2025 and isinstance(x, np.ndarray) else 1)
+
+    def in_place_at_one_level(x, t, h, score, draw):
+        if 1.2015 < t < 1.2025:
+            x *= 2
+        return exp(h) * x + expm1(h) * score(t, x)
+
+    levels = np.linspace(2.0, 1.0, 1001)
+    assert np.sum((levels > 1.2015) & (levels < 1.2025)) == 1
+    with pytest.raises(BrokenContract, match="in place"):
+        rm.output_law(rm.Plan([rm.Predict(in_place_at_one_level, levels)]), target)
+    plan = rm.Plan([rm.Predict(by_type_at_one_level, levels)])
+    if target is CORRELATED:  # the law of what it does to particles
+        right = rm.output_law(rm.Plan([rm.Predict(schemes.exponential_integrator, levels)]), target)
+        assert np.abs(rm.output_law(plan, target).covariance - right.covariance).max() > 1e-4
+    else:
+        with pytest.raises(TypeError, match="a branch on a value or a type"):
+            rm.output_law(plan, target)

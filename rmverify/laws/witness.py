@@ -34,6 +34,7 @@ from rmverify.readings.concrete import (
     examine,
     examine_velocity,
     matrices,
+    one_line,
     play,
     steady,
 )
@@ -60,7 +61,6 @@ class _Ground(NamedTuple):
     look: Gaussian
     score: Any
     modes: Any
-    full: bool  # whether it is the target itself
 
 
 def mixes(stage: Stage, target: Any, truth: Gaussian, modes: Any) -> str | None:
@@ -76,13 +76,13 @@ def mixes(stage: Stage, target: Any, truth: Gaussian, modes: Any) -> str | None:
     """
     if shipped(stage.scheme):
         return None
-    ground = _Ground(truth, target.score, modes, True) if truth.dim <= _MOST_RUN else _few(truth, modes)
+    ground = _Ground(truth, target.score, modes) if truth.dim <= _MOST_RUN else _few(truth, modes)
     why: str | None = None
     reach = Reach(stage.scheme)
-    for n, (t, h, before, wholly) in enumerate(_levels(stage)):
-        found = _differs(stage.scheme, ground, t, h, before, wholly)
+    for level in _levels(stage):
+        found = _differs(stage.scheme, ground, level)
         if found is not None:
-            _is_affine(stage.scheme, truth, target, t, h, found, n == 0)
+            _is_affine(stage.scheme, truth, target, level, found, many=why is None)
         why = why or found
     reach.refuse()
     return why
@@ -112,44 +112,51 @@ def per_mode(stages: Iterable[Stage], target: Any, truth: Gaussian, modes: Any, 
                 )
 
 
-def _levels(stage: Stage) -> Iterator[tuple[float, float, tuple[float, float] | None, bool]]:
-    """t and h of every step, of the step before it, and whether it is one of those that are looked at in every way."""
+class _Level(NamedTuple):
+    """One step: t, h, those of the step before it, and whether it is one of those that are looked at in every way."""
+
+    t: float
+    h: float
+    before: tuple[float, float] | None
+    wholly: bool
+
+
+def _levels(stage: Stage) -> Iterator[_Level]:
     steps = list(zip(*map(np.ndarray.tolist, stage.steps_), strict=True)) if isinstance(stage, Predict) else []
     if isinstance(stage, Correct):
         steps = [(stage.time, stage.step)] * min(stage.steps, 2)
     some = set(np.unique(np.linspace(0, len(steps) - 1, _LEVELS).astype(int)).tolist())
     for n, (t, h) in enumerate(steps):
-        yield t, h, steps[n - 1] if n else None, n in some
+        yield _Level(t, h, steps[n - 1] if n else None, n in some)
 
 
-def _differs(
-    scheme: Scheme, ground: _Ground, t: float, h: float, before: tuple[float, float] | None, wholly: bool
-) -> str | None:
-    """How the step and its reading differ at one level; None where they agree."""
-    look, score, modes, _ = ground
-    state = _states(scheme, look, t)
+def _run(scheme: Scheme, state: tuple[Array, ...], level: _Level, score: Any) -> Played:
+    """What the step does to the rows, refused where it breaks the contract."""
     tape = Tape(_ROWS)
-    if wholly:
-        played = examine(scheme, state, t, h, score, tape, before=before)
-        examine_velocity(scheme, state, t, score, tape)
-    else:
-        played = steady(scheme, state, t, h, score, tape)
+    if not level.wholly:
+        return steady(scheme, state, level.t, level.h, score, tape)
+    played = examine(scheme, state, level.t, level.h, score, tape, before=level.before)
+    examine_velocity(scheme, state, level.t, score, tape)
+    return played
+
+
+def _differs(scheme: Scheme, ground: _Ground, level: _Level) -> str | None:
+    """How the step and its reading differ at one level; None where they agree."""
+    look, score, modes = ground
+    state = _states(scheme, look, level.t)
+    played = _run(scheme, state, level, score)
     rows = _finite(played)
     try:
         with np.errstate(all="ignore"):
-            due = _foreseen(scheme, look, modes, state, played, t, h)
+            due = _foreseen(scheme, look, modes, state, played, level.t, level.h)
     except NotAffine as error:
         raise NotAffine(f"scheme: {name(scheme)}: {error}") from error
     except Exception as error:  # whatever a stranger's step raises on affine forms
-        return f"on affine forms, one column per mode, it raised {type(error).__name__}: {_line(error)}"
+        return f"on affine forms, one column per mode, it raised {type(error).__name__}: {one_line(error)}"
     mixed = 0.0 if look.basis is None else MIXED
     if all(close(a[rows], b[rows], np.abs(z[rows]), mixed) for z, a, b in zip(state, due, played.state, strict=True)):
         return None
     return "it has coefficients per coordinate, or a branch on a value or a type"
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]
 
 
 def _states(scheme: Scheme, look: Gaussian, t: float) -> tuple[Array, ...]:
@@ -160,13 +167,14 @@ def _states(scheme: Scheme, look: Gaussian, t: float) -> tuple[Array, ...]:
     return (x,) if mass is None else (x, math.sqrt(float(mass)) * z[1])
 
 
-def _is_affine(scheme: Scheme, truth: Gaussian, target: Any, t: float, h: float, why: str, many: bool) -> None:
+def _is_affine(scheme: Scheme, truth: Gaussian, target: Any, level: _Level, why: str, many: bool) -> None:
     """Refuse a step that is not affine in full coordinates either, or has too many of them."""
     if truth.dim > MOST_FULL:
         raise TypeError(
             f"scheme: {name(scheme)} does not do to each mode what it does to particles ({why}); beyond {MOST_FULL} "
             "dimensions its law is not computed, draw from it with rmverify.sample"
         )
+    t, h = level.t, level.h
     near = _states(scheme, truth, t)
     played = play(scheme, near, t, h, target.score, Tape(_ROWS))
     row = [np.asarray(a).reshape(-1, _ROWS)[:, -1] for a in played.script.alphas]
@@ -195,7 +203,7 @@ def _few(truth: Gaussian, modes: Any) -> _Ground:
     some = np.unique(order[np.linspace(0, order.size - 1, min(order.size, _FEW)).astype(int)])
     counts = np.minimum(truth.multiplicities[some], _EACH)
     look = Gaussian.from_spectrum(truth.variances[some], counts, truth.means[some])
-    return _Ground(look, modes.some(np.repeat(some, counts.astype(int))).score, modes.some(some), False)
+    return _Ground(look, modes.some(np.repeat(some, counts.astype(int))).score, modes.some(some))
 
 
 def _foreseen(
@@ -301,24 +309,22 @@ def acts_on_line(stage: Stage, law: Factor, dim: int = 1) -> None:
     if shipped(stage.scheme):
         return
     scheme, mass = stage.scheme, velocity_variance(stage.scheme)
-    for level, length, before, wholly in _levels(stage):
+    reach = Reach(scheme)
+    for level in _levels(stage):
+        t, h, at = level.t, level.h, law.at(level.t)
         z = np.random.default_rng(2).standard_normal((2, _ROWS, min(dim, _EACH)))
-        x = law.at(level).mean + math.sqrt(law.at(level).variance) * z[0]
+        x = at.mean + math.sqrt(at.variance) * z[0]
         state = (x,) if mass is None else (x, math.sqrt(float(mass)) * z[1])
-        tape = Tape(_ROWS)
-        if not wholly:
-            continue
-        played = examine(scheme, state, level, length, law.score, tape, before=before)
-        examine_velocity(scheme, state, level, law.score, tape)
+        played = _run(scheme, state, level, law.score)
         try:
-            due, slope = _carried(stage, law, state, played, level, length)
+            due, slope = _carried(stage, law, state, played, t, h)
         except Exception as error:
             raise TypeError(
                 f"scheme: {name(scheme)} cannot run on points of the line that carry their derivative "
-                f"({type(error).__name__}: {' '.join(str(error).split())[:160]}); draw from it with rmverify.sample"
+                f"({type(error).__name__}: {one_line(error)}); draw from it with rmverify.sample"
             ) from error
         beside = [(x + side * _BESIDE * x.std(), *state[1:]) for side in (-1, 1)]
-        low, high = (play(scheme, each, level, length, law.score, tape).state[0] for each in beside)
+        low, high = (play(scheme, each, t, h, law.score, Tape(_ROWS)).state[0] for each in beside)
         turned = (high - low) / (2 * _BESIDE * x.std())
         rows = _finite(played)
         same = all(close(a[rows], b[rows], np.abs(z[rows])) for z, a, b in zip(state, due, played.state, strict=True))
@@ -327,6 +333,7 @@ def acts_on_line(stage: Stage, law: Factor, dim: int = 1) -> None:
                 f"scheme: {name(scheme)} does not do to points that carry their derivative what it does to particles: "
                 "it has a branch on a value or a type; draw from it with rmverify.sample"
             )
+    reach.refuse()
 
 
 def _carried(

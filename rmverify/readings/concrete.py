@@ -186,7 +186,7 @@ def _played(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score:
     except Exception as error:
         advice = ": use the functions of rmverify.elementary, which take each of them"
         raise BrokenContract(
-            f"scheme: {name(scheme)} raised {type(error).__name__} ({_line(error)}) on an array of "
+            f"scheme: {name(scheme)} raised {type(error).__name__} ({one_line(error)}) on an array of "
             f"{len(state[0])} particles at t = {t:g}; x has shape (n, d), a midpoint (n, 1), t and h are numbers"
             f"{advice if isinstance(error, TypeError) else ''}"
         ) from error
@@ -196,7 +196,8 @@ def _played(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score:
         raise BrokenContract(str(error)) from None
 
 
-def _line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line that is not too long."""
     return " ".join(str(error).split())[:200]
 
 
