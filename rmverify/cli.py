@@ -21,7 +21,7 @@ _EXITS = """exit codes:
   1  refuted: a stated claim does not hold, or is not implied
   2  usage: a bad argument, file or number
   3  inconclusive: the bounds do not decide, or the search reached its limit
-  4  internal error: a fault of the package, or numbers that its arithmetic does not bear
+  4  internal error: a fault of the package, or numbers outside the range of its arithmetic
 
 DATA is a CSV or NPY file, rows are samples; with --covariance it is a covariance matrix, with --spectrum the variances,
 one a line, with how often each occurs in a second column if not once. The name "digits" stands for the covariance of
@@ -42,8 +42,8 @@ is one about an option or a file by its name; anything else that fails is not th
 _DATA = {"verify": "--target", "rates": "--data"}
 """What DATA is called by the commands that have it as an option."""
 
-_LONGEST = 20_000_000
 _MOST_PATHS = 100_000  # of a bracket
+_LONGEST = 20_000_000
 """Steps of the longest plan, whose levels are held in memory: `rmverify.budget.MOST_STEPS`."""
 
 MOST_NUMBERS = 10**9
@@ -176,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--certified", action="store_true", help="ball arithmetic over boxes of parameters too")
     verify.add_argument(
         "--effort", type=_whole(1), metavar="N",
-        help="boxes that each certified piece looks at, at most; default: 4 times what the shipped claims need",
+        help="the most boxes examined for each certified piece; default: 4 times what the shipped claims need",
     )  # fmt: skip
     verify.add_argument(
         "--target", dest="data", metavar="FILE",
@@ -280,7 +280,7 @@ def _levels(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     stop.add_argument(
         "--early-stop-tv", type=_real(0, 1), metavar="X",
-        help="in its place: the largest level with TV(q_delta, q_0) <= X, where the data are not singular",
+        help="instead of --early-stop: the largest level with TV(q_delta, q_0) <= X, where the data are not singular",
     )  # fmt: skip
     parser.add_argument(
         "--horizon", type=_real(0, 350), metavar="T",

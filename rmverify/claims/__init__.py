@@ -46,7 +46,7 @@ def verify(
         Your own step functions under the names of the shipped ones that they claim to be: each is first held against
         the shipped step, and without `ids` only the claims about those schemes are asked.
     effort : int
-        Boxes of parameters that each certified piece looks at, at most; the shipped ones need up to 5500.
+        The most boxes of parameters examined for each certified piece; the shipped ones need up to 5500.
     first_violation : bool
         Stop asking a claim as soon as something violates it.
     workers : int

@@ -123,7 +123,7 @@ class Look:
         Schemes that stand in for shipped ones of that name: a claim about the randomized midpoint is then asked of
         them.
     effort : int
-        Boxes that each piece of certified evidence looks at, at most.
+        The most boxes examined for each piece of certified evidence.
     first_violation : bool
         Stop asking a claim that is violated.
     note : str

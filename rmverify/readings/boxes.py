@@ -26,7 +26,7 @@ __all__ = ["EFFORT", "Box", "Dual", "Search", "interval", "supremum"]
 LOOSE = 0.05
 
 EFFORT = 20_000
-"""Boxes that a search looks at, at most: four times as many as the hardest of the shipped ones needs."""
+"""The most boxes that a search examines: four times as many as the hardest of the shipped ones needs."""
 
 Box = tuple[tuple[float, float], ...]
 
