@@ -379,7 +379,7 @@ def _row(
             law = output_law(plan, target, start=start)
             if not np.isfinite(law.rounding).all():
                 return unknown
-            return tv(law, goal, paths=paths, rng=rng)
+            return tv(law, goal, accuracy=0.01, rng=rng)
         except OverflowError:  # a Gaussian of infinite variance is at 1; of a mixture nothing is known
             return unknown if plan.drawing_steps else Value(1.0, complement=0.0)
 
@@ -478,7 +478,7 @@ def describe(
     if not np.isfinite(law.rounding).all():
         raise OverflowError("the law is lost in its rounding: the scheme is unstable")
     mixture = not isinstance(law, Gaussian)
-    draws: dict[str, Any] = {"paths": paths, "rng": rng} if mixture else {}
+    draws: dict[str, Any] = {"rng": rng} if mixture else {}
     found = {
         "tv": tv(law, goal, **draws),
         "kl": kl(law, goal, **draws),
