@@ -119,10 +119,9 @@ class _Beside:
         single = self.given(self.single.means[None, self.live], self.single.variances[None, self.live])
         zero = np.zeros((1, self.n.size))
         own = Given(self.n, zero, None if self.centred else zero)
-        stages = self.mixture.plan.stages
-        each = [len(s) * ((30 if s.footprint.alphas == 1 else 40 * s.footprint.alphas) * self.n.size + 100)
-                for s in stages if s.footprint.alphas]  # fmt: skip
-        return Ensemble(make, aim, own, single, float(sum(each)), self.mixture._analytic)
+        draws = [(len(s), s.footprint.alphas) for s in self.mixture.plan if s.footprint.alphas]
+        cost = sum(steps * (100 + (6 if each == 1 else 40 * each) * self.n.size) for steps, each in draws)
+        return Ensemble(make, aim, own, single, float(cost), self.mixture._analytic)
 
 
 def _sup(beside: _Beside, ends: Range | None, divergence: Callable[[Gaussian, Gaussian], float]) -> float:
@@ -251,7 +250,7 @@ def w2_bracket(mixture: MixtureLaw, q: Gaussian, accuracy: float, rng: Any) -> V
         return Value(math.inf, "upper", 0.0, lower=least, upper=math.inf)
 
     def squares(means: Array, variances: Array) -> Array:
-        gap = (variances - beside.b) / (np.sqrt(variances) + np.sqrt(beside.b))
+        gap = np.sqrt(variances) - np.sqrt(beside.b)
         return np.asarray((gap**2 + (means - beside.c) ** 2) @ beside.n)
 
     _, upper = _over_paths(beside, squares, accuracy, rng)

@@ -42,8 +42,9 @@ _PILOT = (8, 64, 512)  # independent sets of paths, paths of a set, points of a 
 _SETS = 16  # at least
 _SIZES = (64, 4096)
 _POINTS = (256, 1 << 15)  # of a set
-_WORK = 2e8  # multiplications, about, over the relative accuracy, that are spent to reach it
-_AT_ONCE = 1 << 13  # paths that are moved together
+_WORK = 4e7  # nanoseconds on one core, about, over the relative accuracy, that are spent to reach it
+_AT_ONCE = 1 << 18  # numbers of all paths that are moved together
+_MOST_PATHS = 1 << 13
 _BLOCK = 1 << 18  # numbers per temporary array
 _MORE = 3  # times that sets are added
 _GAP = 0.15  # part of the half-width that the gap between the ends may take
@@ -155,7 +156,7 @@ class Ensemble(NamedTuple):
     """What is sampled: sets of laws given their paths, q among them, and what is known of it exactly.
 
     `make(sets, size, rng, aim)` yields one `Given` a set; `aim(givens)` says what these say of how to order paths.
-    `single` is a law of known f-divergence beside q, a control variate. `steps`: multiplications for each path.
+    `single` is a law of known f-divergence beside q, a control variate. `steps`: nanoseconds, about, for each path.
     """
 
     make: Callable[[int, int, np.random.Generator, Any], Any]
@@ -247,7 +248,7 @@ class _Look:
         single = ensemble.single.linear() if math.isfinite(known) and ensemble.single is not None else None
         means, total, top = [], np.zeros(2), np.zeros(2)
         spread: Array = np.zeros(())
-        batch = max(1, _AT_ONCE // size)
+        batch = max(1, min(_AT_ONCE // len(other[0]), _MOST_PATHS) // size)
         for done in range(0, sets, batch):
             for given in ensemble.make(min(batch, sets - done), size, rng, aim):
                 rows = _values(f, given, other, ensemble.q, single, known, points, rng)
@@ -306,15 +307,16 @@ class _Look:
         """How many sets, of how many paths and points, leave the half-width that is wanted, by what was seen here."""
         if not (math.isfinite(wanted) and np.isfinite(self.spread).all()):
             return _SETS, size, _PILOT[2]
-        while self.gap * (_PILOT[1] / size) ** 1.5 > 2 * _GAP * wanted and size < _SIZES[1]:
-            size *= 2
+        gap, half = max(self.gap, 0.0) / 2, wanted / 1.05
+        while gap > _GAP * wanted and size < _SIZES[1]:
+            size, gap = 2 * size, gap / 2**1.5
         adjust = np.concatenate([np.eye(2), -self.coefficients], axis=1)
         each = float(np.diagonal(adjust @ self.spread @ adjust.T).max())  # variance of one point
         between = max(float(self.ends.var(axis=0, ddof=1).max()) - each / self.points, 0.0)
         move, look = size * ensemble.steps, _work(ensemble, size, 1) - size * ensemble.steps
         points = math.sqrt(max(each, 0.0) / max(between, 1e-300) * move / look)
         points = int(min(max(points, _POINTS[0], move / look), _POINTS[1])) // 4 * 4
-        sets, half = _SETS, (1 - _GAP) * wanted / 1.1
+        sets, half = _SETS, max(half - gap, half / 3)
         for _ in range(4):
             quantile = _quantile(sets)
             sets = max(_SETS, math.ceil((between + each / points) * (quantile / max(half, 1e-300)) ** 2))
@@ -326,9 +328,9 @@ class _Look:
 
 
 def _work(ensemble: Ensemble, size: int, points: int) -> float:
-    """Multiplications, about, for one set."""
+    """What one set costs: an estimate in nanoseconds, which depends on nothing but these numbers."""
     features = len(ensemble.q.linear()[0])
-    return size * ensemble.steps + points * (2.0 * size * (features + 16) + 50.0 * features)
+    return size * ensemble.steps + points * (45.0 * features + 2 * size * (3 + 0.04 * features))
 
 
 def _quantile(sets: int) -> float:
