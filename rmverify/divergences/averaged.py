@@ -27,7 +27,7 @@ from rmverify.divergences.sampled import LEVEL, Convex, Ensemble, Given
 from rmverify.divergences.tv import total_variation_many
 from rmverify.laws import MixtureLaw
 from rmverify.laws.extremes import Range, extremes
-from rmverify.laws.paths import path_sets, principal_direction
+from rmverify.laws.paths import look_ahead, path_sets, principal_direction
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array
 from rmverify.values import Value
@@ -63,7 +63,7 @@ class _Beside:
                 "q: the law of a randomized plan is compared with laws in the target's own modes, such as "
                 "target.at(t); got another basis"
             )
-        self.mixture, (self.single, self.q) = mixture, aligned
+        self.mixture, self.ahead, (self.single, self.q) = mixture, look_ahead(mixture), aligned
         ends = np.cumsum(model.multiplicities)
         self.block = np.minimum(
             np.searchsorted(ends, np.cumsum(self.q.multiplicities) - 0.5 * self.q.multiplicities), ends.size - 1
@@ -88,7 +88,7 @@ class _Beside:
 
     def laws(self, sets: int, size: int, rng: np.random.Generator, aim: Any) -> Iterator[tuple[Array, Array]]:
         """Means and variances (size, modes) given the paths of each set."""
-        means, variances = path_sets(self.mixture, sets, size, rng, aim)
+        means, variances = path_sets(self.mixture, sets, size, rng, aim, self.ahead)
         keep = self.block[self.live]
         for m, v in zip(means, variances, strict=True):
             yield m[:, keep], v[:, keep]

@@ -12,6 +12,7 @@ of what matters evenly. On a real spectrum, of which one direction carries 99 % 
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from rmverify.schemes.contract import shipped, velocity_variance
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array
 
-__all__ = ["Direction", "path_sets", "principal_direction"]
+__all__ = ["Ahead", "Direction", "look_ahead", "path_sets", "principal_direction"]
 
 _NODES = (12, 20, 32, 48)
 _SAME = 2e-14  # relative, between an entry of a step and its interpolation in the midpoint
@@ -63,8 +64,9 @@ def principal_direction(q: Gaussian, means: Array, variances: Array) -> Directio
 
 
 def path_sets(
-    law: MixtureLaw, sets: int, size: int, rng: np.random.Generator, direction: Direction | None = None
-) -> tuple[Array, Array]:
+    law: MixtureLaw, sets: int, size: int, rng: np.random.Generator, direction: Direction | None = None,
+    ahead: list[Ahead] | None = None,
+) -> tuple[Array, Array]:  # fmt: skip
     """Means and variances (sets, size, modes) of the laws given the paths of so many independent sets.
 
     Parameters
@@ -76,6 +78,8 @@ def path_sets(
     rng : Generator
     direction : Direction, optional
         By default the sum over all coordinates of ln v.
+    ahead : list, optional
+        `look_ahead(law)`, where it is at hand.
 
     Examples
     --------
@@ -92,22 +96,22 @@ def path_sets(
     count = sets * size
     mean, variance = (np.broadcast_to(z, (count, truth.variances.size)) for z in (start.means, start.variances))
     with QUIET():
-        end, ahead = law.variances, _slopes_ahead(law)
+        end, ahead = law.variances, look_ahead(law) if ahead is None else ahead
         toward = Direction(truth.multiplicities / 2, np.zeros_like(end)) if direction is None else direction
         toward = Direction(toward.log_variance / np.where(end > 0, end, 1.0), toward.mean)
-        for stage, slopes in zip(law.plan, ahead, strict=True):
+        for stage, later in zip(law.plan, ahead, strict=True):
             if not stage.footprint.alphas:
                 (((a,),), (b,), ((c,),)), _ = stage_map(stage, modes)
                 mean, variance = a * mean + b, a * a * variance + c
             else:
-                mean, variance = _through(stage, modes, mean, variance, slopes, toward, (sets, size), rng)
+                mean, variance = _through(stage, modes, mean, variance, later, toward, (sets, size), rng)
             require_finite(stage, mean, variance)
     shape = (sets, size, -1)
     return (np.broadcast_to(z, (count, truth.variances.size)).reshape(shape) for z in (mean, variance))  # type: ignore
 
 
 def _through(
-    stage: Stage, modes: Any, mean: Any, variance: Any, slopes: Array, toward: Direction, shape: Any, rng: Any
+    stage: Stage, modes: Any, mean: Any, variance: Any, later: Ahead, toward: Direction, shape: Any, rng: Any
 ) -> tuple[Any, Any]:
     """The moments of x after a stage that draws midpoints."""
     mass = velocity_variance(stage.scheme)
@@ -115,12 +119,8 @@ def _through(
     if mass is not None:
         none = np.zeros_like(variance)
         means, cov = [mean, none], [[variance, none], [none, none + float(mass)]]
-    off_center = bool(toward.mean.any())
     for n, step in enumerate(_steps(stage, modes, shape[0] * shape[1])):
-        slope = slopes[min(n, len(slopes) - 1)]
-        key = cov[0][0] @ (toward.log_variance * slope * slope)
-        if off_center:
-            key = key + means[0] @ (toward.mean * slope)
+        key = later.key(n, toward, means, cov)
         order = np.argsort(key.reshape(shape), axis=1)
         uniforms = np.empty((stage.footprint.alphas, *shape))
         np.put_along_axis(uniforms, order[None], _points(stage.footprint.alphas, shape, rng), axis=2)
@@ -246,28 +246,71 @@ def _each(step: Transition, change: Any) -> Transition:
     )
 
 
-def _slopes_ahead(law: MixtureLaw) -> list[Array]:
-    """Of every stage, for each of its steps (or for all), by what all later steps multiply x on the middle path."""
+class Ahead(NamedTuple):
+    """By what all later steps of the middle path multiply the second and first moments of the state, after each step
+    of a stage (or after the stage, for all of them): (steps or 1, size, size, modes) and (steps or 1, size, modes)."""
+
+    second: Array
+    first: Array
+
+    def key(self, n: int, toward: Direction, means: list[Any], cov: list[list[Any]]) -> Array:
+        """What the paths are ordered by before the step n."""
+        n = min(n, len(self.second) - 1)
+        span = range(len(means))
+        key: Any = 0.0
+        for i, j in itertools.product(span, span):
+            if (weight := toward.log_variance * self.second[n, i, j]).any():
+                key = key + cov[i][j] @ weight
+        for i in span if toward.mean.any() else ():
+            key = key + means[i] @ (toward.mean * self.first[n, i])
+        return np.asarray(key)
+
+
+def look_ahead(law: MixtureLaw) -> list[Ahead]:
+    """What `path_sets` orders paths with, stage by stage."""
     _, modes = split_target(law.target)
     size = np.size(modes.lam)
-    product, result = np.ones(size), []
+    second, first, result = np.ones((1, 1, size)), np.ones((1, size)), []
     for stage in reversed(law.plan.stages):
-        foot = stage.footprint
-        if not foot.alphas:
+        span = range(1 if velocity_variance(stage.scheme) is None else 2)
+        if not stage.footprint.alphas:
             (((a,),), _, _), _ = stage_map(stage, modes)
-            result.append(product[None])
-            product = product * np.broadcast_to(a, (1, size))[0]
+            result.append(Ahead(second[None], first[None]))
+            second, first = a * a * second, a * first
             continue
-        every = np.ones((len(stage), size)) if len(stage) * size <= _MOST_KEPT else None
-        if every is None or not foot.plain or velocity_variance(stage.scheme) is not None:
-            result.append(product[None])
-            continue
-        middle = ((0.5 + foot.stratum) / foot.strata)[:, None, None, None]
-        for first, t, h in pieces(stage, size):
-            rows = np.broadcast_to(middle, (foot.alphas, len(t), 1, 1))
-            step = transition(stage.scheme, foot, modes, t, h, rows)
-            every[first : first + len(t)] = np.broadcast_to(step.linear[0][0], (len(t), 1, size))[:, 0]
-        later = np.cumprod(np.concatenate([product[None], every[:0:-1]]), axis=0)
-        result.append(later[::-1])
-        product = later[-1] * every[0]
+        grown = np.zeros((len(span), len(span), size)), np.zeros((len(span), size))
+        grown[0][0, 0], grown[1][0] = second, first
+        second, first = grown
+        if not stage.footprint.plain or len(stage) * size * len(span) ** 2 > _MOST_KEPT:
+            result.append(Ahead(second[None], first[None]))
+        else:
+            L = _middle(stage, modes, len(span))
+            each = [(second, first)]
+            for n in range(len(stage) - 1, -1, -1):
+                second, first = _before(L[n], second, first)
+                each.append((second, first))
+            result.append(Ahead(*(np.stack(z[-2::-1]) for z in zip(*each, strict=True))))
+        second, first = second[:1, :1], first[:1]
     return result[::-1]
+
+
+def _before(L: Array, second: Array, first: Array) -> tuple[Array, Array]:
+    """L^T second L and L^T first, mode by mode."""
+    if len(first) == 1:
+        return L * L * second, L[0] * first
+    L = L.transpose(2, 0, 1)
+    moved = L.swapaxes(1, 2) @ second.transpose(2, 0, 1) @ L, L.swapaxes(1, 2) @ first.T[..., None]
+    return moved[0].transpose(1, 2, 0), moved[1][..., 0].T
+
+
+def _middle(stage: Stage, modes: Any, span: int) -> Array:
+    """The linear parts of all steps with every midpoint in the middle of its stratum: (steps, size, size, modes)."""
+    foot, size = stage.footprint, np.size(modes.lam)
+    middle = ((0.5 + foot.stratum) / foot.strata)[:, None, None, None]
+    every = np.empty((len(stage), span, span, size))
+    for begin, t, h in pieces(stage, size):
+        rows = np.broadcast_to(middle, (foot.alphas, len(t), 1, 1))
+        step = transition(stage.scheme, foot, modes, t, h, rows)
+        for i, j in itertools.product(range(span), range(span)):
+            every[begin : begin + len(t), i, j] = np.broadcast_to(step.linear[i][j], (len(t), 1, size))[:, 0]
+    return every
