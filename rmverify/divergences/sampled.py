@@ -193,7 +193,7 @@ def interval(
 
     def aimed(value: float) -> float:  # a half-width
         at = finish(max(value, 0.0)) if finish is not None else value
-        slope = (finish(value * 1.001) - at) / (value * 1e-3) if finish is not None and value > 0 else 1.0
+        slope = (at - finish(value * 0.999)) / (value * 1e-3) if finish is not None and value > 0 else 1.0
         return accuracy * at / slope if slope > 0 else math.inf
 
     work = _WORK / accuracy
@@ -296,7 +296,7 @@ class _Look:
     def missing(self, wanted: float) -> int:
         """How many sets more, about, leave the half-width that is wanted."""
         lower, upper = self.limits()
-        if not upper - lower > 2 * wanted:
+        if not upper - lower > 2 * wanted > 0:
             return 0
         sets, half = len(self.means), max(wanted - self.gap / 2, 0.3 * wanted)
         return max(
@@ -305,7 +305,7 @@ class _Look:
 
     def plan(self, ensemble: Ensemble, size: int, wanted: float, work: float) -> tuple[int, int, int]:
         """How many sets, of how many paths and points, leave the half-width that is wanted, by what was seen here."""
-        if not (math.isfinite(wanted) and np.isfinite(self.spread).all()):
+        if not (0 < wanted < math.inf and np.isfinite(self.spread).all()):
             return _SETS, size, _PILOT[2]
         gap, half = max(self.gap, 0.0) / 2, wanted / 1.05
         while gap > _GAP * wanted and size < _SIZES[1]:
