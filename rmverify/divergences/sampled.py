@@ -49,6 +49,8 @@ _BLOCK = 1 << 18  # numbers per temporary array
 _MORE = 3  # times that sets are added
 _GAP = 0.15  # part of the half-width that the gap between the ends may take
 _OUTWEIGHS = 0.1  # part of a sum from which one point in it says that the sum is not known
+_OFF = 6  # standard errors from 0 at which the mean of a control says that not all of it was seen
+_ROUNDING = 1e-14  # of a control
 _SMALL = 1e-3
 
 
@@ -207,18 +209,20 @@ def interval(
             if look.sound(wanted) or size * 4 > _SIZES[1] or not math.isfinite(wanted):
                 break
             size *= 4
+        if not look.reliable:
+            return Interval(0.0, math.inf, False)
         sets, size, points = look.plan(ensemble, size, wanted, work)
         found = _Look.of(ensemble, f, known, aim, sets, size, points, last, look.coefficients)
         for _ in range(_MORE):
             most = int(work / _work(ensemble, size, points)) - len(found.means)
-            again = min(found.missing(aimed(found.value)), most)
-            if again <= 0 or not found.reliable:
+            again = min(found.missing(aimed(found.value)), most) if found.reliable else 0
+            if again <= 0:
                 break
             found = found.joined(_Look.of(ensemble, f, known, aim, again, size, points, last, look.coefficients))
     unseen = 0.0 if ensemble.analytic else math.log(2 / (1 - LEVEL)) * 2 / (sets * size)
     more = unseen * (sup + found.value) if unseen else 0.0
     lower, upper = found.limits()
-    reliable = look.reliable and found.reliable and math.isfinite(lower) and math.isfinite(upper)
+    reliable = found.reliable and math.isfinite(lower) and math.isfinite(upper)
     return Interval(max(lower - more, 0.0), max(upper + more, 0.0), reliable)
 
 
@@ -237,7 +241,8 @@ class _Look:
     spread: Array
     coefficients: Array
     points: int
-    share: float
+    shares: Array
+    own: int
 
     @classmethod
     def of(
@@ -246,7 +251,8 @@ class _Look:
     ) -> _Look:  # fmt: skip
         other = next(iter(ensemble.make(1, size, rng, aim))).linear()
         single = ensemble.single.linear() if math.isfinite(known) and ensemble.single is not None else None
-        means, total, top = [], np.zeros(2), np.zeros(2)
+        means: list[Array] = []
+        total, top = np.zeros(()), np.zeros(())
         spread: Array = np.zeros(())
         batch = max(1, min(_AT_ONCE // len(other[0]), _MOST_PATHS) // size)
         for done in range(0, sets, batch):
@@ -255,18 +261,21 @@ class _Look:
                 means.append(rows.mean(axis=1))
                 if coefficients is None:
                     spread = spread + _covariance(rows, f) / sets
-                sizes = np.abs(rows[:2])
+                sizes = np.abs(rows)
                 total, top = total + sizes.sum(axis=1), np.maximum(top, sizes.max(axis=1))
-        table = np.array(means)
+        table, shares = np.array(means), top / np.maximum(total, 1e-300)
+        own = table.shape[1] - (2 if single is None else 4)
         if coefficients is None:
+            seen = np.append([True, True], _seen(table, shares, own))
+            spread = np.where(np.outer(seen, seen), spread, 0.0)
             coefficients = _regression(spread)
-        share = float((top / np.maximum(total, 1e-300)).max())
-        return cls(table, spread, coefficients, points, share)
+        return cls(table, spread, coefficients, points, shares, own)
 
     @property
     def ends(self) -> Array:
         """The two ends as every set sees them, controls subtracted."""
-        return np.asarray(self.means[:, :2] - self.means[:, 2:] @ self.coefficients.T)
+        seen = _seen(self.means, self.shares, self.own)
+        return np.asarray(self.means[:, :2] - self.means[:, 2:][:, seen] @ self.coefficients[:, seen].T)
 
     @property
     def value(self) -> float:
@@ -279,7 +288,8 @@ class _Look:
 
     @property
     def reliable(self) -> bool:
-        return bool(np.isfinite(self.means).all()) and self.share < _OUTWEIGHS
+        seen = _seen(self.means, self.shares, self.own)[: self.own]
+        return bool(np.isfinite(self.means[:, :2]).all() and (self.shares[:2] < _OUTWEIGHS).all() and seen.all())
 
     def sound(self, wanted: float) -> bool:
         return self.reliable and self.gap <= max(2 * wanted, 0.1 * self.value)
@@ -291,7 +301,8 @@ class _Look:
 
     def joined(self, other: _Look) -> _Look:
         """Both together, of the same coefficients and numbers of paths and points."""
-        return replace(self, means=np.concatenate([self.means, other.means]), share=max(self.share, other.share))
+        means, shares = np.concatenate([self.means, other.means]), np.maximum(self.shares, other.shares)
+        return replace(self, means=means, shares=shares)
 
     def missing(self, wanted: float) -> int:
         """How many sets more, about, leave the half-width that is wanted."""
@@ -299,9 +310,8 @@ class _Look:
         if not upper - lower > 2 * wanted > 0:
             return 0
         sets, half = len(self.means), max(wanted - self.gap / 2, 0.3 * wanted)
-        return max(
-            1, math.ceil(1.1 * float(self.ends.var(axis=0, ddof=1).max()) * (_quantile(sets) / half) ** 2) - sets
-        )
+        enough = 1.1 * float(self.ends.var(axis=0, ddof=1).max()) * _quantile(sets) ** 2 / max(half * half, 1e-300)
+        return int(min(max(np.ceil(enough) - sets, 1), 1 << 62))
 
     def plan(self, ensemble: Ensemble, size: int, wanted: float, work: float) -> tuple[int, int, int]:
         """How many sets, of how many paths and points, leave the half-width that is wanted, by what was seen here."""
@@ -319,12 +329,23 @@ class _Look:
         sets, half = _SETS, max(half - gap, half / 3)
         for _ in range(4):
             quantile = _quantile(sets)
-            sets = max(_SETS, math.ceil((between + each / points) * (quantile / max(half, 1e-300)) ** 2))
-            sets = int(min(sets, max(_SETS, work // (move + look * points))))
+            enough = (between + each / points) * quantile * quantile / max(half * half, 1e-300)
+            sets = int(min(max(_SETS, np.ceil(enough)), max(_SETS, work // (move + look * points))))
         if sets == _SETS:  # fewer points may do
             left = sets * (half / quantile) ** 2 - between
             points = int(min(points, max(_POINTS[0], each / left))) // 4 * 4 if left > 0 else points
         return sets, size, points
+
+
+def _seen(means: Array, shares: Array, own: int) -> Array:
+    """Which controls are known from the points that there are: no single one outweighs the others, and the mean is 0.
+
+    Those beyond `own`, of the control variate, go together.
+    """
+    off = np.abs(means[:, 2:].mean(axis=0)) * math.sqrt(len(means))
+    seen = (shares[2:] < _OUTWEIGHS) & (off <= _OFF * means[:, 2:].std(axis=0, ddof=1) + 1e-9)
+    seen[own:] = seen[own:].all()
+    return np.asarray(seen)
 
 
 def _work(ensemble: Ensemble, size: int, points: int) -> float:
@@ -350,7 +371,7 @@ def _regression(spread: Array) -> Array:
     if not np.isfinite(spread).all():
         return np.zeros((2, len(spread) - 2))
     scale = np.sqrt(np.diagonal(spread)[2:])
-    scale = np.where(scale > 0, scale, 1.0)
+    scale = np.where(scale > _ROUNDING, scale, 1.0)
     inner = spread[2:, 2:] / np.outer(scale, scale)
     cross = spread[:2, 2:] / scale
     return np.asarray(np.linalg.lstsq(inner, cross.T, rcond=1e-8)[0].T / scale)
