@@ -51,6 +51,7 @@ _GAP = 0.15  # part of the half-width that the gap between the ends may take
 _OUTWEIGHS = 0.1  # part of a sum from which one point in it says that the sum is not known
 _OFF = 6  # standard errors from 0 at which the mean of a control says that not all of it was seen
 _ROUNDING = 1e-14  # of a control
+_FEW = 30  # points that count, from which a mean of bounded numbers is taken to have a normal error
 _SMALL = 1e-3
 
 
@@ -58,15 +59,31 @@ _SMALL = 1e-3
 
 
 class Convex(NamedTuple):
-    """A convex f of r = e^l, f(1) = 0 <= f, as f(r)/max(r, 1) and r f'(r)/max(r, 1) of l.
+    """A convex f of r = e^l, f(1) = 0 <= f.
 
-    `order`: s where the law P^s q^{1-s} is needed to sample it.
+    `over`: f(r)/max(r, 1) of l, which no r overflows. `tangent`: at l = a of dP_A/dq and b of dP_B/dq, the value at a
+    of the tangent of f at b, or what has the same mean, times the weight; from a, b, f(r_A) times the weight, and the
+    logarithm of the weight. `order`: s where the law P^s q^{1-s} is needed to sample it. `most`: the largest E_q f(r).
     """
 
     over: Callable[[Array], Array]
-    slope: Callable[[Array], Array]
+    tangent: Callable[[Array, Array, Array, Array], Array]
     order: float | None = None
-    bounded: bool = False
+    most: float = math.inf
+
+
+def _exp(x: Array) -> Array:
+    return np.asarray(np.exp(np.minimum(x, 700.0)))
+
+
+def _touching(over: Callable[[Array], Array], slope: Callable[[Array], Array]) -> Any:
+    """f(r_B) + f'(r_B) (r_A - r_B), with `slope` r f'(r)/max(r, 1)."""
+
+    def tangent(a: Array, b: Array, _: Array, log_weight: Array) -> Array:
+        rise = np.expm1(np.minimum(a - b, 700.0))
+        return np.asarray((over(b) + slope(b) * rise) * _exp(np.maximum(b, 0.0) + log_weight))
+
+    return tangent
 
 
 def _kl_over(l: Array) -> Array:
@@ -75,11 +92,14 @@ def _kl_over(l: Array) -> Array:
     return np.asarray(np.where(l < 0, low * low * (phi1(low) - phi2(low)), high * high * phi2(-high)))
 
 
-ABSOLUTE = Convex(
-    lambda l: -np.expm1(-np.abs(l)) / 2, lambda l: np.sign(l) * np.exp(np.minimum(l, 0.0)) / 2, bounded=True
+ABSOLUTE = Convex(lambda l: -np.expm1(-np.abs(l)) / 2, lambda a, b, upper, _: np.sign(a) * np.sign(b) * upper, most=1.0)
+ENTROPY = Convex(  # r_A ln r_B - r_B + 1, but with r_A for the lone r_B, which has the same mean and is bounded
+    _kl_over, lambda a, b, upper, log_weight: upper + _exp(a + log_weight) * (b - a)
 )
-ENTROPY = Convex(_kl_over, lambda l: l * np.exp(np.minimum(l, 0.0)))
-REVERSE = Convex(lambda l: _kl_over(-l), lambda l: np.where(l > 0, -np.expm1(-l), np.expm1(np.minimum(l, 0.0))))
+REVERSE = Convex(
+    lambda l: _kl_over(-l),
+    _touching(lambda l: _kl_over(-l), lambda l: np.where(l > 0, -np.expm1(-l), np.expm1(np.minimum(l, 0.0)))),
+)
 
 
 def power(s: float) -> Convex:
@@ -96,7 +116,7 @@ def power(s: float) -> Convex:
     def slope(l: Array) -> Array:
         return sign * s * np.exp(np.minimum(l, 0.0)) * np.expm1(np.minimum((s - 1) * l, 700.0))
 
-    return Convex(over, slope, s if sign > 0 else None)
+    return Convex(over, _touching(over, slope), *((s, math.inf) if sign > 0 else (None, 1.0)))
 
 
 # --- Gaussians given their paths ------------------------------------------------------------------------------------
@@ -219,11 +239,14 @@ def interval(
             if again <= 0:
                 break
             found = found.joined(_Look.of(ensemble, f, known, aim, again, size, points, last, look.coefficients))
-    unseen = 0.0 if ensemble.analytic else math.log(2 / (1 - LEVEL)) * 2 / (sets * size)
-    more = unseen * (sup + found.value) if unseen else 0.0
+    rare = math.log(2 / (1 - LEVEL)) * 2 / (len(found.means) * size)  # of pairs of paths that none shows
     lower, upper = found.limits()
+    if not ensemble.analytic:
+        lower, upper = lower - rare * (sup + found.value), upper + rare * (sup + found.value)
+    if f.most < math.inf:
+        lower, upper = lower - rare * f.most * found.few[0], upper + rare * f.most * found.few[1]
     reliable = found.reliable and math.isfinite(lower) and math.isfinite(upper)
-    return Interval(max(lower - more, 0.0), max(upper + more, 0.0), reliable)
+    return Interval(max(lower, 0.0), max(upper, 0.0), reliable)
 
 
 def seeds(rng: Any) -> list[Any]:
@@ -243,6 +266,7 @@ class _Look:
     points: int
     shares: Array
     own: int
+    few: tuple[bool, bool]
 
     @classmethod
     def of(
@@ -264,12 +288,14 @@ class _Look:
                 sizes = np.abs(rows)
                 total, top = total + sizes.sum(axis=1), np.maximum(top, sizes.max(axis=1))
         table, shares = np.array(means), top / np.maximum(total, 1e-300)
-        own = table.shape[1] - (2 if single is None else 4)
+        own = 1 if f.order is None else 2
         if coefficients is None:
             seen = np.append([True, True], _seen(table, shares, own))
             spread = np.where(np.outer(seen, seen), spread, 0.0)
             coefficients = _regression(spread)
-        return cls(table, spread, coefficients, points, shares, own)
+        left = f.most - table[:, 0]  # of which each point has all or hardly anything
+        few = points * float(left.sum()) < _FEW * f.most or _rare(left, 0.0), _rare(table[:, 0], shares[0])
+        return cls(table, spread, coefficients, points, shares, own, few)
 
     @property
     def ends(self) -> Array:
@@ -302,7 +328,8 @@ class _Look:
     def joined(self, other: _Look) -> _Look:
         """Both together, of the same coefficients and numbers of paths and points."""
         means, shares = np.concatenate([self.means, other.means]), np.maximum(self.shares, other.shares)
-        return replace(self, means=means, shares=shares)
+        few = self.few[0] and other.few[0], self.few[1] and other.few[1]
+        return replace(self, means=means, shares=shares, few=few)
 
     def missing(self, wanted: float) -> int:
         """How many sets more, about, leave the half-width that is wanted."""
@@ -340,12 +367,18 @@ class _Look:
 def _seen(means: Array, shares: Array, own: int) -> Array:
     """Which controls are known from the points that there are: no single one outweighs the others, and the mean is 0.
 
-    Those beyond `own`, of the control variate, go together.
+    `own` of them are bounded, the next one is that of B, and the last two, of the control variate, go together.
     """
     off = np.abs(means[:, 2:].mean(axis=0)) * math.sqrt(len(means))
     seen = (shares[2:] < _OUTWEIGHS) & (off <= _OFF * means[:, 2:].std(axis=0, ddof=1) + 1e-9)
-    seen[own:] = seen[own:].all()
+    seen[own + 1 :] = seen[own + 1 :].all()
     return np.asarray(seen)
+
+
+def _rare(each: Array, share: float) -> bool:
+    """Whether numbers >= 0, of mean `each` in every set, come from so few points or sets that more may be unseen."""
+    total = float(each.sum())
+    return bool(share > 1 / _FEW or total * total < len(each) / 2 * float(each @ each))
 
 
 def _work(ensemble: Ensemble, size: int, points: int) -> float:
@@ -406,23 +439,14 @@ def _values(
     else:
         c = _log_mean(features, tilts)
         log_weight = -np.logaddexp(np.logaddexp(0.0, a) - math.log(4), c - math.log(2))
-    kappa = np.exp(log_weight + top)  # max(r, 1) times the weight
-    upper = f.over(a) * kappa
-    if f.bounded:
-        lower = np.sign(b) * np.sign(a) * upper
-    else:
-        grown = np.exp(np.minimum(np.maximum(b, 0.0) + log_weight, 700.0))
-        lower = (f.over(b) + f.slope(b) * np.expm1(np.minimum(a - b, 700.0))) * grown
-    weight = np.exp(log_weight)
-    rows = [upper, lower, weight - 1]
+    upper = f.over(a) * np.exp(log_weight + top)
+    rows = [upper, f.tangent(a, b, upper, log_weight), np.exp(log_weight) - 1]
     if tilts is not None:
-        rows.append(np.exp(np.minimum(a + log_weight, 700.0)) - 1)
-    if not f.bounded:
-        rows.append(np.exp(np.minimum(b + log_weight, 700.0)) - 1)
+        rows.append(_exp(a + log_weight) - 1)
+    rows.append(_exp(a + log_weight) * np.expm1(np.minimum(b - a, 700.0)))
     if single is not None:
         g = _log_mean(features, single)
-        grown = np.exp(np.minimum(np.maximum(g, 0.0) + log_weight, 700.0))
-        rows += [f.over(g) * grown - known, np.exp(np.minimum(g + log_weight, 700.0)) - 1]
+        rows += [f.over(g) * _exp(np.maximum(g, 0.0) + log_weight) - known, _exp(g + log_weight) - 1]
     return np.stack(rows)
 
 
