@@ -39,6 +39,7 @@ LEVEL = 0.95
 """Confidence level of the interval; each of its ends misses with probability (1 - LEVEL)/2."""
 
 _PILOT = (8, 64, 512)  # independent sets of paths, paths of a set, points of a set
+_MORE_POINTS = 16
 _SETS = 16  # at least
 _SIZES = (64, 4096)
 _POINTS = (256, 1 << 15)  # of a set
@@ -204,6 +205,8 @@ def interval(
         aim = ensemble.aim(list(ensemble.make(sets, size, first, None)))
         while True:
             look = _Look.of(ensemble, f, known, aim, sets, size, points, first)
+            if not look.reliable:  # few points may be what carries it
+                look = _Look.of(ensemble, f, known, aim, sets, size, _MORE_POINTS * points, first)
             wanted = aimed(look.value)
             if look.sound(wanted) or size * 4 > _SIZES[1] or not math.isfinite(wanted):
                 break
