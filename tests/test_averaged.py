@@ -363,7 +363,7 @@ def test_two_equal_blocks_are_one_scale_mixture(which):
     levels, truth = np.linspace(1, 0.99, 11), radial("a huge dimension", which)[2]
     law, q = predicted(rm.Gaussian.from_spectrum([0.25, 0.25], [10**12 - 10**6, 10**6]), levels)
     assert law.scale_mixture is None
-    close(FUNCTIONS[which](law, q, accuracy=0.03), truth)
+    close(FUNCTIONS[which](law, q, accuracy=0.1), truth)
 
 
 # --- what divergences satisfy ---------------------------------------------------------------------------------------
@@ -382,7 +382,7 @@ def test_fewer_coordinates_tell_less():
 def test_inequalities_between_divergences(means):
     target = rm.Gaussian.from_spectrum([0.1, 1.5], [20, 2], means)
     law, q = predicted(target, np.linspace(2.0, 0.3, 13), start="normal")
-    tv, h, kl, back = (FUNCTIONS[name](law, q, accuracy=0.1) for name in ("tv", "hellinger", "kl", "reverse kl"))
+    tv, h, kl, back = (FUNCTIONS[name](law, q, accuracy=0.2) for name in ("tv", "hellinger", "kl", "reverse kl"))
     shared = averaged.expected(law, q, accuracy=0.05)
     assert shared.upper >= tv.lower
     assert kl.upper >= 2 * tv.lower**2
@@ -397,7 +397,7 @@ def test_the_average_over_shared_midpoints_by_hand():
     """E_a TV(P_a, q), one step: a sum over 12 nodes of the total variation of two Gaussians."""
     law, q, (m, v, w) = planned("one step off the centre")
     truth = sum(weight * rm.tv(rm.Gaussian(a, b), q) for a, b, weight in zip(m, v, w, strict=True))
-    close(averaged.expected(law, q, accuracy=0.03), truth)
+    close(averaged.expected(law, q, accuracy=0.1), truth)
 
 
 def test_a_law_without_midpoints_is_a_gaussian():
@@ -555,7 +555,7 @@ def test_paths_of_given_midpoints():
 def ends_around_the_truth():
     """Sets of four paths, so few that both ends are far off: the upper above, the lower below."""
     law, q, truth = radial("a huge dimension", "tv")
-    ensemble, rng, sets = averaged._Beside(law, q).ensemble, np.random.default_rng(0), 1600
+    ensemble, rng, sets = averaged._Beside(law, q).ensemble, np.random.default_rng(0), 1000
     look = sampled._Look.of(ensemble, sampled.ABSOLUTE, math.inf, None, sets, 4, 512, rng)
     upper, lower = look.ends.T
     assert upper.mean() >= truth - 4 * upper.std() / math.sqrt(sets)
@@ -563,7 +563,7 @@ def ends_around_the_truth():
 
 
 def few_misses():
-    missed("tv", ("many steps", "a few steps"), 6)
+    missed("tv", ("many steps", "a few steps"), 10, 0.1)
 
 
 def block_sums():

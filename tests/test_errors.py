@@ -17,8 +17,7 @@ from oracles.gaussians import KINDS, Law, Reference, pairs, precise, ratio, refe
 
 import rmverify as rm
 from rmverify import schemes
-from rmverify.divergences import brackets, closed_forms, pair
-from rmverify.divergences.closed_forms import kullback_leibler
+from rmverify.divergences import closed_forms, pair
 
 FUNCTIONS = ("tv", "kl", "chi2", "hellinger", "w2")
 _THINNED = {"foreign": 60, "far": 40, "marginals": 60}
@@ -250,24 +249,7 @@ def test_no_finite_variances_give_nan_or_a_warning(pair, order):
             assert value.error >= 0
 
 
-# --- brackets -----------------------------------------------------------------------------------------------
-
-
-def test_the_upper_end_of_kl_where_paths_have_heavy_tails():
-    """E KL(P_a||q) = d/2 [E v - 1 - E ln v] with E v exact and E ln v by 20000 paths: at a level of 95 %, 60 seeds miss
-    at most 8 times but for a chance of 0.5 %."""
-    target = rm.Gaussian.isotropic(1.0, 100)
-    law = rm.stationary_law(schemes.randomized_midpoint_langevin(friction=2), target, 2.5)
-    _, v = law.conditionals(20_000, rng=99)
-    logs = np.log(v[:, 0])
-    truth = 50 * (float(law.variances[0]) - 1 - logs.mean())
-    slack = 150 * logs.std() / math.sqrt(logs.size)
-
-    def upper(seed):
-        moments = brackets.kl_moments(law)
-        return brackets.bracket(law, target, kullback_leibler, lambda: 0.0, 64, seed, moments=moments).upper
-
-    assert sum(upper(seed) < truth - slack for seed in range(60)) <= 8
+# --- mixtures -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -283,8 +265,8 @@ def test_a_midpoint_between_the_corners_makes_chi_squared_infinite(seed):
     law = rm.output_law(rm.Plan([rm.Predict(bulging, [1.0, 0.5])]), target, start="exact")
     most = law.conditional([0.5]).variances
     assert (most > 2 * target.at(0.5).variances).any()
-    assert rm.chi2(law, target.at(0.5), rng=seed, paths=4).upper == math.inf
-    assert rm.renyi(law, target.at(0.5), 3.0, rng=seed, paths=4).upper == math.inf
+    assert rm.chi2(law, target.at(0.5), rng=seed).upper == math.inf
+    assert rm.renyi(law, target.at(0.5), 3.0, rng=seed).upper == math.inf
 
 
 # --- errors that are too small are found --------------------------------------------------------------------
