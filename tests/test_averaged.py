@@ -555,7 +555,7 @@ def test_paths_of_given_midpoints():
 def ends_around_the_truth():
     """Sets of four paths, so few that both ends are far off: the upper above, the lower below."""
     law, q, truth = radial("a huge dimension", "tv")
-    ensemble, rng, sets = averaged._Beside(law, q).ensemble, np.random.default_rng(0), 1000
+    ensemble, rng, sets = averaged._Beside(law, q).ensemble, np.random.default_rng(0), 1600
     look = sampled._Look.of(ensemble, sampled.ABSOLUTE, math.inf, None, sets, 4, 512, rng)
     upper, lower = look.ends.T
     assert upper.mean() >= truth - 4 * upper.std() / math.sqrt(sets)

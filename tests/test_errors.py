@@ -358,7 +358,7 @@ def test_brackets_hold_for_what_hardly_a_path_shows():
         distance = rm.w2(law, target, rng=seed)
         assert distance.lower == pytest.approx(deviations * math.sqrt(5.0), rel=1e-9)  # of the moments alone
         assert (
-            deviations * math.sqrt(5.0) <= distance.upper <= 1.1 * math.sqrt(p * 49**2 * 5.0)
+            deviations * math.sqrt(5.0) <= distance.upper <= 4 * math.sqrt(p * 49**2 * 5.0)
         )  # by the coupling x -> 50 x
         assert rm.kl(law, target, rng=seed).upper >= kullback
         assert math.isinf(rm.chi2(law, target, rng=seed))  # 2500 > 2
@@ -375,5 +375,7 @@ def test_exact_moments_that_disprove_an_end_raise_it():
     )
     assert gelbrich > 12
     for seed in range(3):
-        assert rm.w2(law, q, rng=seed).upper >= gelbrich
-        assert rm.tv(law, q, rng=seed).upper >= 1e-3 / 2  # a midpoint falls there with probability 10^-3 in one step
+        assert rm.w2(law, q, accuracy=0.2, rng=seed).upper >= gelbrich
+        assert (
+            rm.tv(law, q, accuracy=0.2, rng=seed).upper >= 1e-3 / 2
+        )  # a midpoint falls there with probability 10^-3 in one step

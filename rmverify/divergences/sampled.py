@@ -211,13 +211,13 @@ def interval(
             if look.sound(wanted) or size * 4 > _SIZES[1] or not math.isfinite(wanted):
                 break
             size *= 4
-        if not look.reliable:
+        if not (look.reliable or f.bounded):
             return Interval(0.0, math.inf, False)
         sets, size, points = look.plan(ensemble, size, wanted, work)
         found = _Look.of(ensemble, f, known, aim, sets, size, points, last, look.coefficients)
         for _ in range(_MORE):
             most = int(work / _work(ensemble, size, points)) - len(found.means)
-            again = min(found.missing(aimed(found.value)), most) if found.reliable else 0
+            again = min(found.missing(aimed(found.value)), most) if found.reliable or f.bounded else 0
             if again <= 0:
                 break
             found = found.joined(_Look.of(ensemble, f, known, aim, again, size, points, last, look.coefficients))
