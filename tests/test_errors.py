@@ -332,7 +332,7 @@ def rarely_fifty_times(x, t, h, score, draw):
     return x * (1 + 49 * draw.bernoulli(1e-3))
 
 
-def test_brackets_hold_for_what_hardly_a_path_shows():
+def test_intervals_hold_for_what_hardly_a_path_shows():
     """(1 - p) N(0, S) + p N(0, 2500 S), S = diag(1, 4): what it differs by is p times the difference of two Gaussians
     that are radial in units of S."""
     target, p, scale = rm.Gaussian([0.0, 0.0], [1.0, 4.0]), 1e-3, 2500.0
@@ -348,20 +348,20 @@ def test_brackets_hold_for_what_hardly_a_path_shows():
         np.where(mixed > 0, mixed * np.log(np.maximum(mixed, 1e-300) / np.maximum(q, 1e-300)), 0) * r, r
     )
     deviations = math.sqrt(1 + p * (scale - 1)) - 1
-    for seed in range(5):
+    for seed in range(2):
         for value, truth in (
-            (rm.tv(law, target, rng=seed), total),
-            (rm.hellinger(law, target, rng=seed), math.sqrt(square)),
+            (rm.tv(law, target, accuracy=0.2, rng=seed), total),
+            (rm.hellinger(law, target, accuracy=0.2, rng=seed), math.sqrt(square)),
         ):
             assert value.lower <= truth <= value.upper
-        assert rm.tv(law, target, rng=seed).upper < 0.05
-        distance = rm.w2(law, target, rng=seed)
+        assert rm.tv(law, target, accuracy=0.2, rng=seed).upper < 0.05
+        distance = rm.w2(law, target, accuracy=0.2, rng=seed)
         assert distance.lower == pytest.approx(deviations * math.sqrt(5.0), rel=1e-9)  # of the moments alone
         assert (
             deviations * math.sqrt(5.0) <= distance.upper <= 4 * math.sqrt(p * 49**2 * 5.0)
         )  # by the coupling x -> 50 x
-        assert rm.kl(law, target, rng=seed).upper >= kullback
-        assert math.isinf(rm.chi2(law, target, rng=seed))  # 2500 > 2
+        assert rm.kl(law, target, accuracy=0.2, rng=seed).upper >= kullback
+        assert math.isinf(rm.chi2(law, target, accuracy=0.2, rng=seed))  # 2500 > 2
 
 
 def test_exact_moments_that_disprove_an_end_raise_it():
