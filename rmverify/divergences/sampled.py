@@ -39,6 +39,7 @@ LEVEL = 0.95
 """Confidence level of the interval; each of its ends misses with probability (1 - LEVEL)/2."""
 
 _PILOT = (8, 64, 512)  # independent sets of paths, paths of a set, points of a set
+_MORE_POINTS = 16
 _SETS = 16  # at least
 _SIZES = (64, 4096)
 _POINTS = (256, 1 << 15)  # of a set
@@ -225,17 +226,19 @@ def interval(
         aim = ensemble.aim(list(ensemble.make(sets, size, first, None)))
         while True:
             look = _Look.of(ensemble, f, known, aim, sets, size, points, first)
+            if not look.reliable:  # few points may be what carries it
+                look = _Look.of(ensemble, f, known, aim, sets, size, _MORE_POINTS * points, first)
             wanted = aimed(look.value)
             if look.sound(wanted) or size * 4 > _SIZES[1] or not math.isfinite(wanted):
                 break
             size *= 4
-        if not look.reliable:
+        if not (look.reliable or f.bounded):
             return Interval(0.0, math.inf, False)
         sets, size, points = look.plan(ensemble, size, wanted, work)
         found = _Look.of(ensemble, f, known, aim, sets, size, points, last, look.coefficients)
         for _ in range(_MORE):
             most = int(work / _work(ensemble, size, points)) - len(found.means)
-            again = min(found.missing(aimed(found.value)), most) if found.reliable else 0
+            again = min(found.missing(aimed(found.value)), most) if found.reliable or f.bounded else 0
             if again <= 0:
                 break
             found = found.joined(_Look.of(ensemble, f, known, aim, again, size, points, last, look.coefficients))
