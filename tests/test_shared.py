@@ -87,10 +87,10 @@ def test_normal_factors_are_the_isotropic_gaussian(d, times):
 
 def test_the_interval_covers_at_its_level():
     """Of 20 intervals at 95 %, fewer than 15 cover with a probability of 1 in 3000."""
-    times, d = [1.0, 0.6, 0.3], 10
+    times, d = [1.0, 0.8], 10
     p, q, dr = radial(0.25, times, d)
     exact = dr * np.abs(p - q).sum() / 2
-    law, other = rm.output_law(plan_of(times), Product(NORMAL, d), start="exact"), Product(NORMAL, d).at(0.3)
+    law, other = rm.output_law(plan_of(times), Product(NORMAL, d), start="exact"), Product(NORMAL, d).at(0.8)
     found = [rm.tv(law, other, accuracy=0.1, rng=seed) for seed in range(20)]
     assert sum(value.lower <= exact <= value.upper for value in found) >= 15
 
@@ -139,8 +139,8 @@ def test_two_coordinates_by_nested_quadrature():
     quarter = dx * dx * (p**0.25 * q**0.75 - p / 4 - 3 * q / 4).sum()
     law, other = rm.output_law(plan_of([1.0, 0.6]), Product(TWO, 2), start="exact"), Product(TWO, 2).at(0.6)
     assert close(rm.tv(law, other, accuracy=0.01), dx * dx * np.abs(p - q).sum() / 2)
-    assert close(rm.kl(law, other, accuracy=0.05), dx * dx * (p * log - p + q).sum())
-    assert close(rm.kl(other, law, accuracy=0.05), dx * dx * (p - q - q * log).sum())
+    assert close(rm.kl(law, other, accuracy=0.1), dx * dx * (p * log - p + q).sum())
+    assert close(rm.kl(other, law, accuracy=0.1), dx * dx * (p - q - q * log).sum())
     assert close(rm.hellinger(law, other, accuracy=0.02), math.sqrt(square))
     assert close(rm.renyi(law, other, 0.25, accuracy=0.02), math.log1p(quarter) / -0.75)
 

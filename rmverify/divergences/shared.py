@@ -34,6 +34,7 @@ _FINEST = 4  # halvings of the grid
 _PATHS = 8  # on which grids are compared
 _OFF = 1e-3  # of what the interval is to be narrowed to, relative: what a grid may lose
 _KINKED = 0.1
+_LARGEST = 10**18
 _MOST = 3 * 10**6  # evaluations of the score for one path, at all points
 _EACH = 40.0  # multiplications that an evaluation is worth
 
@@ -165,6 +166,8 @@ def _split(p: Any, q: Any) -> tuple[SharedLaw, Factor]:
         raise TypeError(f"{name}: expected a Product beside a SharedLaw, got {type(other).__name__}")
     if other.dim != law.dim:
         raise ValueError(f"{name}: expected a law in dimension {law.dim} as the plan's, got dimension {other.dim}")
+    if law.dim > _LARGEST:
+        raise ValueError(f"{name}: expected a dimension of at most 10^18, for counts that are integers, got {law.dim}")
     return law, other.factor
 
 

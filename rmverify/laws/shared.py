@@ -38,7 +38,7 @@ __all__ = ["Grid", "SharedLaw", "grid_of", "log_densities"]
 _PLAIN = 12.0  # deviations of the start within which points are equally spaced
 _DEPTH = 30.0  # nats at which the line is cut, and ln d more
 _TAPS = 12  # of a local polynomial
-_NEWTON = 4
+_NEWTON = 3
 _BLOCK = 1 << 15  # numbers that are moved at once
 
 
@@ -241,14 +241,18 @@ def _inverted(grid: Grid, log_start: Array, x: Array, log_slope: Array) -> Array
     place = place - first
     for _ in range(_NEWTON):
         weights = _weights(place)
-        off = (weights * values).sum(axis=-1) - grid.x
-        place = np.clip(place - off / (weights * slopes).sum(axis=-1), 0, _TAPS - 1)
-    return np.asarray((_weights(place) * logs).sum(axis=-1))
+        off, slope = (np.einsum("pjk,pjk->pj", weights, part) for part in (values, slopes))
+        off -= grid.x * weights.sum(axis=-1)
+        place = np.clip(place - off / slope, 0, _TAPS - 1)
+    weights = _weights(place)
+    return np.asarray(np.einsum("pjk,pjk->pj", weights, logs) / weights.sum(axis=-1))
+
+
+_SIGNS = (-1.0) ** np.arange(_TAPS) * comb(_TAPS - 1, np.arange(_TAPS))
 
 
 def _weights(place: Array) -> Array:
-    """Of the polynomial through the points 0, .., _TAPS - 1 at `place`, along a last axis."""
+    """Of the polynomial through the points 0, .., _TAPS - 1 at `place`, along a last axis, up to their sum."""
     apart = place[..., None] - np.arange(_TAPS)
     apart[apart == 0] = 1e-300
-    terms = (-1.0) ** np.arange(_TAPS) * comb(_TAPS - 1, np.arange(_TAPS)) / apart
-    return np.asarray(terms / terms.sum(axis=-1, keepdims=True))
+    return np.asarray(np.divide(_SIGNS, apart, out=apart))
