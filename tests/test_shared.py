@@ -154,6 +154,22 @@ def test_three_coordinates_by_nested_quadrature():
     assert close(rm.tv(law, Product(TWO, 3).at(0.6), accuracy=0.02), exact)
 
 
+def test_thirty_coordinates_by_plain_simulation():
+    """TV = E |r - 1|/(r + 1) over draws from the equal mixture of both, r by the rule over the midpoint."""
+    x, dx, p, weights, q = one_step(1.0, 0.4)
+    rng, d, n = np.random.default_rng(0), 30, 3000
+    row = np.where(np.arange(n) % 2 == 0, len(p), rng.choice(len(p), n, p=weights))
+    z = np.empty((n, d))
+    for k, density in enumerate([*p, q]):
+        here = row == k
+        z[here] = np.interp(rng.random((here.sum(), d)), np.cumsum(density) * dx, x + dx / 2)
+    logs = CubicSpline(x, np.log(p / q), axis=1)(z).sum(axis=2)
+    values = np.abs(np.tanh(np.log(weights @ np.exp(logs)) / 2))
+    found = rm.tv(rm.output_law(plan_of([1.0, 0.6]), Product(TWO, d), start="exact"), Product(TWO, d).at(0.6))
+    assert abs(found - values.mean()) <= found.error + 3.5 * values.std() / math.sqrt(n)
+    assert found.error < 0.02 * found
+
+
 def test_laws_given_the_midpoints_average_to_that_of_a_coordinate():
     law = SharedLaw(plan_of([1.0, 0.6]), Product(TWO, 2), "exact")
     x, _, p, weights, _ = one_step(1.0, 0.4)
@@ -240,6 +256,12 @@ def test_a_step_of_a_stranger_may_do_rarely_what_is_not_seen():
     q = Product(NORMAL, 5).at(0.8)
     assert rm.tv(law, q, accuracy=0.1).kind == "monte-carlo"
     assert rm.kl(law, q).kind == "upper"
+
+
+def test_of_very_long_plans_nothing_is_said():
+    law = rm.output_law(plan_of(np.linspace(3.0, 0.1, 20_001)), Product(TWO, 3))
+    value = rm.tv(law, Product(TWO, 3).at(0.1))
+    assert (value.kind, value.lower, value.upper) == ("upper", 0, 1)
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------

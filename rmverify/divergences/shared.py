@@ -35,7 +35,7 @@ _PATHS = 8  # on which grids are compared
 _OFF = 1e-3  # of what the interval is to be narrowed to, relative: what a grid may lose
 _KINKED = 0.1
 _LARGEST = 10**18
-_MOST = 3 * 10**6  # evaluations of the score for one path, at all points
+_MOST = 30_000  # evaluations of the score for one path, beyond which nothing is drawn
 _EACH = 40.0  # multiplications that an evaluation is worth
 
 
@@ -195,10 +195,10 @@ def _found(
     top: float,
 ) -> Value:  # fmt: skip
     """`finish` of E_q f, which is `most` at most."""
-    beside = _beside(law, q, accuracy)
     rare = 0.0 if law.analytic else most  # what steps may do that no path shows
-    if law.plan.evaluations * beside.grid.x.size > _MOST or math.isinf(rare):
+    if law.plan.evaluations > _MOST or math.isinf(rare):
         return _bound(0.0, top)
+    beside = _beside(law, q, accuracy)
     found = sampled.interval(beside.ensemble, f, math.inf, accuracy, rng, rare, finish)
     if not found.reliable:
         return _bound(0.0, top)
