@@ -7,6 +7,8 @@ a mixture, a Gaussian   exact by a radial integral where the mixture is a scale 
                         a confidence interval of 95 %, as narrow as `accuracy` asks for
 factors and products    exact, with an error that contains what quadrature and rounding lose; also the law of a plan on
                         one, given its midpoints (`TransportLaw`) or averaged over them on the line (`LineLaw`)
+a product, a plan on    `monte-carlo`, with a confidence interval of 95 %, where its coordinates share random midpoints
+one                     (`SharedLaw`); tv, kl, hellinger and renyi of order at most 1
 ======================  =================================================================================
 """
 
@@ -30,6 +32,7 @@ from rmverify.divergences.line import line_chi2, line_hellinger, line_kl, line_r
 from rmverify.divergences.pair import pair_of, plain, relative
 from rmverify.divergences.products import product_tv
 from rmverify.divergences.radial import radial_hellinger, radial_kl, radial_reverse_kl, radial_tv, resolved
+from rmverify.divergences.shared import is_shared, shared_entropy, shared_power, shared_variation
 from rmverify.laws import MixtureLaw, StationaryLaw
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import number
@@ -49,7 +52,7 @@ def tv(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: b
     ----------
     p, q : Gaussian or MixtureLaw (at most one mixture); or a Factor or Product, beside another or a plan's law on one
     accuracy, rng : float, int or generator
-        Of a mixture whose law is not exact: the half-width of the interval that is worked towards, relative to the
+        Of a law that is not known exactly: the half-width of the interval that is worked towards, relative to the
         value, as far as a set amount of work goes, and the seed, which is fixed unless given.
     certified : bool
         Between Gaussians (also for `kl`, `hellinger`, `w2`): a guaranteed enclosure in ball arithmetic, of relative
@@ -59,8 +62,9 @@ def tv(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: b
     Returns
     -------
     Value
-        ``exact``, ``enclosure`` if `certified`, or for a mixture ``monte-carlo``: ``.lower`` and ``.upper`` are the
-        ends of a confidence interval at the level of 95 %, ``.error`` is its half-width (see `divergences.sampled`).
+        ``exact``, ``enclosure`` if `certified`, or for an average over midpoints ``monte-carlo``: ``.lower`` and
+        ``.upper`` are the ends of a confidence interval at the level of 95 %, ``.error`` is its half-width (see
+        `divergences.sampled`).
 
     Raises
     ------
@@ -84,6 +88,8 @@ def tv(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: b
     """
     if certified:
         return _certified("tv", p, q)
+    if is_shared(p, q):
+        return shared_variation(p, q, _accuracy(accuracy), rng)
     if on_the_line(p, q):
         return product_tv(p, q)
     mixture, other = _split(p, q)
@@ -106,6 +112,8 @@ def kl(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: b
     """
     if certified:
         return _certified("kl", p, q)
+    if is_shared(p, q):
+        return shared_entropy(p, q, _accuracy(accuracy), rng)
     if on_the_line(p, q):
         return line_kl(p, q)
     mixture, other = _split(p, q)
@@ -129,15 +137,20 @@ def renyi(p: Any, q: Any, order: float, *, accuracy: float = ACCURACY, rng: Any 
     order = number("order", order, above=0)
     if order == 1:
         return kl(p, q, accuracy=accuracy, rng=rng)
+
+    def finish(gap: float) -> float:  # of |int p^s q^{1-s} - 1|
+        gap = gap if order > 1 else -min(gap, 1.0)
+        return math.log1p(gap) / (order - 1) if gap > -1 else math.inf
+
+    if is_shared(p, q):
+        if order > 1:
+            raise ValueError(f"order: expected at most 1 beside a SharedLaw, got {order:g}")
+        return shared_power(p, q, order, finish, _accuracy(accuracy), rng)
     if on_the_line(p, q):
         return line_renyi(p, q, order)
     mixture, other = _split(p, q)
     if mixture is None:
         return renyi_divergence(pair_of(p, q), order)
-
-    def finish(gap: float) -> float:  # of |int p^s q^{1-s} - 1|
-        gap = gap if order > 1 else -min(gap, 1.0)
-        return math.log1p(gap) / (order - 1) if gap > -1 else math.inf
 
     own = mixture is p
     return averaged.power(
@@ -181,6 +194,12 @@ def hellinger(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certi
     """
     if certified:
         return _certified("hellinger", p, q)
+
+    def finish(gap: float) -> float:
+        return math.sqrt(min(gap, 1.0))
+
+    if is_shared(p, q):
+        return shared_power(p, q, 0.5, finish, _accuracy(accuracy), rng, 1.0)
     if on_the_line(p, q):
         return line_hellinger(p, q)
     mixture, other = _split(p, q)
@@ -189,8 +208,7 @@ def hellinger(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certi
     exact = _radial(radial_hellinger, mixture, other)
     if exact is not None:
         return exact
-
-    return averaged.power(mixture, other, 0.5, lambda gap: math.sqrt(min(gap, 1.0)), _accuracy(accuracy), rng, 1.0)
+    return averaged.power(mixture, other, 0.5, finish, _accuracy(accuracy), rng, 1.0)
 
 
 def w2(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: bool = False) -> Value:
