@@ -42,7 +42,8 @@ _LOOK = 4096
 _EVERY = {False: 5_000, True: 60_000}  # work of a row, without and with a corrector, spent on every N from 1 up
 _LOST = 4  # numbers of steps, one after the other, whose law is not resolved
 _FIRST = 0.03  # relative half-width of the values by which a sampled N is looked for
-_CLOSE = 1.2  # times the lower one, the upper of two numbers of steps between which the slope is taken
+_CLOSE = 1.2  # times the lower one, the upper of two numbers of steps that say where it is, and how steep
+_TURNS = 3  # of finer values on the way to where it is crossed
 _WIDER = 4  # times that an end of the interval of N is moved out
 
 
@@ -446,6 +447,9 @@ class _Search:
         return low, high
 
 
+_Ends = tuple[int | None, int | None, int | None, Value | None, Value | None, str]
+
+
 class _Sampled:
     """The least N with value(N) <= accuracy, and its interval, where values are sampled.
 
@@ -464,7 +468,7 @@ class _Sampled:
             self.seen[n] = self.value(n, _FIRST, self.first)
         return float(self.seen[n]) > self.accuracy
 
-    def least(self, guess: int) -> tuple[int | None, int | None, int | None, Value | None, Value | None, str]:
+    def least(self, guess: int) -> _Ends:
         """(N, the ends of its interval, value at the upper end, value just below the lower one, status)."""
         high = min(guess, self.most)
         low = 0
@@ -477,12 +481,19 @@ class _Sampled:
             n = max(1, high // 4)
             low, high = (n, high) if self.above(n) else (0, n)
         if high == 1:
-            return self._ends(1.0, 1.0)
+            return self._ends(0.5, 1.0)
         low, high = self._closer(low, high)
-        crossing, power = self._crossing(low, high)
-        n = min(max(round(crossing), low), high)
-        fine = self.value(n, power * self.width / 4, self.first)
-        return self._ends(n * (float(fine) / self.accuracy) ** (1 / power), power)
+        far = max((n for n in self.seen if n * _CLOSE <= high), default=low)
+        crossing, power = self._crossing(far, high)
+        for _ in range(_TURNS):
+            n = min(max(round(crossing), 1), self.most)
+            fine = float(self.value(n, power * self.width / 4, self.first))
+            if not (math.isfinite(fine) and fine > 0):
+                break
+            crossing = min(max(n * (fine / self.accuracy) ** (1 / power), low / _CLOSE), high * _CLOSE)
+            if abs(crossing - n) <= max(self.width * n / 2, 1):
+                break
+        return self._ends(crossing, power)
 
     def _closer(self, low: int, high: int) -> tuple[int, int]:
         """The rough crossing in [low, high] between two numbers not far from each other."""
@@ -499,14 +510,12 @@ class _Sampled:
     def _crossing(self, low: int, high: int) -> tuple[float, float]:
         """Where the line through two values on the log-log plot is at the accuracy, and its power."""
         a, b = float(self.seen[low]), float(self.seen[high])
-        if not (math.isfinite(a) and b > 0):
+        if not (math.isfinite(a) and a > b > 0):
             return math.sqrt(low * high), 1.0
         power = math.log(a / b) / math.log(high / low)
         return low * (a / self.accuracy) ** (1 / power), power
 
-    def _ends(
-        self, crossing: float, power: float
-    ) -> tuple[int | None, int | None, int | None, Value | None, Value | None, str]:
+    def _ends(self, crossing: float, power: float) -> _Ends:
         apart = self.width * crossing
         below, end = math.floor(crossing - apart), min(math.ceil(crossing + apart), self.most)
         before, value = None, self._fine(end, power)
@@ -526,9 +535,9 @@ class _Sampled:
             slope = math.log(before / value) / math.log(end / below)
             steps = below * (float(before) / self.accuracy) ** (1 / slope)
         steps = min(max(math.ceil(steps), fewest), end)
-        return (
-            (steps, fewest, end, value, before, "found") if told else (steps, None, None, value, before, "cannot tell")
-        )
+        if told:
+            return steps, fewest, end, value, before, "found"
+        return steps, None, None, value, before, "cannot tell"
 
     def _fine(self, n: int, power: float) -> Value:
         return self.value(n, power * self.width / 4, self.last)
