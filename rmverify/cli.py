@@ -208,7 +208,9 @@ def _parser() -> argparse.ArgumentParser:
         help=f"only these, repeatable; of {', '.join(_PREDICTORS)}; default: all but euler",
     )  # fmt: skip
     rates.add_argument(
-        "--data", metavar="DATA", help="also the exponent in d of your covariance, repeated 1 to 10^4 times"
+        "--data",
+        metavar="DATA",
+        help="also the exponent in d of your covariance, repeated 1 to 10^4 times (10^3 with random midpoints)",
     )
     _shapes(rates, "DATA")
     rates.add_argument(

@@ -999,7 +999,7 @@ def _scaled_up(target: Gaussian, predictors: Iterable[tuple[str, str]]) -> list[
         points = [
             {"dim": target.dim * 10**k, "variances": variances, "family": "user",
              "multiplicities": tuple(int(n) * 10**k for n in target.multiplicities)}
-            for k in range(5)
+            for k in range(5 if law == "exact" else 4)
         ]  # fmt: skip
         result.append(_study(name, law, "tv", "d", points, accuracy=0.1, note=note))
     return result
