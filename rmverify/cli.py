@@ -27,7 +27,7 @@ DATA is a CSV or NPY file, rows are samples; with --covariance it is a covarianc
 one a line, with how often each occurs in a second column if not once. The name "digits" stands for the covariance of
 the 8x8 handwritten digits that comes with the package."""
 
-_KINDS = ("symbolic", "certified", "exact", "fitted")
+_KINDS = ("symbolic", "certified", "exact", "fitted", "monte-carlo")
 _PREDICTORS = ("euler", "exponential_integrator", "heun", "midpoint", "randomized_midpoint")
 
 
@@ -208,7 +208,9 @@ def _parser() -> argparse.ArgumentParser:
         help=f"only these, repeatable; of {', '.join(_PREDICTORS)}; default: all but euler",
     )  # fmt: skip
     rates.add_argument(
-        "--data", metavar="DATA", help="also the exponent in d of your covariance, repeated 1 to 10^4 times"
+        "--data",
+        metavar="DATA",
+        help="also the exponent in d of your covariance, repeated 1 to 10^4 times (10^3 with random midpoints)",
     )
     _shapes(rates, "DATA")
     rates.add_argument(
@@ -521,7 +523,7 @@ def _verify(options: argparse.Namespace) -> int:
         _writable("--html", options.html)
     target = None if options.data is None else _target(options)
     effort = options.effort or EFFORT
-    kinds = options.kind or (None if target is None else ["exact", "fitted"])
+    kinds = options.kind or (None if target is None else ["exact", "fitted", "monte-carlo"])
     with _progress(options) as progress:
         report = verify(
             [id.upper() for id in options.ids] or None,
@@ -570,8 +572,6 @@ def _rates(options: argparse.Namespace) -> int:
     if _shape(options) and options.data is None:
         raise ValueError(f"{_shape(options)[0]}: expected --data DATA with it, got no data")
     chosen = options.scheme or []
-    if options.data is not None and set(chosen) == {"randomized_midpoint"}:
-        raise ValueError("--data: expected a --scheme that draws no midpoints beside it, got randomized_midpoint alone")
     suffix = None if options.plot is None else _plottable(options.plot)
     target = None if options.data is None else _target(options, turned=True)
     plans = [] if options.csv or options.markdown or options.latex else tables.theorem_cells(options.full, chosen)

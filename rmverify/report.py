@@ -437,7 +437,7 @@ def claims_tables(report: Report, asked: Asked, width: int = 130, verbose: bool 
         blocks += [block for result in report.values() for block in _evidence_blocks(result, asked)]
     notes = [tally(report)]
     if width < _ROOMY:
-        notes.append("evidence: s symbolic, c certified, e exact, f fitted.")
+        notes.append("evidence: s symbolic, c certified, e exact, f fitted, m monte-carlo.")
     notes.append("C is the smallest constant with which the claim holds on the domain of its evidence:")
     notes.append(">= the largest ratio that a search found, <= a bound on it, = both within its error.")
     notes += [f"{name}: {text}." for name, text in names_in(points(report))]
