@@ -236,7 +236,7 @@ def _row_cells(row: Row) -> list[str]:
         last = row.curve[-1]
         return [*head, f"> {last.evaluations}", f"> {last.steps}", f"> {last.rounds}", last.tv.text(), "-", law]
     evaluations = f"{row.upper.evaluations}"
-    if not row.exact:
+    if row.lower.evaluations < row.upper.evaluations:
         evaluations += f" ({row.lower.evaluations} to {row.upper.evaluations})"
     split = "-" if row.discretization is None else row.discretization.text()
     return [*head, evaluations, f"{row.upper.steps}", f"{row.upper.rounds}", row.upper.tv.text(), split, law]
