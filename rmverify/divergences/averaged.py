@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from rmverify.divergences import sampled
 from rmverify.divergences.closed_forms import (
@@ -287,7 +287,7 @@ def _over_paths(
     sets = _SETS
     for done in (False, True):
         means = np.array([values(*law).mean() for law in beside.laws(sets, _SIZE, last if done else first, aim)])
-        quantile = float(student.ppf((1 + LEVEL) / 2, sets - 1))
+        quantile = float(stdtrit(sets - 1, (1 + LEVEL) / 2))
         if not done:
             off = quantile * float(means.std(ddof=1)) / max(accuracy * abs(float(means.mean())), 1e-300)
             sets = int(min(max(_SETS, math.ceil(1.2 * off * off)), _MOST_SETS))
