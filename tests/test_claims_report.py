@@ -192,13 +192,13 @@ def test_verbose_shows_the_evidence_and_the_command_that_finds_it_again():
 def test_the_value_of_a_check_is_not_called_a_constant():
     slope = Evidence("fitted", "slope", "holds", constant=Value(1.5, "exact", 0.01))
     shown = text_of(claims_tables(Report([result(slope)]), Asked(), 200, True))
-    assert re.search(r"value +1.5 ± 0.01 \(exact", shown)
+    assert re.search(r"value +1.50 ± 0.01 \(exact", shown)
 
 
 def test_the_record_is_plain_json_with_the_schema():
     record = claims_record(REPORT, Asked("digits", ("--target", "digits"), 300))
     back = json.loads(json.dumps(record, allow_nan=False))
-    assert back["schema"] == 2
+    assert back["schema"] == 3
     assert (back["target"], back["certified_effort"]) == ("digits", 300)
     assert [c["id"] for c in back["claims"]] == ["B2", "C1", "D2"]
     assert back["claims"][0]["constant"]["value"] == 0.125

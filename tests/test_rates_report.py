@@ -476,7 +476,7 @@ def test_answers_go_to_stdout_alone(run):
 
 def test_json_is_one_document_with_the_theorems(run):
     document = strict(run("--json")[1])
-    assert (document["schema"], document["command"]) == (2, "rates")
+    assert (document["schema"], document["command"]) == (3, "rates")
     assert len(document["rows"]) == len(HAND.rows)
     assert [t["plan"] for t in document["theorems"]] == ["dpum"] * 3 + ["sequential"] * 3
     assert strict(run("--json", "--scheme", "heun")[1])["theorems"] == []

@@ -31,7 +31,7 @@ _ORDER = get_args(Finding)
 """From best to worst; a claim's finding is the worst of its evidence, but `holds with constant` says more than
 `holds`."""
 
-SCHEMA = 2
+SCHEMA = 3
 CLAIMS: dict[str, Claim] = {}
 _LETTERS = "abcd"
 

@@ -193,8 +193,8 @@ def _of(
         return _bound(lower(), top)
 
     found = sampled.interval(beside.ensemble, f, known, accuracy, rng, sup, finish)
-    if not found.reliable:
-        return _bound(lower(), top)
+    if not found.reliable:  # what is bounded has its upper end in any case
+        return _bound(lower(), finish(min(found.upper, f.most)) if f.most < math.inf else top)
     more = 4 * beside.slip * (math.sqrt(found.upper) + beside.slip) * (1 + (found.upper if f.order is not None else 0))
     limit = 1.0 if s < 1 and f.order is None and top == 1.0 else math.inf
     return _value(finish(max(found.lower - more, 0.0)), finish(min(found.upper + more, limit)), top)

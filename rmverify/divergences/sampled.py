@@ -229,16 +229,16 @@ def interval(
             if not look.reliable:  # few points may be what carries it
                 look = _Look.of(ensemble, f, known, aim, sets, size, _MORE_POINTS * points, first)
             wanted = aimed(look.value)
-            if look.sound(wanted) or size * 4 > _SIZES[1] or not math.isfinite(wanted):
+            if not look.gap > max(2 * wanted, 0.1 * look.value) or size * 4 > _SIZES[1]:
                 break
             size *= 4
-        if not (look.reliable or f.bounded):
+        if not (look.reliable or f.most < math.inf):
             return Interval(0.0, math.inf, False)
         sets, size, points = look.plan(ensemble, size, wanted, work)
         found = _Look.of(ensemble, f, known, aim, sets, size, points, last, look.coefficients)
         for _ in range(_MORE):
             most = int(work / _work(ensemble, size, points)) - len(found.means)
-            again = min(found.missing(aimed(found.value)), most) if found.reliable or f.bounded else 0
+            again = min(found.missing(aimed(found.value)), most) if found.reliable or f.most < math.inf else 0
             if again <= 0:
                 break
             found = found.joined(_Look.of(ensemble, f, known, aim, again, size, points, last, look.coefficients))
@@ -248,7 +248,7 @@ def interval(
         lower, upper = lower - rare * (sup + found.value), upper + rare * (sup + found.value)
     if f.most < math.inf:
         lower, upper = lower - rare * f.most * found.few[0], upper + rare * f.most * found.few[1]
-    reliable = found.reliable and math.isfinite(lower) and math.isfinite(upper)
+    reliable = (found.reliable or f is ABSOLUTE) and math.isfinite(lower) and math.isfinite(upper)
     return Interval(max(lower, 0.0), max(upper, 0.0), reliable)
 
 
@@ -319,9 +319,6 @@ class _Look:
     def reliable(self) -> bool:
         seen = _seen(self.means, self.shares, self.own)[: self.own]
         return bool(np.isfinite(self.means[:, :2]).all() and (self.shares[:2] < _OUTWEIGHS).all() and seen.all())
-
-    def sound(self, wanted: float) -> bool:
-        return self.reliable and self.gap <= max(2 * wanted, 0.1 * self.value)
 
     def limits(self) -> tuple[float, float]:
         upper, lower = self.ends.T

@@ -154,7 +154,7 @@ def _points(alphas: int, shape: tuple[int, int], rng: np.random.Generator) -> Ar
 @functools.lru_cache(maxsize=32)
 def _net(alphas: int, pairs: int) -> Array:
     """A Sobol' net of `pairs` points in one dimension more, in the order of its first one: integers below `pairs`."""
-    from scipy.stats import qmc
+    from scipy.stats import qmc  # slow to load, and needed by no command that draws nothing
 
     points = (qmc.Sobol(alphas + 1, scramble=False).random(pairs) * pairs).astype(np.int64)
     net: Array = np.ascontiguousarray(points[np.argsort(points[:, 0]), 1:].T)
