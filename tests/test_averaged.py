@@ -515,7 +515,7 @@ def test_every_path_of_a_set_is_a_random_path(name):
 
 def uniform_midpoints():
     """Each path's numbers are uniform on [0, 1] and uncorrelated: Kolmogorov and Smirnov at 10^-6 each."""
-    u = paths_module._points(3, (4000, 16), np.random.default_rng(0))
+    u = paths_module.ranked_points(3, (4000, 16), np.random.default_rng(0))
     assert u.shape == (3, 4000, 16)
     for one, i in itertools.product(range(3), (0, 1, 7, 14)):
         assert stats.kstest(u[one, :, i], "uniform").pvalue > 1e-6
@@ -538,7 +538,7 @@ def as_given():
     )  # fmt: skip
     law, given = rm.output_law(plan, rm.Gaussian(means, lams)), iter(alphas)
     with patch.context() as within:
-        within.setattr(paths_module, "_points", lambda count, shape, rng: np.full((count, *shape), next(given)))
+        within.setattr(paths_module, "ranked_points", lambda count, shape, rng: np.full((count, *shape), next(given)))
         m, v = (np.asarray(part) for part in path_sets(law, 2, 4, np.random.default_rng(0)))
     truth = law.conditional(list(alphas))
     np.testing.assert_allclose(m, np.broadcast_to(truth.means, m.shape), rtol=1e-11, atol=1e-13)

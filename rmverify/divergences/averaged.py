@@ -143,7 +143,7 @@ def variation(mixture: MixtureLaw, q: Gaussian, accuracy: float, rng: Any) -> Va
         return _UNKNOWN
     known = float(pair_tv(canonical(beside.single, beside.q)))
     found = sampled.interval(beside.ensemble, sampled.ABSOLUTE, known, accuracy, rng, 1.0)
-    return _value(found.lower - beside.slip, found.upper + beside.slip, 1.0)
+    return within(found.lower - beside.slip, found.upper + beside.slip, 1.0)
 
 
 def entropy(mixture: MixtureLaw, q: Gaussian, accuracy: float, rng: Any, reverse: bool) -> Value:
@@ -186,25 +186,25 @@ def _of(
     if f.order is not None:
         verdict = _finite(beside, ends, s)
         if verdict is not None:
-            return Value(math.inf) if verdict else _bound(lower(), top)
+            return Value(math.inf) if verdict else at_most(lower(), top)
     known = divergence(beside.single, beside.q)
     sup = 0.0 if mixture._analytic else _sup(beside, ends, divergence)
     if math.isinf(sup):
-        return _bound(lower(), top)
+        return at_most(lower(), top)
 
     found = sampled.interval(beside.ensemble, f, known, accuracy, rng, sup, finish)
     if not found.reliable:  # what is bounded has its upper end in any case
-        return _bound(lower(), finish(min(found.upper, f.most)) if f.most < math.inf else top)
+        return at_most(lower(), finish(min(found.upper, f.most)) if f.most < math.inf else top)
     more = 4 * beside.slip * (math.sqrt(found.upper) + beside.slip) * (1 + (found.upper if f.order is not None else 0))
     limit = 1.0 if s < 1 and f.order is None and top == 1.0 else math.inf
-    return _value(finish(max(found.lower - more, 0.0)), finish(min(found.upper + more, limit)), top)
+    return within(finish(max(found.lower - more, 0.0)), finish(min(found.upper + more, limit)), top)
 
 
-def _bound(lower: float, top: float) -> Value:
+def at_most(lower: float, top: float) -> Value:
     return Value(top, "upper", 0.0, lower=min(max(lower, 0.0), top), upper=top)
 
 
-def _value(lower: float, upper: float, top: float) -> Value:
+def within(lower: float, upper: float, top: float) -> Value:
     """The middle of an interval, cut to [0, top]."""
     lower, upper = min(max(lower, 0.0), top), min(max(upper, 0.0), top)
     middle = (lower + upper) / 2
@@ -274,7 +274,7 @@ def expected(mixture: MixtureLaw, q: Gaussian, accuracy: float = ACCURACY, rng: 
 
     lower, upper = _over_paths(beside, distances, accuracy, rng)
     more = beside.slip + (0.0 if mixture._analytic else math.log(2 / (1 - LEVEL)) * 2 / (_SETS * _SIZE))
-    return _value(lower - more, upper + more, 1.0)
+    return within(lower - more, upper + more, 1.0)
 
 
 def _over_paths(

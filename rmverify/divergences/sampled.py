@@ -39,11 +39,12 @@ LEVEL = 0.95
 """Confidence level of the interval; each of its ends misses with probability (1 - LEVEL)/2."""
 
 _PILOT = (8, 64, 512)  # independent sets of paths, paths of a set, points of a set
-_MORE_POINTS = 16
+_PILOT_POINTS = (1, 16, 256)  # times those of the pilot
 _SETS = 16  # at least
 _SIZES = (64, 4096)
 _POINTS = (256, 1 << 15)  # of a set
 _WORK = 4e7  # nanoseconds on one core, about, over the relative accuracy, that are spent to reach it
+_LEAST_WORK = 4e9  # or so many
 _AT_ONCE = 1 << 18  # numbers of all paths that are moved together
 _MOST_PATHS = 1 << 13
 _BLOCK = 1 << 18  # numbers per temporary array
@@ -219,15 +220,16 @@ def interval(
         slope = (at - finish(value * 0.999)) / (value * 1e-3) if finish is not None and value > 0 else 1.0
         return accuracy * at / slope if slope > 0 else math.inf
 
-    work = _WORK / accuracy
+    work = max(_LEAST_WORK, _WORK / accuracy)
     first, last = (np.random.default_rng(seed) for seed in seeds(rng))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         sets, size, points = _PILOT
         aim = ensemble.aim(list(ensemble.make(sets, size, first, None)))
         while True:
-            look = _Look.of(ensemble, f, known, aim, sets, size, points, first)
-            if not look.reliable:  # few points may be what carries it
-                look = _Look.of(ensemble, f, known, aim, sets, size, _MORE_POINTS * points, first)
+            for more in _PILOT_POINTS:  # few points may be what carries the value
+                look = _Look.of(ensemble, f, known, aim, sets, size, more * points, first)
+                if look.reliable:
+                    break
             wanted = aimed(look.value)
             if not look.gap > max(2 * wanted, 0.1 * look.value) or size * 4 > _SIZES[1]:
                 break
@@ -238,17 +240,18 @@ def interval(
         found = _Look.of(ensemble, f, known, aim, sets, size, points, last, look.coefficients)
         for _ in range(_MORE):
             most = int(work / _work(ensemble, size, points)) - len(found.means)
-            again = min(found.missing(aimed(found.value)), most) if found.reliable or f.most < math.inf else 0
+            sure = found.reliable or f is ABSOLUTE
+            again = min(found.missing(aimed(found.value)) if sure else 4 * len(found.means), most)
             if again <= 0:
                 break
             found = found.joined(_Look.of(ensemble, f, known, aim, again, size, points, last, look.coefficients))
-    rare = math.log(2 / (1 - LEVEL)) * 2 / (len(found.means) * size)  # of pairs of paths that none shows
-    lower, upper = found.limits()
-    if not ensemble.analytic:
-        lower, upper = lower - rare * (sup + found.value), upper + rare * (sup + found.value)
-    if f.most < math.inf:
-        lower, upper = lower - rare * f.most * found.few[0], upper + rare * f.most * found.few[1]
-    reliable = (found.reliable or f is ABSOLUTE) and math.isfinite(lower) and math.isfinite(upper)
+        rare = math.log(2 / (1 - LEVEL)) * 2 / (len(found.means) * size)  # of pairs of paths that none shows
+        lower, upper = found.limits()
+        if not ensemble.analytic:
+            lower, upper = lower - rare * (sup + found.value), upper + rare * (sup + found.value)
+        if f.most < math.inf:
+            lower, upper = lower - rare * f.most * found.few[0], upper + rare * f.most * found.few[1]
+        reliable = (found.reliable or f is ABSOLUTE) and math.isfinite(lower) and math.isfinite(upper)
     return Interval(max(lower, 0.0), max(upper, 0.0), reliable)
 
 
@@ -267,7 +270,8 @@ class _Look:
     spread: Array
     coefficients: Array
     points: int
-    shares: Array
+    total: Array
+    top: Array
     own: int
     few: tuple[bool, bool]
 
@@ -290,7 +294,7 @@ class _Look:
                     spread = spread + _covariance(rows, f) / sets
                 sizes = np.abs(rows)
                 total, top = total + sizes.sum(axis=1), np.maximum(top, sizes.max(axis=1))
-        table, shares = np.array(means), top / np.maximum(total, 1e-300)
+        table, shares = np.array(means), _shares(top, total)
         own = 1 if f.order is None else 2
         if coefficients is None:
             seen = np.append([True, True], _seen(table, shares, own))
@@ -298,7 +302,12 @@ class _Look:
             coefficients = _regression(spread)
         left = f.most - table[:, 0]  # of which each point has all or hardly anything
         few = points * float(left.sum()) < _FEW * f.most or _rare(left, 0.0), _rare(table[:, 0], shares[0])
-        return cls(table, spread, coefficients, points, shares, own, few)
+        return cls(table, spread, coefficients, points, total, top, own, few)
+
+    @property
+    def shares(self) -> Array:
+        """Of the sums of sizes, what their largest term has."""
+        return _shares(self.top, self.total)
 
     @property
     def ends(self) -> Array:
@@ -327,9 +336,11 @@ class _Look:
 
     def joined(self, other: _Look) -> _Look:
         """Both together, of the same coefficients and numbers of paths and points."""
-        means, shares = np.concatenate([self.means, other.means]), np.maximum(self.shares, other.shares)
+        means, total, top = (
+            np.concatenate([self.means, other.means]), self.total + other.total, np.maximum(self.top, other.top)
+        )  # fmt: skip
         few = self.few[0] and other.few[0], self.few[1] and other.few[1]
-        return replace(self, means=means, shares=shares, few=few)
+        return replace(self, means=means, total=total, top=top, few=few)
 
     def missing(self, wanted: float) -> int:
         """How many sets more, about, leave the half-width that is wanted."""
@@ -362,6 +373,10 @@ class _Look:
             left = sets * (half / quantile) ** 2 - between
             points = int(min(points, max(_POINTS[0], each / left))) // 4 * 4 if left > 0 else points
         return sets, size, points
+
+
+def _shares(top: Array, total: Array) -> Array:
+    return np.asarray(top / np.maximum(total, 1e-300))
 
 
 def _seen(means: Array, shares: Array, own: int) -> Array:

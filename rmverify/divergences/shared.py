@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from rmverify.divergences import sampled
-from rmverify.divergences.averaged import _bound, _value
+from rmverify.divergences.averaged import at_most, within
 from rmverify.divergences.sampled import Convex, Ensemble
 from rmverify.laws.shared import Grid, SharedLaw, grid_of, log_densities
 from rmverify.targets import Factor, Product
@@ -197,13 +197,13 @@ def _found(
     """`finish` of E_q f, which is `most` at most."""
     rare = 0.0 if law.analytic else most  # what steps may do that no path shows
     if law.plan.evaluations > _MOST or math.isinf(rare):
-        return _bound(0.0, top)
+        return at_most(0.0, top)
     beside = _beside(law, q, accuracy)
     found = sampled.interval(beside.ensemble, f, math.inf, accuracy, rng, rare, finish)
     if not found.reliable:
-        return _bound(0.0, top)
+        return at_most(0.0, top)
     if f is sampled.ABSOLUTE:
         more = beside.slip + beside.kink * found.upper
     else:
         more = 4 * beside.slip * (math.sqrt(found.upper) + beside.slip)
-    return _value(finish(max(found.lower - more, 0.0)), finish(min(found.upper + more, most)), top)
+    return within(finish(max(found.lower - more, 0.0)), finish(min(found.upper + more, most)), top)

@@ -28,7 +28,7 @@ from rmverify.schemes.contract import shipped, velocity_variance
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array
 
-__all__ = ["Ahead", "Direction", "look_ahead", "path_sets", "principal_direction"]
+__all__ = ["Ahead", "Direction", "look_ahead", "path_sets", "principal_direction", "ranked_points"]
 
 _NODES = (12, 20, 32, 48)
 _SAME = 2e-14  # relative, between an entry of a step and its interpolation in the midpoint
@@ -122,7 +122,7 @@ def _through(
         key = later.key(n, toward, means, cov)
         order = np.argsort(key.reshape(shape), axis=1)
         uniforms = np.empty((stage.footprint.alphas, *shape))
-        np.put_along_axis(uniforms, order[None], _points(stage.footprint.alphas, shape, rng), axis=2)
+        np.put_along_axis(uniforms, order[None], ranked_points(stage.footprint.alphas, shape, rng), axis=2)
         means, cov = _moved(step(uniforms.reshape(len(uniforms), -1)), means, cov)
     return means[0], cov[0][0]
 
@@ -140,7 +140,7 @@ def _moved(step: Transition, means: list[Any], cov: list[list[Any]]) -> tuple[li
 # --- points -----------------------------------------------------------------------------------------------------
 
 
-def _points(alphas: int, shape: tuple[int, int], rng: np.random.Generator) -> Array:
+def ranked_points(alphas: int, shape: tuple[int, int], rng: np.random.Generator) -> Array:
     """Uniform numbers (alphas, sets, size) for paths in the order of their ranks."""
     sets, pairs = shape[0], shape[1] // 2
     net = np.concatenate([_net(min(alphas - first, _WIDEST_NET), pairs) for first in range(0, alphas, _WIDEST_NET)])

@@ -25,7 +25,7 @@ from scipy.optimize import brentq
 from scipy.special import comb
 
 from rmverify.laws.line import LineLaw, line_law
-from rmverify.laws.paths import _points as ranked_points
+from rmverify.laws.paths import ranked_points
 from rmverify.laws.transport import NotMonotone, TransportLaw, reach, transport_law
 from rmverify.plans import Plan
 from rmverify.readings.transport import Carried, carry
