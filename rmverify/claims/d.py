@@ -59,7 +59,8 @@ def calculus(look: Look, program: str, about: str = "") -> Iterator[Evidence]:
 
 
 MOST = 3_000_000  # steps (up to a logarithm) times modes of a plan on a target of one's own
-MOST_SAMPLED = 150_000  # the same where its law is sampled, for modes and 16 more, which a step costs in any case
+MOST_SAMPLED = 10_000_000  # the same where its law is sampled, for modes and 16 more, which a step costs in any case
+_LONG = 150_000  # from here on the largest eps alone is looked at
 _SAMPLED = 0.03  # relative half-width of a total variation that is sampled
 
 
@@ -79,6 +80,8 @@ def theorem_plan(look: Look, make: Any, name: str, *, score: bool = False) -> It
         if footprint(look.scheme(name)).alphas and modes > 1:
             kind, effort = "monte-carlo", {"points": 1, "rounds": 0, "keep": 1, "around": 0}
             modes, most = modes + 16, MOST_SAMPLED
+            if L**2 * math.sqrt(d) / axes[0].low * modes > _LONG:
+                axes = [Axis("eps", axes[0].high, axes[0].high)]
             skipped = "the law of a step of one's own is not sampled" if name in look.schemes else ""
         if L**2 * math.sqrt(d) / axes[0].low * modes > most:
             skipped = f"some {L**2 * math.sqrt(d) / axes[0].low:.1g} steps of the plan are more than are looked at"

@@ -41,7 +41,7 @@ LEVEL = 0.95
 _PILOT = (8, 64, 512)  # independent sets of paths, paths of a set, points of a set
 _PILOT_POINTS = (1, 16, 256)  # times those of the pilot
 _SETS = 16  # at least
-_SIZES = (64, 4096)
+_FEWEST, _LARGEST = 8, 4096  # paths of a set
 _POINTS = (256, 1 << 15)  # of a set
 _WORK = 4e7  # nanoseconds on one core, about, over the relative accuracy, that are spent to reach it
 _LEAST_WORK = 4e9  # or so many
@@ -224,6 +224,8 @@ def interval(
     first, last = (np.random.default_rng(seed) for seed in seeds(rng))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         sets, size, points = _PILOT
+        while size > _FEWEST and sets * size * ensemble.steps > _LEAST_WORK:
+            size //= 2
         aim = ensemble.aim(list(ensemble.make(sets, size, first, None)))
         while True:
             for more in _PILOT_POINTS:  # few points may be what carries the value
@@ -231,7 +233,7 @@ def interval(
                 if look.reliable:
                     break
             wanted = aimed(look.value)
-            if not look.gap > max(2 * wanted, 0.1 * look.value) or size * 4 > _SIZES[1]:
+            if not look.gap > max(2 * wanted, 0.1 * look.value) or size * 4 > _LARGEST:
                 break
             size *= 4
         if not (look.reliable or f.most < math.inf):
@@ -280,14 +282,17 @@ class _Look:
         cls, ensemble: Ensemble, f: Convex, known: float, aim: Any, sets: int, size: int, points: int,
         rng: np.random.Generator, coefficients: Array | None = None,
     ) -> _Look:  # fmt: skip
-        other = next(iter(ensemble.make(1, size, rng, aim))).linear()
         single = ensemble.single.linear() if math.isfinite(known) and ensemble.single is not None else None
         means: list[Array] = []
         total, top = np.zeros(()), np.zeros(())
         spread: Array = np.zeros(())
-        batch = max(1, min(_AT_ONCE // len(other[0]), _MOST_PATHS) // size)
+        batch = max(1, min(_AT_ONCE // len(ensemble.q.linear()[0]), _MOST_PATHS) // size)
+        other: Any = None
         for done in range(0, sets, batch):
-            for given in ensemble.make(min(batch, sets - done), size, rng, aim):
+            for given in ensemble.make(min(batch, sets - done) + (other is None), size, rng, aim):
+                if other is None:  # the first one is B
+                    other = given.linear()
+                    continue
                 rows = _values(f, given, other, ensemble.q, single, known, points, rng)
                 means.append(rows.mean(axis=1))
                 if coefficients is None:
@@ -356,7 +361,7 @@ class _Look:
         if not (0 < wanted < math.inf and np.isfinite(self.spread).all()):
             return _SETS, size, _PILOT[2]
         gap, half = max(self.gap, 0.0) / 2, wanted / 1.05
-        while gap > _GAP * wanted and size < _SIZES[1]:
+        while gap > _GAP * wanted and size < _LARGEST:
             size, gap = 2 * size, gap / 2**1.5
         adjust = np.concatenate([np.eye(2), -self.coefficients], axis=1)
         each = float(np.diagonal(adjust @ self.spread @ adjust.T).max())  # variance of one point

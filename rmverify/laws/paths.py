@@ -99,8 +99,8 @@ def path_sets(
         toward = Direction(truth.multiplicities / 2, np.zeros_like(end)) if direction is None else direction
         toward = Direction(toward.log_variance / np.where(end > 0, end, 1.0), toward.mean)
         for stage, later in zip(law.plan, ahead, strict=True):
-            if not stage.footprint.alphas:
-                (((a,),), (b,), ((c,),)), _ = stage_map(stage, modes)
+            if later.drawless is not None:
+                a, b, c = later.drawless
                 mean, variance = a * mean + b, a * a * variance + c
             else:
                 mean, variance = _through(stage, modes, mean, variance, later, toward, (sets, size), rng)
@@ -253,6 +253,7 @@ class Ahead(NamedTuple):
 
     second: Array
     first: Array
+    drawless: tuple[Any, Any, Any] | None = None  # a, b and c of x' = a x + b + N(0, c), of a stage without midpoints
 
     def key(self, n: int, toward: Direction, means: list[Any], cov: list[list[Any]]) -> Array:
         """What the paths are ordered by before the step n."""
@@ -275,8 +276,8 @@ def look_ahead(law: MixtureLaw) -> list[Ahead]:
     for stage in reversed(law.plan.stages):
         span = range(1 if velocity_variance(stage.scheme) is None else 2)
         if not stage.footprint.alphas:
-            (((a,),), _, _), _ = stage_map(stage, modes)
-            result.append(Ahead(second[None], first[None]))
+            (((a,),), (b,), ((c,),)), _ = stage_map(stage, modes)
+            result.append(Ahead(second[None], first[None], (a, b, c)))
             second, first = a * a * second, a * first
             continue
         grown = np.zeros((len(span), len(span), size)), np.zeros((len(span), size))
@@ -290,7 +291,8 @@ def look_ahead(law: MixtureLaw) -> list[Ahead]:
             for n in range(len(stage) - 1, -1, -1):
                 second, first = _before(L[n], second, first)
                 each.append((second, first))
-            result.append(Ahead(*(np.stack(z[-2::-1]) for z in zip(*each, strict=True))))
+            seconds, firsts = (np.stack(z[-2::-1]) for z in zip(*each, strict=True))
+            result.append(Ahead(seconds, firsts))
         second, first = second[:1, :1], first[:1]
     return result[::-1]
 
