@@ -4,8 +4,8 @@ Which law a number belongs to matters. On a Gaussian target, with a score affine
 
 * without random midpoints, or *given* them, the output is Gaussian: a `Gaussian` with exact moments;
 * with random midpoints the output is a mixture over them: a `MixtureLaw`, whose mean and covariance are exact, and
-  whose divergences are brackets. Where target and start are centred with one variance it is a scale mixture
-  int N(0, s^2 I) dP(s^2) and P is known (`ScaleMixture`).
+  whose divergences have confidence intervals. Where target and start are centred with one variance it is a scale
+  mixture int N(0, s^2 I) dP(s^2) and P is known (`ScaleMixture`).
 
 On a target of independent coordinates that are not Gaussian, a plan without noise and given its midpoints pushes its
 start through one map of the line: a `TransportLaw`. Averaged over midpoints and noises the law on the line is a
