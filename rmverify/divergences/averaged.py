@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 from rmverify.divergences import sampled
 from rmverify.divergences.closed_forms import (
@@ -42,6 +41,7 @@ _MOST_CORRELATED = 2000
 """Dimension beyond which the full covariance of correlated modes is not formed; the bounds from it are then 0."""
 _SETS, _SIZE = 16, 64  # of the averages over paths alone
 _MOST_SETS = 1 << 12
+_AT_ONCE = 1 << 18  # numbers of all paths that are moved together
 _UNKNOWN = Value(1.0, "upper", 0.0, lower=0.0, upper=1.0)
 
 
@@ -88,10 +88,12 @@ class _Beside:
 
     def laws(self, sets: int, size: int, rng: np.random.Generator, aim: Any) -> Iterator[tuple[Array, Array]]:
         """Means and variances (size, modes) given the paths of each set."""
-        means, variances = path_sets(self.mixture, sets, size, rng, aim, self.ahead)
         keep = self.block[self.live]
-        for m, v in zip(means, variances, strict=True):
-            yield m[:, keep], v[:, keep]
+        batch = max(1, _AT_ONCE // (size * self.mixture.variances.size))
+        for done in range(0, sets, batch):
+            means, variances = path_sets(self.mixture, min(batch, sets - done), size, rng, aim, self.ahead)
+            for m, v in zip(means, variances, strict=True):
+                yield m[:, keep], v[:, keep]
 
     def given(self, means: Array, variances: Array) -> Given:
         excess = (variances - self.b) / self.b
@@ -286,9 +288,9 @@ def _over_paths(
     sets = _SETS
     for done in (False, True):
         means = np.array([values(*law).mean() for law in beside.laws(sets, _SIZE, last if done else first, aim)])
-        quantile = float(stdtrit(sets - 1, (1 + LEVEL) / 2))
+        wide = sampled.quantile(sets)
         if not done:
-            off = quantile * float(means.std(ddof=1)) / max(accuracy * abs(float(means.mean())), 1e-300)
+            off = wide * float(means.std(ddof=1)) / max(accuracy * abs(float(means.mean())), 1e-300)
             sets = int(min(max(_SETS, math.ceil(1.2 * off * off)), _MOST_SETS))
-    half = quantile * float(means.std(ddof=1)) / math.sqrt(sets)
+    half = wide * float(means.std(ddof=1)) / math.sqrt(sets)
     return float(means.mean()) - half, float(means.mean()) + half

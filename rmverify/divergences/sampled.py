@@ -336,7 +336,7 @@ class _Look:
 
     def limits(self) -> tuple[float, float]:
         upper, lower = self.ends.T
-        t = _quantile(len(upper)) / math.sqrt(len(upper))
+        t = quantile(len(upper)) / math.sqrt(len(upper))
         return float(lower.mean() - t * lower.std(ddof=1)), float(upper.mean() + t * upper.std(ddof=1))
 
     def joined(self, other: _Look) -> _Look:
@@ -353,7 +353,7 @@ class _Look:
         if not upper - lower > 2 * wanted > 0:
             return 0
         sets, half = len(self.means), max(wanted - self.gap / 2, 0.3 * wanted)
-        enough = 1.1 * float(self.ends.var(axis=0, ddof=1).max()) * _quantile(sets) ** 2 / max(half * half, 1e-300)
+        enough = 1.1 * float(self.ends.var(axis=0, ddof=1).max()) * quantile(sets) ** 2 / max(half * half, 1e-300)
         return int(min(max(np.ceil(enough) - sets, 1), 1 << 62))
 
     def plan(self, ensemble: Ensemble, size: int, wanted: float, work: float) -> tuple[int, int, int]:
@@ -371,11 +371,11 @@ class _Look:
         points = int(min(max(points, _POINTS[0], move / look), _POINTS[1])) // 4 * 4
         sets, half = _SETS, max(half - gap, half / 3)
         for _ in range(4):
-            quantile = _quantile(sets)
-            enough = (between + each / points) * quantile * quantile / max(half * half, 1e-300)
+            wide = quantile(sets)
+            enough = (between + each / points) * wide * wide / max(half * half, 1e-300)
             sets = int(min(max(_SETS, np.ceil(enough)), max(_SETS, work // (move + look * points))))
         if sets == _SETS:  # fewer points may do
-            left = sets * (half / quantile) ** 2 - between
+            left = sets * (half / wide) ** 2 - between
             points = int(min(points, max(_POINTS[0], each / left))) // 4 * 4 if left > 0 else points
         return sets, size, points
 
@@ -407,7 +407,7 @@ def _work(ensemble: Ensemble, size: int, points: int) -> float:
     return size * ensemble.steps + points * (45.0 * features + 2 * size * (3 + 0.04 * features))
 
 
-def _quantile(sets: int) -> float:
+def quantile(sets: int) -> float:
     return float(stdtrit(sets - 1, (1 + LEVEL) / 2))
 
 

@@ -41,7 +41,7 @@ LINES = [
          "ends_around_the_truth"),
     Line("weight_forgotten", sampled, "_values", "-np.log((1 + np.exp(-np.abs(a))) / 2) - top", "-top",
          "ends_around_the_truth"),
-    Line("an_error_of_the_wrong_root", sampled, "_quantile", "stdtrit(", "0.25 * stdtrit(", "few_misses"),
+    Line("an_error_of_the_wrong_root", sampled, "quantile", "stdtrit(", "0.25 * stdtrit(", "few_misses"),
     Line("kl_the_other_way", averaged, "entropy", "sampled.REVERSE if reverse", "sampled.REVERSE if not reverse",
          "off_the_centre"),
     Line("means_alone", averaged._Beside, "given", "(means - self.c) / np.sqrt(self.b)", "0 * means",
