@@ -441,7 +441,7 @@ def _values(
         parts = [q.draw(np.zeros(2 * quarter, dtype=int), rng), given.draw(_even(given.size, 2 * quarter, rng), rng)]
     else:
         laws, masses = given.tilted(f.order)
-        chance = np.exp(masses - masses.max())
+        chance = np.where(np.isfinite(masses), np.exp(masses - masses[np.isfinite(masses)].max(initial=-np.inf)), 0.0)
         chance /= chance.sum()
         steps = (np.arange(2 * quarter) + rng.random()) / (2 * quarter)
         which = np.minimum(np.searchsorted(np.cumsum(chance), steps), len(chance) - 1)
