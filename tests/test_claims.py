@@ -401,7 +401,8 @@ def test_powers_of_d_on_spectra_of_several_variances(report):
     for id, family in (("D1", "two-block"), ("D6", "power-law")):
         (found,) = (e for e in report[id].evidence if family in e.what)
         assert found.finding == "holds"
-        assert abs(found.constant - 1 / 3) <= found.constant.error < 5 / 12 - 1 / 3
+        off = found.constant.error  # between the powers on the two sides of d eps^2 ~ 1
+        assert 1 / 4 - off <= found.constant <= 1 / 3 + off < 5 / 12
         assert found.constant.kind == "monte-carlo"
         assert all(row["unconditional: most"] < row["expected: fewest"] for row in found.rows)
 

@@ -207,8 +207,10 @@ def at_most(lower: float, top: float) -> Value:
 
 
 def within(lower: float, upper: float, top: float) -> Value:
-    """The middle of an interval, cut to [0, top]."""
+    """The middle of an interval, cut to [0, top]; a bound where it reaches 0."""
     lower, upper = min(max(lower, 0.0), top), min(max(upper, 0.0), top)
+    if lower == 0 < upper:
+        return at_most(0.0, upper)
     middle = (lower + upper) / 2
     return Value(middle, "monte-carlo", (upper - lower) / 2, lower=lower, upper=upper)
 
@@ -284,7 +286,8 @@ def _over_paths(
 ) -> tuple[float, float]:
     """Confidence limits of the mean over paths: sets are added while a first look says that they are needed."""
     first, last = (np.random.default_rng(seed) for seed in sampled.seeds(rng))
-    aim = beside.ensemble.aim([beside.given(*law) for law in beside.laws(8, _SIZE, first, None)])
+    with np.errstate(divide="ignore", invalid="ignore"):  # of singular laws
+        aim = beside.ensemble.aim([beside.given(*law) for law in beside.laws(8, _SIZE, first, None)])
     sets = _SETS
     for done in (False, True):
         means = np.array([values(*law).mean() for law in beside.laws(sets, _SIZE, last if done else first, aim)])

@@ -44,7 +44,7 @@ _SETS = 16  # at least
 _FEWEST, _LARGEST = 8, 4096  # paths of a set
 _POINTS = (256, 1 << 15)  # of a set
 _WORK = 4e7  # nanoseconds on one core, about, over the relative accuracy, that are spent to reach it
-_LEAST_WORK = 4e9  # or so many
+_LEAST_WORK, _MOST_WORK = 4e9, 1e11  # at least and at most
 _AT_ONCE = 1 << 18  # numbers of all paths that are moved together
 _MOST_PATHS = 1 << 13
 _BLOCK = 1 << 18  # numbers per temporary array
@@ -53,6 +53,7 @@ _GAP = 0.15  # part of the half-width that the gap between the ends may take
 _OUTWEIGHS = 0.1  # part of a sum from which one point in it says that the sum is not known
 _OFF = 6  # standard errors from 0 at which the mean of a control says that not all of it was seen
 _ROUNDING = 1e-14  # of a control
+_ALIKE = 1e-3  # part of their correlation below which controls tell no more than others do
 _FEW = 30  # points that count, from which a mean of bounded numbers is taken to have a normal error
 _SMALL = 1e-3
 
@@ -220,7 +221,7 @@ def interval(
         slope = (at - finish(value * 0.999)) / (value * 1e-3) if finish is not None and value > 0 else 1.0
         return accuracy * at / slope if slope > 0 else math.inf
 
-    work = max(_LEAST_WORK, _WORK / accuracy)
+    work = min(max(_LEAST_WORK, _WORK / accuracy), _MOST_WORK)
     first, last = (np.random.default_rng(seed) for seed in seeds(rng))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         sets, size, points = _PILOT
@@ -230,10 +231,12 @@ def interval(
         while True:
             for more in _PILOT_POINTS:  # few points may be what carries the value
                 look = _Look.of(ensemble, f, known, aim, sets, size, more * points, first)
-                if look.reliable:
+                if look.reliable or 16 * sets * _work(ensemble, size, more * points) > work:
                     break
             wanted = aimed(look.value)
             if not look.gap > max(2 * wanted, 0.1 * look.value) or size * 4 > _LARGEST:
+                break
+            if 4 * sets * _work(ensemble, size, points) > work:
                 break
             size *= 4
         if not (look.reliable or f.most < math.inf):
@@ -242,7 +245,7 @@ def interval(
         found = _Look.of(ensemble, f, known, aim, sets, size, points, last, look.coefficients)
         for _ in range(_MORE):
             most = int(work / _work(ensemble, size, points)) - len(found.means)
-            sure = found.reliable or f is ABSOLUTE
+            sure = (found.reliable or f is ABSOLUTE) and not found.unseen[1]
             again = min(found.missing(aimed(found.value)) if sure else 4 * len(found.means), most)
             if again <= 0:
                 break
@@ -252,21 +255,29 @@ def interval(
         if not ensemble.analytic:
             lower, upper = lower - rare * (sup + found.value), upper + rare * (sup + found.value)
         if f.most < math.inf:
-            lower, upper = lower - rare * f.most * found.few[0], upper + rare * f.most * found.few[1]
+            lower, upper = lower - rare * found.unseen[0], upper + rare * found.unseen[1]
         reliable = (found.reliable or f is ABSOLUTE) and math.isfinite(lower) and math.isfinite(upper)
     return Interval(max(lower, 0.0), max(upper, 0.0), reliable)
 
 
 def seeds(rng: Any) -> list[Any]:
-    if isinstance(rng, np.random.Generator):
+    """Two independent seeds."""
+    if isinstance(rng, np.random.Generator | np.random.SeedSequence):
         return list(rng.spawn(2))
-    return list(np.random.SeedSequence(rng).spawn(2))
+    try:
+        return list(np.random.SeedSequence(rng).spawn(2))
+    except (TypeError, ValueError):
+        raise ValueError(f"rng: expected a seed >= 0, a Generator or None, got {rng!r}") from None
 
 
 @dataclass(frozen=True)
 class _Look:
     """Of every set the mean of the upper and lower function and of the controls over its points, and of all points
-    together their covariance, averaged over the sets."""
+    together their covariance, averaged over the sets.
+
+    `unseen`: what a point may take from the lower end, and add to the upper one, of which there may be more than were
+    seen; 0 where enough of them were.
+    """
 
     means: Array
     spread: Array
@@ -275,7 +286,7 @@ class _Look:
     total: Array
     top: Array
     own: int
-    few: tuple[bool, bool]
+    unseen: tuple[float, float]
 
     @classmethod
     def of(
@@ -306,8 +317,9 @@ class _Look:
             spread = np.where(np.outer(seen, seen), spread, 0.0)
             coefficients = _regression(spread)
         left = f.most - table[:, 0]  # of which each point has all or hardly anything
-        few = points * float(left.sum()) < _FEW * f.most or _rare(left, 0.0), _rare(table[:, 0], shares[0])
-        return cls(table, spread, coefficients, points, total, top, own, few)
+        few = points * float(left.sum()) < _FEW * f.most or _rare(left, 0.0)
+        unseen = f.most if few else 0.0, min(f.most, 10 * float(top[0])) * _rare(table[:, 0], shares[0])
+        return cls(table, spread, coefficients, points, total, top, own, unseen)
 
     @property
     def shares(self) -> Array:
@@ -316,9 +328,9 @@ class _Look:
 
     @property
     def ends(self) -> Array:
-        """The two ends as every set sees them, controls subtracted."""
-        seen = _seen(self.means, self.shares, self.own)
-        return np.asarray(self.means[:, :2] - self.means[:, 2:][:, seen] @ self.coefficients[:, seen].T)
+        """The two ends as every set sees them, controls subtracted: all, as their coefficients belong together."""
+        missed = np.logical_and(self.coefficients.any(axis=0), np.logical_not(_seen(self.means, self.shares, self.own)))
+        return np.asarray(self.means[:, :2] - (0 if missed.any() else self.means[:, 2:] @ self.coefficients.T))
 
     @property
     def value(self) -> float:
@@ -331,21 +343,30 @@ class _Look:
 
     @property
     def reliable(self) -> bool:
+        """Whether no point, and no few sets, outweigh all others in one of the two sums."""
         seen = _seen(self.means, self.shares, self.own)[: self.own]
-        return bool(np.isfinite(self.means[:, :2]).all() and (self.shares[:2] < _OUTWEIGHS).all() and seen.all())
+        few = _rare(np.abs(self.means[:, 0]), 0.0) or (self.shares[:2] >= _OUTWEIGHS).any()
+        return bool(np.isfinite(self.means[:, :2]).all() and not few and seen.all())
 
     def limits(self) -> tuple[float, float]:
-        upper, lower = self.ends.T
-        t = quantile(len(upper)) / math.sqrt(len(upper))
-        return float(lower.mean() - t * lower.std(ddof=1)), float(upper.mean() + t * upper.std(ddof=1))
+        """Of the two means: Student's, and outwards what their skewness asks for (Johnson 1978)."""
+        n, (upper, lower) = len(self.means), self.ends.T
+        t = quantile(n)
+
+        def off(each: Array) -> float:
+            spread = float(each.std(ddof=1))
+            skewness = float(((each - each.mean()) ** 3).mean()) / spread**3 if spread > 0 else 0.0
+            return spread * (t / math.sqrt(n) + max(skewness, 0.0) * (1 + 2 * t * t) / (6 * n))
+
+        return float(lower.mean()) - off(-lower), float(upper.mean()) + off(upper)
 
     def joined(self, other: _Look) -> _Look:
         """Both together, of the same coefficients and numbers of paths and points."""
         means, total, top = (
             np.concatenate([self.means, other.means]), self.total + other.total, np.maximum(self.top, other.top)
         )  # fmt: skip
-        few = self.few[0] and other.few[0], self.few[1] and other.few[1]
-        return replace(self, means=means, total=total, top=top, few=few)
+        unseen = min(self.unseen[0], other.unseen[0]), min(self.unseen[1], other.unseen[1])
+        return replace(self, means=means, total=total, top=top, unseen=unseen)
 
     def missing(self, wanted: float) -> int:
         """How many sets more, about, leave the half-width that is wanted."""
@@ -427,7 +448,7 @@ def _regression(spread: Array) -> Array:
     scale = np.where(scale > _ROUNDING, scale, 1.0)
     inner = spread[2:, 2:] / np.outer(scale, scale)
     cross = spread[:2, 2:] / scale
-    return np.asarray(np.linalg.lstsq(inner, cross.T, rcond=1e-8)[0].T / scale)
+    return np.asarray(np.linalg.lstsq(inner, cross.T, rcond=_ALIKE)[0].T / scale)
 
 
 def _values(
