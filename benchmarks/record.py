@@ -22,6 +22,7 @@ SECTIONS = {
     "tv": "Total variation of two Gaussians: rm.tv(p, q), laws built beforehand, validation and error estimate inside",
     "peers": "The same cases by what a user would pick instead, rm.tv measured again in this run",
     "laws": "Exact laws and errors",
+    "averaged": "The law averaged over random midpoints: TV on the digits, time against half-width, beside brute force",
     "ledger": "The claims ledger: default, certified and mutated evidence, certified total variation",
     "soak": "Worst ratio of |value - truth| to the stated error: random hard pairs against balls, at most 1 everywhere",
     "commands": "The command line, start-up included",

@@ -1,4 +1,7 @@
-r"""How many score evaluations does a sampler need? Exactly, on a given Gaussian target, for every scheme.
+r"""How many score evaluations does a sampler need, on a given Gaussian target, for every scheme?
+
+An exact count where no midpoints are drawn; where they are, the total variation of the averaged law has a confidence
+interval (`divergences.sampled`), and so has the count, as narrow as is asked for.
 
 The error against the data q_0 has three parts, each reported: the start (N(0, I) stands for q_T), the discretization
 (the output against q_delta, what the steps are counted for) and the early stopping (q_delta stands for q_0).
@@ -6,17 +9,20 @@ The error against the data q_0 has three parts, each reported: the start (N(0, I
 
 from __future__ import annotations
 
-import functools
+import itertools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 from scipy.optimize import brentq
+from scipy.special import erfinv
 
 from rmverify import schemes
 from rmverify.divergences import chi2, hellinger, kl, tv, w2
+from rmverify.divergences.averaged import ACCURACY
+from rmverify.divergences.expected import expected_tv
 from rmverify.laws import output_law
 from rmverify.plans import Correct, Plan, Predict, Stage, footprint
 from rmverify.process import mode_variance
@@ -26,7 +32,7 @@ from rmverify.targets.checks import Array, number, positive_integer
 from rmverify.targets.spectra import spectrum
 from rmverify.values import Value
 
-__all__ = ["Budget", "Description", "Point", "Row", "Setting", "budget", "describe", "schedule", "setting"]
+__all__ = ["Budget", "Cost", "Description", "Point", "Row", "Setting", "budget", "describe", "schedule", "setting"]
 
 Grid = Literal["geometric", "uniform"]
 
@@ -36,12 +42,18 @@ PREDICTORS: tuple[Scheme, ...] = (
     schemes.heun,
     schemes.midpoint,
     schemes.randomized_midpoint,
+    schemes.parallel_midpoint(strata=4, rounds=2),
 )
-PATHS = 32
+PRECISION = 0.02
+"""Half-width of the interval of a number of evaluations, relative to it."""
 _EARLY = 0.01  # W_2(q_delta, q_0) relative to sqrt(tr Sigma)
 _START = 0.1  # exact TV of the start relative to the request
 _WORK = 200_000_000  # of a row whose law is exact, spent on every number of steps from 1 up; see `_work`
-_FIRST = 32  # steps of the first plan tried where it is a bracket
+_DRAWN = 40_000_000  # evaluations of one mode, of all plans of a row together, where midpoints are drawn
+_FIRST = 8  # steps of the first plan tried where midpoints are drawn
+_COARSE, _FINE = 0.1, 0.003  # accuracy of a total variation far from the request, and the finest one near it
+_LOOKS = 24, 6  # at most, once the request lies between two plans; and of the finest accuracy
+_BEYOND = (1.5, 2.25, 3.375)  # times the steps of the answer, where a curve goes on
 MOST_STEPS = 20_000_000
 """Steps of the longest plan that is made."""
 MOST_TIME = 350.0
@@ -229,12 +241,18 @@ def _window_ends(target: Gaussian, levels: Array) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Point:
-    """One plan on the curve: its steps, what it costs, and the total variation of its output to q_delta."""
+class Cost:
+    """How long a plan is and what it costs."""
 
     steps: int
     evaluations: int
     rounds: int
+
+
+@dataclass(frozen=True)
+class Point(Cost):
+    """One plan on the curve: its cost, and the total variation of its output to q_delta."""
+
     tv: Value
 
 
@@ -242,21 +260,27 @@ class Point:
 class Row:
     """One scheme: the fewest steps that reach the accuracy, with the whole curve that was looked at.
 
-    `upper` is the first plan found whose TV (or its upper bound) is within the accuracy; `lower` the first that the
-    lower bound does not refute, the same plan where the law is exact. None where no plan up to the limit is.
-    Where the law is exact every number of steps is looked at from 1 up, while a set amount of work lasts, then the
-    search doubles and bisects; where it is a bracket it doubles and bisects from the start. `proved` says whether the
-    answer is the least number, `tried` up to where every one was looked at.
-    `discretization` is the TV of the plan `upper` started from the true q_T.
+    Where the law is exact, `upper` is the first plan found whose TV is within the accuracy, and `lower` is the same.
+    Every number of steps is looked at from 1 up, while a set amount of work lasts, then the search doubles and bisects.
+
+    Where midpoints are drawn, TV has a confidence interval of 95 %. `upper` is the shortest plan that was looked at
+    whose interval lies within the accuracy, `lower` has one step more than the longest shorter one whose interval lies
+    above it. The search doubles, and goes on with finer intervals where the curve meets the accuracy, until the two are
+    close, while a set amount of work lasts.
+
+    Both are None where no plan up to the limit is known to reach. `proved` says whether `upper` has the least number of
+    steps, `tried` up to where every one was looked at. `discretization` is the TV of `upper` started from the true q_T,
+    `parameters` are those of the scheme.
     """
 
     scheme: str
     corrector: bool
     exact: bool
-    lower: Point | None
+    lower: Cost | None
     upper: Point | None
     discretization: Value | None
     curve: tuple[Point, ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def tried(self) -> int:
@@ -270,16 +294,33 @@ class Row:
         return self.tried >= last
 
     @property
+    def half_width(self) -> float:
+        """That of the interval of the number of steps, relative to its middle; infinite where there is no answer."""
+        if self.lower is None or self.upper is None:
+            return math.inf
+        return _half_width(self.lower.steps, self.upper.steps)
+
+    @property
     def monotone(self) -> bool:
-        """Whether TV falls along the points that were looked at, up to their errors."""
-        return all(b.tv.lower <= a.tv.upper for a, b in zip(self.curve, self.curve[1:], strict=False))
+        """Whether TV falls along the points that were looked at to the answer, up to their errors."""
+        return all(b.tv.lower <= a.tv.upper for a, b in itertools.pairwise(self.searched))
+
+    @property
+    def searched(self) -> tuple[Point, ...]:
+        """The curve up to the answer."""
+        return tuple(p for p in self.curve if self.upper is None or p.steps <= self.upper.steps)
+
+
+def _half_width(low: int, high: int) -> float:
+    return (high - low) / (high + low)
 
 
 @dataclass(frozen=True)
 class Budget:
     """The answer: one `Row` for every scheme, with and without the corrector.
 
-    `seed` is that of the random midpoint paths, None where no scheme draws any.
+    `precision` is the relative half-width of its intervals that was asked for, `seed` that of the random midpoints,
+    None where no scheme draws any.
     """
 
     accuracy: float
@@ -287,6 +328,7 @@ class Budget:
     setting: Setting
     rows: tuple[Row, ...]
     seed: int | None = None
+    precision: float = PRECISION
 
 
 def budget(
@@ -299,7 +341,8 @@ def budget(
     grid: Grid = "geometric",
     predictors: Sequence[Scheme] = PREDICTORS,
     correctors: Sequence[bool] = (False, True),
-    paths: int = PATHS,
+    precision: float = PRECISION,
+    beyond: bool = False,
     rng: int = 0,
     max_steps: int = 1 << 17,
     progress: Callable[[str, float], None] | None = None,
@@ -318,8 +361,13 @@ def budget(
     predictors : sequence of schemes on x
     correctors : sequence of bool
         Without, with the underdamped corrector after every window.
-    paths, rng : int
-        Random midpoint paths of the brackets (common to all plans) and their seed.
+    precision : float in (0, 1)
+        Of schemes that draw midpoints: half-width of the interval of the number of evaluations, relative to it, that
+        is worked towards.
+    beyond : bool
+        Whether curves go on beyond the answer, to some three times its steps.
+    rng : int
+        Seed of the random midpoints.
     max_steps : int
         Where the search gives up.
     progress : callable, optional
@@ -343,6 +391,8 @@ def budget(
         if not callable(scheme):
             raise ValueError(f"predictors: expected schemes, got {scheme!r}")
     limit = int(number("max_steps", max_steps, least=1, most=MOST_STEPS))
+    if not number("precision", precision, above=0) < 1:
+        raise ValueError(f"precision: expected a number in (0, 1), got {precision!r}")
     where = setting(target, accuracy, early_stop=early_stop, early_stop_tv=early_stop_tv, horizon=horizon, grid=grid)
     if all(map(shipped, predictors)):  # they turn with their target; a stranger's step may not
         target = spectrum(target)
@@ -353,10 +403,11 @@ def budget(
             if progress is not None:
                 progress(text, done / len(asked))
 
-        return _row(target, scheme, corrector, where, accuracy, paths, rng, limit, say)
+        return _row(target, scheme, corrector, where, accuracy, precision, beyond, rng, limit, say)
 
     rows = tuple(row(done, *which) for done, which in enumerate(asked))
-    return Budget(accuracy, target.dim, where, rows, rng if any(footprint(s).alphas for s in predictors) else None)
+    seed = rng if any(footprint(s).alphas for s in predictors) else None
+    return Budget(accuracy, target.dim, where, rows, seed, precision)
 
 
 def _row(
@@ -365,69 +416,179 @@ def _row(
     corrector: bool,
     where: Setting,
     accuracy: float,
-    paths: int,
+    precision: float,
+    beyond: bool,
     rng: int,
     max_steps: int,
     progress: Callable[[str], None],
 ) -> Row:
-    name = unwrap(scheme)[0].__name__
+    step, parameters = unwrap(scheme)
+    name = step.__name__
     goal = target.at(where.early_stop)
 
-    def distance(plan: Plan, start: str) -> Value:
+    def made(steps: int) -> Plan:
+        return schedule(target, scheme, where, steps, corrector=corrector)
+
+    def distance(plan: Plan, start: str, fine: float) -> Value:
         unknown = Value(1.0, "upper", 1.0, lower=0.0, upper=1.0)
         try:
             law = output_law(plan, target, start=start)
             if not np.isfinite(law.rounding).all():
                 return unknown
-            return tv(law, goal, paths=paths, rng=rng)
+            return tv(law, goal, accuracy=fine, rng=rng)
         except OverflowError:  # a Gaussian of infinite variance is at 1; of a mixture nothing is known
             return unknown if plan.drawing_steps else Value(1.0, complement=0.0)
 
-    @functools.cache
-    def point(steps: int) -> Point:
-        progress(f"{name}{' + corrector' if corrector else ''}, {steps} steps")
-        plan = schedule(target, scheme, where, steps, corrector=corrector)
-        return Point(steps, plan.evaluations, plan.rounds, distance(plan, "normal"))
-
     seen: dict[int, Point] = {}
-    drawn = footprint(scheme).alphas > 0
+    modes = target.variances.size
+    done = 0
 
-    def first(reached: Callable[[Value], bool]) -> Point | None:
-        """The fewest steps found that reach: from 1 up while the work lasts, then by doubling and bisection."""
-        last, work = 0, 0
-        while not drawn and last < max_steps and work <= _WORK:
-            last += 1
-            seen[last] = point(last)
-            if reached(seen[last].tv):
-                return seen[last]
-            work += _work(schedule(target, scheme, where, last, corrector=corrector), target.variances.size)
-        if last == max_steps:
-            return None
-        steps = min(2 * last or _FIRST, max_steps)
-        while True:
-            seen[steps] = point(steps)
-            if reached(seen[steps].tv):
+    def affords(steps: int) -> bool:
+        return done + made(steps).evaluations * modes <= _DRAWN
+
+    def look(steps: int, fine: float) -> Value:
+        """The TV after so many steps, of this accuracy; kept."""
+        nonlocal done
+        progress(f"{name}{' + corrector' if corrector else ''}, {steps} steps")
+        plan = made(steps)
+        done += plan.evaluations * modes
+        seen[steps] = Point(steps, plan.evaluations, plan.rounds, distance(plan, "normal", fine))
+        return seen[steps].tv
+
+    if footprint(scheme).alphas:
+        least, steps = _between(look, affords, accuracy, precision, max_steps)
+    else:
+        least = steps = _least(lambda n: look(n, _COARSE).upper <= accuracy, lambda n: _work(made(n), modes), max_steps)
+    lower = upper = discretization = None
+    if steps:
+        plan = made(least)
+        lower, upper = seen.get(least, Cost(least, plan.evaluations, plan.rounds)), seen[steps]
+        discretization = distance(made(steps), "exact", _COARSE)
+        for further in (min(round(more * steps), MOST_STEPS) for more in _BEYOND if beyond):
+            look(further, _COARSE)
+    curve = tuple(seen[n] for n in sorted(seen))
+    exact = all(p.tv.kind == "exact" for p in curve)
+    return Row(name, corrector, exact, lower, upper, discretization, curve, parameters)
+
+
+def _least(reaches: Callable[[int], bool], work: Callable[[int], int], most: int) -> int:
+    """The fewest steps found that reach, 0 if none: from 1 up while the work lasts, then by doubling and bisection."""
+    last, done = 0, 0
+    while last < most and done <= _WORK:
+        last += 1
+        if reaches(last):
+            return last
+        done += work(last)
+    if last == most:
+        return 0
+    steps = min(2 * last, most)
+    while not reaches(steps):
+        if steps >= most:
+            return 0
+        last, steps = steps, min(2 * steps, most)
+    while steps - last > 1:
+        middle = (last + steps) // 2
+        last, steps = (last, middle) if reaches(middle) else (middle, steps)
+    return steps
+
+
+def _between(
+    look: Callable[[int, float], Value], affords: Callable[[int], bool], accuracy: float, precision: float, most: int
+) -> tuple[int, int]:
+    """The least number of steps that is not known to be too few, and the least seen that is enough; 0 for none."""
+    curve = _Curve(accuracy)
+
+    def see(steps: int, fine: float) -> None:
+        curve.seen[steps], curve.asked[steps] = look(steps, fine), fine
+
+    steps = min(_FIRST, most)
+    see(steps, _COARSE)
+    while curve.seen[steps].upper > accuracy and steps < most:
+        steps = min(max(steps + 1, math.ceil(1.05 * curve.crossing(steps, 2 * steps))), 2 * steps, most)
+        if not affords(steps):
+            return curve.ends[0] + 1, 0
+        see(steps, _COARSE)
+    looks, finest = _LOOKS
+    for _ in range(looks):
+        if sum(asked <= _FINE for asked in curve.asked.values()) >= finest:
+            break
+        low, high = curve.ends
+        if high:
+            sampled = any(curve.seen[n].kind == "monte-carlo" for n in (low, high) if n)
+            if high - low == 1 or (sampled and _half_width(low + 1, high) <= precision):
                 break
-            if steps >= max_steps:
-                return None
-            last, steps = steps, min(2 * steps, max_steps)
-        while steps - last > 1:
-            middle = (last + steps) // 2
-            seen[middle] = point(middle)
-            last, steps = (last, middle) if reached(seen[middle].tv) else (middle, steps)
-        return seen[steps] if steps in seen else point(steps)
-
-    upper = first(lambda value: value.upper <= accuracy)
-    lower = first(lambda value: value.lower <= accuracy) if drawn else _first(seen, accuracy)
-    discretization = None
-    if upper is not None:
-        discretization = distance(schedule(target, scheme, where, upper.steps, corrector=corrector), "exact")
-    exact = all(p.tv.kind == "exact" for p in seen.values())
-    return Row(name, corrector, exact, lower, upper, discretization, tuple(seen[n] for n in sorted(seen)))
+            wanted = curve.closer(low, high, precision)
+        else:
+            wanted = curve.finer(most) if low < most else None
+        if wanted is None or not affords(wanted[0]):
+            break
+        see(*wanted)
+    low, high = curve.ends
+    return low + 1, high
 
 
-def _first(seen: dict[int, Point], accuracy: float) -> Point | None:
-    return next((seen[n] for n in sorted(seen) if seen[n].tv.lower <= accuracy), None)
+@dataclass(frozen=True)
+class _Curve:
+    """Total variations by numbers of steps, and the accuracy that was asked of each."""
+
+    goal: float
+    seen: dict[int, Value] = field(default_factory=dict)
+    asked: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The longest plan known to be too short, and the shortest known to reach; 0 where there is none."""
+        high = min((n for n, value in self.seen.items() if value.upper <= self.goal), default=0)
+        short = (n for n, value in self.seen.items() if value.lower > self.goal and (n < high or not high))
+        return max(short, default=0), high
+
+    def level(self, steps: int) -> float:
+        """ln x, TV = erf(x), over that of the goal: a power of N is a line in it up to where TV is close to 1."""
+        x = erfinv(np.clip([float(self.seen[steps]), self.goal], 1e-300, 1 - 1e-12))
+        return float(np.log(x[0] / x[1]))
+
+    def parabola(self, low: int, high: int) -> Array:
+        """Of the level in ln N, through both ends and the next one beyond them; a line where only `low` was seen."""
+        beyond = sorted((n for n in self.seen if not low <= n <= high), key=lambda n: abs(math.log(n / low)))
+        near = [n for n in (low, high) if n in self.seen] + [n for n in beyond if not 0.7 < n / low < 1.4]
+        near = near[: 3 if high in self.seen else 2]
+        found: Array = np.polyfit(np.log(near), [self.level(n) for n in near], len(near) - 1)
+        return found
+
+    def crossing(self, low: int, high: int) -> float:
+        """Where the parabola meets the goal; `high` where it does not before."""
+        along = self.parabola(low, high)
+        ends = math.log(low), math.log(high)
+        if not np.polyval(along, ends[0]) > 0 > np.polyval(along, ends[1]):
+            return float(high)
+        return math.exp(brentq(lambda x: np.polyval(along, x), *ends))
+
+    def closer(self, low: int, high: int, precision: float) -> tuple[int, float] | None:
+        """A plan near the crossing, on the side whose end is farther from it, and an accuracy that tells on which."""
+        if not low:
+            return high // 2, _COARSE
+        at, along = self.crossing(low, high), self.parabola(low, high)
+        off = 0.8 * precision
+        sides = [(at / low, math.floor(at * (1 - off))), (high / at, math.ceil(at * (1 + off)))]
+        for _, steps in sorted(sides, reverse=True):
+            steps = min(max(steps, low + 1), high - 1)
+            if steps not in self.seen:
+                x = float(erfinv(self.goal)) * math.exp(np.polyval(along, math.log(steps)))
+                return steps, self._telling(math.erf(x), _COARSE)
+            again = self.finer(steps)
+            if again is not None:
+                return again
+        return None
+
+    def finer(self, steps: int) -> tuple[int, float] | None:
+        """The same plan with a finer interval, where there is one."""
+        if self.seen[steps].kind != "monte-carlo" or self.asked[steps] <= _FINE:
+            return None
+        return steps, self._telling(float(self.seen[steps]), self.asked[steps] / 2)
+
+    def _telling(self, value: float, most: float) -> float:
+        """A relative half-width that tells such a value from the goal."""
+        return max(min(abs(value / self.goal - 1) / 2, most), _FINE)
 
 
 def _work(plan: Plan, modes: int) -> int:
@@ -441,7 +602,11 @@ def _work(plan: Plan, modes: int) -> int:
 
 @dataclass(frozen=True)
 class Description:
-    """One plan on one target: what it costs, and every distance of its exact output law to q_delta."""
+    """One plan on one target: what it costs, and every distance of its output law to q_delta.
+
+    Of a plan that draws midpoints they are those of the law averaged over them: every particle has its own midpoints.
+    `expected_tv` is E_alpha TV(P_alpha, q_delta), for particles that share one set; None without midpoints.
+    """
 
     setting: Setting
     dim: int
@@ -456,12 +621,15 @@ class Description:
     divergences: dict[str, Value]
     discretization: Value
     seed: int | None = None
+    expected_tv: Value | None = None
 
 
 def describe(
-    plan: Plan, target: Gaussian, where: Setting, *, start: str = "normal", paths: int = 2 * PATHS, rng: int = 0
+    plan: Plan, target: Gaussian, where: Setting, *, start: str = "normal", precision: float = ACCURACY, rng: int = 0
 ) -> Description:
-    """The exact law and errors of one plan; `where` is the setting that it was made for.
+    """The law and errors of one plan; `where` is the setting that it was made for.
+
+    Of a plan that draws midpoints `precision` is the half-width, relative to a distance, that is worked towards.
 
     Examples
     --------
@@ -478,7 +646,7 @@ def describe(
     if not np.isfinite(law.rounding).all():
         raise OverflowError("the law is lost in its rounding: the scheme is unstable")
     mixture = not isinstance(law, Gaussian)
-    draws: dict[str, Any] = {"paths": paths, "rng": rng} if mixture else {}
+    draws: dict[str, Any] = {"accuracy": precision, "rng": rng} if mixture else {}
     found = {
         "tv": tv(law, goal, **draws),
         "kl": kl(law, goal, **draws),
@@ -503,4 +671,5 @@ def describe(
         found,
         exact,
         rng if mixture else None,
+        expected_tv(law, goal, **draws) if mixture else None,
     )

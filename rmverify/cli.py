@@ -27,12 +27,13 @@ DATA is a CSV or NPY file, rows are samples; with --covariance it is a covarianc
 one a line, with how often each occurs in a second column if not once. The name "digits" stands for the covariance of
 the 8x8 handwritten digits that comes with the package."""
 
-_KINDS = ("symbolic", "certified", "exact", "fitted")
-_PREDICTORS = ("euler", "exponential_integrator", "heun", "midpoint", "randomized_midpoint")
+_KINDS = ("symbolic", "certified", "exact", "fitted", "monte-carlo")
+_SEQUENTIAL = ("euler", "exponential_integrator", "heun", "midpoint", "randomized_midpoint")
+_PREDICTORS = (*_SEQUENTIAL, "parallel_midpoint")
 
 
 _OPTIONS = {"accuracy": "--tv", "early_stop": "--early-stop", "early_stop_tv": "--early-stop-tv",
-            "horizon": "--horizon", "grid": "--grid", "steps": "--steps", "paths": "--paths", "n": "-n",
+            "horizon": "--horizon", "grid": "--grid", "steps": "--steps", "precision": "--precision", "n": "-n",
             "predictors": "--scheme", "max_steps": "--max-steps", "data": "DATA", "covariance": "DATA",
             "target": "DATA", "ids": "IDS", "scales": "--scale", "store": "--store", "dask": "--dask",
             "workers": "--workers", "kinds": "--kind"}  # fmt: skip
@@ -42,7 +43,6 @@ is one about an option or a file by its name; anything else that fails is not th
 _DATA = {"verify": "--target", "rates": "--data"}
 """What DATA is called by the commands that have it as an option."""
 
-_MOST_PATHS = 100_000  # of a bracket
 _LONGEST = 20_000_000
 """Steps of the longest plan, whose levels are held in memory: `rmverify.budget.MOST_STEPS`."""
 
@@ -124,8 +124,9 @@ def _parser() -> argparse.ArgumentParser:
         help=f"only these, repeatable; of {', '.join(_PREDICTORS)}",
     )  # fmt: skip
     budget.add_argument(
-        "--paths", type=_whole(2, _MOST_PATHS), default=32, metavar="P", help="random midpoint paths of a bracket"
-    )
+        "--precision", type=_real(0, 1), default=0.02, metavar="X",
+        help="where midpoints are drawn: half-width of the interval of N, relative to N",
+    )  # fmt: skip
     budget.add_argument("--seed", type=_whole(0), help="seed of the midpoint paths; default: drawn and printed")
     budget.add_argument(
         "--max-steps", type=_whole(1, _LONGEST), default=1 << 17, metavar="N", help="where the search gives up"
@@ -148,8 +149,9 @@ def _parser() -> argparse.ArgumentParser:
         "--claim-tv", type=_real(0, 1, or_at=True), metavar="X", help="check the claim TV <= X (exit code 0, 1 or 3)"
     )
     law.add_argument(
-        "--paths", type=_whole(2, _MOST_PATHS), default=64, metavar="P", help="random midpoint paths of a bracket"
-    )
+        "--precision", type=_real(0, 1), default=0.01, metavar="X",
+        help="where midpoints are drawn: half-width of the intervals, relative to the distance, that is worked towards",
+    )  # fmt: skip
     law.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
 
     sample = _command(
@@ -204,11 +206,13 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     rates.add_argument("--full", action="store_true", help="d up to 10^12 and finer grids")
     rates.add_argument(
-        "--scheme", action="append", choices=_PREDICTORS, metavar="NAME",
-        help=f"only these, repeatable; of {', '.join(_PREDICTORS)}; default: all but euler",
+        "--scheme", action="append", choices=_SEQUENTIAL, metavar="NAME",
+        help=f"only these, repeatable; of {', '.join(_SEQUENTIAL)}; default: all but euler",
     )  # fmt: skip
     rates.add_argument(
-        "--data", metavar="DATA", help="also the exponent in d of your covariance, repeated 1 to 10^4 times"
+        "--data",
+        metavar="DATA",
+        help="also the exponent in d of your covariance, repeated 1 to 10^4 times (10^3 with random midpoints)",
     )
     _shapes(rates, "DATA")
     rates.add_argument(
@@ -415,17 +419,17 @@ def _progress(options: argparse.Namespace) -> Iterator[Callable[[str, float], No
 
 
 def _budget(options: argparse.Namespace) -> int:
-    from rmverify import schemes
-    from rmverify.budget import PREDICTORS, budget
+    from rmverify.budget import budget
     from rmverify.io import atomic_write
+    from rmverify.plans import footprint
     from rmverify.report import budget_csv, budget_picture, budget_record, budget_tables, document
 
     if options.json and options.csv:
         raise ValueError("--csv: expected at most one of --json and --csv")
     suffix = None if options.plot is None else _plottable(options.plot)
-    predictors = [getattr(schemes, name) for name in options.scheme] if options.scheme else PREDICTORS
+    predictors = [_predictor(name) for name in options.scheme or _PREDICTORS]
     target = _target(options, turned=True)
-    seed = _seeded(options, schemes.randomized_midpoint in predictors)
+    seed = _seeded(options, any(footprint(scheme).alphas for scheme in predictors))
     with _progress(options) as progress:
         answer = budget(
             target,
@@ -435,7 +439,8 @@ def _budget(options: argparse.Namespace) -> int:
             horizon=options.horizon,
             grid=options.grid,
             predictors=predictors,
-            paths=options.paths,
+            precision=options.precision,
+            beyond=suffix is not None,
             rng=options.seed,
             max_steps=options.max_steps,
             progress=progress,
@@ -460,7 +465,7 @@ def _law(options: argparse.Namespace) -> int:
     target, where, plan = _prepared(options, turned=True)
     claim = options.claim_tv
     seed = _seeded(options, plan.drawing_steps > 0)
-    found = describe(plan, target, where, start=options.start, paths=options.paths, rng=options.seed)
+    found = describe(plan, target, where, start=options.start, precision=options.precision, rng=options.seed)
     if seed is not None:
         _remark(options, seed)
     value = found.divergences["tv"]
@@ -521,7 +526,7 @@ def _verify(options: argparse.Namespace) -> int:
         _writable("--html", options.html)
     target = None if options.data is None else _target(options)
     effort = options.effort or EFFORT
-    kinds = options.kind or (None if target is None else ["exact", "fitted"])
+    kinds = options.kind or (None if target is None else ["exact", "fitted", "monte-carlo"])
     with _progress(options) as progress:
         report = verify(
             [id.upper() for id in options.ids] or None,
@@ -570,8 +575,6 @@ def _rates(options: argparse.Namespace) -> int:
     if _shape(options) and options.data is None:
         raise ValueError(f"{_shape(options)[0]}: expected --data DATA with it, got no data")
     chosen = options.scheme or []
-    if options.data is not None and set(chosen) == {"randomized_midpoint"}:
-        raise ValueError("--data: expected a --scheme that draws no midpoints beside it, got randomized_midpoint alone")
     suffix = None if options.plot is None else _plottable(options.plot)
     target = None if options.data is None else _target(options, turned=True)
     plans = [] if options.csv or options.markdown or options.latex else tables.theorem_cells(options.full, chosen)
@@ -694,7 +697,6 @@ def _exponents(options: argparse.Namespace) -> int:
 
 
 def _prepared(options: argparse.Namespace, turned: bool = False) -> tuple[Any, Any, Any]:
-    from rmverify import schemes
     from rmverify.budget import schedule, setting
 
     target = _target(options, turned)
@@ -702,8 +704,16 @@ def _prepared(options: argparse.Namespace, turned: bool = False) -> tuple[Any, A
         target, options.tv, early_stop=options.early_stop, early_stop_tv=options.early_stop_tv,
         horizon=options.horizon, grid=options.grid,
     )  # fmt: skip
-    scheme = getattr(schemes, options.scheme)
+    scheme = _predictor(options.scheme)
     return target, where, schedule(target, scheme, where, options.steps, corrector=options.corrector)
+
+
+def _predictor(name: str) -> Any:
+    """The scheme of a name, with the parameters that it has in budgets."""
+    from rmverify.budget import PREDICTORS
+    from rmverify.schemes.contract import unwrap
+
+    return next(scheme for scheme in PREDICTORS if unwrap(scheme)[0].__name__ == name)
 
 
 def _name(options: argparse.Namespace) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import math
 import shlex
@@ -35,7 +36,7 @@ __all__ = [
     "law_tables",
 ]
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the JSON documents."""
 
 
@@ -56,6 +57,7 @@ def budget_record(answer: Budget, data: str) -> dict[str, Any]:
         "data": data,
         "dim": answer.dim,
         "accuracy": answer.accuracy,
+        "precision": answer.precision,
         "metric": "tv",
         "seed": answer.seed,
         **_setting_record(answer.setting),
@@ -80,8 +82,9 @@ def _setting_record(where: Setting) -> dict[str, Any]:
 def _row_record(row: Row) -> dict[str, Any]:
     return {
         "scheme": row.scheme,
+        "parameters": dict(row.parameters),
         "corrector": "underdamped" if row.corrector else None,
-        "law": "exact" if row.exact else "bracket",
+        "law": "exact" if row.exact else "monte-carlo",
         "evaluations_lower": None if row.lower is None else row.lower.evaluations,
         "evaluations_upper": None if row.upper is None else row.upper.evaluations,
         "at_upper": None if row.upper is None else _point_record(row.upper),
@@ -110,8 +113,9 @@ def budget_csv(answer: Budget) -> str:
     writer.writerow(["scheme", "corrector", "law", *columns, "answer"])
     for row in answer.rows:
         for p in row.curve:
-            mark = "+".join(name for name, end in (("lower", row.lower), ("upper", row.upper)) if p == end)
-            head = [row.scheme, "underdamped" if row.corrector else "", "exact" if row.exact else "bracket"]
+            ends = {"lower": row.lower, "upper": row.upper}
+            mark = "+".join(name for name, end in ends.items() if end and p.steps == end.steps)
+            head = [row.scheme, "underdamped" if row.corrector else "", "exact" if row.exact else "monte-carlo"]
             numbers = [p.steps, p.evaluations, p.rounds, repr(float(p.tv)), p.tv.lower, p.tv.upper, p.tv.error]
             writer.writerow([*head, *numbers, mark])
     return out.getvalue()
@@ -138,14 +142,18 @@ def budget_tables(answer: Budget, data: str, width: int | None = None, curves: b
         )
     title = Text(f"Score evaluations to TV(output, q_delta) <= {answer.accuracy:g}", style="bold")
     table, dropped = _fitted(_COLUMNS, [_row_cells(row) for row in answer.rows], width, _DROPPED)
-    notes = [
-        "law: exact = the output is Gaussian and its TV computed; bracket = random midpoints, the output is a mixture:",
-        "  from the first plan that a test set does not refute to the first with E_alpha TV <= goal (95 % each).",
-    ]
+    notes = []
+    if any(not row.exact for row in answer.rows):
+        notes += [
+            "Random midpoints: TV has a confidence interval of 95 %; in brackets evaluations",
+            "from the first not known to be too few to the first known to be enough.",
+        ]
+    for scheme, parameters in {row.scheme: row.parameters for row in answer.rows if row.parameters}.items():
+        notes.append(f"{scheme}: {', '.join(f'{name} = {value}' for name, value in parameters.items())}.")
     if "discretization" not in dropped:
         notes.append("discretization: the same plan started from the true q_T.")
     if dropped:
-        notes.append(f"Not shown for want of columns: {', '.join(dropped)}; --json has them, and so has a pipe.")
+        notes.append(f"Not shown: {', '.join(dropped)}; --json and a pipe have them.")
     blocks: list[Any] = [Text("\n".join(lines))]
     blocks += [Text("\n".join(remarks), style="yellow")] if remarks else []
     blocks += [title, table, Text("\n".join([*notes, *_least_lines(answer)]), style="dim")]
@@ -156,7 +164,7 @@ def budget_tables(answer: Budget, data: str, width: int | None = None, curves: b
 
 
 _COLUMNS = ("scheme", "corrector", "evaluations", "steps", "rounds", "TV there", "discretization", "law")
-_DROPPED = ("rounds", "discretization", "steps", "law")
+_DROPPED = ("discretization", "law", "steps", "rounds")
 
 
 def _row_name(row: Row) -> str:
@@ -164,19 +172,18 @@ def _row_name(row: Row) -> str:
 
 
 def _least_lines(answer: Budget) -> list[str]:
-    """Which answers are not known to be the least, and which curves rise, a line each."""
-    left = [
-        f"  {_row_name(row)} ({f'every one up to {row.tried}' if row.tried else 'a bracket: few of them'});"
-        for row in answer.rows
-        if not row.proved
-    ]
+    """Which answers are not known to be the least, or as precise as was asked, and which curves rise, a line each."""
+    left = [row for row in answer.rows if not row.proved]
     lines = ["Every smaller number of steps was tried and is too few" + (", but for" if left else ".")]
     if left:
-        lines += [*left, "  there the search doubles and bisects, and can pass over a shorter plan."]
+        lines += [f"  {_row_name(row)} ({f'up to {row.tried}' if row.tried else 'few of them'});" for row in left]
+        lines.append("  there the search goes on in jumps, and can pass over a shorter plan.")
     for row in answer.rows:
+        if row.lower is not None and row.upper is not None and row.half_width > answer.precision:
+            unsure = f"{row.lower.steps} to {row.upper.steps} steps"
+            lines.append(f"{_row_name(row)}: it is not known whether less than the last of {unsure} is enough.")
         if not row.monotone:
-            pairs = zip(row.curve, row.curve[1:], strict=False)
-            a, b = max(pairs, key=lambda pair: pair[1].tv.lower - pair[0].tv.upper)
+            a, b = max(itertools.pairwise(row.searched), key=lambda pair: pair[1].tv.lower - pair[0].tv.upper)
             rise = f"{a.tv.text(3)} at {a.steps} steps to {b.tv.text(3)} at {b.steps}"
             lines.append(f"{_row_name(row)}: not monotone, TV rises from {rise}; --curves prints all.")
     return lines
@@ -224,19 +231,15 @@ def _setting_lines(where: Setting, data: str, dim: int) -> list[str]:
 
 def _row_cells(row: Row) -> list[str]:
     head = [row.scheme, "underdamped" if row.corrector else "-"]
-    law = "exact" if row.exact else "bracket"
-    if row.upper is None:
+    law = "exact" if row.exact else "95 %"
+    if row.lower is None or row.upper is None:
         last = row.curve[-1]
         return [*head, f"> {last.evaluations}", f"> {last.steps}", f"> {last.rounds}", last.tv.text(), "-", law]
     evaluations = f"{row.upper.evaluations}"
-    steps = f"{row.upper.steps}"
-    rounds = f"{row.upper.rounds}"
-    if row.lower is not None and row.lower != row.upper:
-        evaluations = f"{row.lower.evaluations} to {evaluations}"
-        steps = f"{row.lower.steps} to {steps}"
-        rounds = f"{row.lower.rounds} to {rounds}"
+    if row.lower.evaluations < row.upper.evaluations:
+        evaluations += f" ({row.lower.evaluations} to {row.upper.evaluations})"
     split = "-" if row.discretization is None else row.discretization.text()
-    return [*head, evaluations, steps, rounds, row.upper.tv.text(), split, law]
+    return [*head, evaluations, f"{row.upper.steps}", f"{row.upper.rounds}", row.upper.tv.text(), split, law]
 
 
 def _curve_table(row: Row) -> Any:
@@ -267,7 +270,7 @@ def drawn(figure: Any, suffix: str) -> bytes:
 
 
 def budget_picture(answer: Budget, data: str, suffix: str) -> bytes:
-    """Error against evaluations, log-log, one line a scheme (a band where the law is a bracket), as PNG, SVG or PDF."""
+    """Error against evaluations, log-log, one line a scheme, intervals as error bars, as PNG, SVG or PDF."""
     plt = pyplot()
     figure, axes = plt.subplots(figsize=(8.5, 5.5), layout="constrained")
     names = list(dict.fromkeys(row.scheme for row in answer.rows))
@@ -275,21 +278,23 @@ def budget_picture(answer: Budget, data: str, suffix: str) -> bytes:
     for row in answer.rows:
         points = [p for p in row.curve if p.tv.upper > 0]
         x = [p.evaluations for p in points]
-        style = "--" if row.corrector else "-"
-        label = row.scheme + (" + underdamped" if row.corrector else "")
-        axes.loglog(x, [p.tv.upper for p in points], style, marker=".", color=colors[row.scheme], label=label)
+        y = [float(p.tv) for p in points]
+        style = {"color": colors[row.scheme], "linewidth": 1.2, "linestyle": "--" if row.corrector else "-"}
+        axes.loglog(x, y, label=_row_name(row), **style)
         if not row.exact:
-            low = [max(p.tv.lower, 1e-6) for p in points]
-            axes.fill_between(x, low, [p.tv.upper for p in points], color=colors[row.scheme], alpha=0.15, linewidth=0)
+            off = [[float(p.tv) - p.tv.lower for p in points], [p.tv.upper - float(p.tv) for p in points]]
+            axes.errorbar(x, y, off, fmt="none", ecolor=colors[row.scheme], elinewidth=1, capsize=2.5)
+        if row.upper is not None:
+            axes.plot(row.upper.evaluations, float(row.upper.tv), "o", color=colors[row.scheme], markersize=5)
     axes.axhline(answer.accuracy, color="black", linewidth=0.8)
     start = float(answer.setting.start_error)
     if start > 0:
         axes.axhline(start, color="gray", linewidth=0.8, linestyle=":")
         axes.annotate("start error", (0.995, start), xycoords=("axes fraction", "data"), ha="right", va="bottom")
     axes.annotate("request", (0.995, answer.accuracy), xycoords=("axes fraction", "data"), ha="right", va="bottom")
-    axes.set_ylim(bottom=max(answer.setting.start_error, answer.accuracy / 100) / 10, top=1.5)
+    axes.set_ylim(bottom=max(start, answer.accuracy / 100) / 2, top=1.5)
     axes.set_xlabel("score evaluations")
-    axes.set_ylabel(r"TV(output, $q_\delta$); bands: brackets of random midpoints")
+    axes.set_ylabel(r"TV(output, $q_\delta$); bars: 95 % intervals; dots: the answers")
     where = answer.setting
     axes.set_title(f"{data}: dimension {answer.dim}, $\\delta$ = {where.early_stop:.3g}, {where.grid} grid")
     axes.legend(fontsize="small", loc="lower left")
@@ -308,6 +313,8 @@ _NAMES = {
     "w2": "W2",
 }
 
+_KINDS = {"upper": "bracket", "monte-carlo": "95 % interval"}
+
 
 def law_record(found: Description, data: str, claim: float | None, verdict: str | None) -> dict[str, Any]:
     """A law as plain data."""
@@ -325,6 +332,7 @@ def law_record(found: Description, data: str, claim: float | None, verdict: str 
         "law": found.law,
         "rounding": found.rounding,
         "divergences": {name: value.as_dict() for name, value in found.divergences.items()},
+        "expected_tv": None if found.expected_tv is None else found.expected_tv.as_dict(),
         "discretization_tv": found.discretization.as_dict(),
         "claim": None if claim is None else {"tv": claim, "verdict": verdict},
     }
@@ -344,15 +352,17 @@ def law_tables(found: Description, data: str, claim: float | None, verdict: str 
     if found.seed is not None:
         lines.append(f"Seed          {found.seed} (random midpoints)")
     values = {_NAMES[key]: value for key, value in found.divergences.items()}
+    if found.expected_tv is not None:
+        own = {"TV, every particle its own midpoints": values.pop("TV")}
+        values = own | {"TV, one set of midpoints shared by all": found.expected_tv} | values
     values["TV, started from q_T"] = found.discretization
-    rows = [
-        [name, value.text(), "bracket" if value.kind == "upper" else value.kind, f"{value.error:.1g}"]
-        for name, value in values.items()
-    ]
+    rows = [[name, v.text(), _KINDS.get(v.kind, v.kind), f"{v.error:.1g}"] for name, v in values.items()]
     table, _ = _fitted(("distance", "value", "kind", "error"), rows, None, ())
     blocks: list[Any] = [Text("\n".join(lines)), Text("Output against q_delta", style="bold"), table]
     if claim is not None:
-        blocks.append(Text(f"claim TV <= {claim:g}: {verdict}"))
+        tv = found.divergences["tv"]
+        at = f" (95 %: {tv.lower:.4g} to {tv.upper:.4g})" if tv.kind == "monte-carlo" else ""
+        blocks.append(Text(f"claim TV <= {claim:g}{at}: {verdict}"))
     return blocks
 
 
@@ -437,7 +447,7 @@ def claims_tables(report: Report, asked: Asked, width: int = 130, verbose: bool 
         blocks += [block for result in report.values() for block in _evidence_blocks(result, asked)]
     notes = [tally(report)]
     if width < _ROOMY:
-        notes.append("evidence: s symbolic, c certified, e exact, f fitted.")
+        notes.append("evidence: s symbolic, c certified, e exact, f fitted, m monte-carlo.")
     notes.append("C is the smallest constant with which the claim holds on the domain of its evidence:")
     notes.append(">= the largest ratio that a search found, <= a bound on it, = both within its error.")
     notes += [f"{name}: {text}." for name, text in names_in(points(report))]

@@ -23,10 +23,11 @@ class Value(float):
         `error`. ``enclosure``: guaranteed by ball arithmetic. ``upper``,
         ``lower``: a bound on the named quantity. ``surrogate``: the quantity of
         a stand-in law, such as the moment-matched Gaussian of a mixture.
-        ``monte-carlo``: a sample mean.
+        ``monte-carlo``: sampled; `lower` and `upper` are the ends of a
+        confidence interval at the level of 95 %.
     error : float
-        Absolute error of the float as a number of its kind: rounding,
-        truncation and, where paths were drawn, what a confidence limit adds (some two standard errors).
+        Absolute error of the float as a number of its kind: rounding and
+        truncation; of ``monte-carlo`` the half-width of the interval.
     lower, upper : float, optional
         Where the named quantity lies. By default ``value - error`` and
         ``value + error``.
@@ -153,7 +154,10 @@ class Value(float):
             size, error = math.log10(abs(value)), math.log10(self.error)
             known = math.floor(size) - math.floor(min(error, size)) + 1 if vague else math.floor(size - error)
             digits = max(1, min(digits, known))
-        return f"{value:.{digits}g}" + (f" ± {self.error:.1g}" if vague else "")
+        if not vague:
+            return f"{value:.{digits}g}"
+        zeros = "#" if value else ""  # those that are known stay
+        return f"{value:{zeros}.{digits}g}".removesuffix(".") + f" ± {self.error:.1g}"
 
     def as_dict(self) -> dict[str, Any]:
         """The value as plain data, ready for JSON (infinities as strings)."""

@@ -624,7 +624,7 @@ def test_rare_shifts_that_cancel_are_no_scale_mixture():
         v = (1 - h / 4) ** 2 * v + 2 * h + 900 * 2e-4
     assert law.variances == pytest.approx(v, rel=1e-11)
     assert not law.is_scale_mixture
-    assert rm.tv(law, target).kind == "upper"
+    assert rm.tv(law, target, accuracy=0.2).kind == "monte-carlo"
     with pytest.raises(ValueError, match="^scheme: the step shifts its state by what it draws"):
         rm.stationary_law(law.plan.stages[0].scheme, target, h)
 

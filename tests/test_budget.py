@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 
 import mpmath as mp
 import numpy as np
 import pytest
+from scipy.special import erfinv
 from scipy.stats import chi2 as chi_square
 
-from rmverify import Gaussian, output_law, sample, schemes, tv
-from rmverify.budget import MOST_STEPS, PREDICTORS, budget, describe, schedule, setting
+from rmverify import Gaussian, Value, output_law, sample, schemes, tv
+from rmverify.budget import MOST_STEPS, PREDICTORS, _between, budget, describe, schedule, setting
+from rmverify.divergences.expected import expected_tv
 from rmverify.io import read_covariance
 from rmverify.plans import Correct, Predict
+from rmverify.schemes.contract import name as name_of
 
 DETERMINISTIC = ("euler", "exponential_integrator", "heun", "midpoint")
 
@@ -334,18 +338,19 @@ def test_plans_that_no_memory_holds_are_refused_with_the_count(corrector):
 
 
 @pytest.mark.parametrize("corrector", [False, True])
-@pytest.mark.parametrize("scheme", PREDICTORS, ids=lambda scheme: scheme.__name__)
+@pytest.mark.parametrize("scheme", PREDICTORS, ids=name_of)
 def test_evaluations_are_those_that_a_score_counts(scheme, corrector):
     target = Gaussian(np.zeros(3), THREE)
     plan = schedule(target, scheme, setting(target, 0.3), 9, corrector=corrector)
     asked = []
 
     def score(t, x):
-        asked.append(x.shape[0])
+        asked.append(x.size // 3)
         return target.score(t, x)
 
     sample(plan, score, 5, 3, rng=0)
-    cost = (1 if scheme in (schemes.euler, schemes.exponential_integrator) else 2) + corrector
+    once = (schemes.euler, schemes.exponential_integrator)
+    cost = corrector + (1 if scheme in once else 13 if name_of(scheme) == "parallel_midpoint" else 2)
     assert sum(asked) == 5 * plan.evaluations == 5 * 9 * cost
     assert len(asked) == plan.rounds
 
@@ -554,70 +559,156 @@ def test_a_curve_that_is_not_monotone_is_marked():
     assert not row.monotone
 
 
-def test_random_midpoints_have_a_bracket_around_the_mean_over_paths():
-    """The upper end is E_alpha TV(P_alpha, q_delta) plus two standard errors: both means must agree within four."""
-    lam, accuracy, paths = np.array([0.05, 2.0]), 0.2, 400
-    answer = budget(Gaussian(np.zeros(2), lam), accuracy, predictors=[schemes.randomized_midpoint], paths=paths, rng=5)
-    goal, rng = spread(lam, answer.setting.early_stop), np.random.default_rng(11)
-    for row in answer.rows:
-        assert not row.exact
-        assert row.lower.steps <= row.upper.steps
-        assert row.lower.tv.lower <= accuracy
-        point = row.upper
-        assert point.tv.upper <= accuracy
-        plan = "randomized_midpoint", row.corrector, lam, np.zeros(2), 2, answer.setting, point.steps
-        _, v, cost = output(*plan, alphas=rng.random((point.steps, paths, 1)))
-        values = [planar_tv(one, goal, 1 << 10) for one in v]
-        assert point.evaluations == cost
-        ours = np.std(values, ddof=1) / math.sqrt(paths)
-        theirs = point.tv.error / 2
-        assert theirs == pytest.approx(ours, rel=0.3)  # of one law; a standard deviation of 400 is good to some 5 %
-        assert abs(point.tv.upper - point.tv.error - np.mean(values)) < 4 * math.hypot(ours, theirs)
-        below = next(p for p in row.curve if p.steps == point.steps - 1)
-        assert below.tv.upper > accuracy
-
-
-def test_the_bracket_of_random_midpoints_holds_the_total_variation():
-    """In one dimension, against the density of the mixture: an average over paths, integrated on a grid."""
-    lam, mean, paths = np.array([0.1]), np.array([3.0]), 4000
+def test_random_midpoints_by_the_density_of_the_mixture():
+    """In one dimension: the density is an average over paths, its distance from q_delta an integral on a grid."""
+    lam, mean, accuracy, paths = np.array([0.1]), np.array([3.0]), 0.1, 1000
     target = Gaussian(mean, lam)
-    answer = budget(target, 0.25, predictors=[schemes.randomized_midpoint], correctors=[False], paths=64)
+    answer = budget(target, accuracy, predictors=[schemes.randomized_midpoint], correctors=[False], rng=3)
     (row,) = answer.rows
     rng, goal = np.random.default_rng(2), answer.setting.early_stop
     m_q, v_q = float(math.exp(-goal) * mean[0]), float(spread(lam, goal)[0])
-    x = m_q + 0.1 * np.sinh(np.linspace(-10, 10, 4001))  # fine in the middle, as far as 1000
+    x = m_q + 0.1 * np.sinh(np.linspace(-10, 10, 8001))  # fine in the middle, as far as 1000
 
     def normal(m, v):
         return np.exp(-((x - m) ** 2) / (2 * v)) / math.sqrt(2 * math.pi * v)
 
-    checked = 0
+    def distance(steps):
+        """The value and four standard errors of it: half the integrated one of p is at least that of TV."""
+        plan = "randomized_midpoint", False, lam, mean, 1, answer.setting, steps
+        means, variances, cost = output(*plan, alphas=rng.random((steps, paths, 1)))
+        density = np.array([normal(m, v) for m, v in zip(means[:, 0], variances[:, 0], strict=True)])
+        p = density.mean(axis=0)
+        lost = abs(np.trapezoid(p, x) - 1)  # of the few paths that end where the grid is coarse
+        assert lost < 0.01
+        noise = np.trapezoid(density.std(axis=0) / math.sqrt(paths), x) / 2
+        return np.trapezoid(np.abs(p - normal(m_q, v_q)), x) / 2, 4 * noise + lost, cost
+
+    assert not row.exact
     for point in row.curve:
-        if point.steps > 16:
-            continue
-        total, squares = np.zeros_like(x), np.zeros_like(x)
-        plan = "randomized_midpoint", False, lam, mean, 1, answer.setting, point.steps
-        means, variances, _ = output(*plan, alphas=rng.random((point.steps, paths, 1)))
-        for m, v in zip(means[:, 0], variances[:, 0], strict=True):
-            density = normal(m, v)
-            total += density
-            squares += density**2
-        p = total / paths
-        assert np.trapezoid(p, x) == pytest.approx(1, abs=1e-3)  # the grid holds the law
-        # half the integrated standard error of p is at least the standard error of TV
-        noise = np.trapezoid(np.sqrt(np.maximum(squares / paths - p**2, 0) / paths), x) / 2
-        value = np.trapezoid(np.abs(p - normal(m_q, v_q)), x) / 2
-        assert point.tv.lower - 4 * noise <= value <= point.tv.upper + 4 * noise
-        checked += 1
-    assert checked >= 2
+        value, noise, cost = distance(point.steps)
+        assert point.tv.kind == "monte-carlo"
+        assert point.tv.lower - point.tv.error - noise <= value <= point.tv.upper + point.tv.error + noise
+        assert point.evaluations == cost
+    assert row.upper in row.curve
+    assert row.upper.tv.upper <= accuracy
+    assert row.lower.evaluations == 2 * row.lower.steps
+    assert row.lower.steps == 1 or distance(row.lower.steps - 1)[0] + noise > accuracy
+    assert row.half_width <= answer.precision or row.lower.steps == row.upper.steps
 
 
-def test_a_seed_fixes_the_bracket_and_another_moves_it():
+@pytest.mark.parametrize("corrector", [False, True])
+def test_random_midpoints_on_the_digits_have_one_number(digits, corrector):
+    target = Gaussian(np.zeros(64), digits)
+    answer = budget(target, 0.1, predictors=[schemes.randomized_midpoint], correctors=[corrector])
+    (row,) = answer.rows
+    assert {point.tv.kind for point in row.curve} == {"monte-carlo"}
+    assert row.half_width <= 0.02
+    assert 2 * row.lower.steps * (1.5 if corrector else 1) == row.lower.evaluations
+    assert row.upper.tv.upper <= 0.1
+    before = next(point for point in row.curve if point.steps == row.lower.steps - 1)
+    assert before.tv.lower > 0.1
+
+
+@pytest.mark.parametrize("power", [0.4, 1.0, 2.5])
+@pytest.mark.parametrize("crossing", [1.5, 7.2, 93.4, 4321.0, 1e5])
+@pytest.mark.parametrize("goal", [0.9, 0.1, 1e-3])
+def test_the_search_finds_where_a_curve_of_intervals_meets_the_request(goal, crossing, power):
+    """On TV = erf(c N^-power), seen within its interval; it looks at little, and coarsely where that is enough."""
+    x = float(erfinv(goal))
+    rng, asked = np.random.default_rng(4), []
+
+    def look(steps, fine):
+        asked.append(fine)
+        truth = math.erf(x * (crossing / steps) ** power)
+        half = fine * truth
+        seen = truth + half * rng.uniform(-1, 1)
+        return Value(seen, "monte-carlo", half, upper=min(seen + half, 1.0))
+
+    lower, upper = _between(look, lambda steps: True, goal, 0.02, 1 << 20)
+    assert lower <= math.ceil(crossing) <= upper
+    slope = 2 * x * math.exp(-x * x) / math.sqrt(math.pi) / goal * power  # d ln TV / d ln N
+    assert upper - lower <= 0.02 * (upper + lower) or slope * 0.02 < 0.01  # finer intervals are not asked for
+    if slope > 1:
+        assert len(asked) < math.log2(crossing) + 20
+        assert sum(fine < 0.01 for fine in asked) <= 6
+
+
+def test_a_search_of_which_nothing_is_known_gives_up_at_the_limit():
+    def look(steps, fine):
+        asked.append(steps)
+        return Value(1.0, "upper", 1.0, lower=0.0, upper=1.0)
+
+    asked = []
+    assert _between(look, lambda steps: True, 0.1, 0.02, 100) == (1, 0)
+    assert asked == [8, 16, 32, 64, 100]
+    assert _between(look, lambda steps: steps < 20, 0.1, 0.02, 100) == (1, 0)
+    assert asked[5:] == [8, 16]
+
+
+def test_what_cannot_be_told_from_the_request_is_left_between_the_ends():
+    """A curve that lies on the request from 20 to 39 steps: no interval around it says on which side it is."""
+
+    def look(steps, fine):
+        truth = 0.1 if 20 <= steps < 40 else 0.2 if steps < 20 else 0.05
+        return Value(truth, "monte-carlo", fine * truth)
+
+    lower, upper = _between(look, lambda steps: True, 0.1, 0.02, 1 << 20)
+    assert lower <= 20
+    assert upper >= 40
+
+
+def test_a_coarser_precision_costs_less_and_holds_the_finer_interval():
+    target = Gaussian(np.zeros(2), [0.05, 2.0])
+
+    def row(precision):
+        answer = budget(
+            target, 0.02, predictors=[schemes.randomized_midpoint], correctors=[False], precision=precision, rng=1
+        )
+        return answer.rows[0]
+
+    fine, coarse = row(0.02), row(0.2)
+    assert fine.half_width <= 0.02 or fine.upper.steps == fine.lower.steps
+    assert coarse.half_width <= 0.2
+    assert len(coarse.curve) <= len(fine.curve)
+    assert coarse.lower.steps <= fine.upper.steps
+    assert fine.lower.steps <= coarse.upper.steps
+
+
+def test_an_exact_law_of_random_midpoints_has_an_exact_number():
+    answer = budget(Gaussian.isotropic(0.25, 100), 0.1, predictors=[schemes.randomized_midpoint], correctors=[False])
+    (row,) = answer.rows
+    exact = [point for point in row.curve if point.tv.kind == "exact"]
+    assert row.upper in exact
+    assert row.lower == row.upper
+    assert row.upper.tv <= 0.1 < next(p for p in exact if p.steps == row.upper.steps - 1).tv
+
+
+def test_parallel_midpoints_have_their_rounds_and_parameters():
+    (scheme,) = (s for s in PREDICTORS if name_of(s) == "parallel_midpoint")
+    target = Gaussian(np.zeros(2), [0.05, 2.0])
+    answer = budget(target, 0.2, predictors=[scheme, schemes.randomized_midpoint], correctors=[False])
+    parallel, one = answer.rows
+    R, K = parallel.parameters["strata"], parallel.parameters["rounds"]
+    assert one.parameters == {}
+    for point in parallel.curve:
+        assert (point.evaluations, point.rounds) == ((1 + (K + 1) * R) * point.steps, (K + 2) * point.steps)
+    assert parallel.upper.steps < one.upper.steps  # a step of strata is the better one
+
+
+def test_curves_go_on_beyond_the_answer_on_request():
+    target = Gaussian.isotropic(0.25, 100)
+    options = {"predictors": [schemes.heun, schemes.randomized_midpoint], "correctors": [False]}
+    for short, long in zip(budget(target, **options).rows, budget(target, beyond=True, **options).rows, strict=True):
+        assert (long.lower, long.upper, long.tried) == (short.lower, short.upper, short.tried)
+        assert set(long.curve) >= set(short.curve)
+        assert long.curve[-1].steps > 3 * long.upper.steps
+
+
+def test_a_seed_fixes_the_intervals_and_another_moves_them():
     target = Gaussian(np.zeros(2), [0.05, 2.0])
 
     def ends(seed):
-        (row,) = budget(
-            target, 0.3, predictors=[schemes.randomized_midpoint], correctors=[False], paths=8, rng=seed
-        ).rows
+        (row,) = budget(target, 0.3, predictors=[schemes.randomized_midpoint], correctors=[False], rng=seed).rows
         return [(p.tv.lower, p.tv.upper) for p in row.curve]
 
     assert ends(1) == ends(1)
@@ -704,7 +795,9 @@ def test_every_plan_is_announced():
         ((Gaussian.isotropic(4.0, 3), math.nan), {}, ValueError),
         ((Gaussian.isotropic(4.0, 3),), {"grid": "cosine"}, ValueError),
         ((Gaussian.isotropic(4.0, 3),), {"early_stop": -1}, ValueError),
-        ((Gaussian([0.0, 0.0], [1.0, 2.0]),), {"predictors": [schemes.randomized_midpoint], "paths": 1}, ValueError),
+        ((Gaussian.isotropic(4.0, 3),), {"precision": 0}, ValueError),
+        ((Gaussian.isotropic(4.0, 3),), {"precision": 1}, ValueError),
+        ((Gaussian.isotropic(4.0, 3),), {"precision": math.nan}, ValueError),
         ((Gaussian.isotropic(4.0, 3),), {"predictors": [schemes.underdamped(friction=2)]}, ValueError),
     ],
 )
@@ -757,11 +850,47 @@ def test_a_description_from_the_true_start_has_no_start_error():
     assert found.discretization == found.divergences["tv"]
 
 
-def test_a_description_of_random_midpoints_is_a_bracket():
-    target = Gaussian(np.zeros(2), [0.2, 3.0])
+def test_a_description_of_random_midpoints_has_intervals():
+    """E_alpha TV against a plain mean over paths, within four standard errors and an error of each."""
+    lam, steps, paths = np.array([0.2, 3.0]), 30, 400
+    target = Gaussian(np.zeros(2), lam)
     where = setting(target, 0.1)
-    found = describe(schedule(target, schemes.randomized_midpoint, where, 10, corrector=False), target, where, paths=16)
+    made = schedule(target, schemes.randomized_midpoint, where, steps, corrector=False)
+    found = describe(made, target, where, precision=0.05)
     assert found.law.startswith("mixture")
-    for value in (*found.divergences.values(), found.discretization):
-        assert value.kind == "upper"
-        assert 0 <= value.lower <= value.upper == value
+    for name, value in found.divergences.items():
+        assert value.kind == ("upper" if name == "w2" else "monte-carlo")
+        assert 0 <= value.lower <= value <= value.upper
+        assert name == "w2" or value.error < 0.06 * value
+    plan = "randomized_midpoint", False, lam, np.zeros(2), 2, where, steps
+    _, variances, _ = output(*plan, alphas=np.random.default_rng(11).random((steps, paths, 1)))
+    values = [planar_tv(v, spread(lam, where.early_stop), 1 << 10) for v in variances]
+    assert found.expected_tv.kind == "monte-carlo"
+    noise = 4 * np.std(values) / math.sqrt(paths)
+    assert abs(found.expected_tv - np.mean(values)) < noise + 2 * found.expected_tv.error
+    assert found.divergences["tv"].lower < found.expected_tv.upper  # the mixture is closer than its parts
+
+
+def test_a_description_without_midpoints_has_no_mean_over_them():
+    target = Gaussian.isotropic(4.0, 3)
+    where = setting(target, 0.1)
+    assert describe(schedule(target, schemes.heun, where, 5, corrector=False), target, where).expected_tv is None
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_the_mean_over_few_midpoints_by_a_product_rule(steps):
+    """Of one mode: the average of chi-square laws over the midpoints of a step or two, by Gauss's rule."""
+    lam, dim = np.array([0.3]), 5
+    target = Gaussian.isotropic(0.3, dim)
+    where = setting(target, 0.1, horizon=1.0, early_stop=0.2)
+    plan = schedule(target, schemes.randomized_midpoint, where, steps, corrector=False)
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    nodes, weights = (nodes + 1) / 2, weights / 2
+    grid = np.stack(np.meshgrid(*[nodes] * steps, indexing="ij")).reshape(steps, -1, 1)
+    mass = functools.reduce(np.multiply.outer, [weights] * steps).ravel()
+    _, v, _ = output("randomized_midpoint", False, lam, np.zeros(1), dim, where, steps, alphas=grid)
+    goal = float(spread(lam, where.early_stop)[0])
+    truth = float(mass @ [isotropic_tv(float(one), goal, dim) for one in v[:, 0]])
+    found = expected_tv(output_law(plan, target), target.at(where.early_stop), accuracy=0.003, rng=1)
+    assert found.error < 0.004 * truth
+    assert abs(found - truth) < 2 * found.error + 1e-3 * truth  # the rule, where TV has a kink

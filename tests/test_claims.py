@@ -375,6 +375,38 @@ def test_a_target_of_ones_own():
     assert "lambda" not in report["B3"].witness
 
 
+def test_the_theorems_plan_is_sampled_on_a_target_of_several_variances():
+    """Two blocks of one variance are the isotropic target, whose law is exact."""
+    one, blocks = rm.Gaussian.isotropic(0.5, 10), rm.Gaussian.from_spectrum([0.5, 0.5 * (1 + 1e-13)], [4, 6])
+    exact, found = (verify(["D1", "D4"], kinds=["exact", "monte-carlo"], target=target) for target in (one, blocks))
+    for id in ("D1", "D4"):
+        (due,), (seen,) = exact[id].evidence, found[id].evidence
+        assert (due.kind, seen.kind, seen.finding) == ("exact", "monte-carlo", "holds with constant")
+        assert seen.constant.error <= 0.1 * seen.constant
+        assert seen.where["eps"] == 0.2
+        plan = rm.plans.sequential(10, 2.0, 0.2)
+        if id == "D1":
+            value = rm.tv(rm.output_law(plan, one), one.at(plan.end)) / 0.2
+            assert abs(seen.constant - value) <= 3 * seen.constant.error
+
+
+def test_a_plan_that_is_too_long_is_said_to_be():
+    narrow = rm.Gaussian.from_spectrum([1e-3, 1.0], [50, 50])
+    (found,) = verify(["D1"], kinds=["monte-carlo"], target=narrow)["D1"].evidence
+    assert (found.kind, found.finding) == ("monte-carlo", "not yet")
+    assert "steps of the plan are more than are looked at" in found.computed
+
+
+def test_powers_of_d_on_spectra_of_several_variances(report):
+    for id, family in (("D1", "two-block"), ("D6", "power-law")):
+        (found,) = (e for e in report[id].evidence if family in e.what)
+        assert found.finding == "holds"
+        off = found.constant.error  # between the powers on the two sides of d eps^2 ~ 1
+        assert 1 / 4 - off <= found.constant <= 1 / 3 + off < 5 / 12
+        assert found.constant.kind == "monte-carlo"
+        assert all(row["unconditional: most"] < row["expected: fewest"] for row in found.rows)
+
+
 def test_on_a_target_the_search_reaches_its_shortest_steps():
     """L = 7516: the ratio of the variance is largest about t = 1/L, far below 1e-3, where it is hundreds of times
     smaller. Both are the textbook's: x' - E x' = h e^{(1-a)h} k(a) x with the score's slopes 1/v."""

@@ -192,13 +192,13 @@ def test_verbose_shows_the_evidence_and_the_command_that_finds_it_again():
 def test_the_value_of_a_check_is_not_called_a_constant():
     slope = Evidence("fitted", "slope", "holds", constant=Value(1.5, "exact", 0.01))
     shown = text_of(claims_tables(Report([result(slope)]), Asked(), 200, True))
-    assert re.search(r"value +1.5 ± 0.01 \(exact", shown)
+    assert re.search(r"value +1.50 ± 0.01 \(exact", shown)
 
 
 def test_the_record_is_plain_json_with_the_schema():
     record = claims_record(REPORT, Asked("digits", ("--target", "digits"), 300))
     back = json.loads(json.dumps(record, allow_nan=False))
-    assert back["schema"] == 2
+    assert back["schema"] == 3
     assert (back["target"], back["certified_effort"]) == ("digits", 300)
     assert [c["id"] for c in back["claims"]] == ["B2", "C1", "D2"]
     assert back["claims"][0]["constant"]["value"] == 0.125
@@ -336,19 +336,19 @@ def test_the_page_is_written_beside_what_is_printed(run):
 
 def test_the_options_reach_the_claims(run, looks):
     assert run("verify", "A2", "--certified", "--effort", "50")[0] == 0
-    assert looks["A2"].kinds == {"symbolic", "exact", "fitted", "certified"}
+    assert looks["A2"].kinds == {"symbolic", "exact", "fitted", "monte-carlo", "certified"}
     assert (looks["A2"].effort, looks["A2"].target) == (50, None)
     run("verify", "B2", "--kind", "exact", "--kind", "fitted")
     assert looks["B2"].kinds == {"exact", "fitted"}
 
 
-def test_a_target_is_looked_at_with_exact_and_fitted_evidence(run, looks):
+def test_a_target_is_looked_at_with_all_but_symbolic_and_certified_evidence(run, looks):
     np.savetxt("data.csv", np.random.default_rng(1).standard_normal((9, 2)), delimiter=",")
     np.savetxt("covariance.csv", [[2.0, 0.5], [0.5, 1.0]], delimiter=",")
     code, out, _ = run("verify", "B2", "--target", "covariance.csv", "--covariance", "-v")
     look = looks["B2"]
     assert code == 0
-    assert look.kinds == {"exact", "fitted"}
+    assert look.kinds == {"exact", "fitted", "monte-carlo"}
     np.testing.assert_allclose(look.target.variances.sum(), 3.0, rtol=1e-14)
     assert "covariance.csv: Gaussian in dimension 2" in out
     assert "rmverify verify B2 --kind exact --target covariance.csv --covariance" in out

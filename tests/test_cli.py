@@ -313,8 +313,8 @@ def test_numbers_that_make_no_sense_are_refused_in_one_line(run, covariance, com
         ("budget", ["--tv", "1.5"]),
         ("budget", ["--early-stop", "5", "--horizon", "4"]),
         ("budget", ["--early-stop", "4", "--horizon", "4"]),
-        ("budget", ["--paths", "1", "--scheme", "randomized_midpoint"]),
-        ("budget", ["--paths", "-3", "--scheme", "randomized_midpoint"]),
+        ("budget", ["--precision", "0", "--scheme", "randomized_midpoint"]),
+        ("budget", ["--precision", "1", "--scheme", "randomized_midpoint"]),
         ("budget", ["--seed", "-1", "--scheme", "randomized_midpoint"]),
         ("budget", ["--json", "--csv"]),
         ("law", ["--steps", "0"]),
@@ -329,7 +329,7 @@ def test_numbers_that_make_no_sense_are_refused_in_one_line(run, covariance, com
         ("budget", ["--max-steps", "1000000000"]),
         ("sample", ["--steps", "1000000000", "--out", "out.npy"]),
         ("sample", ["-n", "10000000000", "--out", "out.npy"]),
-        ("law", ["--paths", "1"]),
+        ("law", ["--precision", "nan"]),
         ("law", ["--seed", "-1"]),
         ("sample", ["--steps", "0", "--out", "out.npy"]),
         ("sample", ["-n", "0", "--out", "out.npy"]),
@@ -654,16 +654,23 @@ def test_the_json_of_a_budget(run, data):
     code, out, _ = run("budget", data, *QUICK, "--scheme", "randomized_midpoint", "--tv", "0.3", "--json")
     found = strict(out)
     assert code == 0
-    assert set(found) == HEAD | SETTING | {"accuracy", "metric", "schemes", "seed", "early_stop_within_accuracy"}
-    assert (found["schema"], found["rmverify"], found["command"]) == (2, __version__, "budget")
+    assert set(found) == HEAD | SETTING | {
+        "accuracy",
+        "precision",
+        "metric",
+        "schemes",
+        "seed",
+        "early_stop_within_accuracy",
+    }
+    assert (found["schema"], found["rmverify"], found["command"]) == (3, __version__, "budget")
     assert (found["data"], found["dim"], found["accuracy"], found["metric"]) == ("data.csv", 3, 0.3, "tv")
     assert set(found["start_error_tv"]) == set(found["early_stop_error_w2"]) == VALUE
     names = [(row["scheme"], row["corrector"], row["law"]) for row in found["schemes"]]
     assert names == [
         ("heun", None, "exact"),
-        ("randomized_midpoint", None, "bracket"),
+        ("randomized_midpoint", None, "monte-carlo"),
         ("heun", "underdamped", "exact"),
-        ("randomized_midpoint", "underdamped", "bracket"),
+        ("randomized_midpoint", "underdamped", "monte-carlo"),
     ]
     for row in found["schemes"]:
         assert row["evaluations_lower"] <= row["evaluations_upper"] == row["at_upper"]["evaluations"]
@@ -684,7 +691,7 @@ def test_the_json_of_a_law(run, data):
     found = strict(out)
     assert code == 0
     rest = {"scheme", "corrector", "steps", "evaluations", "rounds", "start", "law", "rounding", "divergences"}
-    assert set(found) == HEAD | SETTING | rest | {"discretization_tv", "claim", "seed"}
+    assert set(found) == HEAD | SETTING | rest | {"discretization_tv", "expected_tv", "claim", "seed"}
     assert found["seed"] is None  # nothing is drawn
     assert (found["scheme"], found["corrector"], found["steps"], found["start"]) == ("heun", "underdamped", 5, "exact")
     assert found["evaluations"] == found["rounds"] == 15  # two for a step of Heun, one for one of the corrector
@@ -733,7 +740,7 @@ def test_a_plot_is_a_picture_of_its_kind(run, covariance, suffix):
     options = ["budget", covariance, "--covariance", *QUICK, "--scheme", "euler"]
     code, out, err = run(*options, "--plot", f"plot.{suffix}")
     assert (code, err) == (0, "")
-    assert out == run(*options)[1]
+    assert out == run(*options)[1]  # further points of the curves change no answer
     content = Path(f"plot.{suffix}").read_bytes()
     if suffix == "svg":
         shapes = [e for e in ElementTree.fromstring(content).iter() if e.tag.endswith("path")]
@@ -777,22 +784,23 @@ def test_a_seed_that_nobody_gave_is_drawn_and_told(run, data):
     assert (np.load("a.npy") != np.load("b.npy")).any()
     run(*samples, "c.npy", "--seed", seed)
     assert (np.load("a.npy") == np.load("c.npy")).all()
-    law = ["law", data, "--steps", 4, "--paths", 4]
+    law = ["law", data, "--steps", 40, "--precision", 0.1]
     seed = told(*law)
-    assert f" {seed} " in run(*law, "--seed", seed)[1]
+    _, out, err = run(*law, "--seed", seed)
+    assert f" {seed} " in out
+    assert err == run(*law, "--quiet")[2] == ""
     _, out, err = run(*law, "--json")
     assert strict(out)["seed"] == int(re.search(r"seed (\d+)", err)[1])
     assert run(*law, "--scheme", "heun")[2] == ""  # draws nothing
-    assert run(*law, "--seed", 1)[2] == run(*law, "--quiet")[2] == ""
 
 
-def test_a_seed_fixes_the_brackets(run, data):
-    def bracket(seed):
-        found = strict(run("law", data, "--steps", 8, "--paths", 8, "--seed", seed, "--json")[1])
-        return found["divergences"]
+def test_a_seed_fixes_the_intervals(run, data):
+    def found(seed):
+        law = strict(run("law", data, "--steps", 40, "--precision", 0.1, "--seed", seed, "--json")[1])
+        return law["divergences"], law["expected_tv"]
 
-    assert bracket(1) == bracket(1)
-    assert bracket(1)["tv"] != bracket(2)["tv"]
+    assert found(1) == found(1)
+    assert found(1)[0]["tv"] != found(2)[0]["tv"]
 
 
 # --- verdicts ---------------------------------------------------------------------------------------------------
@@ -833,14 +841,20 @@ def test_claims_are_verified_or_refuted(run):
         assert out.rstrip().endswith(verdict)
 
 
-def test_a_claim_inside_the_bracket_is_inconclusive(run, data):
-    options = ["law", data, "--steps", 8, "--json", "--seed", 0]
+def test_a_claim_inside_the_interval_is_inconclusive(run, data):
+    options = ["law", data, "--steps", 40, "--json", "--seed", 0, "--precision", 0.1]
     tv = strict(run(*options)[1])["divergences"]["tv"]
     assert tv["lower"] < tv["upper"]
-    for claim, code in (((tv["lower"] + tv["upper"]) / 2, 3), (tv["upper"], 0), (tv["lower"], 3)):
+    for claim, code in (((tv["lower"] + tv["upper"]) / 2, 3), (tv["upper"], 0)):
         assert run(*options, "--claim-tv", repr(claim))[0] == code
     assert tv["lower"] > 0
     assert run(*options, "--claim-tv", repr(tv["lower"] * 0.99))[0] == 1
+
+
+def test_a_parallel_scheme_has_the_rounds_that_it_says(run, data):
+    found = strict(run("law", data, "--steps", 3, "--scheme", "parallel_midpoint", "--precision", 0.1, "--json")[1])
+    assert (found["scheme"], found["evaluations"], found["rounds"]) == ("parallel_midpoint", 3 * 13, 3 * 4)
+    assert found["divergences"]["tv"]["lower"] < found["expected_tv"]["upper"]
 
 
 def test_a_search_that_reaches_its_limit_is_inconclusive(run, covariance):

@@ -377,38 +377,26 @@ def test_a_degenerate_scale_mixture_is_a_gaussian(dim):
 
 
 @pytest.mark.parametrize("dim", [3, 400])
-def test_brackets_contain_the_exact_values(dim):
-    """Where the mixture is known exactly, every bracket must contain it."""
-    from rmverify.divergences import brackets
-
+def test_w2_of_a_mixture_is_a_bracket(dim):
+    """From |E s - sqrt(b)| sqrt(d) up, as the law of |x| is no closer, to (E (s - sqrt(b))^2 d)^{1/2}."""
     law, q = scale_law(dim)
-    bracket = brackets.tv_bracket(law, q, 64, 0)
-    assert bracket.kind == "upper"
-    assert 0 <= bracket.lower <= rm.tv(law, q) <= bracket.upper == float(bracket)
-    twin = rm.Gaussian.from_spectrum([0.2, 0.2], [1, dim - 1])  # the same law, in two blocks: no scale mixture
-    plan = law.plan
-    two = rm.output_law(plan, twin, start="exact")
-    assert two.scale_mixture is None
-    goal = twin.at(plan.end)
-    for divergence in (rm.tv, rm.kl, rm.hellinger):
-        exact, found = divergence(law, q), divergence(two, goal, paths=200)
-        assert found.kind == "upper"
-        assert found.lower <= exact <= found.upper
-    assert rm.chi2(two, goal).lower >= math.expm1(rm.kl(law, q)) * (1 - 1e-6) or rm.chi2(two, goal).lower >= 0
-    assert rm.renyi(two, goal, 2.0).upper >= rm.kl(law, q)
-    assert rm.w2(two, goal).lower <= rm.w2(two, goal).upper
+    s2, weights = plain_variances((1.5, 0.9, 0.6), 20)
+    value = rm.w2(law, q)
+    most = math.sqrt(dim * float(weights @ (np.sqrt(s2) - math.sqrt(float(q.variances[0]))) ** 2))
+    assert value.kind == "upper"
+    assert 0 <= value.lower <= most <= value.upper <= 1.1 * most
 
 
 def test_moment_bound_of_kl_is_pythagoras():
     """KL(p||q) = KL(p||g) + KL(g||q) for Gaussian q and g with p's moments, on an exactly known scale mixture."""
+    from rmverify.divergences.averaged import moment_kl
+
     law, q = scale_law(2)
     s2, weights = plain_variances((1.5, 0.9, 0.6), 40)
-    g = float(weights @ s2)
-    ratio = g / float(q.variances[0])
-    assert rm.kl(law, q) >= ratio - 1 - math.log(ratio)  # d/2 (ratio - 1 - ln ratio) with d = 2
-    two = rm.output_law(law.plan, rm.Gaussian.from_spectrum([0.2, 0.2], [1, 1]), start="exact")
-    lower = rm.kl(two, rm.Gaussian.from_spectrum([0.2, 0.2], [1, 1]).at(0.6)).lower
-    assert lower == pytest.approx(ratio - 1 - math.log(ratio), rel=1e-9)
+    ratio = float(weights @ s2) / float(q.variances[0])
+    bound = ratio - 1 - math.log(ratio)  # d/2 (ratio - 1 - ln ratio) with d = 2
+    assert rm.kl(law, q) >= bound
+    assert moment_kl(law, q) == pytest.approx(bound, rel=1e-9)
 
 
 def test_a_mixture_needs_its_own_modes():
@@ -418,8 +406,6 @@ def test_a_mixture_needs_its_own_modes():
         rm.tv(law, rm.Gaussian([0.0, 0.0], [[1.0, -0.3], [-0.3, 2.0]]))
     with pytest.raises(TypeError, match="at most one"):
         rm.tv(law, law)
-    with pytest.raises(ValueError, match="paths: expected a number >= 2"):
-        rm.tv(law, target.at(0.5), paths=1)
 
 
 # --- where it is hard ---------------------------------------------------------------------------------------
@@ -499,7 +485,7 @@ def binned_mixture_tv(variance, levels, dim):
 @pytest.mark.parametrize(
     ("levels", "dim"), [((3.0, 2.2, 1.4), 100), ((3.0, 2.2, 1.4), 10_000), ((1.0, 0.6, 0.3), 2000)]
 )
-def test_a_wide_spread_of_midpoints_is_resolved_or_a_bracket(levels, dim):
+def test_a_wide_spread_of_midpoints_is_resolved_or_an_interval(levels, dim):
     """Where the Gauss rule cannot resolve the spread of ln s^2, the answer must not call itself exact."""
     target = rm.Gaussian.isotropic(0.25, dim)
     law = rm.output_law(rm.Plan([rm.Predict(schemes.randomized_midpoint, levels)]), target, start="exact")
@@ -517,12 +503,12 @@ def test_an_infinite_average_is_not_a_number_of_paths():
     assert right > 2 * float(target.at(0.1).variances[0])
     for seed in range(5):
         assert rm.chi2(law, target.at(0.1), rng=seed) == math.inf
-    bracket = rm.hellinger(law, target.at(0.1))
-    assert 0 <= bracket.lower <= bracket.upper <= 1
+    value = rm.hellinger(law, target.at(0.1))
+    assert 0 <= value.lower <= value.upper <= 1
 
 
 def every(law, goal):
-    """All six distances of a mixture, each a bracket or exact, in order."""
+    """All six distances of a mixture, in order."""
     values = [f(law, goal) for f in (rm.tv, rm.kl, rm.hellinger, rm.w2, rm.chi2)] + [rm.renyi(law, goal, 2.0)]
     assert all(0 <= v.lower <= v.upper for v in values)
     return values
@@ -539,7 +525,7 @@ def test_strata_on_an_isotropic_target(strata):
     found, plain = (every(law, target.at(1.0)) for law in laws)
     if strata == 1:
         assert found[0] == pytest.approx(plain[0], rel=1e-9)
-    assert found[0].kind in ("exact", "upper")
+    assert found[0].kind == "exact"
 
 
 @pytest.mark.parametrize("means", [None, [1.0, -1.0]])
@@ -550,7 +536,7 @@ def test_mixtures_in_very_high_dimension(means):
     every(law, target.at(1.8))
 
 
-def test_a_bracket_of_laws_far_apart():
+def test_mixtures_far_apart():
     """Variances ten decades apart and three steps: TV is next to 1, and no rule of quadrature may overflow on it."""
     target = rm.Gaussian.from_spectrum([1e-9, 0.3], [10, 10])
     plan = rm.Plan([rm.Predict(schemes.randomized_midpoint, np.geomspace(4.5, 1e-9, 4))])

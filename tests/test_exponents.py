@@ -520,7 +520,7 @@ def test_a_file_of_ones_own(run):
     code, out, _ = run(GOOD, "--json")
     record = json.loads(out)
     assert code == 0
-    assert (record["schema"], record["command"], record["cost"]) == (2, "exponents", ["d^{1/2} eps^{-1/2}"])
+    assert (record["schema"], record["command"], record["cost"]) == (3, "exponents", ["d^{1/2} eps^{-1/2}"])
     assert record["vertices"][0]["multipliers"] == {"steps": "1", "bias": "1/2"}
     assert [c["finding"] for c in record["claims"]] == ["implied", "implied"]
     assert json.loads(run(GOOD, "--json", "--scale", "eps")[1])["cost"] == ["eps^{-1/2}"]

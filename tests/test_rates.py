@@ -279,18 +279,126 @@ def test_one_step_is_enough():
         ({"max_steps": True}, "max_steps: expected an integer >= 1, got True"),
         ({"target": rm.Gaussian.isotropic(0.0, 3)}, "tv: is infinite or 1 at noise level 0.0"),
         ({"target": rm.Gaussian([1.0], [2.0])}, "target: expected a centred Gaussian"),
-        ({"scheme": schemes.randomized_midpoint, "metric": "w2"}, "metric: expected one of tv, kl and an isotropic"),
-        ({"scheme": schemes.randomized_midpoint, "law": "exact"}, "law: expected expected or unconditional"),
         (
-            {"scheme": schemes.randomized_midpoint, "target": rm.Gaussian.from_spectrum([1.0, 2.0], [1, 1])},
-            "got 'tv' and 2 different variances",
+            {"scheme": schemes.randomized_midpoint, "metric": "w2"},
+            "metric: expected one of tv, kl for the unconditional",
         ),
+        ({"scheme": schemes.randomized_midpoint, "law": "exact"}, "law: expected expected or unconditional"),
+        ({"scheme": schemes.randomized_midpoint, "width": 0.0}, "width: expected a number > 0"),
     ],
 )
 def test_bad_arguments_are_named(keywords, message):
     given = {"scheme": schemes.midpoint, "target": rm.Gaussian.isotropic(LAM, 3), "accuracy": 0.1} | keywords
     with pytest.raises(ValueError, match=message):
         rates.steps_to(given.pop("scheme"), given.pop("target"), given.pop("accuracy"), **given)
+
+
+# --- random midpoints on targets of several variances -----------------------------------------------------------
+
+TWO = rates.family("two-block", 100, 4.0, 16.0)
+
+
+def shared_midpoints(target, steps, count=200_000):
+    """E_alpha TV = E (1 - p/q)_+ at points of q, a path of midpoints for each, and its standard error."""
+    rng = np.random.default_rng(3)
+    lam, n, h = target.variances, target.multiplicities, T / steps
+    gain = np.ones((count, lam.size))
+    for k in range(steps):
+        t, a = T - k * h, rng.random((count, 1))
+        half = np.exp(a * h) - np.expm1(a * h) / spread(lam, t)
+        gain *= math.exp(h) - h * np.exp((1 - a) * h) * half / spread(lam, t - a * h)
+    ratio = gain**2 * spread(lam, T) / lam
+    log = ((rng.chisquare(n, (count, lam.size)) * (1 - 1 / ratio) - n * np.log(ratio)) / 2).sum(axis=1)
+    missing = -np.expm1(np.minimum(log, 0.0))
+    return missing.mean(), missing.std() / math.sqrt(count)
+
+
+def test_the_interval_of_shared_midpoints_is_where_simulated_particles_cross():
+    row = rates.steps_to(schemes.randomized_midpoint, TWO, 0.1, law="expected")
+    assert row.status == "found"
+    assert row.fewest <= row.steps <= row.most <= math.ceil(1.05 * row.fewest) + 1
+    (high, off), (low, slip) = (shared_midpoints(TWO, n) for n in (int(0.9 * row.fewest), math.ceil(1.1 * row.most)))
+    assert low + 4 * slip < 0.1 < high - 4 * off
+    assert row.value.kind == row.before.kind == "monte-carlo"
+    assert row.value.upper <= 0.1 < row.before.lower
+    assert rates.steps_to(schemes.randomized_midpoint, TWO, 0.1).most < row.fewest  # each particle its own midpoints
+
+
+@pytest.mark.parametrize(
+    ("law", "metric", "accuracy"),
+    [
+        ("expected", "tv", 0.1),
+        ("unconditional", "tv", 0.1),
+        ("unconditional", "tv", 1e-3),
+        ("unconditional", "kl", 0.1),
+    ],
+)
+def test_blocks_of_one_variance_are_the_isotropic_target(law, metric, accuracy):
+    blocks = rm.Gaussian.from_spectrum([LAM, LAM * (1 + 1e-13)], [30, 70])
+    exact, found = (rates.steps_to(schemes.randomized_midpoint, target, accuracy, metric, law=law)
+                    for target in (rm.Gaussian.isotropic(LAM, 100), blocks))  # fmt: skip
+    assert exact.fewest == exact.steps == exact.most
+    assert found.value.kind == "monte-carlo"
+    assert found.fewest <= exact.steps <= found.most
+
+
+def test_a_finer_search_ends_within_the_interval():
+    rough, fine = (rates.steps_to(schemes.randomized_midpoint, TWO, 1e-3, width=width) for width in (0.03, 0.003))
+    assert rough.fewest <= fine.fewest <= fine.steps <= fine.most <= rough.most
+    assert fine.most - fine.fewest < rough.most - rough.fewest
+
+
+def sampled(truth, accuracy, seed, guess=16, noise=1.0, most=10**9):
+    """A search among values that are off by a normal deviate of what was asked for, within its 95 % interval."""
+
+    def value(n, wanted, rng):
+        off = noise * wanted * truth(n)
+        return Value(truth(n) + off * rng.standard_normal() / 1.96, "monte-carlo", off)
+
+    return rates._Sampled(value, accuracy, 0.02, most, seed).least(guess)
+
+
+@pytest.mark.parametrize("power", [0.5, 1.5, 3.0])
+@pytest.mark.parametrize("guess", [1, 16, 10**6])
+def test_the_interval_covers_the_least_number_at_its_level(power, guess):
+    least = math.ceil(700 ** (1 / power))
+    found = [sampled(lambda n: min(1.0, 7.0 * n**-power), 0.01, seed, guess) for seed in range(60)]
+    assert {row[-1] for row in found} == {"found"}
+    missed = sum(not row[1] <= least <= row[2] for row in found)
+    assert missed <= 9  # P(more) < 1e-3 for 60 with a probability of 0.05
+    assert all(row[2] - row[1] <= 0.08 * least + 2 for row in found)
+
+
+def test_values_that_cannot_be_told_apart_have_no_interval():
+    *_, status = sampled(lambda n: 0.1 + 1 / n, 0.1001, 0, noise=50.0, most=10**5)
+    assert status == "cannot tell"
+    (steps, *_, status) = sampled(lambda n: 1 / n, 1e-6, 0, most=1000)
+    assert (steps, status) == (None, "beyond max_steps")
+
+
+def test_one_step_is_enough_where_everything_is_and_a_wrong_score_is_a_floor():
+    row = rates.steps_to(schemes.randomized_midpoint, TWO, 0.99999)
+    assert (row.steps, row.fewest, row.most, row.before, row.status) == (1, 1, 1, None, "found")
+    row = rates.steps_to(schemes.randomized_midpoint, TWO, 0.1, score_error=0.1, max_steps=256)
+    assert row.status == "floor"
+
+
+def test_powers_on_two_blocks_are_those_of_one_within_their_error():
+    """The error's two terms are sqrt(d) h^2 and d h^3 for every centred Gaussian."""
+    asked = rates.studies(False, ["randomized_midpoint"])
+    asked = [s for s in asked if s.cells[0].get("family") == "two-block" and s.against == "d"]
+    for study, power in zip([s for s in asked if s.law == "unconditional"], (1 / 3, 1 / 4), strict=True):
+        rows = [rates.Row(**rates.cell(**dict(c))) for c in study.cells]
+        (found,) = rates._fitted(study, rows)
+        assert abs(found.exponent - power) <= found.error <= 0.05
+        assert found.verdict == "claim not sharp here"
+
+
+def test_what_is_open_of_the_steps_is_open_of_their_power():
+    x = [10.0**k for k in range(2, 7)]
+    steps = [1000 * z**0.5 for z in x]
+    assert rates.fit(x, steps, [0.02] * 5)["error"] >= 0.04 / math.log(10) * (1 - 1e-12)
+    assert rates.fit(x, steps)["error"] < 1e-3
 
 
 # --- families, fits, verdicts -----------------------------------------------------------------------------------
@@ -384,6 +492,16 @@ def test_a_spectrum_of_ones_own_is_scaled_up():
     mine = next(f for f in found.fits if f.note == "the user's covariance, repeated")
     assert mine.exponent == pytest.approx(0.5, abs=0.01)
     assert {row.dim for row in found.rows if row.family == "user"} == {7 * 10**k for k in range(5)}
+
+
+def test_a_spectrum_of_ones_own_is_scaled_up_for_random_midpoints_too():
+    target = rm.Gaussian.from_spectrum([0.2, 1.5, 3.0], [2, 1, 4])
+    asked = rates._scaled_up(target, [("randomized_midpoint", law) for law in ("expected", "unconditional")])
+    assert [(s.law, [c["multiplicities"][0] for c in s.cells]) for s in asked] == [
+        (law, [2 * 10**k for k in range(4)]) for law in ("expected", "unconditional")
+    ]
+    row = rates.Row(**rates.cell(**dict(asked[1].cells[1])))
+    assert (row.family, row.dim, row.status, row.value.kind) == ("user", 70, "found", "monte-carlo")
 
 
 def test_unknown_predictors_are_named():

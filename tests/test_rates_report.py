@@ -234,6 +234,12 @@ def test_every_row_is_printed_only_if_asked_for():
     assert body[-1].rstrip().endswith("floor")
 
 
+def test_an_interval_of_the_number_of_steps_is_shown():
+    sampled = a_row(MIDPOINT, law="unconditional", family="two-block", condition=16.0, fewest=49, most=51)
+    body = text_of(rates_tables(Table((sampled,), ()), rows=True)).split("Every row")[1]
+    assert " 50 (49 to 51) " in body
+
+
 def test_rows_that_differ_are_told_apart_on_a_narrow_terminal():
     shapes = tuple(a_row(family="two-block", condition=4.0**k) for k in (1, 2, 5))
     table = Table((a_row(), *shapes, WITH, ESTIMATED, a_row(MIDPOINT, law="unconditional", dim=10**12)), ())
@@ -470,7 +476,7 @@ def test_answers_go_to_stdout_alone(run):
 
 def test_json_is_one_document_with_the_theorems(run):
     document = strict(run("--json")[1])
-    assert (document["schema"], document["command"]) == (2, "rates")
+    assert (document["schema"], document["command"]) == (3, "rates")
     assert len(document["rows"]) == len(HAND.rows)
     assert [t["plan"] for t in document["theorems"]] == ["dpum"] * 3 + ["sequential"] * 3
     assert strict(run("--json", "--scheme", "heun")[1])["theorems"] == []
@@ -493,7 +499,6 @@ def test_forms_exclude_each_other(run):
         (["--max-steps", "0"], ["--max-steps", "integer from 1 to"]),
         (["--covariance"], ["--covariance", "--data"]),
         (["--data", "nothing.csv"], ["nothing.csv"]),
-        (["--data", "digits", "--scheme", MIDPOINT], ["--data", "draws no midpoints"]),
         (["digits"], ["digits"]),
     ],
 )

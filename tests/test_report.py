@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import math
@@ -12,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from rmverify import Value
-from rmverify.budget import Budget, Description, Point, Row, Setting
+from rmverify.budget import Budget, Cost, Description, Point, Row, Setting
 from rmverify.report import (
     budget_csv,
     budget_picture,
@@ -45,13 +46,14 @@ def a_row(scheme="heun", *, corrector=False, points=None) -> Row:
     return Row(scheme, corrector, True, points[-1], points[-1], Value(0.03125), points)
 
 
-def bracket_row() -> Row:
-    ends = ((0.25, 0.75), (0.03125, 0.5), (0.0, 0.0625))
+def interval_row() -> Row:
+    ends = ((0.25, 0.75), (0.0625, 0.5), (0.0, 0.0625))
     points = tuple(
-        Point(n, 2 * n, 2 * n, Value(high, "upper", 0.01, lower=low, upper=high))
-        for n, (low, high) in enumerate(ends, 7)
+        Point(n, 2 * n, 2 * n, Value((low + high) / 2, "monte-carlo", (high - low) / 2))
+        for n, (low, high) in zip((7, 14, 16), ends, strict=True)
     )
-    return Row("randomized_midpoint", True, False, points[1], points[2], points[2].tv, points)
+    parameters = {"strata": 3, "rounds": 1}
+    return Row("parallel_midpoint", True, False, Cost(15, 30, 30), points[2], points[2].tv, points, parameters)
 
 
 def endless_row() -> Row:
@@ -59,7 +61,7 @@ def endless_row() -> Row:
 
 
 def a_budget(*rows: Row, **setting) -> Budget:
-    return Budget(0.1, 3, a_setting(**setting), rows or (a_row(), bracket_row(), endless_row()))
+    return Budget(0.1, 3, a_setting(**setting), rows or (a_row(), interval_row(), endless_row()))
 
 
 # --- JSON -------------------------------------------------------------------------------------------------------
@@ -81,13 +83,15 @@ def test_the_budget_record_holds_every_number():
     assert record["early_stop_error_w2"]["value"] == 0.125
     assert (record["early_stop_error_tv"]["value"], record["early_stop_within_accuracy"]) == (0.0625, True)
     assert not budget_record(a_budget(stopped=0.125), "x")["early_stop_within_accuracy"]  # 0.1 was asked for
-    exact, bracket, endless = record["schemes"]
+    exact, interval, endless = record["schemes"]
     assert [row["proved_least"] for row in record["schemes"]] == [True, False, True]
     assert [row["every_number_tried_up_to"] for row in record["schemes"]] == [3, 0, 2]
-    assert (exact["law"], bracket["law"]) == ("exact", "bracket")
+    assert (exact["law"], interval["law"]) == ("exact", "monte-carlo")
+    assert (exact["parameters"], interval["parameters"]) == ({}, {"strata": 3, "rounds": 1})
+    assert record["precision"] == answer.precision
     assert exact["evaluations_lower"] == exact["evaluations_upper"] == exact["at_upper"]["evaluations"] == 6
-    assert (bracket["evaluations_lower"], bracket["evaluations_upper"]) == (16, 18)
-    assert (exact["corrector"], bracket["corrector"]) == (None, "underdamped")
+    assert (interval["evaluations_lower"], interval["evaluations_upper"]) == (30, 32)
+    assert (exact["corrector"], interval["corrector"]) == (None, "underdamped")
     assert endless["evaluations_upper"] is endless["at_upper"] is endless["discretization_tv"] is None
     for row, given_row in zip(record["schemes"], answer.rows, strict=True):
         assert [p["tv"]["value"] for p in row["curve"]] == [float(p.tv) for p in given_row.curve]
@@ -132,7 +136,7 @@ def test_a_curve_is_monotone_unless_it_rises_beyond_its_errors():
 
 
 def test_csv_reads_back_to_the_same_floats():
-    answer = a_budget(a_row(points=curve(1 / 3, 0.1 + 1e-17)), bracket_row(), endless_row())
+    answer = a_budget(a_row(points=curve(1 / 3, 0.1 + 1e-17)), interval_row(), endless_row())
     rows = list(csv.DictReader(io.StringIO(budget_csv(answer))))
     points = [(row, p) for row in answer.rows for p in row.curve]
     assert len(rows) == len(points)
@@ -145,7 +149,7 @@ def test_csv_reads_back_to_the_same_floats():
         )
         ends = tuple(float(found[name]) for name in ("tv", "tv_lower", "tv_upper", "tv_error"))
         assert ends == (float(p.tv), p.tv.lower, p.tv.upper, p.tv.error)
-    assert [found["answer"] for found in rows] == ["", "lower+upper", "", "lower", "upper", "", ""]
+    assert [found["answer"] for found in rows] == ["", "lower+upper", "", "", "upper", "", ""]
 
 
 # --- tables -----------------------------------------------------------------------------------------------------
@@ -157,16 +161,16 @@ def test_the_table_has_a_line_for_every_scheme_with_its_answer():
     assert "dimension 3" in lines[0]
     heun, midpoint, euler = (
         re.split(r"\s{2,}", next(line for line in lines if line.startswith(f"{name} ")).strip())
-        for name in ("heun", "randomized_midpoint", "euler")
+        for name in ("heun", "parallel_midpoint", "euler")
     )
     assert heun == ["heun", "-", "6", "3", "3", "0.0625", "0.03125", "exact"]
-    assert midpoint[2:5] == ["16 to 18", "8 to 9", "16 to 18"]
+    assert midpoint == ["parallel_midpoint", "underdamped", "32 (30 to 32)", "16", "32", *["0.03 ± 0.03"] * 2, "95 %"]
     assert euler[2:5] == ["> 4", "> 2", "> 2"]
 
 
 LONG = Row(
-    "randomized_midpoint", True, False, Point(9714, 19428, 19428, Value(0.2)), Point(10352, 20704, 20704, Value(0.1)),
-    Value(0.1), curve(0.123456789, 0.0987654321, 0.09751234, first=10350),
+    "randomized_midpoint", True, False, Cost(9714, 19428, 19428), Point(10352, 20704, 20704, Value(0.1)), Value(0.1),
+    curve(0.123456789, 0.0987654321, 0.09751234, first=10350),
 )  # fmt: skip
 
 
@@ -177,9 +181,11 @@ def test_no_width_cuts_a_number_or_a_name(width):
     assert all(len(line) <= width for line in text.splitlines())
     if width >= 80:
         cells = re.split(r"\s{2,}", next(line for line in text.splitlines() if line.startswith("randomized")).strip())
-        assert cells[:3] == ["randomized_midpoint", "underdamped", "19428 to 20704"]
+        assert cells[:3] == ["randomized_midpoint", "underdamped", "20704 (19428 to 20704)"]
         assert "0.1" in cells[3:]
-    dropped = [name for name in ("steps", "rounds", "discretization") if f" {name} " not in text.split("law:")[0]]
+    dropped = [
+        name for name in ("steps", "rounds", "discretization") if f" {name} " not in text.split("Random midpoints")[0]
+    ]
     assert all(name in text.split("Not shown")[1] for name in dropped)
     assert not dropped or width < 200
 
@@ -187,7 +193,7 @@ def test_no_width_cuts_a_number_or_a_name(width):
 def test_without_a_width_everything_is_shown():
     text = text_of(budget_tables(a_budget(LONG), "data.csv"))
     assert "Not shown" not in text
-    for cell in ("9714 to 10352", "19428 to 20704", "discretization", "bracket"):
+    for cell in ("10352", "20704 (19428 to 20704)", "discretization", "95 %"):
         assert cell in text
 
 
@@ -206,11 +212,11 @@ def test_a_curve_that_is_not_monotone_takes_one_line_and_is_printed_whole_on_req
 def test_answers_that_are_not_proved_least_are_named():
     text = text_of(budget_tables(a_budget(), "x"))
     named = text.split("too few, but for")[1].split("can pass over")[0]
-    assert "randomized_midpoint + underdamped (a bracket" in named
+    assert "parallel_midpoint + underdamped (few of them" in named
     assert "heun" not in named
     assert "is too few." in text_of(budget_tables(a_budget(a_row()), "x"))
     far = a_row(points=(*curve(0.5, 0.25), *curve(0.0625, first=7)))
-    assert "heun (every one up to 2);" in text_of(budget_tables(a_budget(far), "x"))
+    assert "heun (up to 2);" in text_of(budget_tables(a_budget(far), "x"))
 
 
 def test_the_distance_to_the_data_is_compared_with_the_request():
@@ -228,9 +234,16 @@ def test_a_number_that_its_error_exceeds_shows_it():
 
 def test_the_seed_of_random_midpoints_is_named():
     assert "Seed" not in text_of(budget_tables(a_budget(), "x"))
-    seeded = Budget(0.1, 3, a_setting(), (bracket_row(),), 1234)
+    seeded = Budget(0.1, 3, a_setting(), (interval_row(),), 1234)
     assert "1234" in text_of(budget_tables(seeded, "x"))
     assert budget_record(seeded, "x")["seed"] == 1234
+
+
+def test_an_interval_wider_than_was_asked_for_is_named():
+    assert "15 to 16 steps" in text_of(budget_tables(a_budget(interval_row()), "x"))
+    wide = Budget(0.1, 3, a_setting(), (interval_row(),), 1234, 0.05)
+    assert "15 to 16 steps" not in text_of(budget_tables(wide, "x"))
+    assert "strata = 3, rounds = 1" in text_of(budget_tables(wide, "x"))
 
 
 def test_the_singular_data_are_named():
@@ -262,6 +275,22 @@ def test_a_law_as_a_record_and_as_a_table():
     assert "heun + underdamped corrector: 7 steps, 21 evaluations, 19 rounds" in text
     assert text.rstrip().endswith("claim TV <= 0.5: refuted")
     assert "claim" not in text_of(law_tables(a_description(), "x", None, None))
+
+
+def test_a_law_averaged_over_midpoints_stands_beside_its_parts():
+    tv, shared = (Value(v, "monte-carlo", 1e-3) for v in (0.125, 0.25))
+    plain = a_description()
+    found = dataclasses.replace(plain, divergences=plain.divergences | {"tv": tv}, expected_tv=shared, seed=5)
+    text = text_of(law_tables(found, "x", 0.125, "inconclusive"))
+    own, all_ = (
+        re.split(r"\s{2,}", next(line for line in text.splitlines() if part in line).strip())
+        for part in ("every particle its own midpoints", "one set of midpoints shared by all")
+    )
+    assert own[1:] == ["0.125 ± 0.001", "95 % interval", "0.001"]
+    assert all_[1:] == ["0.250 ± 0.001", "95 % interval", "0.001"]
+    assert text.rstrip().endswith("claim TV <= 0.125 (95 %: 0.124 to 0.126): inconclusive")
+    assert law_record(found, "x", None, None)["expected_tv"]["value"] == 0.25
+    assert law_record(plain, "x", None, None)["expected_tv"] is None
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------

@@ -325,17 +325,14 @@ def test_other_laws_than_the_target_too():
             assert f(q, law) == pytest.approx(f(q, plain), rel=1e-12)
 
 
-def test_random_steps_on_anisotropic_targets_say_that_they_are_bracketed():
+def test_random_steps_on_anisotropic_targets_tell_more_than_one_coordinate():
     target = rm.Gaussian(np.zeros(2), [1.0, 3.0])
     law = rm.stationary_law(schemes.randomized_midpoint_langevin(friction=2, mass=1), target, 0.9)
-    found = rm.tv(law, target)
-    assert found.kind == "upper"
-    assert 0 <= found.lower < found.upper
-    # E_alpha TV of one coordinate alone is below that of both
+    found = rm.tv(law, target, accuracy=0.1)
+    assert found.kind == "monte-carlo"
     one = rm.Gaussian.isotropic(1.0, 1)
-    rule = rm.stationary_law(schemes.randomized_midpoint_langevin(friction=2), one, 0.9).scale_rule(18)
-    alone = sum(w * rm.tv(rm.Gaussian([0.0], [s]), one) for s, w in zip(rule.variances, rule.weights, strict=True))
-    assert found.upper > alone
+    alone = rm.tv(rm.stationary_law(schemes.randomized_midpoint_langevin(friction=2), one, 0.9), one)
+    assert found.upper >= alone.lower
 
 
 # ------------------------------------------------------------------- refusals

@@ -16,6 +16,7 @@ from scipy import special
 import rmverify as rm
 from rmverify import Correct, Plan, Predict, Product, output_law, schemes, targets
 from rmverify.laws import NotMonotone
+from rmverify.laws.transport import transport_law
 
 FACTORS = {
     "two": targets.TwoGaussians(1.5, 0.5),
@@ -241,9 +242,9 @@ def test_midpoints_that_do_not_fit_are_refused(alphas):
         output_law(Plan([Predict(schemes.randomized_midpoint, TIMES)]), FACTORS["two"], alphas=alphas)
 
 
-def test_products_without_midpoints_are_refused_where_steps_draw_them():
-    with pytest.raises((ValueError, TypeError), match="midpoints"):
-        output_law(Plan([Predict(schemes.randomized_midpoint, TIMES)]), Product(FACTORS["two"], 3))
+def test_laws_without_midpoints_are_refused_where_steps_draw_them():
+    with pytest.raises(ValueError, match=r"^alphas: expected the midpoints of 2 drawing steps, got None"):
+        transport_law(Plan([Predict(schemes.randomized_midpoint, TIMES)]), Product(FACTORS["two"], 3), None, "normal")
 
 
 def test_any_factor_may_start():

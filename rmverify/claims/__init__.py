@@ -14,7 +14,7 @@ from rmverify.targets.checks import positive_integer
 
 __all__ = ["Claim", "Evidence", "Report", "Result", "verify"]
 
-DEFAULT = ("symbolic", "exact", "fitted")
+DEFAULT = ("symbolic", "exact", "fitted", "monte-carlo")
 
 
 def verify(
@@ -35,13 +35,13 @@ def verify(
     ----------
     ids : iterable of str, optional
         Such as ``["B2", "D1"]``; all of them by default.
-    kinds : iterable of {"symbolic", "certified", "exact", "fitted"}, optional
-        The evidence to gather; by default all but certified.
+    kinds : iterable of {"symbolic", "certified", "exact", "fitted", "monte-carlo"}, optional
+        The evidence to gather; by default all but certified. Monte-carlo is only where a target calls for it.
     certified : bool
         Ball arithmetic over boxes of parameters too, see `effort`.
     target : Gaussian, optional
-        Look for exact and fitted evidence on this target instead of the Gaussian class; on its early-stopped law where
-        its smallest variance is (nearly) 0, as `budget` does.
+        Look for exact, fitted and monte-carlo evidence on this target instead of the Gaussian class; on its
+        early-stopped law where its smallest variance is (nearly) 0, as `budget` does.
     schemes : mapping, optional
         Your own step functions under the names of the shipped ones that they claim to be: each is first held against
         the shipped step, and without `ids` only the claims about those schemes are asked.

@@ -25,13 +25,13 @@ from rmverify.values import Value
 
 __all__ = ["CLAIMS", "Claim", "Evidence", "Look", "Report", "Result", "claim", "load", "run", "worst"]
 
-Kind = Literal["symbolic", "certified", "exact", "fitted"]
+Kind = Literal["symbolic", "certified", "exact", "fitted", "monte-carlo"]
 Finding = Literal["holds", "holds with constant", "not implied", "not yet", "inconclusive", "violated"]
 _ORDER = get_args(Finding)
 """From best to worst; a claim's finding is the worst of its evidence, but `holds with constant` says more than
 `holds`."""
 
-SCHEMA = 2
+SCHEMA = 3
 CLAIMS: dict[str, Claim] = {}
 _LETTERS = "abcd"
 
@@ -42,7 +42,7 @@ class Evidence:
 
     Parameters
     ----------
-    kind : {"symbolic", "certified", "exact", "fitted"}
+    kind : {"symbolic", "certified", "exact", "fitted", "monte-carlo"}
     what : str
         What was computed, in words.
     finding : str
@@ -134,7 +134,7 @@ class Look:
         By scheme, a point at which a scheme that stands in for a shipped one differs from it: claims look there too.
     """
 
-    kinds: frozenset[str] = frozenset({"symbolic", "exact", "fitted"})
+    kinds: frozenset[str] = frozenset({"symbolic", "exact", "fitted", "monte-carlo"})
     target: Any = None
     schemes: Mapping[str, Scheme] = field(default_factory=dict)
     effort: int = EFFORT
@@ -281,7 +281,7 @@ def run(claim: Claim, look: Look) -> Result:
     for evidence in _guarded(claim, look):
         now = time.perf_counter()
         domain = evidence.domain
-        if look.note and evidence.kind in ("exact", "fitted"):
+        if look.note and evidence.kind in ("exact", "fitted", "monte-carlo"):
             domain = f"{look.note}; {domain}" if domain else look.note
         found.append(replace(evidence, seconds=now - before, domain=domain))
         before = now

@@ -25,7 +25,7 @@ LEVELS = (0.0625, 0.75, 3.0)
 MODES = ((0.25, 1.5), (4.0, -1.25), (0.0009765625, 0.5), (1.0, 0.0))
 CLASS = Axis("lambda", 1e-3, 1e3)
 _RADIUS = 1e-50  # of a residual at 256 bits
-_UNCERTAIN = 0.01  # relative error with which a constant is no constant any more
+_UNCERTAIN = {"monte-carlo": 0.1}  # relative error with which a constant is no constant any more, by kind
 _VANISHING = 0.1  # a ratio that grows faster than h^-0.1 towards h = 0 has another order in h
 
 
@@ -102,8 +102,8 @@ def searched(
 ) -> Evidence:  # fmt: skip
     """The smallest constant with which computed <= C bound on a box, as far as a search sees.
 
-    `exact` recomputes the ratio where it is largest; `vanishing` names the axis on which a ratio that keeps growing
-    towards the lower end refutes the order of the bound.
+    `exact` recomputes the ratio where it is largest, and says of which kind the evidence is; `vanishing` names the axis
+    on which a ratio that keeps growing towards the lower end refutes the order of the bound.
     """
     found = largest(function, axes, **(effort or {}))
     where = dict(found.where)
@@ -120,10 +120,12 @@ def searched(
                 bound=bound,
             )  # fmt: skip
     sides = ", ".join(f"{n} = {where[n]:g}, power {r:.2g}" for n, r in growing.items())
-    certain = value > 0 and value.error <= _UNCERTAIN * value
+    allowed = _UNCERTAIN.get(value.kind, 0.01)
+    certain = value > 0 and value.error <= allowed * value
     return Evidence(
-        "exact", what, "holds with constant" if certain else "inconclusive",
-        computed=computed if certain else f"{computed}, not known to {_UNCERTAIN:.0%} there", bound=bound,
+        "monte-carlo" if value.kind == "monte-carlo" else "exact", what,
+        "holds with constant" if certain else "inconclusive",
+        computed=computed if certain else f"{computed}, not known to {allowed:.0%} there", bound=bound,
         label="lower",
         constant=value if certain else None,
         where=where, domain=box, source=source, case=case, remark=f"still growing at {sides}" if growing else "",

@@ -43,7 +43,9 @@ class Axis:
         return float(np.clip((value - low) / (high - low), 0, 1))
 
     def __str__(self) -> str:
-        return f"{self.name} in [{self.low:g}, {self.high:g}]"
+        return (
+            f"{self.name} = {self.low:g}" if self.low == self.high else f"{self.name} in [{self.low:g}, {self.high:g}]"
+        )
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,9 @@ def _apart(unit: Array, found: Array, keep: int) -> list[int]:
 def _growth(values: Callable[[Array], Array], at: Array, best: float, axes: Sequence[Axis]) -> dict[str, float]:
     growth = {}
     for k, axis in enumerate(axes):
-        if not axis.log or at[k] not in (0.0, 1.0) or not best > 0 or ("low", "high")[int(at[k])] in axis.ends:
+        if not (axis.log and axis.low < axis.high and best > 0):
+            continue
+        if at[k] not in (0.0, 1.0) or ("low", "high")[int(at[k])] in axis.ends:
             continue
         inside = at.copy()
         step = min(0.5, 1 / np.log(axis.high / axis.low)) / 2  # a factor e^{1/2}

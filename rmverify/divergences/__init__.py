@@ -3,10 +3,12 @@ r"""Distances and divergences between laws. Every function returns a `Value`, wh
 ======================  =================================================================================
 two Gaussians           exact, with an error that contains the laws' own rounding
 a mixture, a Gaussian   exact by a radial integral where the mixture is a scale mixture, the Gaussian centred with
-                        one variance, and the midpoints' spread resolved (tv, kl, hellinger); else a bracket
-                        whose float is the upper end
+                        one variance, and the midpoints' spread resolved (tv, kl, hellinger); else `monte-carlo`, with
+                        a confidence interval of 95 %, as narrow as `accuracy` asks for
 factors and products    exact, with an error that contains what quadrature and rounding lose; also the law of a plan on
                         one, given its midpoints (`TransportLaw`) or averaged over them on the line (`LineLaw`)
+a product, a plan on    `monte-carlo`, with a confidence interval of 95 %, where its coordinates share random midpoints
+one                     (`SharedLaw`); tv, kl, hellinger and renyi of order at most 1
 ======================  =================================================================================
 """
 
@@ -15,7 +17,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from rmverify.divergences import brackets
+from rmverify.divergences import averaged
+from rmverify.divergences.averaged import ACCURACY
 from rmverify.divergences.closed_forms import (
     chi_squared,
     hellinger_distance,
@@ -28,7 +31,8 @@ from rmverify.divergences.closed_forms import (
 from rmverify.divergences.line import line_chi2, line_hellinger, line_kl, line_renyi, on_the_line
 from rmverify.divergences.pair import pair_of, plain, relative
 from rmverify.divergences.products import product_tv
-from rmverify.divergences.radial import projected, radial_hellinger, radial_kl, radial_reverse_kl, radial_tv, resolved
+from rmverify.divergences.radial import radial_hellinger, radial_kl, radial_reverse_kl, radial_tv, resolved
+from rmverify.divergences.shared import is_shared, shared_entropy, shared_power, shared_variation
 from rmverify.laws import MixtureLaw, StationaryLaw
 from rmverify.targets import Gaussian
 from rmverify.targets.checks import number
@@ -36,11 +40,8 @@ from rmverify.values import Value
 
 __all__ = ["chi2", "hellinger", "kl", "renyi", "tv", "w2"]
 
-PATHS = 64
-_SQUARE = (lambda v: v * v, math.sqrt)  # what is convex in the law, of W_2 and Hellinger's distance
 
-
-def tv(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = False) -> Value:
+def tv(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: bool = False) -> Value:
     r"""Total variation, TV(p, q) = 1/2 int |p - q| = sup_A |P(A) - Q(A)|.
 
     Between Gaussians by the Chernoff transform BC(s) = int p^s q^{1-s}:
@@ -50,8 +51,9 @@ def tv(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
     Parameters
     ----------
     p, q : Gaussian or MixtureLaw (at most one mixture); or a Factor or Product, beside another or a plan's law on one
-    paths, rng : int, generator
-        Random paths of midpoints for the bracket of a mixture; the seed is fixed unless given.
+    accuracy, rng : float, int or generator
+        Of a law that is not known exactly: the half-width of the interval that is worked towards, relative to the
+        value, as far as a set amount of work goes, and the seed, which is fixed unless given.
     certified : bool
         Between Gaussians (also for `kl`, `hellinger`, `w2`): a guaranteed enclosure in ball arithmetic, of relative
         radius below 1e-12. The laws' floats stand for their exact binary values, so that a law propagated in floats,
@@ -60,9 +62,9 @@ def tv(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
     Returns
     -------
     Value
-        ``exact``, ``enclosure`` if `certified`, or for a mixture ``upper`` with ``.lower`` and ``.upper``: the mean of
-        the conditional TV over paths, and the gap on one test set, each end a confidence limit at the level of 95 %
-        (some two standard errors; see `divergences.brackets` for the other divergences).
+        ``exact``, ``enclosure`` if `certified`, or for an average over midpoints ``monte-carlo``: ``.lower`` and
+        ``.upper`` are the ends of a confidence interval at the level of 95 %, ``.error`` is its half-width (see
+        `divergences.sampled`).
 
     Raises
     ------
@@ -86,6 +88,8 @@ def tv(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
     """
     if certified:
         return _certified("tv", p, q)
+    if is_shared(p, q):
+        return shared_variation(p, q, _accuracy(accuracy), rng)
     if on_the_line(p, q):
         return product_tv(p, q)
     mixture, other = _split(p, q)
@@ -93,20 +97,12 @@ def tv(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
         exact = _radial(radial_tv, mixture, other)
         if exact is not None:
             return exact
-        bracket = brackets.tv_bracket(mixture, other, _paths(paths), rng)
-        lower = _few_coordinates(mixture, other)
-        if lower <= bracket.lower:
-            return bracket
-        upper = bracket.upper if lower <= bracket.upper else 1.0  # the paths have missed something
-        return Value(upper, "upper", bracket.error, lower=lower, upper=upper)
+        return averaged.variation(mixture, other, _accuracy(accuracy), rng)
     return pair_tv(pair_of(p, q))
 
 
-def kl(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = False) -> Value:
+def kl(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: bool = False) -> Value:
     r"""Kullback-Leibler divergence KL(p||q) = int p ln(p/q); infinite where p is not absolutely continuous.
-
-    For a mixture p the bracket is [KL(g||q), E_a KL(P_a||q)] with g the moment-matched Gaussian: both ends are exact
-    up to the paths of the second, a confidence limit at the level of 95 %.
 
     Examples
     --------
@@ -116,29 +112,20 @@ def kl(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
     """
     if certified:
         return _certified("kl", p, q)
+    if is_shared(p, q):
+        return shared_entropy(p, q, _accuracy(accuracy), rng)
     if on_the_line(p, q):
         return line_kl(p, q)
     mixture, other = _split(p, q)
     if mixture is None:
         return kullback_leibler(pair_of(p, q))
-    if mixture is p:
-        exact = _radial(radial_kl, mixture, other)
-        if exact is not None:
-            return exact
-        return brackets.bracket(
-            mixture, other, kullback_leibler, lambda: brackets.moment_kl(mixture, other), _paths(paths), rng,
-            moments=brackets.kl_moments(mixture),
-        )  # fmt: skip
-    exact = _radial(radial_reverse_kl, mixture, other)
+    exact = _radial(radial_kl if mixture is p else radial_reverse_kl, mixture, other)
     if exact is not None:
         return exact
-    return brackets.bracket(
-        mixture, other, kullback_leibler, lambda: 2 * _tv_lower(mixture, other, paths, rng) ** 2, _paths(paths), rng,
-        reverse=True,
-    )  # fmt: skip
+    return averaged.entropy(mixture, other, _accuracy(accuracy), rng, mixture is q)
 
 
-def renyi(p: Any, q: Any, order: float, *, paths: int = PATHS, rng: Any = 0) -> Value:
+def renyi(p: Any, q: Any, order: float, *, accuracy: float = ACCURACY, rng: Any = 0) -> Value:
     r"""Renyi divergence D_s(p||q) = ln(int p^s q^{1-s})/(s-1) of order s > 0; order 1 is KL.
 
     Examples
@@ -149,30 +136,30 @@ def renyi(p: Any, q: Any, order: float, *, paths: int = PATHS, rng: Any = 0) -> 
     """
     order = number("order", order, above=0)
     if order == 1:
-        return kl(p, q, paths=paths, rng=rng)
+        return kl(p, q, accuracy=accuracy, rng=rng)
+
+    def finish(gap: float) -> float:  # of |int p^s q^{1-s} - 1|
+        gap = gap if order > 1 else -min(gap, 1.0)
+        return math.log1p(gap) / (order - 1) if gap > -1 else math.inf
+
+    if is_shared(p, q):
+        if order > 1:
+            raise ValueError(f"order: expected at most 1 beside a SharedLaw, got {order:g}")
+        return shared_power(p, q, order, finish, _accuracy(accuracy), rng)
     if on_the_line(p, q):
         return line_renyi(p, q, order)
     mixture, other = _split(p, q)
     if mixture is None:
         return renyi_divergence(pair_of(p, q), order)
-    if mixture is not p:
-        raise TypeError("p: the Renyi bracket needs the mixture as the first law")
 
-    if order > 1:
-        return brackets.power_bracket(
-            mixture, other, order, lambda: brackets.moment_kl(mixture, other), _paths(paths), rng,
-            lambda log: log / (order - 1),
-        )  # fmt: skip
-
-    return brackets.bracket(
-        mixture, other, lambda pair: renyi_divergence(pair, order),
-        lambda: 2 * order * _tv_lower(mixture, other, paths, rng) ** 2, _paths(paths), rng,
-        # int P^s q^{1-s} in [0, 1] is concave in P
-        scale=(lambda v: -math.expm1((order - 1) * v), lambda y: -math.log1p(-y) / (1 - order) if y < 1 else math.inf),
+    own = mixture is p
+    return averaged.power(
+        mixture, other, order if own else 1 - order, finish, _accuracy(accuracy), rng,
+        lower=lambda: averaged.moment_kl(mixture, other) if own and order > 1 else 0.0,
     )  # fmt: skip
 
 
-def chi2(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0) -> Value:
+def chi2(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0) -> Value:
     r"""Chi-squared divergence chi^2(p||q) = int p^2/q - 1.
 
     Examples
@@ -186,16 +173,16 @@ def chi2(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0) -> Value:
     mixture, other = _split(p, q)
     if mixture is None:
         return chi_squared(pair_of(p, q))
-    if mixture is not p:
-        raise TypeError("p: the chi-squared bracket needs the mixture as the first law")
+    own = mixture is p
 
     def lower() -> float:  # ln(1 + chi^2) >= KL
-        return math.expm1(min(brackets.moment_kl(mixture, other), 700.0))
+        return math.expm1(min(averaged.moment_kl(mixture, other), 700.0)) if own else 0.0
 
-    return brackets.power_bracket(mixture, other, 2.0, lower, _paths(paths), rng, math.expm1)
+    order = 2.0 if own else -1.0
+    return averaged.power(mixture, other, order, lambda gap: gap, _accuracy(accuracy), rng, lower=lower)
 
 
-def hellinger(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = False) -> Value:
+def hellinger(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: bool = False) -> Value:
     r"""Hellinger distance H = sqrt(1 - int sqrt(p q)) in [0, 1]; H^2 <= TV <= H sqrt(2 - H^2).
 
     Examples
@@ -207,6 +194,12 @@ def hellinger(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bo
     """
     if certified:
         return _certified("hellinger", p, q)
+
+    def finish(gap: float) -> float:
+        return math.sqrt(min(gap, 1.0))
+
+    if is_shared(p, q):
+        return shared_power(p, q, 0.5, finish, _accuracy(accuracy), rng, 1.0)
     if on_the_line(p, q):
         return line_hellinger(p, q)
     mixture, other = _split(p, q)
@@ -215,17 +208,14 @@ def hellinger(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bo
     exact = _radial(radial_hellinger, mixture, other)
     if exact is not None:
         return exact
-
-    def lower() -> float:
-        return math.sqrt(1 - math.sqrt(1 - _tv_lower(mixture, other, paths, rng) ** 2))
-
-    return brackets.bracket(mixture, other, hellinger_distance, lower, _paths(paths), rng, most=1.0, scale=_SQUARE)
+    return averaged.power(mixture, other, 0.5, finish, _accuracy(accuracy), rng, 1.0)
 
 
-def w2(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = False) -> Value:
+def w2(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: bool = False) -> Value:
     r"""Wasserstein-2 distance, W_2^2 = min E|X - Y|^2 over couplings; between Gaussians the Bures distance.
 
-    For a mixture: from Gelbrich's bound on its exact moments up to (E_a W_2^2(P_a, q))^{1/2}.
+    For a mixture a bracket: from Gelbrich's bound on its exact moments up to (E_a W_2^2(P_a, q))^{1/2}, the upper end a
+    confidence limit at the level of 97.5 %.
 
     Examples
     --------
@@ -241,10 +231,7 @@ def w2(p: Any, q: Any, *, paths: int = PATHS, rng: Any = 0, certified: bool = Fa
             raise ValueError(f"q: expected a law in dimension {p.dim} as p, got dimension {q.dim}")
         known = relative(p, q)
         return wasserstein_pair(known) if known is not None else wasserstein(plain(p), plain(q))
-    return brackets.bracket(
-        mixture, other, lambda laws: wasserstein(*laws), lambda: brackets.moment_w2(mixture, other), _paths(paths), rng,
-        between=lambda *laws: laws, scale=_SQUARE, moments=brackets.w2_moments(mixture),
-    )  # fmt: skip
+    return averaged.w2_bracket(mixture, other, _accuracy(accuracy), rng)
 
 
 def _certified(name: str, p: Any, q: Any) -> Value:
@@ -282,19 +269,5 @@ def _radial(radial: Any, mixture: MixtureLaw, q: Gaussian) -> Value | None:
     return resolved(radial, mixture, float(q.variances[0]))
 
 
-def _few_coordinates(mixture: MixtureLaw, q: Gaussian) -> float:
-    """A lower bound of TV from the law of some of the coordinates, where that is resolved."""
-    if q.variances.size != 1 or q.means[0] != 0 or q.variances[0] == 0:
-        return 0.0
-    return projected(radial_tv, mixture, float(q.variances[0]))
-
-
-def _tv_lower(mixture: MixtureLaw, q: Gaussian, paths: int, rng: Any) -> float:
-    return brackets.tv_bracket(mixture, q, _paths(paths), rng).lower
-
-
-def _paths(paths: Any) -> int:
-    count = number("paths", paths, least=2)
-    if count != math.floor(count):
-        raise ValueError(f"paths: expected an integer >= 2, got {paths!r}")
-    return int(count)
+def _accuracy(accuracy: Any) -> float:
+    return number("accuracy", accuracy, above=0)

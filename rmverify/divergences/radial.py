@@ -24,14 +24,13 @@ from scipy.special import gammaln, logsumexp
 from rmverify.divergences.pair import Pair
 from rmverify.elementary import log1p_minus, phi2
 from rmverify.laws import MixtureLaw, ScaleMixture
-from rmverify.laws.conditional import split_target
 from rmverify.laws.scale import MOST_CELLS, STENCIL, Lattice, Unresolved, lagrange, log_defect
 from rmverify.plans import Plan
-from rmverify.targets import EstimatedScore, Gaussian
+from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array
 from rmverify.values import Value
 
-__all__ = ["projected", "propagated", "radial_hellinger", "radial_kl", "radial_reverse_kl", "radial_tv", "resolved"]
+__all__ = ["propagated", "radial_hellinger", "radial_kl", "radial_reverse_kl", "radial_tv", "resolved"]
 
 Integrand = Callable[[Array, Array], Array]
 
@@ -80,25 +79,6 @@ def _settled(radial: Any, form: Any, sizes: Any, variance: float) -> Value | Non
             return Value.clipped(value, error, 0, top)
         before = value
     return None
-
-
-def projected(radial: Callable[[Any, float], Value], law: MixtureLaw, variance: float) -> float:
-    """The lower end of the divergence between the laws of fewer coordinates, which is a lower bound, where those are
-    resolved: midpoints that spread ln s^2 by many thousands of sqrt(2/d)."""
-    truth = split_target(law.target)[0]
-    if not law.is_scale_mixture:
-        return 0.0
-    for dim in (10**5, 10**4):
-        if dim < truth.dim:
-            few = Gaussian.isotropic(float(truth.variances[0]), dim)
-            start = law.start
-            if isinstance(start, Gaussian):
-                start = few.with_modes(start.variances, 0.0)
-            target = few if isinstance(law.target, Gaussian) else EstimatedScore(few, law.target.gain)
-            found = resolved(radial, MixtureLaw(law.plan, target, start), variance)
-            if found is not None:
-                return found.lower
-    return 0.0
 
 
 def radial_tv(mixture: ScaleMixture | Lattice, variance: float) -> Value:

@@ -39,17 +39,15 @@ from rmverify.divergences.chernoff import (
     compress,
     log_transform,
     modes,
-    reciprocal,
     saddle,
     steepest_path,
     tilted_variance,
 )
-from rmverify.elementary import log1p_minus_array
 from rmverify.laws.panels import integrate_path
 from rmverify.values import Value
 
 __all__ = [
-    "Estimate", "Transform", "aliasing", "complex_expm1", "set_gap", "tail_of_ones", "total_variation",
+    "Estimate", "Transform", "aliasing", "complex_expm1", "tail_of_ones", "total_variation",
     "total_variation_many", "trapezoid",
 ]  # fmt: skip
 
@@ -349,160 +347,3 @@ def _trapezoids(ratio: Array, shift: Array, count: Array) -> tuple[Array, Array]
     ones = 2 / math.pi * psi(nodes + 1 + 0.5j / h).imag
     errors = np.exp(log_alias).sum(axis=1, keepdims=True) + np.exp(target) + noise + 4 * EPS * (size + ones)
     return np.clip(total + ones, 0.0, 1.0)[:, 0], np.where(good, errors[:, 0], np.inf)
-
-
-def set_gap(
-    surrogate: tuple[Array, Array], target: tuple[Array, Array], laws: tuple[Array, Array], count: Array
-) -> tuple[Array, Array]:
-    r"""P_j(A) - Q(A) for many laws P_j on the set A = {g > q} where the surrogate g has the larger density.
-
-    With l = ln(g/q) and M_j(s) = E_j e^{s l}, M_q(s) = E_q e^{s l} = BC(s) of the pair (g, q),
-
-        P_j(A) - Q(A) = (1/2 pi i) int (M_j(s) - M_q(s))/s ds,      M_j - M_q = M_q (e^{D_j} - 1),
-        D_j = sum n { s (A e^2 + e w) - ln(1 + s z/(1+s r))/2
-                      + s^2/2 [4 A e (w + A e) v_j/(1+s r_j) + w^2 (v_j - v_q)/((1+s r)(1+s r_j))] },
-
-    A = (1/v_q - 1/v_g)/2, e = m_j - m_q, w = (m_g - m_q)/v_g, r = -2 A v_q, r_j = -2 A v_j, z = r_j - r: a small gap
-    keeps its relative accuracy. Both rules of `total_variation` apply, with the aliasing bound max_j M_j(s) e^{-|s-c|
-    Lambda} + M_q(s) e^{-|s-c| Lambda}.
-
-    Parameters
-    ----------
-    surrogate, target : (means, variances), each ndarray of shape (K,)
-        g and q.
-    laws : (means, variances), each ndarray of shape (P, K)
-    count : ndarray, shape (K,)
-
-    Returns
-    -------
-    gaps, errors : ndarray, shape (P,)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> g, q = (np.ones(1), np.ones(1)), (np.zeros(1), np.ones(1))
-    >>> gaps, errors = set_gap(g, q, (np.array([[1.0], [1e-6]]), np.ones((2, 1))), np.ones(1))
-    >>> gaps.round(9)  # erf(1/sqrt 8), and 1e-6 exp(-1/8)/sqrt(2 pi)
-    array([3.82924923e-01, 3.52000000e-07])
-    """
-    (mean_g, var_g), (mean_q, var_q), (mean_j, var_j) = (
-        tuple(np.asarray(x, dtype=float) for x in law) for law in (surrogate, target, laws)
-    )
-    count = np.broadcast_to(np.asarray(count, dtype=float), var_q.shape)
-    law = modes((var_q - var_g) / var_g, (mean_g - mean_q) ** 2 / var_g, count)
-    excess = _Excess.of(mean_g, var_g, mean_q, var_q, mean_j, var_j, count)
-    c, sigma = saddle(law)
-    if sigma == 0:
-        return np.zeros(len(var_j)), np.zeros(len(var_j))
-    highest = max(law.highest, float(excess.r_j.max()))
-    lowest = min(law.lowest, float(excess.r_j.min()))
-    below = min(c, -0.5 / lowest if lowest else c) / 2.0 ** np.array([0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 40])
-    c = float(below[np.argmin(np.maximum(log_transform(below, law) + excess.log(below).max(axis=0), 1.0))])
-    sigma = math.sqrt(tilted_variance(law, c))
-    gaps, errors = _gap_trapezoid(law, excess, c, sigma, lowest, highest)
-    if not (errors <= 1e-9 * np.abs(gaps)).all():
-        other, other_errors = _gap_broken_line(law, excess, c, sigma)
-        keep = errors <= other_errors
-        gaps, errors = np.where(keep, gaps, other), np.where(keep, errors, other_errors)
-    return np.clip(gaps, -1.0, 1.0), np.minimum(errors, 2.0)
-
-
-class _Excess(NamedTuple):
-    """Coefficients of D_j(s) = ln M_j - ln M_q, arrays of shape (K,) or (P, K), and sums of
-    absolute values of the terms in s and in s^2."""
-
-    r: Array
-    r_j: Array
-    z: Array
-    first: Array
-    mean: Array
-    spread: Array
-    n: Array
-    linear: Array
-    square: Array
-
-    @classmethod
-    def of(
-        cls, mean_g: Array, var_g: Array, mean_q: Array, var_q: Array, mean_j: Array, var_j: Array, count: Array
-    ) -> _Excess:
-        a = (var_g - var_q) / var_q / var_g / 2
-        w = (mean_g - mean_q) / var_g
-        e = mean_j - mean_q
-        z = -2 * a * (var_j - var_q)
-        first = a * e * e + e * w
-        mean = 4 * a * e * (w + a * e) * var_j
-        spread = w * w * (var_j - var_q)
-        return cls(
-            -2 * a * var_q, -2 * a * var_j, z, first @ count, mean, spread, count,
-            (np.abs(first) + np.abs(z)) @ count, (np.abs(mean) + np.abs(spread)) @ count,
-        )  # fmt: skip
-
-    def log(self, s: Array) -> Array:
-        """D_j at the points s, shape (P, n)."""
-        out = np.multiply.outer(self.first, s)
-        block = max(1, (1 << 16) // self.z.size)
-        for j in range(0, s.size, block):
-            t = s[j : j + block, None]
-            below, below_j = reciprocal(1 + t * self.r), reciprocal(1 + t * self.r_j[:, None, :])
-            x = (t * below) * self.z[:, None, :]
-            squared = (self.mean[:, None, :] + self.spread[:, None, :] * below) * below_j
-            out[:, j : j + block] += ((t * t / 2) * squared - (x + log1p_minus_array(x)) / 2) @ self.n
-        return out
-
-
-def _gap_trapezoid(
-    law: Modes, excess: _Excess, c: float, sigma: float, lowest: float, highest: float
-) -> tuple[Array, Array]:
-    none = np.zeros(len(excess.z)), np.full(len(excess.z), np.inf)
-    size = float(np.abs(excess.log(np.array([c + 1j / sigma]))).max())
-    target = math.log(_TARGET * max(min(size, 1.0), 1e-60))
-    height = _HEIGHTS / sigma
-    right = c + _within(_DISTANCES / sigma, -1 / lowest - c if lowest else math.inf)
-    right = right[right > 0] if (right > 0).any() else right
-    left = min(c, 0.0) - _within(_DISTANCES / sigma, 1 / highest + min(c, 0.0) if highest else math.inf)
-    up = c + 1j * height
-    line = log_transform(up, law).real + np.maximum(excess.log(up).real.max(axis=0), 0.0)
-    low = np.flatnonzero(line < target)
-    if not low.size:
-        return none
-    alias, period = [], 0.0
-    for s in (right, left):
-        distance = np.abs(s - c)
-        tails = log_transform(s, law) + np.maximum(excess.log(s).max(axis=0), 0.0) + math.log(2)
-        period = max(period, float(((tails - target) / distance).min()))
-        alias.append((distance, tails))
-    if not (period > 0 and height[low[0]] * period <= 2 * math.pi * _NODES):
-        return none
-    h = 2 * math.pi / period
-    nodes = math.ceil(height[low[0]] / h)
-    bound = sum(float(np.exp((t - d * period - np.log(-np.expm1(-d * period))).min())) for d, t in alias)
-    points = c + 1j * h * np.arange(nodes + 1)
-    weight = np.full(nodes + 1, h / math.pi)
-    weight[0] /= 2
-    values, noise = _gap_integrand(points, law, excess)
-    truncation = 2 * math.exp(line[low[0]]) * (h / abs(points[-1]) + 1)
-    return values.real @ weight, noise @ weight + bound + truncation
-
-
-def _gap_broken_line(law: Modes, excess: _Excess, c: float, sigma: float) -> tuple[Array, Array]:
-    def log_largest(s: Array) -> Array:
-        value: Array = log_transform(s, law) + np.maximum(excess.log(s).real.max(axis=0), 0.0)
-        return value
-
-    corners, remainder = steepest_path(log_largest, c, 0.5 / sigma, math.log(_TARGET))
-    with np.errstate(over="ignore", invalid="ignore"):
-        integral = integrate_path(lambda s: _gap_integrand(s, law, excess), corners, 1e-11, 400)
-        gaps = integral.value.imag / math.pi
-        errors = (integral.error + integral.rounding + 4 * math.exp(min(remainder, 700.0))) / math.pi
-    return np.nan_to_num(gaps), np.where(np.isfinite(gaps + errors), errors, 2.0)
-
-
-def _gap_integrand(s: Array, law: Modes, excess: _Excess) -> tuple[Array, Array]:
-    """(M_j - M_q)/s, and its rounding error."""
-    log_q, d = log_transform(s, law), excess.log(s)
-    with np.errstate(over="ignore", invalid="ignore"):
-        m = np.exp(log_q) / s
-        values = np.where(d.real < 1, m * complex_expm1(np.where(d.real < 1, d, 0)), np.exp(log_q + d) / s - m)
-        shake = 4 * EPS * np.abs(s) * (excess.linear[:, None] + np.abs(s) * excess.square[:, None])
-        noise = np.abs(m) * shake * np.exp(np.maximum(d.real, 0.0))
-        return values, noise + np.abs(values) * (_noise(s, log_q, law) + 8 * EPS)

@@ -4,12 +4,13 @@ Which law a number belongs to matters. On a Gaussian target, with a score affine
 
 * without random midpoints, or *given* them, the output is Gaussian: a `Gaussian` with exact moments;
 * with random midpoints the output is a mixture over them: a `MixtureLaw`, whose mean and covariance are exact, and
-  whose divergences are brackets. Where target and start are centred with one variance it is a scale mixture
-  int N(0, s^2 I) dP(s^2) and P is known (`ScaleMixture`).
+  whose divergences have confidence intervals. Where target and start are centred with one variance it is a scale
+  mixture int N(0, s^2 I) dP(s^2) and P is known (`ScaleMixture`).
 
 On a target of independent coordinates that are not Gaussian, a plan without noise and given its midpoints pushes its
 start through one map of the line: a `TransportLaw`. Averaged over midpoints and noises the law on the line is a
-`LineLaw`: a density on panels, with an estimate of its error.
+`LineLaw`: a density on panels, with an estimate of its error. On a product of them all coordinates share the random
+midpoints: a `SharedLaw`, the average of products.
 
 What correctors discretize, underdamped Langevin in continuous time, is known too: on linear forces in closed form
 (`kinetic_flow`), on the line for any smooth force by expansion (`kinetic_law`).
@@ -27,6 +28,7 @@ from rmverify.laws.line import LineLaw, line_law
 from rmverify.laws.local import LocalError, coupling_error, local_error
 from rmverify.laws.mixture import MixtureLaw
 from rmverify.laws.scale import ScaleMixture
+from rmverify.laws.shared import SharedLaw
 from rmverify.laws.stationary import StationaryLaw, stationary_law
 from rmverify.laws.transport import NotMonotone, TransportLaw, transport_law
 from rmverify.laws.witness import acts_on_line, mixes
@@ -34,7 +36,7 @@ from rmverify.plans import Plan
 from rmverify.targets import Factor, Product
 
 __all__ = [
-    "KineticLaw", "LineLaw", "LocalError", "MixtureLaw", "NotMonotone", "ScaleMixture", "StationaryLaw",
+    "KineticLaw", "LineLaw", "LocalError", "MixtureLaw", "NotMonotone", "ScaleMixture", "SharedLaw", "StationaryLaw",
     "TransportLaw", "coupling_error", "kinetic_flow", "kinetic_law", "local_error", "output_law", "start_noise",
     "stationary_law",
 ]  # fmt: skip
@@ -63,13 +65,15 @@ def output_law(plan: Plan, target: Any, *, alphas: Any = None, start: Any = "nor
     TransportLaw
         On a Factor or Product, where nothing is random but the start, or where `alphas` are given.
     LineLaw
-        Otherwise, on a Factor; on a Product only where no midpoint is random, for its coordinates share them.
+        Otherwise, on a Factor or a Product of dimension 1, or on any Product where no midpoint is random.
+    SharedLaw
+        Otherwise, on a Product, whose coordinates share the midpoints; of steps without noise.
 
     Raises
     ------
     TypeError
         For another target; on a Gaussian one where the scheme is not affine in its state; on a Factor or Product for
-        steps that no reading of the line knows, and on a Product for random midpoints.
+        steps that no reading of the line knows, and on a Product for random midpoints beside noise.
     ValueError
         Where a step that is not the package's own breaks the contract: random numbers of its own, state kept between
         calls, x changed in place, midpoints shared by particles. It is run on a few particles to see.
@@ -94,6 +98,8 @@ def output_law(plan: Plan, target: Any, *, alphas: Any = None, start: Any = "nor
         for stage in plan:
             acts_on_line(stage, target.factor if isinstance(target, Product) else target, target.dim)
         noisy = any(stage.footprint.noises for stage in plan)
+        if alphas is None and plan.drawing_steps and isinstance(target, Product) and target.dim > 1:
+            return SharedLaw(plan, target, start)
         if alphas is None and (noisy or plan.drawing_steps):
             return line_law(plan, target, start)
         return transport_law(plan, target, alphas, start)

@@ -1,9 +1,8 @@
-"""The law averaged over the midpoints: exact mean and covariance, and conditional laws to bracket the rest."""
+"""The law averaged over the midpoints: exact mean and covariance, and the laws given random paths of them."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -179,19 +178,6 @@ class MixtureLaw:
                 rows = drawn(stage.scheme, split_target(self.target)[1], t, h, rows)
             result.append(rows)
         return result
-
-    def corners(self) -> tuple[Array, Array]:
-        """Means and variances (2, modes) of the laws given every midpoint at the left, or the right, of its stratum, no
-        choice or every one, and no duration or one that only a part of 2^-53 exceeds."""
-        alphas = []
-        for stage in self.plan:
-            foot = stage.footprint
-            ends = np.stack([foot.stratum, foot.stratum + 1], axis=-1) / foot.strata[:, None] if foot.alphas else None
-            if ends is not None and not foot.plain:
-                ends[np.array(foot.slots) == "exponential", 1] = -math.log(UNIT)
-            shape = (foot.alphas, len(stage), 2, 1)
-            alphas.append(None if ends is None else np.broadcast_to(ends[:, None, :, None], shape))
-        return self._given(alphas, 2)
 
     def conditionals(self, n: int, *, rng: Any = 0) -> tuple[Array, Array]:
         """Means and variances (n, modes) of the laws given n random paths of midpoints."""

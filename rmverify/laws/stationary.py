@@ -156,7 +156,7 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
     -------
     StationaryLaw
         Exact moments; `rm.tv(law, target)` and its neighbours are exact where the scheme draws no midpoints or the
-        target is centred with one variance, and brackets by simulated paths elsewhere. A `Gaussian` in full coordinates
+        target is centred with one variance, with confidence intervals elsewhere. A `Gaussian` in full coordinates
         for steps without midpoints that mix coordinates (a preconditioner), or round t or h to floats.
 
     Raises

@@ -102,7 +102,8 @@ _COLUMNS: Mapping[str, Callable[[Fit], str]] = {
 
 _SETTING = (
     "The smallest number of steps N that reaches an accuracy eps, and the exponents fitted to it. Every N is tried up"
-    " to 60 or so where no midpoint is random; beyond, the error is above eps at N - 1 and at most eps at N. T = 3,"
+    " to 60 or so where no midpoint is random; beyond, the error is above eps at N - 1 and at most eps at N. For"
+    " random midpoints on targets of several variances N has an interval at the level of 95 %, of some 2 %. T = 3,"
     " uniform steps, started from the true q_T; isotropic targets of variance 1/4 (L = 4) unless L or kappa varies or a"
     " note says otherwise; fixed: what did not vary. The two regimes of the unconditional law cross at d eps^2 of"
     " order 1."
@@ -277,6 +278,8 @@ def _every(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
         value, before = ("-" if v is None else number(v, 4) for v in (row.value, row.before))
         rest = ["-" if x is None else str(x) for x in (row.rounds, row.crossing)] + ["yes" if row.corrector else "-"]
         steps = "none" if row.steps is None else str(row.steps)
+        if row.fewest is not None and row.fewest != row.most:
+            steps += f" ({row.fewest} to {row.most})"
         shape = [f"{row.score_error:g}", row.family, number(row.condition), row.status]
         lines.append([_METRICS[row.metric], *_about(row), steps, _cost(row), value, before, *rest, *shape])
     names = ["before", "rounds", "crossing", "corrector", "error", "family", "kappa", "status"]
