@@ -605,7 +605,29 @@ def test_the_ratio_of_a_block():
     one_law_in_blocks()
 
 
+def controls_of_mean_0():
+    """E_g w = E_g w r_A = 1, E_g w (r_B - r_A) = 0 and E_g w f(r_G) = D_f(G||q), for paths of unequal masses."""
+    n, zero = np.array([1.0, 3.0]), np.zeros((1, 2))
+    given = sampled.Given(
+        n, np.array([[0.5, 0.3], [-0.5, -0.2], [0.1, -0.4]]), np.array([[0.0, 0.8], [0.3, 0], [0, 0]])
+    )
+    other = sampled.Given(n, np.array([[0.2, 0.1], [-0.3, 0.2]]), np.zeros((2, 2)))
+    u, mu = np.array([[0.1, 0.05]]), np.array([[0.1, 0.2]])
+    kullback = float(n @ (np.expm1(u) - u + mu * mu)[0]) / 2
+    single, count = sampled.Given(n, u, mu).linear(), 200_000
+    for f, known in ((sampled.ENTROPY, kullback), (sampled.power(2.0), None)):
+        q, rng = sampled.Given(n, zero, zero), np.random.default_rng(0)
+        rows = sampled._values(f, given, other.linear(), q, single, known or 0.0, count, rng)
+        kept = rows[2:] if known else np.delete(rows, -2, axis=0)[2:]
+        assert (np.abs(kept.mean(axis=1)) <= 5 * kept.std(axis=1) / math.sqrt(count)).all()
+
+
+def test_controls_have_mean_0():
+    controls_of_mean_0()
+
+
 FACTS = {
+    "controls_of_mean_0": controls_of_mean_0,
     "ends_around_the_truth": ends_around_the_truth,
     "few_misses": few_misses,
     "block_sums": block_sums,
