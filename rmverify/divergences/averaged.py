@@ -22,7 +22,7 @@ from rmverify.divergences.closed_forms import (
     wasserstein,
 )
 from rmverify.divergences.pair import APART, canonical, common_modes
-from rmverify.divergences.sampled import LEVEL, Convex, Ensemble, Given
+from rmverify.divergences.sampled import Convex, Ensemble, Given
 from rmverify.divergences.tv import total_variation_many
 from rmverify.laws import MixtureLaw
 from rmverify.laws.extremes import Range, extremes
@@ -31,7 +31,7 @@ from rmverify.targets import Gaussian
 from rmverify.targets.checks import Array
 from rmverify.values import Value
 
-__all__ = ["entropy", "expected", "power", "variation", "w2_bracket"]
+__all__ = ["at_most", "entropy", "expected", "power", "variation", "w2_bracket", "within"]
 
 ACCURACY = 0.01
 """Relative half-width of the interval that is worked towards."""
@@ -177,13 +177,12 @@ def _of(
     rng: Any, finish: Callable[[float], float], lower: Callable[[], float], s: float = 0.5, top: float = math.inf,
 ) -> Value:  # fmt: skip
     beside = _Beside(mixture, q)
-    nothing = Value(top, "upper", 0.0, lower=0.0, upper=top)
     if not beside.n.size:
         return Value(0.0)
     if beside.singular:
-        return nothing if math.isnan(beside.singular) else apart(APART, top)
+        return at_most(0.0, top) if math.isnan(beside.singular) else apart(APART, top)
     if mixture.midpoints > _MOST_MIDPOINTS:
-        return nothing
+        return at_most(0.0, top)
     ends = extremes(mixture) if f.order is not None or not mixture._analytic else None
     if f.order is not None:
         verdict = _finite(beside, ends, s)
@@ -198,11 +197,11 @@ def _of(
     if not found.reliable:  # what is bounded has its upper end in any case
         return at_most(lower(), finish(min(found.upper, f.most)) if f.most < math.inf else top)
     more = 4 * beside.slip * (math.sqrt(found.upper) + beside.slip) * (1 + (found.upper if f.order is not None else 0))
-    limit = 1.0 if s < 1 and f.order is None and top == 1.0 else math.inf
-    return within(finish(max(found.lower - more, 0.0)), finish(min(found.upper + more, limit)), top)
+    return within(finish(max(found.lower - more, 0.0)), finish(min(found.upper + more, f.most)), top)
 
 
 def at_most(lower: float, top: float) -> Value:
+    """The bracket [lower, top], lower at least 0."""
     return Value(top, "upper", 0.0, lower=min(max(lower, 0.0), top), upper=top)
 
 
@@ -225,8 +224,7 @@ def _finite(beside: _Beside, ends: Range | None, s: float) -> bool | None:
             return None
         if s < 0 and (high <= edge).any():
             return True
-    aims = beside.laws(8, _SIZE, np.random.default_rng(0), None)
-    seen = np.concatenate([v for _, v in aims])
+    seen = np.concatenate([v for _, v in beside.laws(8, _SIZE, np.random.default_rng(0), None)])
     if s < 0:
         return None if (seen > edge).all(axis=1).mean() > 0.1 else False
     return bool((seen > edge).any())
@@ -260,7 +258,7 @@ def w2_bracket(mixture: MixtureLaw, q: Gaussian, accuracy: float, rng: Any) -> V
     _, upper = _over_paths(beside, squares, accuracy, rng)
     if not mixture._analytic:
         sup = _sup(beside, extremes(mixture), lambda p, q: float(wasserstein(p, q)) ** 2)
-        upper += math.log(2 / (1 - LEVEL)) * 2 / (_SETS * _SIZE) * sup
+        upper += sampled.unshown(_SETS * _SIZE) * sup
     scale = np.sqrt(np.maximum(beside.b, beside.single.variances[beside.live]))
     upper = math.sqrt(upper) + float(np.sqrt(beside.n @ (beside.rounding * scale) ** 2))
     return Value(max(upper, least), "upper", max(upper, least) - least, lower=least, upper=max(upper, least))
@@ -277,7 +275,7 @@ def expected(mixture: MixtureLaw, q: Gaussian, accuracy: float = ACCURACY, rng: 
         return total_variation_many(ratio, (means - beside.c) ** 2 / variances, beside.n)[0]
 
     lower, upper = _over_paths(beside, distances, accuracy, rng)
-    more = beside.slip + (0.0 if mixture._analytic else math.log(2 / (1 - LEVEL)) * 2 / (_SETS * _SIZE))
+    more = beside.slip + (0.0 if mixture._analytic else sampled.unshown(_SETS * _SIZE))
     return within(lower - more, upper + more, 1.0)
 
 

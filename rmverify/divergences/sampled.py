@@ -250,7 +250,7 @@ def interval(
             if again <= 0:
                 break
             found = found.joined(_Look.of(ensemble, f, known, aim, again, size, points, last, look.coefficients))
-        rare = math.log(2 / (1 - LEVEL)) * 2 / (len(found.means) * size)  # of pairs of paths that none shows
+        rare = unshown(len(found.means) * size)
         lower, upper = found.limits()
         if not ensemble.analytic:
             lower, upper = lower - rare * (sup + found.value), upper + rare * (sup + found.value)
@@ -258,6 +258,11 @@ def interval(
             lower, upper = lower - rare * found.unseen[0], upper + rare * found.unseen[1]
         reliable = (found.reliable or f is ABSOLUTE) and math.isfinite(lower) and math.isfinite(upper)
     return Interval(max(lower, 0.0), max(upper, 0.0), reliable)
+
+
+def unshown(paths: int) -> float:
+    """The largest probability of what none of so many paths shows; they come in pairs."""
+    return math.log(2 / (1 - LEVEL)) * 2 / paths
 
 
 def seeds(rng: Any) -> list[Any]:
@@ -457,7 +462,7 @@ def _values(
     """At every point, over the density it is from: f(r_A), its tangent's value, and the controls, whose means are 0."""
     own = given.linear()
     quarter = points // 4
-    parts, masses, tilts = [], None, None
+    tilts = None
     if f.order is None:
         parts = [q.draw(np.zeros(2 * quarter, dtype=int), rng), given.draw(_even(given.size, 2 * quarter, rng), rng)]
     else:

@@ -22,7 +22,7 @@ from rmverify.laws.conditional import QUIET, initial, pieces, require_finite, sp
 from rmverify.laws.midpoints import SCATTERED, callable_bias
 from rmverify.laws.mixture import MixtureLaw
 from rmverify.plans import Stage
-from rmverify.readings.affine import Transition, drawn
+from rmverify.readings.affine import Transition, drawn, each
 from rmverify.readings.chain import transition
 from rmverify.schemes.contract import shipped, velocity_variance
 from rmverify.targets import Gaussian
@@ -54,8 +54,8 @@ def principal_direction(q: Gaussian, means: Array, variances: Array) -> Directio
     information at q, n (d ln v)^2/2 + n dm^2/b."""
     n, b = q.multiplicities, q.variances
     scale = np.concatenate([np.sqrt(n / 2), np.sqrt(n / b)])
-    each = np.concatenate([np.log(variances), means], axis=1)
-    spread = (each - each.mean(axis=0)) * scale
+    moments = np.concatenate([np.log(variances), means], axis=1)
+    spread = (moments - moments.mean(axis=0)) * scale
     if not (np.isfinite(spread).all() and spread.any()):
         return Direction(n / 2, np.zeros(n.size))
     top = np.linalg.svd(spread, full_matrices=False)[2][0] * scale
@@ -118,7 +118,7 @@ def _through(
     if mass is not None:
         none = np.zeros_like(variance)
         means, cov = [mean, none], [[variance, none], [none, none + float(mass)]]
-    for n, step in enumerate(_steps(stage, modes, shape[0] * shape[1])):
+    for n, step in enumerate(_steps(stage, modes)):
         key = later.key(n, toward, means, cov)
         order = np.argsort(key.reshape(shape), axis=1)
         uniforms = np.empty((stage.footprint.alphas, *shape))
@@ -164,7 +164,7 @@ def _net(alphas: int, pairs: int) -> Array:
 # --- steps ------------------------------------------------------------------------------------------------------
 
 
-def _steps(stage: Stage, modes: Any, count: int) -> Iterator[Any]:
+def _steps(stage: Stage, modes: Any) -> Iterator[Any]:
     """Of each step what makes a `Transition`, entries (paths, modes), of the uniforms (A, paths)."""
     foot = stage.footprint
     smooth = foot.alphas == 1 and foot.plain and shipped(stage.scheme) and not callable_bias(modes)
@@ -184,7 +184,7 @@ def _direct(stage: Stage, modes: Any, t: Array, h: Array, uniforms: Array) -> Tr
     if not foot.plain:
         rows = drawn(stage.scheme, modes, t, h, rows)
     step = transition(stage.scheme, foot, modes, t, h, rows)
-    return _each(step, lambda part: np.broadcast_to(part, (1, *np.shape(part)[-2:]))[0] if np.ndim(part) else part)
+    return each(step, lambda part: np.broadcast_to(part, (1, *np.shape(part)[-2:]))[0] if np.ndim(part) else part)
 
 
 def _interpolation(stage: Stage, modes: Any, t: Array, h: Array) -> tuple[Array, Transition] | None:
@@ -200,7 +200,7 @@ def _interpolation(stage: Stage, modes: Any, t: Array, h: Array) -> tuple[Array,
         weights = _lagrange(x, SCATTERED)
         if all(_agree(weights, a, b) for a, b in zip(_entries(found), _entries(seen), strict=True)):
             shape = (len(t), nodes, np.size(modes.lam))
-            return x, _each(found, lambda part, shape=shape: _kept(part, shape))
+            return x, each(found, lambda part, shape=shape: _kept(part, shape))
     return None
 
 
@@ -223,7 +223,7 @@ def _interpolated(x: Array, table: Transition, n: int, uniforms: Array) -> Trans
     def at(part: Any) -> Any:
         return (weights @ part[n] if part.shape[1] > 1 else part[n]) if np.ndim(part) else part
 
-    return _each(table, at)
+    return each(table, at)
 
 
 def _lagrange(x: Array, points: Array) -> Array:
@@ -237,14 +237,6 @@ def _lagrange(x: Array, points: Array) -> Array:
 
 def _entries(step: Transition) -> list[Any]:
     return [*(e for row in step.linear for e in row), *step.shift, *(e for row in step.noise for e in row)]
-
-
-def _each(step: Transition, change: Any) -> Transition:
-    return Transition(
-        tuple(tuple(map(change, row)) for row in step.linear),
-        tuple(map(change, step.shift)),
-        tuple(tuple(map(change, row)) for row in step.noise),
-    )
 
 
 class Ahead(NamedTuple):
@@ -287,11 +279,11 @@ def look_ahead(law: MixtureLaw) -> list[Ahead]:
             result.append(Ahead(second[None], first[None]))
         else:
             L = _middle(stage, modes, len(span))
-            each = [(second, first)]
+            kept = [(second, first)]
             for n in range(len(stage) - 1, -1, -1):
                 second, first = _before(L[n], second, first)
-                each.append((second, first))
-            seconds, firsts = (np.stack(z[-2::-1]) for z in zip(*each, strict=True))
+                kept.append((second, first))
+            seconds, firsts = (np.stack(z[-2::-1]) for z in zip(*kept, strict=True))
             result.append(Ahead(seconds, firsts))
         second, first = second[:1, :1], first[:1]
     return result[::-1]

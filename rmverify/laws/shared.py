@@ -112,11 +112,6 @@ class SharedLaw:
         return self.coordinate.variance
 
     @property
-    def midpoints(self) -> int:
-        """How many random midpoints one path has."""
-        return sum(len(stage) * stage.footprint.alphas for stage in self.plan)
-
-    @property
     def analytic(self) -> bool:
         """Whether every step is known to be analytic in what it draws."""
         return all(shipped(stage.scheme) for stage in self.plan)

@@ -23,7 +23,7 @@ from rmverify.schemes.contract import Scheme, check_covariance, shipped, velocit
 from rmverify.targets.gaussian import Modes
 
 __all__ = [
-    "AffineForm", "Given", "NotAffine", "Transition", "chain", "compose", "drawn", "forms", "position", "read",
+    "AffineForm", "Given", "NotAffine", "Transition", "chain", "compose", "drawn", "each", "forms", "position", "read",
     "weighed",
 ]  # fmt: skip
 
@@ -335,7 +335,7 @@ def _dot(left: Any, right: Any) -> Any:
     return result
 
 
-def _each(transition: Transition, change: Any) -> Transition:
+def each(transition: Transition, change: Any) -> Transition:
     """`change` applied to every entry that is not absent."""
 
     def apply(part: Any) -> Any:
@@ -350,18 +350,18 @@ def _each(transition: Transition, change: Any) -> Transition:
 
 def chain(transition: Transition, steps: int) -> Transition:
     """All steps along the first axis composed into one, in a balanced tree (entries keep axes nodes, modes)."""
-    current = _each(transition, lambda part: np.broadcast_to(part, np.broadcast_shapes(np.shape(part), (steps, 1, 1))))
+    current = each(transition, lambda part: np.broadcast_to(part, np.broadcast_shapes(np.shape(part), (steps, 1, 1))))
     while steps > 1:
         pairs = steps // 2
         joined = compose(
-            _each(current, lambda part, p=pairs: part[1 : 2 * p : 2]),
-            _each(current, lambda part, p=pairs: part[0 : 2 * p : 2]),
+            each(current, lambda part, p=pairs: part[1 : 2 * p : 2]),
+            each(current, lambda part, p=pairs: part[0 : 2 * p : 2]),
         )
         if steps % 2:
-            last = _each(current, lambda part: part[-1:])
+            last = each(current, lambda part: part[-1:])
             joined = _merge(joined, last)
         current, steps = joined, pairs + steps % 2
-    return _each(current, lambda part: part[0])
+    return each(current, lambda part: part[0])
 
 
 def _merge(front: Transition, back: Transition) -> Transition:
