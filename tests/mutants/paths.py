@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmverify.divergences import averaged, sampled
-from rmverify.laws import paths
+from rmverify.laws.averages import paths
 
 
 @dataclass(frozen=True)
