@@ -422,7 +422,8 @@ def _budget(options: argparse.Namespace) -> int:
     from rmverify.io import atomic_write
     from rmverify.plans import footprint
     from rmverify.studies.budget import budget
-    from rmverify.views.report import budget_csv, budget_picture, budget_record, budget_tables, document
+    from rmverify.views import budget as view
+    from rmverify.views.common import document
 
     if options.json and options.csv:
         raise ValueError("--csv: expected at most one of --json and --csv")
@@ -448,19 +449,20 @@ def _budget(options: argparse.Namespace) -> int:
     if seed is not None:
         _remark(options, seed)
     if options.json:
-        print(document("budget", budget_record(answer, _name(options))))
+        print(document("budget", view.as_record(answer, _name(options))))
     elif options.csv:
-        print(budget_csv(answer), end="")
+        print(view.as_csv(answer), end="")
     else:
-        _show(budget_tables(answer, _name(options), _width(), options.curves))
+        _show(view.shown(answer, _name(options), _width(), options.curves))
     if suffix is not None:
-        atomic_write(options.plot, budget_picture(answer, _name(options), suffix))
+        atomic_write(options.plot, view.picture(answer, _name(options), suffix))
     return VERIFIED if all(row.upper is not None for row in answer.rows) else INCONCLUSIVE
 
 
 def _law(options: argparse.Namespace) -> int:
     from rmverify.studies.budget import describe
-    from rmverify.views.report import document, law_record, law_tables
+    from rmverify.views import law as view
+    from rmverify.views.common import document
 
     target, where, plan = _prepared(options, turned=True)
     claim = options.claim_tv
@@ -478,9 +480,9 @@ def _law(options: argparse.Namespace) -> int:
         else:
             verdict, code = "inconclusive", INCONCLUSIVE
     if options.json:
-        print(document("law", law_record(found, _name(options), claim, verdict)))
+        print(document("law", view.as_record(found, _name(options), claim, verdict)))
     else:
-        _show(law_tables(found, _name(options), claim, verdict))
+        _show(view.shown(found, _name(options), claim, verdict))
     return code
 
 
@@ -517,7 +519,8 @@ def _verify(options: argparse.Namespace) -> int:
     from rmverify.claims import Report, verify
     from rmverify.errors.boxes import EFFORT
     from rmverify.io import atomic_write
-    from rmverify.views.report import Asked, claims_record, claims_tables, document
+    from rmverify.views import claims as view
+    from rmverify.views.common import document
 
     if _shape(options) and options.data is None:
         raise ValueError(f"{_shape(options)[0]}: expected --target FILE with it, got no target")
@@ -541,7 +544,7 @@ def _verify(options: argparse.Namespace) -> int:
     if kinds and not options.ids:  # the claims that have no such evidence are not in question
         left_out = [id for id, result in report.items() if not result.evidence]
         report = Report([result for result in report.values() if result.evidence])
-    asked = Asked(
+    asked = view.Asked(
         None if target is None else f"{_name(options)}: Gaussian in dimension {target.dim}",
         [] if options.data is None else ["--target", options.data, *_shape(options)],
         effort if options.certified or "certified" in (kinds or ()) else None,
@@ -552,9 +555,9 @@ def _verify(options: argparse.Namespace) -> int:
 
         atomic_write(options.html, claims_page(report, asked))
     if options.json:
-        print(document("verify", claims_record(report, asked)))
+        print(document("verify", view.as_record(report, asked)))
     else:
-        _show(claims_tables(report, asked, _width() or _ENDLESS, options.verbose))
+        _show(view.shown(report, asked, _width() or _ENDLESS, options.verbose))
     findings = {result.finding for result in report.values()} or {"inconclusive"}
     if findings & {"violated", "not implied"}:
         return REFUTED
@@ -563,10 +566,8 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _rates(options: argparse.Namespace) -> int:
-    from rmverify.io import atomic_write
-    from rmverify.studies import rates, sweep
-    from rmverify.views import rates as tables
-    from rmverify.views.report import document
+    from rmverify.studies import rates
+    from rmverify.views.rates import VIEW
 
     if options.dask is not None and options.workers is not None:
         raise ValueError("--workers: expected at most one of --workers and --dask, got both")
@@ -574,77 +575,63 @@ def _rates(options: argparse.Namespace) -> int:
         return _other_rates(options)
     if _shape(options) and options.data is None:
         raise ValueError(f"{_shape(options)[0]}: expected --data DATA with it, got no data")
-    chosen = options.scheme or []
-    suffix = None if options.plot is None else _plottable(options.plot)
     target = None if options.data is None else _target(options, turned=True)
-    plans = [] if options.csv or options.markdown or options.latex else tables.theorem_cells(options.full, chosen)
-    try:
-        with _sweeping(options) as (executor, progress):
-            found = rates.table(
-                full=options.full,
-                predictors=chosen,
-                target=target,
-                max_steps=options.max_steps,
-                executor=executor,
-                store=options.store,
-                progress=progress,
-            )
-            answers = sweep.run(rates.theorem, plans, executor=executor, progress=progress) if plans else []
-    except sweep.SweepError as error:
-        return _broken(options, error)
-    theorems = [rates.Theorem(**answer) for answer in answers]
-    width = _width()
-    _written(options, {
-        "json": lambda: document("rates", tables.rates_record(found, theorems, options.data and _name(options))),
-        "csv": lambda: tables.rates_csv(found),
-        "markdown": lambda: tables.rates_markdown(found),
-        "latex": lambda: tables.rates_latex(found),
-    }, lambda: tables.rates_tables(found, theorems, width, options.rows))  # fmt: skip
-    if suffix is not None:
-        atomic_write(options.plot, tables.rates_picture(found, suffix))
-    if any(fit.verdict == "contradicts" for fit in found.fits):
-        return REFUTED
-    return INCONCLUSIVE if tables.undecided(found) else VERIFIED
+    asked = {
+        "full": options.full, "predictors": options.scheme or [], "target": target,
+        "theorems": not (options.csv or options.markdown or options.latex),
+    }  # fmt: skip
+    data = {"data": options.data and _name(options)}
+    return _study(options, "rates", rates, VIEW, asked, data, rows=options.rows)
 
 
 def _other_rates(options: argparse.Namespace) -> int:
     """The tables of --parallel and --log-concave."""
-    from rmverify.io import atomic_write
-    from rmverify.studies import sweep
-    from rmverify.views.report import document
-
     if options.parallel and options.log_concave:
         raise ValueError("--log-concave: expected at most one of --parallel and --log-concave, got both")
     asked = "--parallel" if options.parallel else "--log-concave"
     for name in ("full", "scheme", "data", "samples", "covariance", "spectrum", "rows"):
         if getattr(options, name):
             raise ValueError(f"--{name}: expected without {asked}, which has its own table")
-    suffix = None if options.plot is None else _plottable(options.plot)
-    room: Any
-    tables: Any
     if options.parallel:
-        from rmverify.studies import rounds as room
-        from rmverify.views import rounds as tables
-    else:
-        from rmverify.studies import log_concave as room
-        from rmverify.views import log_concave as tables
+        from rmverify.studies import rounds as parallel
+        from rmverify.views.rounds import VIEW
+
+        return _study(options, f"rates {asked}", parallel, VIEW)
+    from rmverify.studies import log_concave
+    from rmverify.views.log_concave import VIEW
+
+    return _study(options, f"rates {asked}", log_concave, VIEW)
+
+
+def _study(
+    options: argparse.Namespace, command: str, room: Any, view: Any, asked: dict[str, Any] | None = None,
+    data: dict[str, Any] | None = None, **shown: Any,
+) -> int:  # fmt: skip
+    """Run the table of a study, print it in the form that was asked for, and judge it."""
+    from rmverify.io import atomic_write
+    from rmverify.studies import sweep
+    from rmverify.views.common import document
+
+    suffix = None if options.plot is None else _plottable(options.plot)
     try:
         with _sweeping(options) as (executor, progress):
-            found = room.table(max_steps=options.max_steps, executor=executor, store=options.store, progress=progress)
+            found = room.table(
+                max_steps=options.max_steps, executor=executor, store=options.store, progress=progress, **(asked or {})
+            )
     except sweep.SweepError as error:
         return _broken(options, error)
     width = _width()
     _written(options, {
-        "json": lambda: document(f"rates {asked}", found.as_dict()),
-        "csv": lambda: tables.as_csv(found),
-        "markdown": lambda: tables.as_markdown(found),
-        "latex": lambda: tables.as_latex(found),
-    }, lambda: tables.shown(found, width))  # fmt: skip
+        "json": lambda: document(command, (data or {}) | found.as_dict()),
+        "csv": lambda: view.as_csv(found),
+        "markdown": lambda: view.as_markdown(found),
+        "latex": lambda: view.as_latex(found),
+    }, lambda: view.shown(found, width, **shown))  # fmt: skip
     if suffix is not None:
-        atomic_write(options.plot, tables.picture(found, suffix))
-    if tables.refuted(found):
+        atomic_write(options.plot, view.picture(found, suffix))
+    if view.refuted(found):
         return REFUTED
-    return INCONCLUSIVE if tables.unsettled(found) else VERIFIED
+    return INCONCLUSIVE if view.unsettled(found) else VERIFIED
 
 
 @contextmanager
@@ -673,7 +660,7 @@ def _written(options: argparse.Namespace, forms: dict[str, Callable[[], str]], s
 
 def _explain(options: argparse.Namespace) -> int:
     from rmverify.claims.ledger import load
-    from rmverify.views.report import explained
+    from rmverify.views.claims import explained
 
     claims = load()
     chosen = [id.upper() for id in options.ids]
@@ -686,13 +673,14 @@ def _explain(options: argparse.Namespace) -> int:
 
 def _exponents(options: argparse.Namespace) -> int:
     from rmverify.exponents import load
-    from rmverify.views.report import document, exponents_record, exponents_tables
+    from rmverify.views import exponents as view
+    from rmverify.views.common import document
 
     answer = load(options.file).solve(options.scale)
     if options.json:
-        print(document("exponents", exponents_record(answer)))
+        print(document("exponents", answer.as_dict()))
     else:
-        _show(exponents_tables(answer))
+        _show(view.shown(answer))
     return REFUTED if any(verdict.finding == "not implied" for verdict in answer.claims) else VERIFIED
 
 
