@@ -11,7 +11,8 @@ from scipy.stats import chi2
 
 from rmverify import Gaussian, output_law, schemes
 from rmverify.io import read_covariance
-from rmverify.studies.budget import budget, schedule
+from rmverify.plans import schedule
+from rmverify.studies.budget import budget
 
 PARTICLES, CHUNK = 400_000, 50_000
 

@@ -27,8 +27,11 @@ def text_of(blocks, width: int = 200) -> str:
 
 
 def a_setting(start=0.01, data_smoothness=4.0, stopped=0.0625) -> Setting:
-    errors = (Value(each, "exact", 1e-15) for each in (0.125, stopped, start))
-    return Setting(0.5, 3.0, "geometric", *errors, 2.0, data_smoothness)
+    distance, stop, begin = (Value(each, "exact", 1e-15) for each in (0.125, stopped, start))
+    return Setting(
+        0.5, 3.0, early_stop_error=distance, early_stop_tv=stop, start_error=begin, smoothness=2.0,
+        data_smoothness=data_smoothness,
+    )  # fmt: skip
 
 
 def curve(*values: float, first: int = 1, cost: int = 2) -> tuple[Point, ...]:

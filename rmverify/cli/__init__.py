@@ -44,7 +44,7 @@ _DATA = {"verify": "--target", "rates": "--data"}
 """What DATA is called by the commands that have it as an option."""
 
 _LONGEST = 20_000_000
-"""Steps of the longest plan, whose levels are held in memory: `rmverify.studies.budget.MOST_STEPS`."""
+"""Steps of the longest plan, whose levels are held in memory: `rmverify.plans.schedules.MOST_STEPS`."""
 
 MOST_NUMBERS = 10**9
 """Numbers in the largest table of samples, 8 GB."""
@@ -685,7 +685,8 @@ def _exponents(options: argparse.Namespace) -> int:
 
 
 def _prepared(options: argparse.Namespace, turned: bool = False) -> tuple[Any, Any, Any]:
-    from rmverify.studies.budget import schedule, setting
+    from rmverify.plans import schedule
+    from rmverify.studies.budget import setting
 
     target = _target(options, turned)
     where = setting(

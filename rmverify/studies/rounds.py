@@ -24,6 +24,7 @@ from rmverify.numbers.values import Value
 from rmverify.plans import Plan, parallel, rounds_of
 from rmverify.schemes.contract import parameters
 from rmverify.studies.rates import MAX_STEPS, steps_to
+from rmverify.studies.search import halved
 from rmverify.studies.study import Record, Records, settled, swept
 from rmverify.targets import Gaussian
 
@@ -130,9 +131,7 @@ def _parallel(target: Gaussian, L: float, accuracy: float) -> dict[str, Any]:
         low, high = fewest, (at(*best)[0].rounds - 1) // (fewer + 2)
         if high <= low or at(high, fewer)[1].upper > accuracy:
             continue
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if at(middle, fewer)[1].upper <= accuracy else (middle, high)
+        high = halved(lambda steps, K=fewer: at(steps, K)[1].upper <= accuracy, low, high)  # type: ignore[misc]
         if at(high, fewer)[0].rounds < at(*best)[0].rounds:
             best = high, fewer
     plan, value = at(*best)
@@ -322,7 +321,7 @@ def table(
     Examples
     --------
     >>> found = table(dims=[2, 4, 8, 16], trade_dim=10, strata=[1, 4], picard=[0])
-    >>> [law.plan for law in found.laws if law.counted == "rounds"]
+    >>> [curve.plan for curve in found.curves if curve.counted == "rounds"]
     ['parallel', 'sequential', 'dpum']
     """
     shared = {"accuracy": accuracy, "max_steps": max_steps}
