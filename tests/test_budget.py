@@ -286,7 +286,7 @@ def test_the_defaults_keep_their_promise_on_every_scale(variance):
 )
 def test_settings_that_make_no_sense_are_refused(options):
     arguments = {"target": Gaussian.isotropic(4.0, 3), "accuracy": 0.1} | options
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ValueError, match=r"^(accuracy|early_stop|early_stop_tv|horizon|grid|target): "):
         setting(arguments.pop("target"), arguments.pop("accuracy"), **arguments)
 
 

@@ -99,7 +99,7 @@ def setting(
         raise ValueError(f"accuracy: expected a number in (0, 1), got {accuracy!r}")
     scale = math.sqrt(float(target.multiplicities @ target.variances))
     if scale == 0:
-        raise ValueError("target: expected rows that differ, or a variance > 0, got a point: every variance is 0")
+        raise ValueError("target: every variance is 0, a single point; give rows that differ, or a variance > 0")
     target = spectrum(target)
     delta = _early_stop(target, scale, early_stop, early_stop_tv)
     noise = target.with_modes(1.0, 0.0)
@@ -119,7 +119,7 @@ def setting(
 
 def _early_stop(target: Gaussian, scale: float, early_stop: float | None, early_stop_tv: float | None) -> float:
     if early_stop is not None and early_stop_tv is not None:
-        raise ValueError("early_stop_tv: expected at most one of early_stop and early_stop_tv, got both")
+        raise ValueError("early_stop_tv: cannot be combined with early_stop; give one of the two")
     if early_stop is not None:
         return number("early_stop", early_stop, above=0)
     if early_stop_tv is None:
@@ -129,8 +129,8 @@ def _early_stop(target: Gaussian, scale: float, early_stop: float | None, early_
         raise ValueError(f"early_stop_tv: expected a number in (0, 1), got {early_stop_tv!r}")
     if target.variances.min() == 0:
         raise ValueError(
-            "early_stop_tv: expected data that are not singular, got a variance of 0: TV(q_delta, q_0) = 1 for every "
-            "delta; choose delta itself"
+            "early_stop_tv: the data are singular (a variance is 0), so that TV(q_delta, q_0) = 1 for every delta; "
+            "give early_stop itself"
         )
     # the root is found to 1e-10 in ln t, on either side
     return _crossing("early_stop", lambda t: tv(target.at(t), target) - most, 1e-300, 1.0) * (1 - 1e-9)

@@ -19,13 +19,14 @@ import numpy as np
 
 from rmverify import schemes
 from rmverify.divergences import kl, tv
+from rmverify.divergences.averaged import ACCURACY
 from rmverify.divergences.closed_forms import kullback_leibler
 from rmverify.divergences.expected import expected_tv
 from rmverify.divergences.pair import Pair
 from rmverify.divergences.tv import total_variation
 from rmverify.laws import output_law
 from rmverify.laws.scale import Unresolved, log_defect
-from rmverify.numbers.checks import Array, number
+from rmverify.numbers.checks import Array, number, positive_integer
 from rmverify.numbers.values import Value
 from rmverify.plans import Levels, Plan, dpum, footprint, schedule, sequential
 from rmverify.plans.schedules import MOST_STEPS, Grid
@@ -39,7 +40,6 @@ __all__ = ["FAMILIES", "Fit", "Row", "Table", "family", "fit", "steps_to", "tabl
 
 METRICS = ("tv", "kl", "w2")
 LAWS = ("exact", "expected", "unconditional")
-MAX_STEPS = MOST_STEPS
 _LOOK = 4096
 _EVERY = {False: 5_000, True: 60_000}  # work of a row, without and with a corrector, spent on every N from 1 up
 _STILL = 0.03  # accuracy that tells whether a sampled error has come to rest
@@ -115,7 +115,7 @@ def steps_to(
     horizon: float = 3.0,
     early_stop: float | None = None,
     grid: Grid = "uniform",
-    max_steps: int = MAX_STEPS,
+    max_steps: int = MOST_STEPS,
     guess: int | None = None,
     family: str = "user",
     width: float = PRECISION,
@@ -190,42 +190,38 @@ def steps_to(
     known = ("tv",) if law == "expected" else ("tv", "kl")
     if random and metric not in known:
         raise ValueError(f"metric: expected one of {', '.join(known)} for the {law} law, got {metric!r}")
-    if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1:
-        raise ValueError(f"max_steps: expected an integer >= 1, got {max_steps!r}")
-    if max_steps > MAX_STEPS:
-        raise ValueError(f"max_steps: expected at most {MAX_STEPS}, the longest plan that is made, got {max_steps}")
+    max_steps = positive_integer("max_steps", max_steps)
+    if max_steps > MOST_STEPS:
+        raise ValueError(f"max_steps: expected at most {MOST_STEPS}, the longest plan that is made, got {max_steps}")
+    guess = positive_integer("guess", (16 if random else 1) if guess is None else guess)
     if early_stop is None:
         early_stop = horizon / 1000 if corrector or grid == "geometric" else 0.0
-    if guess is not None and (not isinstance(guess, int) or guess < 1):
-        raise ValueError(f"guess: expected an integer >= 1, got {guess!r}")
     levels = Levels(early_stop, horizon, grid)
     if not (target.at(early_stop).variances > 0).all():
-        raise ValueError(f"{metric}: is infinite or 1 at noise level {early_stop!r}, where the target is singular")
+        raise ValueError(f"metric: {metric} has no value at noise level {early_stop!r}, where the target is singular")
     width = number("width", width, above=0)
     problem = _Problem(scheme, target, metric, law, corrector, score_error, levels)
     search = Search(problem.value, accuracy, max_steps, sign=problem.sign)
     if law == "exact":
         search.scan(_EVERY[corrector], lambda n: n * target.variances.size + (500 if corrector else 50))
-    begin, several = guess or (16 if random else 1), target.variances.size > 1
-    found = None if random and several else search.least(begin)
+    found = None if random and target.variances.size > 1 else search.least(guess)
     if found is None or (random and found.status == "cannot tell"):
         look = partial(problem.sampled, rng=rng)
-        found = Sampled(look, accuracy, width, max_steps, bounded=metric == "tv").least(begin)
+        found = Sampled(look, accuracy, width, max_steps, bounded=metric == "tv").least(guess)
     steps, status = found.steps, found.status
     if status == "beyond max_steps" and score_error and problem.floored(max_steps, accuracy):
         status = "floor"
     if steps is not None and steps <= _LOOK:
         search.flip(steps, 16 * steps)  # a sign change further on: the slope is not yet that of the limit
     plan = None if steps is None else problem.plan(steps)
-    step, _ = unwrap(scheme)
-    L = target.path_smoothness(early_stop)
     return Row(
-        step.__name__, "underdamped" if corrector else None, law, metric, family, target.dim, L,
-        float(target.variances.max() / target.variances.min()), accuracy, score_error, grid, steps,
-        None if plan is None else plan.evaluations, None if plan is None else plan.rounds, found.value, found.before,
-        status,
-        tv(target.at(horizon), target.with_modes(1.0, 0.0)), search.crossing, search.tried,
-        found.fewest, found.most,
+        scheme=unwrap(scheme)[0].__name__, corrector="underdamped" if corrector else None, law=law, metric=metric,
+        family=family, dim=target.dim, smoothness=target.path_smoothness(early_stop),
+        condition=float(target.variances.max() / target.variances.min()), accuracy=accuracy, score_error=score_error,
+        grid=grid, steps=steps, evaluations=None if plan is None else plan.evaluations,
+        rounds=None if plan is None else plan.rounds, value=found.value, before=found.before, status=status,
+        start_error=tv(target.at(horizon), target.with_modes(1.0, 0.0)), crossing=search.crossing, tried=search.tried,
+        fewest=found.fewest, most=found.most,
     )  # fmt: skip
 
 
@@ -279,13 +275,8 @@ class _Problem:
         try:
             if self.law == "exact":
                 return _distance(self.metric, self.goal, *self._defect(steps))
-            law = output_law(self.plan(steps), self.handed, start="exact")
-            if self.law == "expected":
-                return expected_tv(law, self.goal)
-            found = tv(law, self.goal) if self.metric == "tv" else kl(law, self.goal)
-            if found.kind != "exact":
-                return None
-            return found if self.metric == "tv" else _root(found)
+            found = self.sampled(steps, ACCURACY)
+            return found if found.kind == "exact" or self.law == "expected" else None
         except OverflowError:
             return Value(1.0 if self.metric == "tv" else math.inf, "lower")
         except (Unresolved, ArithmeticError):
@@ -298,10 +289,7 @@ class _Problem:
             return expected_tv(law, self.goal, accuracy=accuracy, rng=rng)
         if self.metric == "tv":
             return tv(law, self.goal, accuracy=accuracy, rng=rng)
-        found = kl(law, self.goal, accuracy=2 * accuracy, rng=rng)
-        lower, upper = (math.sqrt(max(end, 0.0)) for end in (found.lower, found.upper))
-        return Value(upper if math.isinf(upper) else (lower + upper) / 2, found.kind,
-                     0.0 if math.isinf(upper) else (upper - lower) / 2, lower=lower, upper=upper)  # fmt: skip
+        return _root(kl(law, self.goal, accuracy=2 * accuracy, rng=rng))
 
     def _defect(self, steps: int) -> tuple[Array, Array]:
         counts = map(int, self.target.multiplicities if self.corrector else np.ones(self.target.variances.size))
@@ -340,9 +328,13 @@ def _distance(metric: str, goal: Gaussian, u: Array, error: Array) -> Value:
 
 
 def _root(value: Value) -> Value:
-    root = math.sqrt(max(value, 0.0))
-    error = value.error / root if root > 0 else math.sqrt(value.error)
-    return Value(root, value.kind, error)
+    if value.kind == "exact":
+        root = math.sqrt(max(value, 0.0))
+        return Value(root, "exact", value.error / root if root > 0 else math.sqrt(value.error))
+    lower, upper = (math.sqrt(max(end, 0.0)) for end in (value.lower, value.upper))
+    if math.isinf(upper):
+        return Value(upper, value.kind, lower=lower, upper=upper)
+    return Value((lower + upper) / 2, value.kind, (upper - lower) / 2, lower=lower, upper=upper)
 
 
 # --- families -----------------------------------------------------------------------------------------------
@@ -568,7 +560,7 @@ def table(
     full: bool = False,
     predictors: Iterable[str] = (),
     target: Gaussian | None = None,
-    max_steps: int = MAX_STEPS,
+    max_steps: int = MOST_STEPS,
     theorems: bool = True,
     store: Any = None,
     **sweeping: Any,
