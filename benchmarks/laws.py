@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 
 import rmverify as rm
 from benchmarks.record import Record, measure
-from rmverify.laws.midpoints import unit_rule
+from rmverify.laws.averages.rules import unit_rule
+from rmverify.laws.averages.strata import averages
 from rmverify.laws.scale import log_defect
-from rmverify.laws.strata import averages
 from rmverify.plans import footprint
-from rmverify.readings.chain import read_chain
+from rmverify.readings.cells import read_chain
 
 __all__ = ["run"]
 

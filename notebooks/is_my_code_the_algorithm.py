@@ -27,10 +27,10 @@ import numpy as np
 
 import rmverify as rm
 from rmverify import schemes
-from rmverify.concave import comb
 from rmverify.elementary import exp, phi1, phi2
 from rmverify.schemes import scheme
 from rmverify.schemes.langevin import kinetic_noise
+from rmverify.studies.log_concave import comb
 
 # %% [markdown]
 # ## A sampler with a mistake

@@ -15,14 +15,14 @@ Proved, in one dimension:
 In d dimensions the kernel is the product of d of these and the equation is the sum over coordinates.
 Non-Gaussian factors' own closed forms are not in here.
 
-Provenance: [derived]; the mean, variance and score are the shipped `rmverify.process`.
+Provenance: [derived]; the mean, variance and score are the shipped `rmverify.targets.process`.
 """
 
 from functools import partial
 
 import sympy as sp
 
-from rmverify.process import mode_mean, mode_score, mode_variance
+from rmverify.targets.process import mode_mean, mode_score, mode_variance
 
 CLAIM = "A1"
 

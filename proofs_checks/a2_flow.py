@@ -13,14 +13,14 @@ Proved, in one dimension:
 
 In d dimensions V_x becomes the divergence and the computation is the same.
 
-Provenance: [derived]; mean, variance, score and slope are the shipped `rmverify.process`.
+Provenance: [derived]; mean, variance, score and slope are the shipped `rmverify.targets.process`.
 """
 
 from functools import partial
 
 import sympy as sp
 
-from rmverify.process import flow_slope, mode_mean, mode_score, mode_variance
+from rmverify.targets.process import flow_slope, mode_mean, mode_score, mode_variance
 
 CLAIM = "A2"
 

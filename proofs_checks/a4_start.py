@@ -19,7 +19,7 @@ from functools import partial
 import sympy as sp
 
 from rmverify.elementary import log1p_minus
-from rmverify.process import mode_mean, mode_variance
+from rmverify.targets.process import mode_mean, mode_variance
 
 CLAIM = "A4"
 

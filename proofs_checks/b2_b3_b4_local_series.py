@@ -30,7 +30,6 @@ from functools import partial
 import sympy as sp
 
 from rmverify.elementary import exp, expm1
-from rmverify.process import flow_slope, mode_mean, mode_score, mode_variance
 from rmverify.readings.symbols import flow, letters, local
 from rmverify.schemes import (
     euler,
@@ -40,6 +39,7 @@ from rmverify.schemes import (
     parallel_midpoint,
     randomized_midpoint,
 )
+from rmverify.targets.process import flow_slope, mode_mean, mode_score, mode_variance
 
 CLAIM = ("B2", "B3", "B4")
 

@@ -16,17 +16,17 @@ _WHERE = {
     "EstimatedScore": "targets",
     "Gaussian": "targets",
     "GaussianMixture": "targets",
-    "LocalError": "laws",
+    "LocalError": "errors.local",
     "MixtureLaw": "laws",
     "Plan": "plans",
     "Predict": "plans",
     "Product": "targets",
-    "Value": "values",
+    "Value": "numbers.values",
     "chi2": "divergences",
-    "coupling_error": "laws",
+    "coupling_error": "errors.local",
     "hellinger": "divergences",
     "kl": "divergences",
-    "local_error": "laws",
+    "local_error": "errors.local",
     "output_law": "laws",
     "renyi": "divergences",
     "sample": "readings.particles",
@@ -35,7 +35,19 @@ _WHERE = {
     "verify": "claims",
     "w2": "divergences",
 }
-_ROOMS = ("budget", "concave", "elementary", "exponents", "plans", "rates", "rounds", "schemes", "sweep", "targets")
+_ROOMS = {
+    "budget": "studies.budget",
+    "elementary": "elementary",
+    "exponents": "exponents",
+    "laws": "laws",
+    "log_concave": "studies.log_concave",
+    "plans": "plans",
+    "rates": "studies.rates",
+    "rounds": "studies.rounds",
+    "schemes": "schemes",
+    "sweep": "studies.sweep",
+    "targets": "targets",
+}
 
 __all__ = [
     "Correct",
@@ -51,13 +63,14 @@ __all__ = [
     "__version__",
     "budget",
     "chi2",
-    "concave",
     "coupling_error",
     "elementary",
     "exponents",
     "hellinger",
     "kl",
+    "laws",
     "local_error",
+    "log_concave",
     "output_law",
     "plans",
     "rates",
@@ -74,20 +87,22 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from rmverify import budget, concave, elementary, exponents, plans, rates, rounds, schemes, sweep, targets
+    from rmverify import elementary, exponents, laws, plans, schemes, targets
     from rmverify.claims import verify
     from rmverify.divergences import chi2, hellinger, kl, renyi, tv, w2
-    from rmverify.laws import LocalError, MixtureLaw, coupling_error, local_error, output_law, stationary_law
+    from rmverify.errors.local import LocalError, coupling_error, local_error
+    from rmverify.laws import MixtureLaw, output_law, stationary_law
+    from rmverify.numbers.values import Value
     from rmverify.plans import Correct, Plan, Predict
     from rmverify.readings.particles import sample
+    from rmverify.studies import budget, log_concave, rates, rounds, sweep
     from rmverify.targets import EstimatedScore, Gaussian, GaussianMixture, Product
-    from rmverify.values import Value
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use, so that `rmverify --help` imports nothing heavy."""
     if name in _ROOMS:
-        return importlib.import_module(f"rmverify.{name}")
+        return importlib.import_module(f"rmverify.{_ROOMS[name]}")
     if name in _WHERE:
         value = getattr(importlib.import_module(f"rmverify.{_WHERE[name]}"), name)
         globals()[name] = value

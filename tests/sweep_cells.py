@@ -9,7 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from rmverify import Value, sweep
+from rmverify import Value
+from rmverify.studies import sweep
 
 
 def plain(x):

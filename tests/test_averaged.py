@@ -17,8 +17,8 @@ import rmverify as rm
 from rmverify import schemes
 from rmverify.divergences import averaged, sampled
 from rmverify.laws import MixtureLaw
-from rmverify.laws import paths as paths_module
-from rmverify.laws.paths import path_sets
+from rmverify.laws.averages import paths as paths_module
+from rmverify.laws.averages.paths import path_sets
 
 RANDOM = schemes.randomized_midpoint
 BOTH_KL = {"kl": rm.kl, "reverse kl": lambda p, q, **options: rm.kl(q, p, **options)}

@@ -16,8 +16,8 @@ from scipy import stats
 import rmverify as rm
 from rmverify import schemes
 from rmverify.elementary import exp, expm1
-from rmverify.laws import bends, midpoints
-from rmverify.laws.local import window_errors
+from rmverify.errors.local import window_errors
+from rmverify.laws.averages import bends, rules
 from rmverify.plans import footprint
 from rmverify.schemes import scheme
 from rmverify.testing.strategies import alphas
@@ -112,7 +112,7 @@ def test_events_down_to_one_in_a_million_are_found():
 
 @pytest.mark.parametrize("mutant", mutants.QUADRATURES, ids=lambda mutant: mutant.__name__)
 def test_a_quadrature_that_misses_events_is_noticed(mutant, monkeypatch):
-    monkeypatch.setattr(midpoints, "_known", type(midpoints._known)())
+    monkeypatch.setattr(rules, "_known", type(rules._known)())
     mutant(monkeypatch)
     assert worst_of_the_family() > 1e-6
 
@@ -297,9 +297,9 @@ def test_what_an_edge_is_off_is_in_the_error_of_one_step():
 
 def test_a_step_of_this_package_is_averaged_as_before():
     stage = rm.Predict(schemes.randomized_midpoint, [2.0, 1.0])
-    known = len(midpoints._known)
-    assert midpoints.rules(stage, NORMAL.modes).simple
-    assert len(midpoints._known) == known
+    known = len(rules._known)
+    assert rules.rules(stage, NORMAL.modes).simple
+    assert len(rules._known) == known
 
 
 # --- choices and durations ------------------------------------------------------------------------------------------

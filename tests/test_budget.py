@@ -13,11 +13,11 @@ from scipy.special import erfinv
 from scipy.stats import chi2 as chi_square
 
 from rmverify import Gaussian, Value, output_law, sample, schemes, tv
-from rmverify.budget import MOST_STEPS, PREDICTORS, _between, budget, describe, schedule, setting
 from rmverify.divergences.expected import expected_tv
 from rmverify.io import read_covariance
 from rmverify.plans import Correct, Predict
 from rmverify.schemes.contract import name as name_of
+from rmverify.studies.budget import MOST_STEPS, PREDICTORS, _between, budget, describe, schedule, setting
 
 DETERMINISTIC = ("euler", "exponential_integrator", "heun", "midpoint")
 
@@ -538,7 +538,7 @@ def test_every_spectrum_has_a_budget(name, accuracy):
 
 
 def test_an_answer_beyond_the_work_says_up_to_where_every_number_was_tried(monkeypatch):
-    monkeypatch.setattr("rmverify.budget._WORK", 3 * 75_000)
+    monkeypatch.setattr("rmverify.studies.budget._WORK", 3 * 75_000)
     answer = budget(Gaussian.isotropic(0.25, 100), 0.1, predictors=[schemes.euler], correctors=[False])
     (row,) = answer.rows
     assert (row.tried, row.proved) == (3, False)

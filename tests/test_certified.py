@@ -15,9 +15,9 @@ from mutants import probability_flow as mutants
 
 import rmverify as rm
 from rmverify import schemes
-from rmverify.laws import certified as laws
-from rmverify.laws.certified import certified_constant, certified_start
-from rmverify.readings.boxes import Dual, interval, supremum
+from rmverify.errors import certified as laws
+from rmverify.errors.boxes import Dual, interval, supremum
+from rmverify.errors.certified import certified_constant, certified_start
 from rmverify.schemes.contract import scheme
 
 REFERENCE = Path(__file__).parent / "reference"

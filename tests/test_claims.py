@@ -21,15 +21,15 @@ import rmverify as rm
 from rmverify import schemes
 from rmverify.claims import Report, verify
 from rmverify.claims.constants import KINETIC, PREDICTORS
+from rmverify.claims.largest import Axis, largest
 from rmverify.claims.ledger import Claim, Evidence, Look, Result, load, run
 from rmverify.claims.measure import fitted, one_step, residuals, searched
 from rmverify.claims.offered import same_step
-from rmverify.claims.search import Axis, largest
 from rmverify.claims.words import finding_text
 from rmverify.elementary import exp, expm1, phi1, phi2, sqrt
-from rmverify.process import mode_mean
 from rmverify.schemes.langevin import kinetic_noise
 from rmverify.targets import Factor, SkewNormal
+from rmverify.targets.process import mode_mean
 
 IDS = ["A1", "A2", "A3", "A4", "A5", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "C1", "C2", "C3", "C4", "D0", "D1", "D2",
        "D3", "D4", "D5", "D6", "D7"]  # fmt: skip
@@ -515,7 +515,7 @@ def test_whatever_a_scheme_raises_is_inconclusive_and_keeps_the_other_claims(err
 
 
 def test_a_number_that_is_all_error_is_no_constant():
-    from rmverify.values import Value
+    from rmverify.numbers.values import Value
 
     wild = searched("w", lambda h: 1 + h, [Axis("h", 0.1, 1)], computed="c", bound="b",
                     exact=lambda where: Value(-3.0, "exact", 10.0))  # fmt: skip

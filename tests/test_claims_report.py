@@ -22,7 +22,7 @@ from rmverify import Value
 from rmverify.claims.ledger import Claim, Evidence, Report, Result
 from rmverify.claims.words import constant_text, finding_text
 from rmverify.cli import main
-from rmverify.report import Asked, claims_record, claims_tables, explained, offered, tally
+from rmverify.views.report import Asked, claims_record, claims_tables, explained, offered, tally
 
 POINT = {"lambda": 0.01, "t": 0.25, "h": 0.125}
 

@@ -871,7 +871,7 @@ def test_what_nobody_foresaw_is_an_internal_error_in_one_line(run, covariance, m
     def fail(*arguments, **options):
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr("rmverify.budget.describe", fail)
+    monkeypatch.setattr("rmverify.studies.budget.describe", fail)
     code, out, err = run("law", covariance, "--covariance")
     assert (code, out) == (4, "")
     assert err.startswith("rmverify: internal error: RuntimeError: two lines; please report")
@@ -895,7 +895,7 @@ def test_what_the_arithmetic_does_not_bear_is_no_usage_error(run, covariance, mo
     def fail(*arguments, **options):
         raise error
 
-    monkeypatch.setattr("rmverify.budget.describe", fail)
+    monkeypatch.setattr("rmverify.studies.budget.describe", fail)
     code, out, err = run("law", covariance, "--covariance", *QUICK)
     assert (code, out, err.count("\n")) == (4, "", 1)
     assert str(error) in err
@@ -912,7 +912,7 @@ def test_an_interrupt_is_no_verdict(run, covariance, monkeypatch):
     def stop(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rmverify.budget.describe", stop)
+    monkeypatch.setattr("rmverify.studies.budget.describe", stop)
     code, out, err = run("law", covariance, "--covariance")
     assert code not in range(5)
     assert (out, err.count("\n")) == ("", 1)

@@ -10,8 +10,8 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.stats import chi2
 
 from rmverify import Gaussian, output_law, schemes
-from rmverify.budget import budget, schedule
 from rmverify.io import read_covariance
+from rmverify.studies.budget import budget, schedule
 
 PARTICLES, CHUNK = 400_000, 50_000
 

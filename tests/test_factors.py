@@ -15,6 +15,7 @@ from mpmath import mpf
 from oracles.densities import DENSITIES, noised, normal, tail
 
 from rmverify import EstimatedScore, Plan, Predict, output_law, sample, schemes
+from rmverify.numbers.mills import excess, hazard, log_tail
 from rmverify.targets import (
     ExponentialGaussian,
     Gaussian,
@@ -23,7 +24,6 @@ from rmverify.targets import (
     TwoGaussians,
     UniformGaussian,
 )
-from rmverify.targets.mills import excess, hazard, log_tail
 
 NAN, INF = math.nan, math.inf
 ACCURACY, SLOPE_ACCURACY = 1e-13, 1e-12  # what the docstring promises

@@ -17,8 +17,8 @@ from oracles import kinetic, textbook
 from scipy import stats
 
 import rmverify as rm
-from rmverify.laws.fokker_planck import kinetic_law
-from rmverify.laws.kinetic import kinetic_flow, start_noise
+from rmverify.laws.langevin.linear import kinetic_flow, start_noise
+from rmverify.laws.langevin.smooth import kinetic_law
 from rmverify.readings.affine import compose
 
 # --- linear forces: the flow --------------------------------------------------------------------------------------

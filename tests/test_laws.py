@@ -16,8 +16,9 @@ from oracles.facts import legendre
 from scipy import stats
 
 import rmverify as rm
-from rmverify import process, schemes
+from rmverify import schemes
 from rmverify.readings.particles import ParticleDraw
+from rmverify.targets import process
 
 UNIT = 2.0**-53
 PARTICLES = 2_000_000

@@ -14,8 +14,10 @@ import scipy.stats
 
 import rmverify as rm
 from rmverify import Correct, Gaussian, Plan, Predict, Product, schemes
-from rmverify.laws import LineLaw, inverse, line, piecewise, pushing, velocity
-from rmverify.laws.line import line_law
+from rmverify.laws import LineLaw
+from rmverify.laws.line import averaged as line
+from rmverify.laws.line import inverse, piecewise, pushing, velocity
+from rmverify.laws.line.averaged import line_law
 from rmverify.schemes.contract import scheme
 from rmverify.targets import (
     ExponentialGaussian,

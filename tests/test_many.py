@@ -16,12 +16,12 @@ from scipy import special
 import rmverify as rm
 from rmverify import schemes
 from rmverify.elementary import exp, prefix, total
-from rmverify.laws.counts import COUNTS, continued, few
-from rmverify.laws.midpoints import unit_rule
-from rmverify.laws.strata import cumulants, gauss
+from rmverify.laws.averages.counts import COUNTS, continued, few
+from rmverify.laws.averages.rules import unit_rule
+from rmverify.laws.averages.strata import cumulants, gauss
 from rmverify.plans import footprint
 from rmverify.readings.balls import lift, lift_scheme
-from rmverify.readings.chain import read_cells, read_chain
+from rmverify.readings.cells import read_cells, read_chain
 from rmverify.schemes.contract import scheme
 
 FORCE, CENTRE, G, U, H = np.array([1.7, 0.4]), np.array([0.6, -1.2]), 1.5, 0.7, 0.8

@@ -11,7 +11,7 @@ from flint import arb
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmverify.process import flow_slope, mode_mean, mode_score, mode_variance
+from rmverify.targets.process import flow_slope, mode_mean, mode_score, mode_variance
 
 LEVELS = st.floats(-12, 1.5).map(lambda e: 10.0**e)
 VARIANCES = st.one_of(st.just(0.0), st.floats(-12, 6).map(lambda e: 10.0**e))

@@ -20,7 +20,7 @@ ROOMS = (
     "rmverify.schemes",
     "rmverify.targets",
     "rmverify.testing.strategies",
-    "rmverify.values",
+    "rmverify.numbers.values",
 )
 
 

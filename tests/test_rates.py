@@ -11,10 +11,11 @@ import pytest
 from scipy.stats import chi2
 
 import rmverify as rm
-from rmverify import rates, schemes, sweep
+from rmverify import schemes
 from rmverify.divergences.expected import expected_tv
-from rmverify.rates import _Search
-from rmverify.values import Value
+from rmverify.numbers.values import Value
+from rmverify.studies import rates, sweep
+from rmverify.studies.rates import _Search
 
 LAM, T = 0.25, 3.0
 

@@ -22,10 +22,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from rmverify import rates, sweep
 from rmverify.cli import main
-from rmverify.rates import Fit, Row, Table, Theorem
-from rmverify.tables.rates import (
+from rmverify.numbers.values import Value
+from rmverify.studies import rates, sweep
+from rmverify.studies.rates import Fit, Row, Table, Theorem
+from rmverify.views.rates import (
     rates_csv,
     rates_latex,
     rates_markdown,
@@ -35,7 +36,6 @@ from rmverify.tables.rates import (
     theorem_cells,
     undecided,
 )
-from rmverify.values import Value
 
 # --- a table by hand --------------------------------------------------------------------------------------------
 

@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 
 from rmverify import Value
-from rmverify.budget import Budget, Cost, Description, Point, Row, Setting
-from rmverify.report import (
+from rmverify.studies.budget import Budget, Cost, Description, Point, Row, Setting
+from rmverify.views.report import (
     budget_csv,
     budget_picture,
     budget_record,

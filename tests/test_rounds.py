@@ -14,11 +14,12 @@ import pytest
 from rich.console import Console
 
 import rmverify as rm
-from rmverify import plans, rounds, schemes, sweep
+from rmverify import plans, schemes
 from rmverify.cli import main
-from rmverify.rounds import Row, Table, Trade
-from rmverify.tables.rounds import as_csv, as_latex, as_markdown, picture, shown, undecided
-from rmverify.values import Value
+from rmverify.numbers.values import Value
+from rmverify.studies import rounds, sweep
+from rmverify.studies.rounds import Row, Table, Trade
+from rmverify.views.rounds import as_csv, as_latex, as_markdown, picture, shown, undecided
 
 # ------------------------------------------------------------------- the search
 

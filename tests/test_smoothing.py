@@ -16,8 +16,8 @@ import rmverify as rm
 from rmverify import schemes
 from rmverify.claims import c, smoothing, verify
 from rmverify.claims.ledger import Look
-from rmverify.laws.certified import certified_smoothing
-from rmverify.laws.fokker_planck import kinetic_law
+from rmverify.errors.certified import certified_smoothing
+from rmverify.laws.langevin.smooth import kinetic_law
 from rmverify.schemes.langevin import kinetic_noise
 
 BRACKETS = {name: bracket for name, bracket, _ in c.BRACKETS}

@@ -13,13 +13,13 @@ from scipy import stats
 
 import rmverify as rm
 from rmverify import schemes
-from rmverify.claims import strata as facts
+from rmverify.claims import parallel_steps as facts
 from rmverify.claims.measure import fitted
 from rmverify.elementary import exp, prefix, total
-from rmverify.laws.midpoints import unit_rule
-from rmverify.laws.strata import averages
+from rmverify.laws.averages.rules import unit_rule
+from rmverify.laws.averages.strata import averages
 from rmverify.plans import footprint
-from rmverify.readings.chain import read_chain
+from rmverify.readings.cells import read_chain
 
 LAM, MEAN = np.array([0.05, 3.0, 1.0]), np.array([1.5, -1.0, 0.3])
 TARGET = rm.Gaussian(MEAN, LAM)

@@ -21,7 +21,8 @@ import sweep_cells
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmverify import Value, sweep
+from rmverify import Value
+from rmverify.studies import sweep
 
 HERE = Path(__file__).parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE)}

@@ -16,7 +16,7 @@ from scipy import special
 import rmverify as rm
 from rmverify import Correct, Plan, Predict, Product, output_law, schemes, targets
 from rmverify.laws import NotMonotone
-from rmverify.laws.transport import transport_law
+from rmverify.laws.line.given import transport_law
 
 FACTORS = {
     "two": targets.TwoGaussians(1.5, 0.5),

@@ -15,9 +15,9 @@ import rmverify as rm
 from rmverify import schemes
 from rmverify.elementary import exp, expm1
 from rmverify.laws.conditional import split_target
-from rmverify.laws.witness import mixes
 from rmverify.readings.affine import AffineDraw, AffineForm
 from rmverify.readings.concrete import BrokenContract
+from rmverify.readings.witness import mixes
 
 LEVELS = [1.0, 0.7, 0.45, 0.2, 0.1]
 CORRELATED = rm.Gaussian([0.5, -2.0], [[1.5, 0.35], [0.35, 1.0]])
@@ -387,7 +387,7 @@ def test_readings_that_read_something_else_are_not_taken_for_the_step(monkeypatc
 
 def test_a_budget_for_a_strangers_step_is_one_in_the_targets_own_coordinates():
     """A step with weights per coordinate does something else to the eigenvectors of the covariance."""
-    from rmverify.budget import budget, setting
+    from rmverify.studies.budget import budget, setting
 
     def weighted(x, t, h, score, draw):
         return exp(h) * x + expm1(h) * np.array([1.0, 0.98]) * score(t, x)

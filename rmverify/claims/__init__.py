@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import get_args
 
 from rmverify.claims.ledger import Claim, Evidence, Kind, Look, Report, Result, load, run
-from rmverify.readings.boxes import EFFORT
+from rmverify.errors.boxes import EFFORT
+from rmverify.numbers.checks import positive_integer
 from rmverify.schemes.contract import Scheme
 from rmverify.targets import Gaussian
-from rmverify.targets.checks import positive_integer
 
 __all__ = ["Claim", "Evidence", "Report", "Result", "verify"]
 
@@ -109,7 +109,7 @@ def verify(
 
 def _regular(target: Gaussian) -> tuple[Gaussian, str, tuple[float, ...]]:
     """The target itself or its early-stopped law, what it is in words, and the level at which samplers stop."""
-    from rmverify.budget import early_stopped, setting
+    from rmverify.studies.budget import early_stopped, setting
 
     regular, delta = early_stopped(target)
     if not delta:

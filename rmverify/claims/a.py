@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rmverify.claims.largest import Axis
 from rmverify.claims.ledger import Evidence, Look, claim
 from rmverify.claims.measure import (
     LEVELS,
@@ -24,8 +25,8 @@ from rmverify.claims.measure import (
     uncertified,
 )
 from rmverify.claims.proofs import symbolic
-from rmverify.claims.search import Axis
-from rmverify.process import flow_slope, mode_mean, mode_score, mode_variance
+from rmverify.numbers.checks import Array
+from rmverify.numbers.values import Value
 from rmverify.targets import (
     ExponentialGaussian,
     Factor,
@@ -35,9 +36,8 @@ from rmverify.targets import (
     TwoGaussians,
     UniformGaussian,
 )
-from rmverify.targets.balls import BallFactor
-from rmverify.targets.checks import Array
-from rmverify.values import Value
+from rmverify.targets.factors_balls import BallFactor
+from rmverify.targets.process import flow_slope, mode_mean, mode_score, mode_variance
 
 BITS = 256
 ROUNDING = 1e-12
@@ -260,7 +260,7 @@ def start_error(look: Look) -> Iterator[Evidence]:
             computed="TV(q_T, N(0,I))", bound="e^{-T} (sqrt d + m_2)", effort=effort(look, 512, 16, 4, 16),
         )  # fmt: skip
     if look.wants("certified"):
-        from rmverify.laws.certified import certified_start
+        from rmverify.errors.certified import certified_start
 
         if look.target is not None:
             yield uncertified("the class that can be has centred isotropic laws only")

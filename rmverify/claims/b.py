@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.claims import strata
+from rmverify.claims import parallel_steps
 from rmverify.claims.constants import leading_constants
 from rmverify.claims.ledger import Evidence, Look, claim
 from rmverify.claims.measure import (
@@ -26,10 +26,10 @@ from rmverify.claims.measure import (
 )
 from rmverify.claims.oscillating import MEAN, SETTING, beginning, picture, resonance, smooth
 from rmverify.claims.proofs import symbolic
-from rmverify.laws.local import coupling_error, window_errors
+from rmverify.errors.local import coupling_error, window_errors
+from rmverify.numbers.values import Value
 from rmverify.plans import Plan, Predict
 from rmverify.targets import Gaussian
-from rmverify.values import Value
 
 LEMMA = (
     "0 < h <= min(1/L, t), x ~ q_t",
@@ -60,7 +60,7 @@ def unbiased(look: Look) -> Iterator[Evidence]:
 
 def unbiased_on_powers(look: Look, name: str) -> Evidence:
     """Scores t -> (t - level)^p: the coefficients in h of both sides, over balls."""
-    from rmverify.laws.jets import integral_jets
+    from rmverify.errors.jets import integral_jets
 
     scheme = look.scheme(name)
     worst: dict[str, Any] | None = None
@@ -255,33 +255,33 @@ def _strata(look: Look) -> Iterator[Evidence]:
     """The fall with K at a long step, the floor and the variance against R at a short one."""
     target = spectrum(look) or Gaussian.isotropic(0.25, 1)
     target = target.with_modes(target.variances, 0.0)
-    scheme, level = look.scheme("parallel_midpoint"), max(1.0, 2 * strata.LONG)
-    short = strata.step_errors(scheme, target, level, strata.SHORT)
+    scheme, level = look.scheme("parallel_midpoint"), max(1.0, 2 * parallel_steps.LONG)
+    short = parallel_steps.step_errors(scheme, target, level, parallel_steps.SHORT)
     where = f"t = {level:g}, R from 1 to 64, h = "
     if look.wants("exact"):
-        spread = strata.spread_without_rounds(short)
+        spread = parallel_steps.spread_without_rounds(short)
         yield Evidence(
             "exact", "the bias without Picard rounds does not depend on R", "holds" if spread <= 1e-12 else "violated",
-            computed=f"relative spread over R {float(spread):.2g}", bound="0", domain=f"{where}{strata.SHORT:g}",
+            computed=f"relative spread over R {float(spread):.2g}", bound="0", domain=f"{where}{parallel_steps.SHORT:g}"
         )  # fmt: skip
-        long = strata.step_errors(scheme, target, level, strata.LONG, strata=(1, 8, 64))
-        falls = {R: [float(b) for b in strata.against_rounds(long, R)] for R in (1, 8, 64)}
+        long = parallel_steps.step_errors(scheme, target, level, parallel_steps.LONG, strata=(1, 8, 64))
+        falls = {R: [float(b) for b in parallel_steps.against_rounds(long, R)] for R in (1, 8, 64)}
         floor = falls[64][-1]
         falling = floor < falls[64][0] and all(b < max(a, 1.01 * floor) for a, b in itertools.pairwise(falls[64]))
         stuck = falls[1][-1] > falls[64][-1]
-        rows = tuple({"K": K} | {f"bias at R = {R}": falls[R][K] for R in falls} for K in strata.ROUNDS)
+        rows = tuple({"K": K} | {f"bias at R = {R}": falls[R][K] for R in falls} for K in parallel_steps.ROUNDS)
         yield Evidence(
             "exact", "with many strata, not with one, the bias falls with the Picard rounds to a floor",
             "holds" if falling and stuck else "violated",
             computed=f"from {falls[64][0]:.3g} to {falls[64][-1]:.3g} at R = 64, {falls[1][-1]:.3g} at R = 1",
-            bound="a floor that R sets", domain=f"{where}{strata.LONG:g}, K from 0 to 4", rows=rows,
+            bound="a floor that R sets", domain=f"{where}{parallel_steps.LONG:g}, K from 0 to 4", rows=rows,
         )  # fmt: skip
     if look.wants("fitted"):
-        for K, what, power in ((4, "bias", 2.0), *((K, "variance", 3.0) for K in strata.ROUNDS)):
-            x, y = strata.against_strata(short, K, what)
+        for K, what, power in ((4, "bias", 2.0), *((K, "variance", 3.0) for K in parallel_steps.ROUNDS)):
+            x, y = parallel_steps.against_strata(short, K, what)
             yield fitted(
                 f"{'floor of the bias' if what == 'bias' else 'variance'} against 1/R at K = {K}", x, y, power,
-                names=("1/R", what), domain=f"{where}{strata.SHORT:g}", relative=1e-10,
+                names=("1/R", what), domain=f"{where}{parallel_steps.SHORT:g}", relative=1e-10,
             )  # fmt: skip
 
 

@@ -24,11 +24,11 @@ from rmverify.claims.smoothing import (
 )
 from rmverify.divergences import tv
 from rmverify.divergences.tv import total_variation
-from rmverify.laws.kinetic import kinetic_flow
+from rmverify.laws.langevin.linear import kinetic_flow
+from rmverify.numbers.checks import Array
+from rmverify.numbers.values import Value
 from rmverify.readings.affine import Transition, chain, read
 from rmverify.targets import Gaussian
-from rmverify.targets.checks import Array
-from rmverify.values import Value
 
 CORRECTOR = (
     "friction sqrt(L), mass 1, Langevin time T <= 1/sqrt(L)",
@@ -303,7 +303,7 @@ def shen_lee(look: Look) -> Iterator[Evidence]:
 
 def _within_accuracy(look: Look) -> Evidence:
     """The theorem's own number of steps: in one dimension and T_corr = L^{-1/2} its eps' is eps/sqrt(kappa)."""
-    from rmverify.concave import distance_after
+    from rmverify.studies.log_concave import distance_after
 
     rows: list[dict[str, Any]] = []
     for kappa, far in ((4.0, 0.1), (4.0, 0.01), (64.0, 0.1), (64.0, 0.01), (1024.0, 0.01)):

@@ -1,9 +1,9 @@
 """Leading constants as exact expressions, and how a step is held against them.
 
 Each entry is the first term in h, or the first two, of one coefficient of the step's local error
-(`rmverify.laws.jets` names them), 0 where no term appears up to `ORDER`. They were derived from the printed formulas of
-the schemes, see proofs_checks; nothing here was measured. A step whose orders are right and whose constants are wrong
-is another algorithm.
+(`rmverify.errors.jets` names them), 0 where no term appears up to `ORDER`. They were derived from the printed formulas
+of the schemes, see proofs_checks; nothing here was measured. A step whose orders are right and whose constants are
+wrong is another algorithm.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from functools import cache
 from typing import Any
 
 from rmverify.claims.ledger import Evidence, Look
-from rmverify.laws.jets import kinetic_jets, noise_rounding, predictor_jets
-from rmverify.values import Value
+from rmverify.errors.jets import kinetic_jets, noise_rounding, predictor_jets
+from rmverify.numbers.values import Value
 
 __all__ = ["KINETIC", "PREDICTORS", "leading_constants", "noise_in_floats"]
 
@@ -41,7 +41,7 @@ PREDICTORS: Mapping[str, Mapping[tuple[tuple[str, int], ...], Mapping[str, str]]
         | {"slope": "-(v-1)*h**3/(54*v**3)", "variance": "(2*v-1)**2*h**4/(324*v**4)"},
     },
 }
-"""On a mode N(m, v) of q_t with the score of q: see `rmverify.laws.predictor_jets` for the names."""
+"""On a mode N(m, v) of q_t with the score of q: see `rmverify.errors.jets.predictor_jets` for the names."""
 
 _STILL = dict.fromkeys(("force_x", "force_v", "spread_xx", "spread_xv", "spread_vv"), "0")
 KINETIC: Mapping[str, Mapping[tuple[tuple[str, int], ...], Mapping[str, str]]] = {
@@ -107,7 +107,7 @@ KINETIC: Mapping[str, Mapping[tuple[tuple[str, int], ...], Mapping[str, str]]] =
         },
     },
 }
-"""For the score -k x, g the friction and u the mass: see `rmverify.laws.kinetic_jets` for the names."""
+"""For the score -k x, g the friction and u the mass: see `rmverify.errors.jets.kinetic_jets` for the names."""
 
 
 def leading_constants(look: Look, name: str, entries: tuple[str, ...] = ()) -> Evidence:

@@ -9,18 +9,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from rmverify import exponents, plans, rounds
-from rmverify.claims import strata
+from rmverify import exponents, plans
+from rmverify.claims import parallel_steps
 from rmverify.claims.constants import leading_constants, noise_in_floats
 from rmverify.claims.ledger import Evidence, Kind, Look, claim
 from rmverify.claims.measure import Axis, fitted, pointwise, searched, spectrum, studied, times
 from rmverify.claims.proofs import symbolic
 from rmverify.divergences import tv
 from rmverify.laws import output_law
+from rmverify.numbers.values import Value
 from rmverify.plans import Plan, footprint
 from rmverify.schemes.contract import parameters, unwrap
+from rmverify.studies import rounds
 from rmverify.targets import EstimatedScore, Gaussian
-from rmverify.values import Value
 
 LOGARITHMS = "constants and logarithms are left out"
 
@@ -182,7 +183,7 @@ def parallel(look: Look) -> Iterator[Evidence]:
 
 def _picard(look: Look) -> Evidence:
     """The corrector's error after K rounds against z^{2K}/(2K)!, z = sqrt(L) h = 1."""
-    rows = strata.picard_errors(look.scheme("parallel_underdamped"), cells=(8, 16), rounds=range(1, 7))
+    rows = parallel_steps.picard_errors(look.scheme("parallel_underdamped"), cells=(8, 16), rounds=range(1, 7))
     ratios = [float(row["TV"]) * math.factorial(2 * row["K"]) for row in rows]
     worst = max(range(len(rows)), key=ratios.__getitem__)
     curves = {f"M = {M}": ([2 * r["K"] for r in rows if r["M"] == M], [float(r["TV"]) for r in rows if r["M"] == M])
@@ -382,7 +383,8 @@ def measured_rates(look: Look) -> Iterator[Evidence]:
 
 def powers_on(family: str) -> Evidence:
     """The powers of d of both errors of random midpoints on spectra of several variances, from sampled N."""
-    from rmverify import rates, schemes
+    from rmverify import schemes
+    from rmverify.studies import rates
 
     dims, kinds = (10**3, 10**4, 10**5), {"unconditional": "TV of the unconditional law", "expected": "E_alpha TV"}
     found = {
@@ -432,7 +434,7 @@ def _rate(
     look: Look, name: str, law: str, against: str, points: tuple[float, ...], fixed: Mapping[str, float], power: float
 ) -> Evidence:
     """N against a parameter on the isotropic Gaussian of variance 1/4, each N found exactly."""
-    from rmverify.rates import steps_to
+    from rmverify.studies.rates import steps_to
 
     rows = []
     for point in points:

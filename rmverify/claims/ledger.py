@@ -19,9 +19,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from rmverify.claims.words import finding_text
-from rmverify.readings.boxes import EFFORT
+from rmverify.errors.boxes import EFFORT
+from rmverify.numbers.values import Value
 from rmverify.schemes.contract import Scheme
-from rmverify.values import Value
 
 __all__ = ["CLAIMS", "Claim", "Evidence", "Look", "Report", "Result", "claim", "load", "run", "worst"]
 

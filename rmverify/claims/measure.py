@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from rmverify.claims.largest import Axis, largest
 from rmverify.claims.ledger import Evidence, Look
-from rmverify.claims.search import Axis, largest
-from rmverify.laws.local import local_error, window_errors
-from rmverify.process import mode_variance
+from rmverify.errors.local import local_error, window_errors
+from rmverify.numbers.checks import Array
+from rmverify.numbers.values import Value
 from rmverify.targets import EstimatedScore, Gaussian
-from rmverify.targets.checks import Array
-from rmverify.values import Value
+from rmverify.targets.process import mode_variance
 
 __all__ = [
     "LEVELS", "Axis", "certified", "class_axes", "effort", "enclosed", "fitted", "modes_of", "one_step", "over_class",
@@ -270,9 +270,8 @@ def fitted(
 
 
 def studied(look: Look, metric: str, varied: str, at: Sequence[float]) -> Evidence:
-    """A study of `rmverify.concave` on fewer points: the power in the log-concave sampler's steps, at most the claimed
-    one."""
-    from rmverify.concave import STUDIES, fitted, steps_to
+    """A study of `studies.log_concave` on fewer points: the power in its steps, at most as claimed."""
+    from rmverify.studies.log_concave import STUDIES, fitted, steps_to
 
     study = next(s for s in STUDIES if s.held["metric"] == metric and s.varied == varied)
     points = [int(x) if varied == "dim" else x for x in at]
@@ -300,7 +299,7 @@ def certified(
     """The enclosure of the smallest constant on a whole class of Gaussians, in ball arithmetic; bound(L, M, h) with
     M = L or 1/t."""
     if look.wants("certified"):
-        from rmverify.laws.certified import LEAST, MOST, certified_constant
+        from rmverify.errors.certified import LEAST, MOST, certified_constant
 
         spread = [] if look.target is None else [float(f(look.target.variances)) for f in (np.min, np.max)]
         if spread and not LEAST <= spread[0] <= spread[1] <= MOST:

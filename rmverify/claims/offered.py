@@ -18,11 +18,11 @@ import numpy as np
 
 from rmverify import schemes
 from rmverify.claims.ledger import Evidence
-from rmverify.process import mode_variance
+from rmverify.numbers.checks import Array
+from rmverify.numbers.values import Value
 from rmverify.readings.concrete import BrokenContract, Tape, examine, matrices, play
 from rmverify.schemes.contract import Scheme, missing_parameters, parameters, unwrap, velocity_variance
-from rmverify.targets.checks import Array
-from rmverify.values import Value
+from rmverify.targets.process import mode_variance
 
 __all__ = ["SCHEMES", "same_step"]
 

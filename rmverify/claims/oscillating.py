@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from rmverify import schemes
-from rmverify.laws import coupling_error
+from rmverify.errors.local import coupling_error
+from rmverify.numbers.values import Value
 from rmverify.plans import Plan, Predict, footprint
-from rmverify.process import mode_variance
 from rmverify.schemes.contract import Scheme
 from rmverify.targets import EstimatedScore, Gaussian
-from rmverify.values import Value
+from rmverify.targets.process import mode_variance
 
 __all__ = ["Oscillation", "Resonance", "Smooth", "beginning", "picture", "resonance", "smooth"]
 

@@ -1,9 +1,9 @@
 r"""What underdamped Langevin makes of two laws (C1, C4): on linear forces exactly, on others by expansion.
 
-On the force -k x the process tells of x_0 what x_0 + N(0, n) tells (`rmverify.laws.kinetic.start_noise`), so that two
-Gaussian starts N(m, a) and N(0, b) become N(m, a + n) and N(0, b + n) in every divergence. With D = |x_0 - y_0| of a
-coupling, TV <= E erf(D/sqrt(8n)) <= W_2/sqrt(2 pi n) and KL <= W_2^2/(2n) for any two starts: two points attain the
-first as they come together, and the second always.
+On the force -k x the process tells of x_0 what x_0 + N(0, n) tells (`rmverify.laws.langevin.linear.start_noise`), so
+that two Gaussian starts N(m, a) and N(0, b) become N(m, a + n) and N(0, b + n) in every divergence. With D = |x_0 -
+y_0| of a coupling, TV <= E erf(D/sqrt(8n)) <= W_2/sqrt(2 pi n) and KL <= W_2^2/(2n) for any two starts: two points
+attain the first as they come together, and the second always.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from rmverify.claims.measure import Axis, enclosed, pointwise, searched, times
 from rmverify.divergences.closed_forms import kullback_leibler
 from rmverify.divergences.pair import Pair
 from rmverify.divergences.tv import total_variation
-from rmverify.laws.fokker_planck import KineticLaw, kinetic_law
-from rmverify.laws.kinetic import start_noise
-from rmverify.targets.checks import Array
-from rmverify.values import Value
+from rmverify.laws.langevin.linear import start_noise
+from rmverify.laws.langevin.smooth import KineticLaw, kinetic_law
+from rmverify.numbers.checks import Array
+from rmverify.numbers.values import Value
 
 __all__ = [
     "CASES", "Case", "certified_ratio", "entropy_ratio", "hidden", "joint_variations", "of_potentials",
@@ -154,7 +154,7 @@ def _domain(look: Look) -> str:
 
 def certified_ratio(look: Look, joint: bool, text: str, *, lowest: float) -> Evidence:
     """The enclosure of the supremum over curvatures, times and all starts, in ball arithmetic."""
-    from rmverify.laws.certified import certified_smoothing
+    from rmverify.errors.certified import certified_smoothing
 
     found = certified_smoothing(joint, float(lowest), effort=look.effort)
     words = f"the smallest constant for all starts on linear forces, curvatures in [{'-L' if lowest < 0 else '0'}, L]"

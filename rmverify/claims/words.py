@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from typing import TYPE_CHECKING, Any
 
-from rmverify.values import Value
+from rmverify.numbers.values import Value
 
 if TYPE_CHECKING:
     from rmverify.claims.ledger import Evidence, Result

@@ -28,15 +28,15 @@ from rmverify.divergences.closed_forms import (
     wasserstein,
     wasserstein_pair,
 )
-from rmverify.divergences.line import line_chi2, line_hellinger, line_kl, line_renyi, on_the_line
+from rmverify.divergences.densities import line_chi2, line_hellinger, line_kl, line_renyi, on_the_line
 from rmverify.divergences.pair import pair_of, plain, relative
 from rmverify.divergences.products import product_tv
 from rmverify.divergences.radial import radial_hellinger, radial_kl, radial_reverse_kl, radial_tv, resolved
 from rmverify.divergences.shared import is_shared, shared_entropy, shared_power, shared_variation
 from rmverify.laws import MixtureLaw, StationaryLaw
+from rmverify.numbers.checks import number
+from rmverify.numbers.values import Value
 from rmverify.targets import Gaussian
-from rmverify.targets.checks import number
-from rmverify.values import Value
 
 __all__ = ["chi2", "hellinger", "kl", "renyi", "tv", "w2"]
 
@@ -236,7 +236,7 @@ def w2(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: b
 
 def _certified(name: str, p: Any, q: Any) -> Value:
     """The enclosure of a divergence; ball arithmetic is imported for it alone."""
-    from rmverify.divergences.certified import enclosure
+    from rmverify.divergences.enclosed import enclosure
 
     return enclosure(name, p, q)
 

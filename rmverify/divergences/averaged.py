@@ -25,11 +25,11 @@ from rmverify.divergences.pair import APART, canonical, common_modes
 from rmverify.divergences.sampled import Convex, Ensemble, Given
 from rmverify.divergences.tv import total_variation_many
 from rmverify.laws import MixtureLaw
-from rmverify.laws.extremes import Range, extremes
-from rmverify.laws.paths import look_ahead, path_sets, principal_direction
+from rmverify.laws.averages.extremes import Range, extremes
+from rmverify.laws.averages.paths import look_ahead, path_sets, principal_direction
+from rmverify.numbers.checks import Array
+from rmverify.numbers.values import Value
 from rmverify.targets import Gaussian
-from rmverify.targets.checks import Array
-from rmverify.values import Value
 
 __all__ = ["at_most", "entropy", "expected", "power", "variation", "w2_bracket", "within"]
 

@@ -19,7 +19,7 @@ Three tools make integrals of BC cheap and safe:
   so on each of many short intervals of r it is replaced by its interpolant at 16 Chebyshev points, whose weights
   are moments of the counts. The result is exact to rounding within 45 degrees of the vertical through c.
 * `steepest_path`: a broken line from c to infinity near the curve Im ln BC = 0, on which BC is almost real and decays
-  (within 45 degrees of the vertical), for the Gauss-Legendre rule of `rmverify.laws.panels`.
+  (within 45 degrees of the vertical), for the Gauss-Legendre rule of `rmverify.numbers.quadrature`.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ from rmverify.divergences.chernoff import log_transform, modes
 from rmverify.divergences.pair import EPS, Pair, modewise
 from rmverify.divergences.tv import total_variation
 from rmverify.elementary import log1p_minus
+from rmverify.numbers.checks import Array
+from rmverify.numbers.values import Value
 from rmverify.targets import Gaussian
-from rmverify.targets.checks import Array
-from rmverify.values import Value
 
 __all__ = [
     "apart",

@@ -17,9 +17,9 @@ from rmverify.divergences.averaged import ACCURACY, expected
 from rmverify.divergences.tv import total_variation_many
 from rmverify.laws import MixtureLaw
 from rmverify.laws.scale import STENCIL, Lattice, Unresolved, lagrange
+from rmverify.numbers.checks import Array, number
+from rmverify.numbers.values import Value
 from rmverify.targets import Gaussian
-from rmverify.targets.checks import Array, number
-from rmverify.values import Value
 
 __all__ = ["expected_tv"]
 

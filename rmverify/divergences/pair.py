@@ -26,8 +26,8 @@ from typing import NamedTuple
 import numpy as np
 
 from rmverify.laws import StationaryLaw
+from rmverify.numbers.checks import Array
 from rmverify.targets import Gaussian
-from rmverify.targets.checks import Array
 
 __all__ = ["Modewise", "Pair", "canonical", "common_modes", "modewise", "pair_of", "plain", "relative"]
 

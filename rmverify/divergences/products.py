@@ -29,7 +29,7 @@ from scipy.fft import next_fast_len, rfft
 from scipy.special import erfc
 
 from rmverify.divergences.chernoff import EPS
-from rmverify.divergences.line import Beside, beside, line_tv, second_order
+from rmverify.divergences.densities import Beside, beside, line_tv, second_order
 from rmverify.divergences.tv import (
     Estimate,
     Transform,
@@ -38,8 +38,8 @@ from rmverify.divergences.tv import (
     tail_of_ones,
     trapezoid,
 )
-from rmverify.laws.panels import NODES, POINTS, TO_LEGENDRE, WEIGHTS, integrate_path
-from rmverify.values import Value
+from rmverify.numbers.quadrature import NODES, POINTS, TO_LEGENDRE, WEIGHTS, integrate_path
+from rmverify.numbers.values import Value
 
 __all__ = ["product_tv"]
 

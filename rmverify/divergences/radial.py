@@ -25,10 +25,10 @@ from rmverify.divergences.pair import Pair
 from rmverify.elementary import log1p_minus, phi2
 from rmverify.laws import MixtureLaw, ScaleMixture
 from rmverify.laws.scale import MOST_CELLS, STENCIL, Lattice, Unresolved, lagrange, log_defect
+from rmverify.numbers.checks import Array
+from rmverify.numbers.values import Value
 from rmverify.plans import Plan
 from rmverify.targets import Gaussian
-from rmverify.targets.checks import Array
-from rmverify.values import Value
 
 __all__ = ["propagated", "radial_hellinger", "radial_kl", "radial_reverse_kl", "radial_tv", "resolved"]
 

@@ -8,9 +8,9 @@ average of dP_a/dq over a random set A of midpoint paths, and for every convex f
 
 for A independent of B, whatever A and B are: both ends are right, and their gap is of second order in what the sets of
 paths miss. Both are sample means over points z, half of them from q and half from the P_a of the set, so that a point
-has the weight 2/(1 + r_A) <= 2. The sets are those of `rmverify.laws.paths`, of which a hundred paths leave next to no
-gap. D_f of the Gaussian with P's moments is known exactly: a control variate. Every end is a confidence limit from
-independent sets.
+has the weight 2/(1 + r_A) <= 2. The sets are those of `rmverify.laws.averages.paths`, of which a hundred paths leave
+next to no gap. D_f of the Gaussian with P's moments is known exactly: a control variate. Every end is a confidence
+limit from independent sets.
 
 f                           D_f
 |r - 1|/2                   TV(P, q)
@@ -33,7 +33,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from rmverify.elementary import phi1, phi2
-from rmverify.targets.checks import Array
+from rmverify.numbers.checks import Array
 
 LEVEL = 0.95
 """Confidence level of the interval; each of its ends misses with probability (1 - LEVEL)/2."""

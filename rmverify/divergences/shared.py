@@ -24,9 +24,9 @@ from rmverify.divergences import sampled
 from rmverify.divergences.averaged import at_most, within
 from rmverify.divergences.sampled import Convex, Ensemble
 from rmverify.laws.shared import Grid, SharedLaw, grid_of, log_densities
+from rmverify.numbers.checks import Array
+from rmverify.numbers.values import Value
 from rmverify.targets import Factor, Product
-from rmverify.targets.checks import Array
-from rmverify.values import Value
 
 __all__ = ["is_shared", "shared_entropy", "shared_power", "shared_variation"]
 

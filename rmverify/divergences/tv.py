@@ -43,8 +43,8 @@ from rmverify.divergences.chernoff import (
     steepest_path,
     tilted_variance,
 )
-from rmverify.laws.panels import integrate_path
-from rmverify.values import Value
+from rmverify.numbers.quadrature import integrate_path
+from rmverify.numbers.values import Value
 
 __all__ = [
     "Estimate", "Transform", "aliasing", "complex_expm1", "tail_of_ones", "total_variation",

@@ -1,4 +1,4 @@
-r"""What comes out of a plan: exact laws, conditional on the midpoints or averaged over them, and exact errors.
+r"""What comes out of a plan: exact laws, conditional on the midpoints or averaged over them.
 
 Which law a number belongs to matters. On a Gaussian target, with a score affine in x:
 
@@ -21,24 +21,22 @@ from __future__ import annotations
 from typing import Any
 
 from rmverify.laws.conditional import conditional, initial, split_target
-from rmverify.laws.fokker_planck import KineticLaw, kinetic_law
 from rmverify.laws.full import full_law
-from rmverify.laws.kinetic import kinetic_flow, start_noise
-from rmverify.laws.line import LineLaw, line_law
-from rmverify.laws.local import LocalError, coupling_error, local_error
+from rmverify.laws.langevin.linear import kinetic_flow, start_noise
+from rmverify.laws.langevin.smooth import KineticLaw, kinetic_law
+from rmverify.laws.line.averaged import LineLaw, line_law
+from rmverify.laws.line.given import NotMonotone, TransportLaw, transport_law
 from rmverify.laws.mixture import MixtureLaw
 from rmverify.laws.scale import ScaleMixture
 from rmverify.laws.shared import SharedLaw
 from rmverify.laws.stationary import StationaryLaw, stationary_law
-from rmverify.laws.transport import NotMonotone, TransportLaw, transport_law
-from rmverify.laws.witness import acts_on_line, mixes
 from rmverify.plans import Plan
+from rmverify.readings.witness import acts_on_line, mixes
 from rmverify.targets import Factor, Product
 
 __all__ = [
-    "KineticLaw", "LineLaw", "LocalError", "MixtureLaw", "NotMonotone", "ScaleMixture", "SharedLaw", "StationaryLaw",
-    "TransportLaw", "coupling_error", "kinetic_flow", "kinetic_law", "local_error", "output_law", "start_noise",
-    "stationary_law",
+    "KineticLaw", "LineLaw", "MixtureLaw", "NotMonotone", "ScaleMixture", "SharedLaw", "StationaryLaw", "TransportLaw",
+    "kinetic_flow", "kinetic_law", "output_law", "start_noise", "stationary_law",
 ]  # fmt: skip
 
 

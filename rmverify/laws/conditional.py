@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.laws.counts import continued, recounted
+from rmverify.laws.averages.counts import continued, recounted
+from rmverify.numbers.checks import Array, finite_array
 from rmverify.plans import Plan, Predict, Stage
 from rmverify.readings.affine import Transition, chain, compose, position
-from rmverify.readings.chain import transition
+from rmverify.readings.cells import transition
 from rmverify.schemes.contract import Scheme, velocity_variance
 from rmverify.targets import EstimatedScore, Gaussian
-from rmverify.targets.checks import Array, finite_array
 
 STEP, CANCEL, ONCE = 4, 16, 16  # units of 2^-53 in log variance: per step, per multiple, per law; tested against balls
 UNIT = 2.0**-53

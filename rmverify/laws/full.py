@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from rmverify.laws.conditional import UNIT, initial, split_target, stage_alphas
+from rmverify.numbers.checks import Array
 from rmverify.plans import Correct, Plan
 from rmverify.readings.concrete import Matrices, matrices
 from rmverify.schemes.contract import Scheme, name, velocity_variance
 from rmverify.targets import Gaussian
-from rmverify.targets.checks import Array
 
 __all__ = ["full_law", "full_stationary"]
 

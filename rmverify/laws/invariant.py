@@ -20,16 +20,16 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.laws.bends import NotResolved
-from rmverify.laws.midpoints import rules
-from rmverify.laws.strata import from_moments, gauss
+from rmverify.laws.averages.bends import NotResolved
+from rmverify.laws.averages.rules import rules
+from rmverify.laws.averages.strata import from_moments, gauss
+from rmverify.numbers.checks import Array
 from rmverify.plans import Correct, Stage
-from rmverify.process import mode_variance
 from rmverify.readings.affine import Transition, weighed
 from rmverify.readings.balls import legendre, lift, lift_scheme
-from rmverify.readings.chain import transition
+from rmverify.readings.cells import transition
 from rmverify.schemes.contract import Scheme, shipped, velocity_variance
-from rmverify.targets.checks import Array
+from rmverify.targets.process import mode_variance
 
 __all__ = ["Powers", "Spread", "after", "contraction", "first_moments", "invariant", "marginal", "spread", "step_map"]
 

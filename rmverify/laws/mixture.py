@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from rmverify.laws.averages.counts import few
+from rmverify.laws.averages.rules import LEAST_NODES, anywhere, averaged, callable_bias, node_count, rules
+from rmverify.laws.averages.strata import Averages, chainable, settled, step_averages, strata_rule
 from rmverify.laws.conditional import (
     CANCEL,
     ONCE,
@@ -25,9 +28,7 @@ from rmverify.laws.conditional import (
     split_target,
     stage_map,
 )
-from rmverify.laws.counts import few
 from rmverify.laws.invariant import after, spread, step_map
-from rmverify.laws.midpoints import LEAST_NODES, anywhere, averaged, callable_bias, node_count, rules
 from rmverify.laws.scale import (
     NODES,
     Known,
@@ -40,14 +41,13 @@ from rmverify.laws.scale import (
     scale_mixture,
     scale_spread,
 )
-from rmverify.laws.strata import Averages, chainable, settled, step_averages, strata_rule
+from rmverify.numbers.checks import Array
 from rmverify.plans import Correct, Plan, Stage
-from rmverify.process import mode_variance
 from rmverify.readings.affine import Transition, drawn
-from rmverify.readings.chain import read_chain, transition
+from rmverify.readings.cells import read_chain, transition
 from rmverify.schemes.contract import shipped, velocity_variance
 from rmverify.targets import Gaussian
-from rmverify.targets.checks import Array
+from rmverify.targets.process import mode_variance
 
 _SAME = 1e-9  # relative, of the variance that a scale mixture has and the moments say
 

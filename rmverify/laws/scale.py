@@ -16,8 +16,8 @@ The law of u is a sum over the steps. A test function of it varies on the scale 
 * `Lattice`, signed weights on a uniform lattice finer than that scale, where u spreads more: an atom becomes the
   weights of Lagrange's interpolation at the 24 lattice points about it, and a step becomes a convolution.
 
-A step of many strata comes as a Gauss rule of its own from the cumulants of A (`rmverify.laws.strata`), a stage of
-random steps that keep a velocity as one from moments of its covariance (`rmverify.laws.invariant`).
+A step of many strata comes as a Gauss rule of its own from the cumulants of A (`rmverify.laws.averages.strata`), a
+stage of random steps that keep a velocity as one from moments of its covariance (`rmverify.laws.invariant`).
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmverify.laws.bends import NotResolved
+from rmverify.laws.averages.bends import NotResolved
+from rmverify.laws.averages.counts import continued
+from rmverify.laws.averages.rules import LEAST_NODES, MOST_POINTS, node_count, rules, unit_rule
+from rmverify.laws.averages.strata import chainable, from_moments, gauss, step_cumulants
 from rmverify.laws.conditional import UNIT, column, initial, split_target
-from rmverify.laws.counts import continued
 from rmverify.laws.invariant import Powers, marginal, spread, step_map
-from rmverify.laws.midpoints import LEAST_NODES, MOST_POINTS, node_count, rules, unit_rule
-from rmverify.laws.strata import chainable, from_moments, gauss, step_cumulants
+from rmverify.numbers.checks import Array
 from rmverify.plans import Correct, Plan, Predict, Stage, footprint
-from rmverify.process import mode_variance
 from rmverify.readings.affine import Transition, chain, compose, position, read, weighed
 from rmverify.readings.balls import lift, lift_scheme
-from rmverify.readings.chain import transition
+from rmverify.readings.cells import transition
 from rmverify.schemes.contract import Scheme, velocity_variance
-from rmverify.targets.checks import Array
+from rmverify.targets.process import mode_variance
 
 NODES = 24
 BITS = 192
@@ -474,8 +474,8 @@ def _strata_laws(
 ) -> tuple[Array, Array, float]:
     """Gauss rules of the eta of every step of many strata, (steps, nodes) and weights, and an error of their sum.
 
-    The error has that of E A, and for what the n-th cumulant lacks (see `rmverify.laws.strata`) the shift of u that
-    changes the law of the log radius as much: (d/2)^{(n-1)/2} E|He_n|/(2 n!) over that of a shift, 0.4.
+    The error has that of E A, and for what the n-th cumulant lacks (see `rmverify.laws.averages.strata`) the shift of u
+    that changes the law of the log radius as much: (d/2)^{(n-1)/2} E|He_n|/(2 n!) over that of a shift, 0.4.
     """
     mean, k, share, off = _log_cumulants(place, stage, modes, known)
     t, _, end = _levels(stage)

@@ -7,10 +7,10 @@ the middle of their strata, and weights w_j = F'(z_j) dz. By the trapezoidal rul
 but for what is exponentially small in the spacing. F_a^{-1}(x_j) comes from F_a and F_a' at all z_j, by polynomials
 through the nearest of them.
 
-Sets of paths are moved together, as in `rmverify.laws.paths`, ordered by where they are on the way to: what moves all
-points x by e changes ln p_a by -(p e)'/p, whose part along a direction c is int c' e p. With c the direction in which
-the laws given the midpoints differ most, and e carried on by the slopes of the middle map, that is a number for each
-path.
+Sets of paths are moved together, as in `rmverify.laws.averages.paths`, ordered by where they are on the way to: what
+moves all points x by e changes ln p_a by -(p e)'/p, whose part along a direction c is int c' e p. With c the direction
+in which the laws given the midpoints differ most, and e carried on by the slopes of the middle map, that is a number
+for each path.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import comb
 
-from rmverify.laws.line import LineLaw, line_law
-from rmverify.laws.paths import ranked_points
-from rmverify.laws.transport import NotMonotone, TransportLaw, reach, transport_law
+from rmverify.laws.averages.paths import ranked_points
+from rmverify.laws.line.averaged import LineLaw, line_law
+from rmverify.laws.line.given import NotMonotone, TransportLaw, reach, transport_law
+from rmverify.numbers.checks import Array
 from rmverify.plans import Plan
 from rmverify.readings.transport import Carried, carry
 from rmverify.schemes.contract import shipped
 from rmverify.targets import Factor, Product
-from rmverify.targets.checks import Array
 
 __all__ = ["Grid", "SharedLaw", "grid_of", "log_densities"]
 

@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.laws.bends import NotResolved
+from rmverify.laws.averages.bends import NotResolved
 from rmverify.laws.conditional import UNIT, split_target
 from rmverify.laws.full import full_stationary
 from rmverify.laws.invariant import Spread, contraction, first_moments, invariant, marginal, spread, step_map
 from rmverify.laws.mixture import MixtureLaw
 from rmverify.laws.scale import ScaleMixture, Unresolved
-from rmverify.laws.witness import MOST_FULL, mixes, rounds_to_floats
+from rmverify.numbers.checks import Array, number
 from rmverify.plans import Correct, Plan
-from rmverify.process import mode_variance
+from rmverify.readings.witness import MOST_FULL, mixes, rounds_to_floats
 from rmverify.schemes.contract import Scheme, shipped, velocity_variance
 from rmverify.targets import Gaussian
-from rmverify.targets.checks import Array, number
+from rmverify.targets.process import mode_variance
 
 __all__ = ["StationaryLaw", "stationary_law"]
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from rmverify.numbers.checks import Array, finite_array, number
 from rmverify.schemes.contract import (
     Scheme,
     check_covariance,
@@ -28,7 +29,6 @@ from rmverify.schemes.contract import (
     unwrap,
     velocity_variance,
 )
-from rmverify.targets.checks import Array, finite_array, number
 
 __all__ = ["Correct", "Footprint", "Plan", "Predict", "Stage", "footprint"]
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from rmverify.numbers.checks import Array, dimension, number
 from rmverify.plans.stages import Correct, Plan, Predict, Stage, footprint
 from rmverify.schemes import (
     exponential_integrator,
@@ -26,7 +27,6 @@ from rmverify.schemes import (
     underdamped,
 )
 from rmverify.schemes.contract import Scheme
-from rmverify.targets.checks import Array, dimension, number
 
 __all__ = ["dpum", "log_concave", "parallel", "rounds_of", "sequential"]
 

@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rmverify.numbers.checks import Array
 from rmverify.readings.particles import ParticleDraw, state_of
 from rmverify.schemes.contract import NoCovariance, Scheme, name, unwrap, velocity_variance
-from rmverify.targets.checks import Array
 
 __all__ = ["BrokenContract", "Matrices", "Played", "Reach", "Script", "Tape", "examine", "matrices", "play", "steady"]
 
@@ -244,7 +244,8 @@ def examine(
     ...     return x + h * score(t, x) + h * rng.standard_normal(x.shape)
     >>> examine(noisy, (np.ones((6, 1)),), 1.0, 0.5, lambda t, x: -x, Tape(6))
     Traceback (most recent call last):
-    rmverify.readings.concrete.BrokenContract: scheme: noisy draws random numbers of its own, from rng; use draw.normal and draw.uniform, so that its law can be known
+    rmverify.readings.concrete.BrokenContract: scheme: noisy draws random numbers of its own, from rng; use draw.normal
+    and draw.uniform, so that its law can be known
     """  # noqa: E501
     reach = Reach(scheme)
     first = steady(scheme, state, t, h, score, tape, reach)

@@ -19,9 +19,9 @@ import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj
 
 from rmverify.elementary import sqrt
+from rmverify.numbers.checks import dimension, number, positive_integer
 from rmverify.plans import Plan, Stage
 from rmverify.schemes.contract import check_covariance, name, velocity_variance
-from rmverify.targets.checks import dimension, number, positive_integer
 
 __all__ = ["sample"]
 

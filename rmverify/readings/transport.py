@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from rmverify.elementary import prefix, total
+from rmverify.numbers.checks import Array
 from rmverify.readings.affine import Given
 from rmverify.schemes.contract import Scheme, velocity_variance
-from rmverify.targets.checks import Array
 
 __all__ = ["Carried", "Law1D", "Silent", "carry", "of_one_shape"]
 

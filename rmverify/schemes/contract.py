@@ -35,8 +35,8 @@ exactly, expanded in symbols and enclosed in balls. A step
 * takes functions of t, h and its draws from `rmverify.elementary`; functions of floats (``math.exp``) lose digits where
   it is run over balls, and are refused there.
 
-A step that is not one of this package is held against particles before a law is made of it (`rmverify.laws.witness`):
-what breaks these rules is refused by name.
+A step that is not one of this package is held against particles before a law is made of it
+(`rmverify.readings.witness`): what breaks these rules is refused by name.
 """
 
 from __future__ import annotations

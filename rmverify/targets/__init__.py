@@ -10,7 +10,7 @@ from rmverify.targets.factors import (
     UniformGaussian,
 )
 from rmverify.targets.gaussian import Gaussian, Modes
-from rmverify.targets.mixture import GaussianMixture
+from rmverify.targets.gaussian_mixture import GaussianMixture
 from rmverify.targets.product import Product
 
 __all__ = [

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from rmverify.elementary import like
-from rmverify.process import mode_variance
-from rmverify.targets.checks import finite_array, number
+from rmverify.numbers.checks import finite_array, number
+from rmverify.numbers.values import Value
 from rmverify.targets.gaussian import Gaussian, Modes
-from rmverify.values import Value
+from rmverify.targets.process import mode_variance
 
 __all__ = ["EstimatedScore"]
 

@@ -36,9 +36,9 @@ import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj
 
 from rmverify.elementary import sqrt
-from rmverify.process import mode_mean, mode_variance
-from rmverify.targets.checks import Array, least_level, number
-from rmverify.targets.mills import excess, hazard, log_tail
+from rmverify.numbers.checks import Array, least_level, number
+from rmverify.numbers.mills import excess, hazard, log_tail
+from rmverify.targets.process import mode_mean, mode_variance
 
 __all__ = [
     "ExponentialGaussian",

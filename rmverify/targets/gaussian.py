@@ -20,8 +20,8 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from rmverify.elementary import like
-from rmverify.process import flow_slope, mode_mean, mode_score, mode_variance
-from rmverify.targets.checks import Array, dimension, finite_array, least_level, number
+from rmverify.numbers.checks import Array, dimension, finite_array, least_level, number
+from rmverify.targets.process import flow_slope, mode_mean, mode_score, mode_variance
 
 __all__ = ["Gaussian", "Modes"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from rmverify.targets.checks import Array, dimension
+from rmverify.numbers.checks import Array, dimension
 from rmverify.targets.factors import Factor
 from rmverify.targets.gaussian import MOST_COORDINATES
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.targets.checks import Array, finite_array
+from rmverify.numbers.checks import Array, finite_array
 from rmverify.targets.gaussian import Gaussian
 
 __all__ = ["fit_spectrum", "spectrum"]

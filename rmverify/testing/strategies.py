@@ -14,10 +14,10 @@ import numpy as np
 
 from rmverify import schemes
 from rmverify.claims.oscillating import Oscillation
+from rmverify.numbers.checks import Array, number
 from rmverify.plans import Correct, Plan, Predict
 from rmverify.schemes.contract import Scheme
 from rmverify.targets import EstimatedScore, Gaussian
-from rmverify.targets.checks import Array, number
 
 try:
     from hypothesis import strategies as st

@@ -20,7 +20,8 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
-from rmverify import elementary, process, schemes
+from rmverify import elementary, schemes
+from rmverify.targets import process
 
 KINETIC = ("underdamped", "randomized_midpoint_langevin", "parallel_underdamped")
 FAMILIES = ("probability_flow", "langevin", "noise", "parallel", "places", "process")

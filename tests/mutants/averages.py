@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmverify.laws import bends, midpoints
+from rmverify.laws.averages import bends, rules
 
 
 def one_panel(patch):
     """Gauss-Legendre on all of [0, 1], confirmed by more nodes of the same kind."""
-    patch.setattr(midpoints, "bends", lambda stage, modes: [np.array([[0.0, 1.0]])] * stage.footprint.alphas)
+    patch.setattr(rules, "bends", lambda stage, modes: [np.array([[0.0, 1.0]])] * stage.footprint.alphas)
 
 
 def a_coarse_grid(patch):

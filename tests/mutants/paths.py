@@ -8,7 +8,7 @@ from typing import Any
 
 from mutants import rewritten, run
 from rmverify.divergences import averaged, sampled
-from rmverify.laws import paths
+from rmverify.laws.averages import paths
 
 
 @dataclass(frozen=True)

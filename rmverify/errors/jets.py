@@ -1,0 +1,259 @@
+"""One step as a power series in h against the exact dynamics: the coefficients of its local error, as balls.
+
+The step runs once, with h the formal variable of an ``arb_series``. Each coefficient is a polynomial in the midpoints
+of a degree at most its order, so that Gauss-Legendre in balls averages it exactly: the only radius is rounding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rmverify.laws.averages.rules import rule
+from rmverify.plans import footprint
+from rmverify.readings.affine import V, X, read
+from rmverify.readings.balls import legendre, lift, lift_scheme
+from rmverify.schemes.contract import Scheme, parameters, velocity_variance
+from rmverify.targets.process import flow_slope, mode_mean, mode_score
+
+__all__ = ["integral_jets", "kinetic_jets", "noise_rounding", "predictor_jets"]
+
+BITS = 256
+
+
+class _Mode:
+    """One mode of a Gaussian at every noise level, or, with `precision`, the same at all of them."""
+
+    def __init__(self, mean: Any, lam: Any, precision: Any = None) -> None:
+        self.mean, self.lam, self.precision = mean, lam, precision
+
+    def score(self, t: Any, x: Any) -> Any:
+        if self.precision is not None:
+            return (self.mean - x) * self.precision
+        return mode_score(self.mean, self.lam, t, x)
+
+
+def predictor_jets(scheme: Scheme, v: Any, m: Any, t: Any, order: int) -> dict[str, list[Any]]:
+    r"""The local error of a predictor on a mode N(m, v) of q_t, m and v at the level t itself.
+
+    With x = m + y and x' = A x + b against the exact flow x* = f y + m(t-h): ``slope`` is E_a A - f, ``mean`` is
+    E_a(A m + b) - m(t-h), and ``variance`` is Var_a A; what the midpoint does to the mean, Var_a(A m + b), is
+    ``variance_of_mean``.
+
+    Parameters
+    ----------
+    scheme : predictor
+    v, m, t : float
+        Taken as exact.
+    order : int
+        The coefficients of h^0 .. h^order are returned.
+
+    Examples
+    --------
+    >>> from rmverify.schemes import randomized_midpoint
+    >>> jets = predictor_jets(randomized_midpoint, 2.0, 0.0, 1.0, 4)
+    >>> float(jets["slope"][3] * 6 * 2**3), float(jets["variance"][4] * 12 * 2**4)  # v-1 and (2v-1)^2
+    (1.0, 9.0)
+    """
+    from flint import arb, arb_series
+
+    with _precision(order):
+        h = arb_series([0, 1])
+        v, m, t = arb(v), arb(m), arb(t)
+        # v(t) = v and m(t) = m, traced back to the data
+        lam, mean = (v + (-2 * t).expm1()) * (2 * t).exp(), m * t.exp()
+        step, w = _read(scheme, _Mode(mean, lam), t, h, order)
+        a, b = step.linear[0][0], step.shift[0]
+        moved = a * m + b
+        jets = {
+            "slope": w @ _row(a, w) - flow_slope(lam, t, h),
+            "mean": w @ _row(moved, w) - mode_mean(mean, t - h),
+            "variance": _variance(w, _row(a, w)),
+            "variance_of_mean": _variance(w, _row(moved, w)),
+        }
+        return {name: _coefficients(jet, order) for name, jet in jets.items()}
+
+
+def kinetic_jets(scheme: Scheme, k: Any, order: int) -> dict[str, list[Any]]:
+    r"""The local error of a Langevin step for the score -k x against the exact dynamics.
+
+    The exact step of d(x,v) = M (x,v) dh + noise, M = [[0, 1], [-uk, -g]], is e^{Mh}, and its noise is
+    S - e^{Mh} S e^{Mh}^T with the invariant S = diag(1/k, u). ``xx`` .. ``vv`` are E_a A - e^{Mh}, ``noise_xx`` ..
+    ``noise_vv`` the E_a of the step's noise covariance minus the exact one, ``kept_xx`` .. ``kept_vv`` are
+    E_a[A S A^T + C] - S, what one step does to the invariant law, and ``spread_xx`` .. the Var_a of C; overdamped
+    steps have the entries in x only, against e^{-kh} and (1 - e^{-2kh})/k. ``force_x`` and ``force_v`` are what the
+    step makes of the score's zero when that is at 1 instead of 0: A (1, 0) + b - (1, 0).
+
+    Examples
+    --------
+    >>> from rmverify.schemes import underdamped
+    >>> jets = kinetic_jets(underdamped(friction=1.0), 2.0, 3)
+    >>> [float(c) for c in jets["vv"]]  # u k h^2/2 and what follows
+    [0.0, 0.0, 1.0, -0.66...]
+    """
+    from flint import arb, arb_series
+
+    with _precision(order):
+        h = arb_series([0, 1])
+        lifted, k = lift_scheme(scheme), arb(k)
+        step, w = _read(scheme, _Mode(arb(1), None, k), arb(1), h, order)
+        mass = velocity_variance(lifted)
+        kinetic = mass is not None
+        names = (X, V) if kinetic else (X,)
+        exact = _exponential(k, parameters(lifted), order) if kinetic else ((arb_series([0, -k]).exp(),),)
+        invariant = (1 / k, mass) if kinetic else (1 / k,)
+        jets: dict[str, Any] = {}
+        size = range(len(names))
+        for i in size:
+            for j in size:
+                jets[names[i] + names[j]] = w @ _row(step.linear[i][j], w) - exact[i][j]
+                if j >= i:
+                    kept = sum((exact[i][l] * invariant[l] * exact[j][l] for l in size), 0 * h)
+                    stationary = invariant[i] if i == j else 0
+                    name = names[i] + names[j]
+                    jets[f"noise_{name}"] = w @ _row(step.noise[i][j], w) - stationary + kept
+                    moved = sum(
+                        (_row(step.linear[i][l], w) * _row(step.linear[j][l], w) * invariant[l] for l in size),
+                        _row(step.noise[i][j], w),
+                    )
+                    jets[f"kept_{name}"] = w @ moved - stationary
+                    jets[f"spread_{name}"] = _variance(w, _row(step.noise[i][j], w))
+            stay = w @ _row(step.linear[i][0] + step.shift[i], w) - (1 if i == 0 else 0)
+            jets[f"force_{names[i]}"] = stay
+        return {name: _coefficients(jet, order) for name, jet in jets.items()}
+
+
+def noise_rounding(scheme: Scheme, k: float, steps: list[float]) -> tuple[float, float]:
+    """The largest relative deviation of a step's noise covariance in float64 from the same step over balls, and the
+    h at which it is met."""
+    worst, where = 0.0, steps[0]
+    alpha = 0.3
+    foot = footprint(scheme)
+    rows = np.full((foot.alphas, 1, 1, 1), alpha) if foot.alphas else None
+    for h in steps:
+        at = np.full((1, 1, 1), h)
+        floats = read(scheme, _Mode(1.0, None, k), np.ones((1, 1, 1)), at, rows).noise
+        with _precision(1):
+            balls = read(lift_scheme(scheme), _Mode(lift(1.0), None, lift(k)), lift(np.ones((1, 1, 1))), lift(at),
+                         None if rows is None else lift(rows), lift).noise  # fmt: skip
+            for i, row in enumerate(balls):
+                for j, entry in enumerate(row):
+                    due = np.ravel(entry)[0]
+                    off = abs(float((lift(float(np.ravel(floats[i][j])[0]))[()] / due - 1).mid()))
+                    if off > worst:
+                        worst, where = off, h
+    return worst, where
+
+
+def _exponential(k: Any, bound: dict[str, Any], order: int) -> tuple[tuple[Any, ...], ...]:
+    """e^{Mh} by its power series."""
+    from flint import arb, arb_series
+
+    u, g = bound["mass"], bound["friction"]
+    power = [[arb(1), arb(0)], [arb(0), arb(1)]]
+    series: list[list[list[Any]]] = [[[], []], [[], []]]
+    for n in range(order + 1):
+        for i in range(2):
+            for j in range(2):
+                series[i][j].append(power[i][j])
+        power = [
+            [power[1][j] / (n + 1) for j in range(2)],
+            [(-u * k * power[0][j] - g * power[1][j]) / (n + 1) for j in range(2)],
+        ]
+    return tuple(tuple(arb_series(entry) for entry in row) for row in series)
+
+
+def _precision(order: int) -> Any:
+    """flint's working precision and series length for this block."""
+    from contextlib import ExitStack, contextmanager
+
+    from flint import ctx
+
+    @contextmanager
+    def length() -> Any:
+        before, ctx.cap = ctx.cap, order + 1
+        try:
+            yield
+        finally:
+            ctx.cap = before
+
+    stack = ExitStack()
+    stack.enter_context(ctx.workprec(BITS))
+    stack.enter_context(length())
+    return stack
+
+
+def _read(scheme: Scheme, mode: Any, t: Any, h: Any, order: int) -> tuple[Any, Any]:
+    from flint import arb
+
+    foot = footprint(scheme)
+    alphas, w = None, _objects([arb(1)])
+    if foot.alphas:
+        alphas, w = rule(foot, *legendre(order // 2 + 1), lift)
+        alphas = alphas[:, None, :, None]
+    return read(
+        lift_scheme(scheme), mode, _objects([t]).reshape(1, 1, 1), _objects([h]).reshape(1, 1, 1), alphas, lift
+    ), w
+
+
+def _objects(values: list[Any]) -> Any:
+    """An object array of numbers, series among them, which NumPy would take for sequences."""
+    array = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        array[i] = value
+    return array
+
+
+def _row(part: Any, w: Any) -> Any:
+    """An entry of a transition as one number per node."""
+    if np.ndim(part) == 0:
+        return _objects([part] * len(w))
+    return np.broadcast_to(part, (1, len(w), 1))[0, :, 0]
+
+
+def _variance(w: Any, row: Any) -> Any:
+    mean = w @ row
+    return w @ (row * row) - mean * mean
+
+
+def _coefficients(jet: Any, order: int) -> list[Any]:
+    from flint import arb, arb_series
+
+    series = jet if isinstance(jet, arb_series) else arb_series([jet])
+    found = list(series.coeffs())
+    return (found + [arb(0)] * (order + 1))[: order + 1]
+
+
+def integral_jets(scheme: Scheme, power: int, order: int) -> list[Any]:
+    """E_a x' - e^h x - int_0^h e^{h-r} r^power dr for the score (t - level)^power of the time alone, coefficients in
+    h up to `order`: all 0 where the scheme's average over its midpoints is the flow's integral.
+
+    Examples
+    --------
+    >>> from rmverify.schemes import midpoint, randomized_midpoint
+    >>> float(max(abs(c) for c in integral_jets(randomized_midpoint, 2, 6))) < 1e-50
+    True
+    >>> float(integral_jets(midpoint, 2, 3)[3])  # (1/2)^2 for 1/3
+    -0.083333...
+    """
+    from flint import arb, arb_series
+
+    with _precision(order):
+        h, t = arb_series([0, 1]), arb(1)
+        step, w = _read(scheme, _Powers(t, power), t, h, order)
+        due = (arb_series([0] * power + [1]) * (-h).exp()).integral() * h.exp()
+        return _coefficients(w @ _row(step.linear[0][0] + step.shift[0], w) - h.exp() - due, order)
+
+
+class _Powers:
+    """The score (t - level)^power, whatever x."""
+
+    def __init__(self, t: Any, power: int) -> None:
+        self.t, self.power = t, power
+
+    def score(self, level: Any, x: Any) -> Any:
+        value = 0 * level + 1
+        for _ in range(self.power):
+            value = value * (self.t - level)
+        return 0 * x + value

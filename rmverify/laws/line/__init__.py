@@ -1,0 +1,1 @@
+"""Laws on the line that are not Gaussian: given the midpoints, and averaged over midpoints and noises."""

@@ -1,0 +1,1 @@
+"""How many steps, evaluations or rounds an accuracy takes, and how that grows: least counts, fits and tables."""

@@ -1,0 +1,542 @@
+"""Log-concave sampling: steps to accuracy of randomized midpoint Langevin, exactly, and what the corrector is for.
+
+Targets are Gaussians of the class m I <= -grad^2 ln density <= L I, started at the minimum. The sampler runs at
+friction 2 and mass 1/L, as its theorem has it; its step h is chosen best among those that are stable on the class. Two
+errors are known exactly for any number of steps, from the moments of the covariance given the midpoints
+(`rmverify.laws.invariant`):
+
+* W_2 of the law given the midpoints, its root mean square over them, in units of sqrt(d/m), on half the coordinates of
+  curvature m and half of L: the worst of both ends. It is an upper bound of W_2 of the unconditional law.
+* TV of the unconditional law on an isotropic target of curvature m or L.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtr
+
+from rmverify import schemes
+from rmverify.divergences import tv
+from rmverify.divergences.radial import radial_tv
+from rmverify.laws import output_law
+from rmverify.laws.invariant import Powers, contraction, marginal, spread, step_map
+from rmverify.laws.scale import ScaleMixture, Unresolved
+from rmverify.numbers.checks import Array, dimension, number, positive_integer
+from rmverify.numbers.values import Value
+from rmverify.plans import Correct, Plan, footprint, log_concave
+from rmverify.studies import sweep
+from rmverify.studies.rates import Fit, fit, judge
+from rmverify.targets import Gaussian
+
+__all__ = [
+    "STUDIES", "Comb", "Row", "Study", "Table", "Theorem", "comb", "distance_after", "fitted", "steps_to", "table",
+    "theorem",
+]  # fmt: skip
+
+METRICS = ("w2", "tv")
+TARGETS = ("both", "m", "L")
+_NODES = (1, 2, 3, 4, 5, 6, 7, 8, 9)  # of the rule of the variance given the midpoints
+_AGREE = 1e-9
+_FINE = 0.02  # of ln h, where its search ends
+_GOLDEN = (math.sqrt(5) - 1) / 2
+SHEN_LEE = "C3: kappa^{7/6} eps'^{-1/3} + kappa eps'^{-2/3} [quoted]"
+COROLLARY = "D3: d^{5/12} [abstract], d^{5/12} (kappa^{4/3} eps^{-2/3} + kappa/eps) [recalled]"
+
+
+# --- one step length --------------------------------------------------------------------------------------------------
+
+
+class _Steps:
+    """Errors after N steps of length h from the minimum, for curvatures k of the target's modes."""
+
+    def __init__(self, scheme: Any, k: Array, L: float, h: float) -> None:
+        target, scheme = Gaussian(np.zeros(k.size), 1 / k), scheme(friction=2, mass=1 / L)
+        self.k, self.spread = k, spread(scheme, target.modes, target.variances, 0.0, h)
+        self.powers: dict[int, Powers] = {}
+        self.random = footprint(scheme).alphas > 0
+        stiff = Gaussian([0.0], [1 / L])  # of the class: the step must be short enough for it too
+        self.stable = contraction(step_map(spread(scheme, stiff.modes, stiff.variances, 0.0, h), 1)) > 0
+
+    def rule(self, steps: int, nodes: int) -> tuple[Array, Array]:
+        """k S_xx - 1 at the nodes (modes, nodes), and their weights."""
+        nodes = nodes if self.random else 1
+        if nodes not in self.powers:
+            self.powers[nodes] = Powers(step_map(self.spread, 2 * nodes - 1), 3)
+        y, weights = marginal(self.powers[nodes].after(steps, np.tile([-1.0, 0.0, 0.0], (self.k.size, 1))), 3, nodes)
+        if not (y > -1).all():
+            raise Unresolved
+        return y, weights
+
+    def settled(
+        self, error: Callable[[Array, Array], Value], steps: int, nodes: Sequence[int], accuracy: float
+    ) -> Value:
+        """The error by more and more nodes until it is clear on which side of the accuracy it lies, or there are none:
+        where the spread is but rounding. Two rules may agree by chance, but errors fall 16-fold in two nodes."""
+        before: Value | None = None
+        changes = [math.inf, math.inf]
+        for count in nodes:
+            try:
+                found = error(*self.rule(steps, count))
+            except (np.linalg.LinAlgError, Unresolved, OverflowError):
+                break
+            changes.append(math.inf if before is None else abs(found - before))
+            doubt = max(changes[-1], changes[-2] / 16) if math.isfinite(changes[-2]) else changes[-1]
+            before = Value(found, "exact", found.error + (doubt if math.isfinite(doubt) else 0.0))
+            if 10 * doubt <= max(abs(found - accuracy), _AGREE * found):
+                break
+        return before or Value(math.inf, "lower")
+
+    def w2(self, steps: int, nodes: Sequence[int], accuracy: float) -> Value:
+        """The root mean square over midpoints of W_2(P_alpha, target)/sqrt(d/m), half the coordinates of each k."""
+
+        def error(y: Array, weights: Array) -> Value:
+            root = y / (np.sqrt(1 + y) + 1)
+            square = float(((weights * root**2).sum(axis=1) * self.k.min() / self.k).mean())
+            return Value(math.sqrt(square), "exact", 1e-13 * math.sqrt(square))
+
+        return self.settled(error, steps, nodes, accuracy)
+
+    def tv(self, steps: int, nodes: Sequence[int], accuracy: float, dim: int) -> Value:
+        """TV of the unconditional law, one k for all coordinates."""
+
+        def error(y: Array, weights: Array) -> Value:
+            u = np.log1p(y[0])
+            return radial_tv(ScaleMixture(np.exp(u), weights[0], dim, 1e-13 * float(np.abs(u).max()), 1.0, u), 1.0)
+
+        return self.settled(error, steps, nodes, accuracy)
+
+
+@dataclass(frozen=True)
+class Row:
+    """The smallest number N of sampler steps to an accuracy, over their length h too.
+
+    `metric`: "w2", in units of sqrt(d/m), or "tv". `law`: "expected" (the root mean square over midpoints) or
+    "unconditional". `target`: curvatures "both" m and L, or "m", "L" alone. `before`: the value at N - 1, the same h.
+    """
+
+    metric: str
+    law: str
+    target: str
+    dim: int
+    smoothness: float
+    condition: float
+    accuracy: float
+    step: float | None
+    steps: int | None
+    evaluations: int | None
+    value: Value | None
+    before: Value | None
+    status: str
+
+
+def steps_to(
+    metric: str, accuracy: float, *, condition: float = 10.0, dim: int = 1, target: str | None = None,
+    smoothness: float = 1.0, max_steps: int = 10**12, scheme: Any = schemes.randomized_midpoint_langevin,
+) -> Row:  # fmt: skip
+    """The smallest N with the error at most `accuracy`, the step length chosen best (golden section in ln h).
+
+    Parameters
+    ----------
+    metric : {"w2", "tv"}
+    accuracy : number > 0
+        eps' of W_2 <= eps' sqrt(d/m), or eps < 1 of TV <= eps.
+    condition : number >= 1
+        kappa = L/m.
+    dim : int
+        d; W_2/sqrt(d/m) does not depend on it.
+    target : {"both", "m", "L"}, optional
+        Curvatures; "both" for "w2", "m" for "tv" by default.
+    smoothness : number > 0
+        L; only kappa matters.
+    max_steps : int
+        Where the search gives up.
+    scheme : step function
+        What takes the randomized midpoint's place; it has a friction and a mass.
+
+    Examples
+    --------
+    >>> row = steps_to("w2", 0.1, condition=4.0)
+    >>> row.status, row.value <= 0.1 < row.before
+    ('found', True)
+    """
+    if metric not in METRICS:
+        raise ValueError(f"metric: expected one of {', '.join(METRICS)}, got {metric!r}")
+    target = target or ("both" if metric == "w2" else "m")
+    if target not in TARGETS or (metric == "tv" and target == "both"):
+        raise ValueError(f"target: expected {'m or L' if metric == 'tv' else 'both, m or L'}, got {target!r}")
+    accuracy, kappa = number("accuracy", accuracy, above=0), number("condition", condition, least=1)
+    if metric == "tv" and not accuracy < 1:
+        raise ValueError(f"accuracy: expected a number in (0, 1), got {accuracy!r}")
+    dim, most = dimension(dim), positive_integer("max_steps", max_steps)
+    L = number("smoothness", smoothness, above=0)
+    k = {"both": np.array([L / kappa, L]), "m": np.array([L / kappa]), "L": np.array([L])}[target]
+    problem = _Problem(scheme, k, L, metric, accuracy, dim, most)
+    best = _golden(problem.least, math.log(4.0), math.log(1e-7))
+    law = "expected" if metric == "w2" else "unconditional"
+    shared = metric, law, target, dim, L, kappa, accuracy
+    found = problem.exactly(best)
+    if found is None:
+        return Row(*shared, None, None, None, None, None, "beyond max_steps")
+    steps, value, before = found
+    told = before is None or before.lower > accuracy
+    return Row(*shared, math.exp(best), steps, 2 * steps, value, before, "found" if told else "cannot tell")
+
+
+def distance_after(
+    step: float, steps: int, *, condition: float, smoothness: float = 1.0,
+    scheme: Any = schemes.randomized_midpoint_langevin,
+) -> Value:  # fmt: skip
+    """W_2/sqrt(d/m) after so many steps from the minimum: given the midpoints, its root mean square over them.
+
+    Half the coordinates have curvature m and half L = smoothness, kappa = L/m = condition.
+
+    Examples
+    --------
+    >>> few, many = (distance_after(0.1, n, condition=4.0) for n in (100, 1000))
+    >>> many < few < 0.6, few.kind
+    (True, 'exact')
+    """
+    kappa, L = number("condition", condition, least=1), number("smoothness", smoothness, above=0)
+    of = _Steps(scheme, np.array([L / kappa, L]), L, number("step", step, above=0))
+    if not of.stable:
+        raise ArithmeticError(f"step: expected one that is stable for curvature {L:g}, got {step!r}")
+    return of.w2(positive_integer("steps", steps), _NODES, 0.0)
+
+
+class _Problem:
+    """The smallest number of steps as a function of ln h."""
+
+    def __init__(self, scheme: Any, k: Array, L: float, metric: str, accuracy: float, dim: int, most: int) -> None:
+        self.scheme, self.k, self.L, self.metric = scheme, k, L, metric
+        self.accuracy, self.dim, self.most = accuracy, dim, most
+        self.seen: dict[float, float | None] = {}
+
+    def _error(self, log_h: float, nodes: Sequence[int]) -> Callable[[int], Value]:
+        of = _Steps(self.scheme, self.k, self.L, math.exp(log_h))
+        values: dict[int, Value] = {}
+
+        def at(steps: int) -> Value:
+            if not of.stable:
+                return Value(math.inf, "lower")
+            if steps not in values:
+                asked = steps, nodes, self.accuracy
+                values[steps] = of.w2(*asked) if self.metric == "w2" else of.tv(*asked, self.dim)
+            return values[steps]
+
+        return at
+
+    def least(self, log_h: float) -> float:
+        """ln N with a rule of three nodes, N between whole numbers as the error is; infinite where none is enough."""
+        if log_h not in self.seen:
+            near = [(abs(x - log_h), x, n) for x, n in self.seen.items() if n is not None]
+            guess = None if not near else math.ceil(min(near)[2] * math.exp(min(near)[1] - log_h))
+            at = self._error(log_h, (3,))
+            steps = self._search(at, guess)
+            if steps is None:
+                self.seen[log_h] = None
+            elif steps == 1:
+                self.seen[log_h] = float(at(1)) / self.accuracy
+            else:
+                above, below = (math.log(at(n) / self.accuracy) for n in (steps - 1, steps))
+                self.seen[log_h] = steps + below / (above - below)
+        found = self.seen[log_h]
+        return math.inf if found is None else math.log(found)
+
+    def _search(self, at: Callable[[int], Value], guess: int | None) -> int | None:
+        """The smallest number of steps within the accuracy: from the guess outwards, then by bisection."""
+        if at(self.most).upper > self.accuracy:
+            return None
+        low, high = 0, self.most
+        n, factor = min(guess or 16, self.most - 1), 1.1 if guess else 4.0
+        while low < n < high:
+            if at(n).upper <= self.accuracy:
+                high, n = n, math.floor(n / factor)
+            else:
+                low, n = n, math.ceil(n * factor)
+            if low and high < self.most:
+                break
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if at(middle).upper <= self.accuracy else (middle, high)
+        return high
+
+    def exactly(self, log_h: float) -> tuple[int, Value, Value | None] | None:
+        """N at this length with rules that settle, and the errors there and one step before."""
+        at = self._error(log_h, _NODES)
+        near = self.seen.get(log_h)
+        steps = self._search(at, None if near is None else math.ceil(near))
+        return None if steps is None else (steps, at(steps), at(steps - 1) if steps > 1 else None)
+
+
+def _golden(f: Callable[[float], float], high: float, low: float) -> float:
+    """Where f is least, searched downwards from `high` in steps until it rises, then by golden section."""
+    stride, x = 0.7, high
+    while x > low and (not math.isfinite(f(x)) or f(x - stride) < f(x)):
+        x -= stride
+    a, b = x - stride, x + stride
+    c, d = b - _GOLDEN * (b - a), a + _GOLDEN * (b - a)
+    while b - a > _FINE:
+        if f(c) <= f(d):
+            b, d = d, c
+            c = b - _GOLDEN * (b - a)
+        else:
+            a, c = c, d
+            d = a + _GOLDEN * (b - a)
+    return min((c, d, x), key=f)
+
+
+# --- the theorem's plan, and what the corrector is for ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Theorem:
+    """The corollary's plan with every constant 1: its cost, and TV at its end on isotropic targets of the class.
+
+    `value` is the larger of those for curvature m and L; started at the minimum.
+    """
+
+    parallel: bool
+    dim: int
+    condition: float
+    accuracy: float
+    evaluations: int
+    rounds: int
+    value: Value
+
+
+def theorem(*, parallel: bool, dim: int, condition: float, accuracy: float) -> Theorem:
+    """The plan on N(0, I/m) and N(0, I/L), L = kappa, m = 1.
+
+    Examples
+    --------
+    >>> found = theorem(parallel=False, dim=10, condition=4.0, accuracy=0.1)
+    >>> found.value < 0.1, found.value.kind
+    (True, 'exact')
+    """
+    plan = log_concave(dim, condition, 1.0, accuracy, parallel=parallel)
+    values = []
+    for k in (1.0, condition):
+        target = Gaussian.isotropic(1 / k, dim)
+        values.append(tv(output_law(plan, target, start=target.with_modes(0.0, 0.0)), target))
+    return Theorem(parallel, dim, condition, accuracy, plan.evaluations, plan.rounds, max(values))
+
+
+@dataclass(frozen=True)
+class Comb:
+    """A start on the lattice of a spacing, the nearest point to a draw of N(0, 1): close in W_2, at TV 1; and the
+    corrector, friction 1, for the time 1 = 1/sqrt(L) in so many steps.
+
+    `bound` is 0.646 W_2/T, claim C4 for log-concave targets, of the exact dynamics.
+    """
+
+    spacing: float
+    steps: int
+    distance: Value
+    before: Value
+    after: Value
+    bound: float
+
+
+def comb(spacing: float, steps: int) -> Comb:
+    """The corrector on a start that is close in W_2 and far in TV, by the step's own law given each lattice point.
+
+    Examples
+    --------
+    >>> found = comb(0.1, 64)
+    >>> found.before == 1.0, found.after < found.bound < 0.03
+    (True, True)
+    """
+    spacing, steps = number("spacing", spacing, above=0), positive_integer("steps", steps)
+    j = np.arange(-math.ceil(9 / spacing), math.ceil(9 / spacing) + 1)
+    ends = np.concatenate([[-np.inf], (j[:-1] + 0.5) * spacing, [np.inf]])
+    mass = np.where(ends[:-1] < 0, np.diff(ndtr(ends)), -np.diff(ndtr(-ends)))
+    phi = np.exp(-(ends**2) / 2) / math.sqrt(2 * math.pi)
+    with np.errstate(invalid="ignore"):
+        square = mass - np.diff(np.nan_to_num(ends * phi))  # int x^2
+    point = j * spacing
+    distance = math.sqrt(float((square + 2 * point * np.diff(phi) + point**2 * mass).sum()))
+    # the law of x given the point: after all steps from (point, fresh velocity)
+    one = Gaussian([0.0], [1.0])
+    plan = Plan([Correct(schemes.underdamped(friction=1), 0.0, 1 / steps, steps)])
+    shift, spread_ = (output_law(plan, one, start=one.with_modes(0.0, m)) for m in (1.0, 0.0))
+    slope, sd = float(shift.means[0]), math.sqrt(float(spread_.variances[0]))
+    x, w = np.polynomial.legendre.leggauss(20)
+
+    def difference(panels: int) -> float:
+        edges = np.linspace(-9, 9, panels + 1)
+        at = ((edges[:-1] + edges[1:])[:, None] / 2 + 9 / panels * x).ravel()
+        p = np.exp(-((at[:, None] - slope * point) ** 2) / (2 * sd**2)) @ mass / (sd * math.sqrt(2 * math.pi))
+        q = np.exp(-(at**2) / 2) / math.sqrt(2 * math.pi)
+        return float((np.abs(p - q).reshape(-1, 20) @ w).sum() * 9 / panels / 2)
+
+    coarse, fine = difference(400), difference(800)
+    error = 2 * abs(fine - coarse) + 1e-15  # |p - q| has kinks
+    return Comb(
+        spacing, steps, Value(distance, "exact", 1e-13 * distance), Value(1.0, complement=0.0),
+        Value(fine, "exact", error), 0.646 * distance,
+    )  # fmt: skip
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Study:
+    """One exponent: what is held, what varies, what is derived and claimed, and the logarithm that a claim hides."""
+
+    held: Mapping[str, Any]
+    varied: str
+    at: tuple[float, ...]
+    predicted: float
+    claimed: float
+    source: str
+    hidden: Callable[[Row], float]
+    note: str
+
+    @property
+    def cells(self) -> list[dict[str, Any]]:
+        return [{**self.held, self.varied: value} for value in self.at]
+
+    @property
+    def against(self) -> str:
+        """As the tables have it."""
+        return {"dim": "d", "condition": "kappa", "accuracy": "1/eps"}[self.varied]
+
+    @property
+    def fixed(self) -> str:
+        """As the tables have it."""
+        names = {"condition": "kappa", "dim": "d", "accuracy": "eps", "target": "curvature"}
+        held = [(names[k], v) for k, v in self.held.items() if k in names and v != "both"]
+        return ", ".join(f"{k} {v}" if isinstance(v, str) else f"{k} = {v:.5g}".replace("e+", "e") for k, v in held)
+
+    def against_of(self, row: Row) -> float:
+        """What N is fitted against."""
+        value = float(getattr(row, self.varied))
+        return 1 / value if self.varied == "accuracy" else value
+
+
+def _logarithms(row: Row) -> float:
+    """Those of Shen and Lee's N = (2 kappa/h) ln(20/eps'^2), h ~ eps'^{2/3} ln^{-1/3} [recalled]."""
+    return float(math.log(20 / row.accuracy**2) ** (4 / 3))
+
+
+def _of_dimension(row: Row) -> float:
+    return math.log(row.dim / row.accuracy**2)
+
+
+_W2 = {"metric": "w2", "target": "both"}
+_TV = {"metric": "tv", "target": "m"}
+_DIMS = tuple(10**k for k in (2, 4, 6, 8, 10))
+_KAPPAS = tuple(4.0**k for k in range(1, 6))
+STUDIES = (
+    Study({**_W2, "condition": 16.0}, "accuracy", (0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4),
+          2 / 3, 2 / 3, SHEN_LEE, _logarithms, "N/ln^{4/3}(20/eps^2)"),
+    Study({**_W2, "accuracy": 1e-4}, "condition", _KAPPAS, 2 / 3, 7 / 6, SHEN_LEE, lambda row: 1.0, "N"),
+    Study({**_TV, "condition": 16.0, "accuracy": 0.1}, "dim", _DIMS,
+          1 / 3, 5 / 12, COROLLARY, _of_dimension, "N/ln(d/eps^2)"),
+    Study({**_TV, "target": "L", "condition": 16.0, "accuracy": 0.1}, "dim", _DIMS,
+          1 / 3, 5 / 12, COROLLARY, _of_dimension, "N/ln(d/eps^2)"),
+    Study({**_TV, "condition": 16.0, "dim": 10_000}, "accuracy", (0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3),
+          1 / 3, 1.0, COROLLARY, _of_dimension, "N/ln(d/eps^2)"),
+    Study({**_TV, "accuracy": 0.1, "dim": 10**10}, "condition", _KAPPAS,
+          1 / 3, 4 / 3, COROLLARY, lambda row: 1.0, "N"),
+)  # fmt: skip
+PLANS = tuple(
+    {"parallel": parallel, "dim": dim, "condition": kappa, "accuracy": eps}
+    for parallel in (False, True)
+    for dim, kappa, eps in ((10, 4.0, 0.1), (10_000, 4.0, 0.1), (10**8, 4.0, 0.1), (100, 16.0, 0.1), (100, 4.0, 0.01))
+)
+COMBS = tuple({"spacing": spacing, "steps": steps} for spacing in (1.0, 0.3, 0.1, 0.03) for steps in (1, 4, 16, 64))
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows, the exponents fitted to them, the theorem's plans and the combs."""
+
+    rows: tuple[Row, ...]
+    fits: tuple[Fit, ...]
+    theorems: tuple[Theorem, ...]
+    combs: tuple[Comb, ...]
+
+    def of(self, study: Study) -> list[Row]:
+        """The rows of one study that have a number of steps, in the order that they are fitted in."""
+        cells = study.cells
+        rows = [r for r in self.rows if any(all(getattr(r, k) == v for k, v in cell.items()) for cell in cells)]
+        return sorted((row for row in rows if row.status == "found"), key=study.against_of)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        return {f.name: [_plain(record) for record in getattr(self, f.name)] for f in fields(self)}
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    values = {f.name: getattr(record, f.name) for f in fields(record)}
+    return {name: v.as_dict() if isinstance(v, Value) else v for name, v in values.items()}
+
+
+def cell(*, table: str, **arguments: Any) -> dict[str, Any]:
+    """One record of one table, from plain data to plain data: what a sweep computes."""
+    of: dict[str, Callable[..., Row | Theorem | Comb]] = {"steps": steps_to, "theorem": theorem, "comb": comb}
+    record = of[table](**arguments)
+    return {f.name: getattr(record, f.name) for f in fields(record)}
+
+
+def table(
+    *, studies: Sequence[Study] = STUDIES, plans: Sequence[Mapping[str, Any]] = PLANS,
+    combs: Sequence[Mapping[str, Any]] = COMBS, max_steps: int = 10**12, **sweeping: Any,
+) -> Table:  # fmt: skip
+    """Run the studies and fit their exponents.
+
+    Parameters
+    ----------
+    studies : sequence of Study
+    plans, combs : sequence of dict
+        Arguments of `theorem` and of `comb`.
+    max_steps : int
+        Where a search gives up, and its row says so.
+    **sweeping
+        `workers`, `dask`, `store`, `executor`, `progress` of `rmverify.studies.sweep.run`.
+
+    Examples
+    --------
+    >>> table(studies=[], plans=[], combs=[{"spacing": 0.3, "steps": 16}]).combs[0].after < 0.01
+    True
+    """
+    asked: list[dict[str, Any]] = []
+    for one in (one for study in studies for one in study.cells):
+        if one not in asked:  # studies cross
+            asked.append(one)
+    cells = [{"table": "steps", "max_steps": max_steps, **one} for one in asked]
+    cells += [{"table": "theorem", **one} for one in plans] + [{"table": "comb", **one} for one in combs]
+    found = sweep.run(cell, cells, **sweeping)
+    first, second = len(asked), len(asked) + len(plans)
+    records = Table(
+        tuple(Row(**r) for r in found[:first]), (), tuple(Theorem(**r) for r in found[first:second]),
+        tuple(Comb(**r) for r in found[second:]),
+    )  # fmt: skip
+    fits = [fitted(study, records.of(study)) for study in studies if len(records.of(study)) > 2]
+    return replace(records, fits=tuple(fits))
+
+
+def fitted(study: Study, rows: Sequence[Row]) -> Fit:
+    """The exponent of N over the hidden logarithm, next to what is derived and claimed.
+
+    Examples
+    --------
+    >>> study = STUDIES[1]  # against kappa
+    >>> rows = [steps_to("w2", 1e-4, condition=kappa) for kappa in (16.0, 64.0, 256.0)]
+    >>> found = fitted(study, rows)
+    >>> round(found.exponent, 2), found.predicted < found.claimed
+    (0.66, True)
+    """
+    found = fit([study.against_of(row) for row in rows], [(row.steps or 1) / study.hidden(row) for row in rows])
+    return Fit(
+        "randomized_midpoint_langevin", rows[0].law, rows[0].metric, study.against, claimed=study.claimed,
+        source=study.source, verdict=judge(found["exponent"], found["error"], study.claimed), note=study.note,
+        predicted=study.predicted, fixed=study.fixed, **found,
+    )  # fmt: skip

@@ -1,0 +1,1006 @@
+"""Rate tables: the smallest number of steps to an accuracy, and exponents fitted to such numbers.
+
+A plan without random midpoints has a Gaussian law, known through ln(variance of the output/variance of the target) of
+every mode. A randomized plan has two errors, that of its unconditional law and E_alpha TV. On a centred isotropic
+target both are exact: a fitted exponent carries no noise, and what is left is how far the asymptotic regime is away,
+which the local slopes show. On targets of several variances both are intervals at the level of 95 %, and so is N.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from rmverify import schemes
+from rmverify.divergences import averaged, kl, tv
+from rmverify.divergences import sampled as sampling
+from rmverify.divergences.closed_forms import kullback_leibler
+from rmverify.divergences.expected import expected_tv
+from rmverify.divergences.pair import Pair
+from rmverify.divergences.tv import total_variation
+from rmverify.laws import output_law
+from rmverify.laws.scale import Unresolved, log_defect
+from rmverify.numbers.checks import Array, number
+from rmverify.numbers.values import Value
+from rmverify.plans import Plan, Predict, dpum, footprint, sequential
+from rmverify.schemes.contract import Scheme, unwrap
+from rmverify.studies import sweep
+from rmverify.studies.budget import MOST_STEPS, early_stopped, noise_levels, schedule, setting
+from rmverify.targets import EstimatedScore, Gaussian
+
+__all__ = ["FAMILIES", "Fit", "Row", "Table", "family", "fit", "steps_to", "table"]
+
+METRICS = ("tv", "kl", "w2")
+LAWS = ("exact", "expected", "unconditional")
+MAX_STEPS = MOST_STEPS
+_LOOK = 4096
+_EVERY = {False: 5_000, True: 60_000}  # work of a row, without and with a corrector, spent on every N from 1 up
+_LOST = 4  # numbers of steps, one after the other, whose law is not resolved
+_FIRST = 0.03  # relative half-width of the values by which a sampled N is looked for
+_CLOSE = 1.2  # times the lower one, the upper of two numbers of steps that say where it is, and how steep
+_TURNS = 3  # of finer values on the way to where it is crossed
+_WIDER = 4  # times that an end of the interval of N is moved out
+
+
+# --- one number of steps ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    """The smallest N found with metric <= accuracy, and what was found at N and at N - 1.
+
+    Where the metric is sampled, N is in [`fewest`, `most`] at the level of 95 %, and `value` and `before` are what was
+    found at `most` and at `fewest` - 1: an interval at most the accuracy, and one above it. Otherwise both are N.
+
+    `metric`: "tv"; "kl" for sqrt(KL(output||target)); "w2". `law`: "exact" where no midpoint is random, otherwise
+    "expected" (E_alpha of the metric) or "unconditional". `status`: "found"; "beyond max_steps"; "cannot tell" where
+    rounding or too few steps leave N - 1 undecided; "floor" where the score's error keeps the metric above the
+    accuracy. `score_error`: the gain of the score that was handed over. `start_error`: TV(q_T, N(0, I)), which a start
+    from N(0, I) would add; the rows start from q_T. `crossing`: the largest N seen, up to 16 times
+    `steps`, at which the error of an isotropic law changes its sign: it is not monotone there. `tried`: every number
+    of steps up to this was tried and found to be too few; where it is N - 1 (`proved`), no smaller one is enough.
+    """
+
+    scheme: str
+    corrector: str | None
+    law: str
+    metric: str
+    family: str
+    dim: int
+    smoothness: float
+    condition: float
+    accuracy: float
+    score_error: float
+    grid: str
+    steps: int | None
+    evaluations: int | None
+    rounds: int | None
+    value: Value | None
+    before: Value | None
+    status: str
+    start_error: Value | None
+    crossing: int | None = None
+    tried: int = 0
+    fewest: int | None = None
+    most: int | None = None
+
+    @property
+    def proved(self) -> bool:
+        """Whether every smaller number of steps was tried."""
+        return self.steps is not None and self.tried == self.steps - 1
+
+    @property
+    def loose(self) -> float:
+        """By how much of it N may be off: N is a whole number, and has an interval where the metric is sampled."""
+        if self.steps is None:
+            return math.inf
+        off = 0 if self.fewest is None or self.most is None else max(self.most - self.steps, self.steps - self.fewest)
+        return (off + 0.5) / self.steps
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {k: v.as_dict() if isinstance(v, Value) else v for k, v in plain.items()}
+
+
+def steps_to(
+    scheme: Scheme,
+    target: Gaussian,
+    accuracy: float,
+    metric: str = "tv",
+    *,
+    law: str | None = None,
+    corrector: bool = False,
+    score_error: float = 0.0,
+    horizon: float = 3.0,
+    early_stop: float | None = None,
+    grid: str = "uniform",
+    max_steps: int = MAX_STEPS,
+    guess: int | None = None,
+    family: str = "user",
+    width: float = 0.02,
+    rng: Any = 0,
+) -> Row:
+    r"""The least number N of predictor steps with metric(output, q_delta) <= accuracy, started from the true q_T.
+
+    Parameters
+    ----------
+    scheme : predictor
+    target : Gaussian
+        Centred.
+    accuracy : float
+        In (0, 1) for "tv" (a total variation of 1 is reached by anything), > 0 for the others.
+    metric : {"tv", "kl", "w2"}
+        "kl" is sqrt(KL(output||target)).
+    law : {"expected", "unconditional"}, optional
+        Of a scheme that draws midpoints: E_alpha TV, or the distance of the law averaged over them (default).
+    corrector : bool
+        Underdamped Langevin after every window, as in `budget`.
+    score_error : float
+        The score handed over is (1 + score_error) s_t.
+    horizon, early_stop : float
+        T and delta, in the process's time; delta is 0 by default, and 0.001 of T with a corrector or a geometric grid.
+    grid : {"uniform", "geometric"}
+        Of the noise levels.
+    max_steps : int
+        Where the search gives up, and says so.
+    guess : int, optional
+        Where it begins; by default at 1, or at 16 for random midpoints.
+    width : float
+        The relative half-width of the interval of N that is worked towards where the metric is sampled: for a scheme
+        that draws midpoints on a target of several variances, or with so few steps that the law is not resolved.
+    rng : seed or Generator
+        Of those samples.
+
+    Returns
+    -------
+    Row
+        Where no midpoint is random every N is tried from 1 up, while a set amount of work lasts (about N = 60 for one
+        mode, 100 with a corrector). Beyond, N is bracketed: the metric is above the accuracy at N - 1 and at most the
+        accuracy at N, and between the last N tried and N - 1 it is taken to be monotone, except where the error of an
+        isotropic law changes its sign: that is looked for. `Row.proved` says which. Where the metric is sampled, it is
+        taken to be monotone in N.
+
+    Raises
+    ------
+    ValueError
+        For an accuracy out of range, an unknown metric or law, and a metric that is infinite for the pair or not
+        known for the law.
+
+    Examples
+    --------
+    >>> from rmverify import Gaussian, rates, schemes
+    >>> row = rates.steps_to(schemes.exponential_integrator, Gaussian.isotropic(0.25, 10_000), 0.1)
+    >>> row.steps, row.value <= 0.1 < row.before, row.status
+    (1266, True, 'found')
+    """
+    accuracy = number("accuracy", accuracy, above=0)
+    if metric not in METRICS:
+        raise ValueError(f"metric: expected one of {', '.join(METRICS)}, got {metric!r}")
+    if metric == "tv" and not accuracy < 1:
+        raise ValueError(f"accuracy: expected a number in (0, 1), got {accuracy!r}")
+    if not isinstance(target, Gaussian) or np.any(target.means != 0):
+        raise ValueError(f"target: expected a centred Gaussian, got {target!r}")
+    random = footprint(scheme).alphas > 0
+    law = law or ("unconditional" if random else "exact")
+    if law not in LAWS or (law == "exact") == random:
+        raise ValueError(
+            f"law: expected {'expected or unconditional' if random else 'exact'} for this scheme, got {law!r}"
+        )
+    known = ("tv",) if law == "expected" else ("tv", "kl")
+    if random and metric not in known:
+        raise ValueError(f"metric: expected one of {', '.join(known)} for the {law} law, got {metric!r}")
+    if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1:
+        raise ValueError(f"max_steps: expected an integer >= 1, got {max_steps!r}")
+    if max_steps > MAX_STEPS:
+        raise ValueError(f"max_steps: expected at most {MAX_STEPS}, the longest plan that is made, got {max_steps}")
+    if early_stop is None:
+        early_stop = horizon / 1000 if corrector or grid == "geometric" else 0.0
+    if guess is not None and (not isinstance(guess, int) or guess < 1):
+        raise ValueError(f"guess: expected an integer >= 1, got {guess!r}")
+    if grid not in ("uniform", "geometric"):
+        raise ValueError(f"grid: expected 'uniform' or 'geometric', got {grid!r}")
+    if not number("horizon", horizon, above=0) > early_stop >= 0 or (grid == "geometric" and early_stop == 0):
+        raise ValueError(
+            f"early_stop: expected a level in [0, {horizon!r}), above 0 on a geometric grid, got {early_stop!r}"
+        )
+    if not (target.at(early_stop).variances > 0).all():
+        raise ValueError(f"{metric}: is infinite or 1 at noise level {early_stop!r}, where the target is singular")
+    width = number("width", width, above=0)
+    problem = _Problem(scheme, target, metric, law, corrector, score_error, horizon, early_stop, grid)
+    search = _Search(problem.value, problem.sign, accuracy, max_steps)
+    if law == "exact":
+        search.scan(_EVERY[corrector], lambda n: n * target.variances.size + (500 if corrector else 50))
+    begin, fewest, most = guess or (16 if random else 1), None, None
+    if not random or target.variances.size == 1:
+        steps, value, before, status = search.least(begin)
+        fewest = most = steps if status == "found" else None
+    if random and (target.variances.size > 1 or status == "cannot tell"):
+        among = _Sampled(problem.sampled, accuracy, width, max_steps, rng)
+        steps, fewest, most, value, before, status = among.least(begin)
+    if status == "beyond max_steps" and score_error and problem.floored(max_steps, accuracy):
+        status = "floor"
+    if steps is not None and steps <= _LOOK:
+        search.flip(steps, 16 * steps)  # a sign change further on: the slope is not yet that of the limit
+    plan = None if steps is None else problem.plan(steps)
+    step, _ = unwrap(scheme)
+    L = target.path_smoothness(early_stop)
+    return Row(
+        step.__name__, "underdamped" if corrector else None, law, metric, family, target.dim, L,
+        float(target.variances.max() / target.variances.min()), accuracy, score_error, grid, steps,
+        None if plan is None else plan.evaluations, None if plan is None else plan.rounds, value, before, status,
+        tv(target.at(horizon), target.with_modes(1.0, 0.0)), search.crossing, search.tried, fewest, most,
+    )  # fmt: skip
+
+
+class _Problem:
+    """The error as a function of the number of steps."""
+
+    def __init__(
+        self, scheme: Scheme, target: Gaussian, metric: str, law: str, corrector: bool, score_error: float,
+        horizon: float, early_stop: float, grid: str,
+    ) -> None:  # fmt: skip
+        self.scheme, self.target, self.metric, self.law = scheme, target, metric, law
+        self.corrector, self.horizon, self.early_stop, self.grid = corrector, horizon, early_stop, grid
+        self.handed: Any = EstimatedScore(target, gain=score_error) if score_error else target
+        self.goal = target.at(early_stop)
+        self.where = (
+            setting(target, 0.1, early_stop=early_stop, horizon=horizon, grid=grid)  # type: ignore[arg-type]
+            if corrector
+            else None
+        )
+
+    def plan(self, steps: int) -> Plan:
+        if self.where is not None:
+            return schedule(self.target, self.scheme, self.where, steps, corrector=True)
+        return Plan([Predict(self.scheme, noise_levels(self.grid, self.horizon, self.early_stop, steps))])
+
+    def floored(self, steps: int, accuracy: float) -> bool:
+        """Whether the metric has come to rest above the accuracy: it, and its distance from 1, over two doublings."""
+        look = self.sampled if self.law != "exact" and self.target.variances.size > 1 else self.value
+        last = [look(max(1, steps // k)) for k in (4, 2, 1)]
+        if any(v is None for v in last):
+            return False
+        a = [float(v) for v in last if v is not None]
+        still = all(abs(x - y) <= 0.1 * y for x, y in itertools.pairwise(a))
+        if self.metric == "tv":  # 1 - TV says more where TV is near 1
+            rest = [v.complement for v in last if v is not None]
+            still = still and all(abs(x - y) <= 0.1 * y for x, y in itertools.pairwise(rest))
+        return still and a[-1] > accuracy
+
+    def sign(self, steps: int) -> int:
+        """Whether the output is too wide or too narrow, where that is the whole error; 0 otherwise."""
+        if self.law != "exact" or self.target.variances.size > 1:
+            return 0
+        try:
+            return int(np.sign(_defect(self, steps)[0][0]))
+        except ArithmeticError:
+            return 0
+
+    def value(self, steps: int) -> Value | None:
+        """The metric after so many steps; infinite or 1 where the law overflows, None where it is not resolved."""
+        try:
+            if self.law == "exact":
+                return _distance(self.metric, self.goal, *_defect(self, steps))
+            law = output_law(self.plan(steps), self.handed, start="exact")
+            if self.law == "expected":
+                return expected_tv(law, self.goal)
+            found = tv(law, self.goal) if self.metric == "tv" else kl(law, self.goal)
+            if found.kind != "exact":
+                return None
+            return found if self.metric == "tv" else _root(found)
+        except OverflowError:
+            return Value(1.0 if self.metric == "tv" else math.inf, "lower")
+        except (Unresolved, ArithmeticError):
+            return None
+
+    def sampled(self, steps: int, accuracy: float = _FIRST, rng: Any = 0) -> Value:
+        """The metric of a plan that draws midpoints: an interval about `accuracy` wide, relatively."""
+        law = output_law(self.plan(steps), self.handed, start="exact")
+        if self.law == "expected":
+            return averaged.expected(law, self.goal, accuracy, rng)
+        if self.metric == "tv":
+            return tv(law, self.goal, accuracy=accuracy, rng=rng)
+        found = kl(law, self.goal, accuracy=2 * accuracy, rng=rng)
+        lower, upper = (math.sqrt(max(end, 0.0)) for end in (found.lower, found.upper))
+        return Value(upper if math.isinf(upper) else (lower + upper) / 2, found.kind,
+                     0.0 if math.isinf(upper) else (upper - lower) / 2, lower=lower, upper=upper)  # fmt: skip
+
+
+def _defect(problem: _Problem, steps: int) -> tuple[Array, Array]:
+    """`log_defect`, remembered: it does not depend on the multiplicities."""
+    step, bound = unwrap(problem.scheme)
+    score = problem.handed.gain if problem.handed is not problem.target else 0.0
+    where = problem.horizon, problem.early_stop, problem.grid, problem.corrector and problem.target.dim
+    return _defects(step, tuple(sorted(bound.items())), tuple(problem.target.variances), float(score), where, steps,
+                    problem if problem.corrector else None)  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _defects(
+    step: Any, bound: Any, variances: tuple[float, ...], gain: float, where: Any, steps: int, problem: _Problem | None
+) -> tuple[Array, Array]:
+    horizon, early_stop, grid, _ = where
+    if problem is None:
+        target = Gaussian.from_spectrum(variances, [1] * len(variances))
+        scheme = step(**dict(bound)) if bound else step
+        problem = _Problem(scheme, target, "tv", "exact", False, gain, horizon, early_stop, grid)
+    return log_defect(problem.plan(steps), problem.handed, start="exact")
+
+
+def _distance(metric: str, goal: Gaussian, u: Array, error: Array) -> Value:
+    """Between the law of variances v e^u and the goal, of variances v, both centred."""
+    v, n = goal.variances, goal.multiplicities.astype(float)
+    if metric == "w2":  # sum n v (e^{u/2} - 1)^2
+        value = math.sqrt(float(n @ (v * np.expm1(u / 2) ** 2)))
+        slip = math.sqrt(float(n @ (v * (np.exp(u / 2) * error / 2) ** 2)))
+        return Value(value, "exact", slip + 1e-14 * value)
+    pair = Pair.of_log_ratios(u, error, v, n)
+    if metric == "kl":
+        return _root(kullback_leibler(pair))
+    return total_variation(pair.ratio, pair.shift, pair.multiplicity, pair.distance_error, -u)
+
+
+def _root(value: Value) -> Value:
+    root = math.sqrt(max(value, 0.0))
+    error = value.error / root if root > 0 else math.sqrt(value.error)
+    return Value(root, value.kind, error)
+
+
+class _Search:
+    """The least N with value(N) <= accuracy: every N at first, then secant on the log-log curve, exact bracketing.
+
+    `tried`: up to here value(N) is known for every N, and above the accuracy.
+    """
+
+    def __init__(
+        self, value: Callable[[int], Value | None], sign: Callable[[int], int], accuracy: float, most: int
+    ) -> None:
+        self.value, self.sign, self.accuracy, self.most = value, sign, accuracy, most
+        self.seen: dict[int, Value | None] = {}
+        self.crossing: int | None = None
+        self.tried = self.looked = 0
+
+    def scan(self, work: int, cost: Callable[[int], int]) -> None:
+        """Look at N = 1, 2, ... until one is small enough, or the work is done."""
+        while self.looked < self.most and work > 0:
+            n = self.looked + 1
+            small = self.at(n) <= self.accuracy
+            value = self.seen[n]
+            if self.tried == n - 1 and value is not None and value.lower > self.accuracy:
+                self.tried = n
+            self.flip(n - 1, n)
+            if small:
+                return
+            self.looked, work = n, work - cost(n)
+
+    def at(self, n: int) -> float:
+        """An upper bound of the value at n; infinite where it is not known."""
+        if n not in self.seen:
+            self.seen[n] = self.value(n)
+        found = self.seen[n]
+        return math.inf if found is None else found.upper
+
+    def least(self, guess: int) -> tuple[int | None, Value | None, Value | None, str]:
+        """(N, value at N, value at N-1, status)."""
+        accuracy, at, seen = self.accuracy, self.at, self.seen
+        low, high, lost = self.looked, 0, 0
+        n = min(max(guess, low + 1), self.most)
+        if low + 1 in seen:  # where the scan has ended
+            n = low + 1
+        while not high:
+            flip = self.flip(low, n)
+            if flip is not None and (at(flip - 1) <= accuracy or at(flip) <= accuracy):
+                high = flip if at(flip - 1) > accuracy else flip - 1
+                break
+            if at(n) <= accuracy:
+                high = n
+                break
+            lost = lost + 1 if seen[n] is None else 0
+            if n == self.most or lost == _LOST:
+                return None, seen[n], None, "cannot tell" if seen[n] is None else "beyond max_steps"
+            low = n
+            n = min(self.most, max(n + 1, _secant(n, at(n), _slope(seen, n), accuracy, 4.0)))
+        while low == 0 and high > 1:
+            n = max(1, min(high - 1, _secant(high, at(high), _slope(seen, high), accuracy, 4.0, down=True)))
+            low, high = (low, n) if at(n) <= accuracy else (n, high)
+        low, high = self._between(low, high)
+        before = None if high == 1 else seen.get(high - 1)
+        told = high == 1 or (before is not None and before.lower > accuracy)
+        return high, seen[high], before, "found" if told else "cannot tell"
+
+    def flip(self, low: int, n: int) -> int | None:
+        """The N in (low, n] at which the sign is another one than at low."""
+        if not low or not self.sign(low) or self.sign(n) in (0, self.sign(low)):
+            return None
+        first, last = low, n
+        while last - first > 1:
+            middle = (first + last) // 2
+            first, last = (middle, last) if self.sign(middle) == self.sign(low) else (first, middle)
+        self.crossing = max(self.crossing or 0, last)
+        return last
+
+    def _between(self, low: int, high: int) -> tuple[int, int]:
+        """Neighbours, the first of them above the accuracy."""
+        accuracy, at = self.accuracy, self.at
+        turns = 0
+        while high - low > 1 and low:
+            turns += 1
+            a, b = at(low), at(high)
+            if turns > 12 or not math.isfinite(a) or not b > 0 or a <= b:
+                n = math.isqrt(low * high)
+            else:
+                power = math.log(a / b) / math.log(high / low)
+                n = math.ceil(low * math.exp(math.log(a / accuracy) / power) - 1e-9)
+            n = min(max(n, low + 1), high - 1)
+            if at(n) <= accuracy:
+                high = n
+                low = n - 1 if n - 1 > low and at(n - 1) > accuracy else low
+            else:
+                low = n
+                high = n + 1 if n + 1 < high and at(n + 1) <= accuracy else high
+        return low, high
+
+
+_Ends = tuple[int | None, int | None, int | None, Value | None, Value | None, str]
+
+
+class _Sampled:
+    """The least N with value(N) <= accuracy, and its interval, where values are sampled.
+
+    Rough values say where the accuracy is crossed and how steeply; the ends of the interval are then looked at by
+    samples of their own, `width` to either side.
+    """
+
+    def __init__(self, value: Callable[[int, float, Any], Value], accuracy: float, width: float, most: int, rng: Any):
+        self.value, self.accuracy, self.width, self.most = value, accuracy, width, most
+        self.first, self.last = (np.random.default_rng(seed) for seed in sampling.seeds(rng))
+        self.seen: dict[int, Value] = {}
+
+    def above(self, n: int) -> bool:
+        """Whether a rough value at n is above the accuracy."""
+        if n not in self.seen:
+            self.seen[n] = self.value(n, _FIRST, self.first)
+        return float(self.seen[n]) > self.accuracy
+
+    def least(self, guess: int) -> _Ends:
+        """(N, the ends of its interval, value at the upper end, value just below the lower one, status)."""
+        high = min(guess, self.most)
+        low = 0
+        while self.above(high):
+            if high == self.most:
+                known = self.seen[high].lower > self.accuracy
+                return None, None, None, self.seen[high], None, "beyond max_steps" if known else "cannot tell"
+            low, high = high, min(self.most, 4 * high)
+        while not low and high > 1:
+            n = max(1, high // 4)
+            low, high = (n, high) if self.above(n) else (0, n)
+        if high == 1:
+            return self._ends(0.5, 1.0)
+        low, high = self._closer(low, high)
+        far = max((n for n in self.seen if n * _CLOSE <= high), default=low)
+        crossing, power = self._crossing(far, high)
+        for _ in range(_TURNS):
+            n = min(max(round(crossing), 1), self.most)
+            fine = float(self.value(n, power * self.width / 4, self.first))
+            if not (math.isfinite(fine) and fine > 0):
+                break
+            crossing = min(max(n * (fine / self.accuracy) ** (1 / power), low / _CLOSE), high * _CLOSE)
+            if abs(crossing - n) <= max(self.width * n / 2, 1):
+                break
+        return self._ends(crossing, power)
+
+    def _closer(self, low: int, high: int) -> tuple[int, int]:
+        """The rough crossing in [low, high] between two numbers not far from each other."""
+        while high - low > 1 and high > _CLOSE * low:
+            n = min(max(round(self._crossing(low, high)[0]), low + 1), high - 1)
+            other = n
+            if self.above(n):
+                low, other = n, min(high, math.ceil(n * _CLOSE))
+            else:
+                high, other = n, max(low, math.floor(n / _CLOSE))
+            low, high = (other, high) if self.above(other) else (low, other)
+        return low, high
+
+    def _crossing(self, low: int, high: int) -> tuple[float, float]:
+        """Where the line through two values on the log-log plot is at the accuracy, and its power."""
+        a, b = float(self.seen[low]), float(self.seen[high])
+        if not (math.isfinite(a) and a > b > 0):
+            return math.sqrt(low * high), 1.0
+        power = math.log(a / b) / math.log(high / low)
+        return low * (a / self.accuracy) ** (1 / power), power
+
+    def _ends(self, crossing: float, power: float) -> _Ends:
+        apart = self.width * crossing
+        below, end = math.floor(crossing - apart), min(math.ceil(crossing + apart), self.most)
+        before, value = None, self._fine(end, power)
+        for _ in range(_WIDER):
+            if value.upper <= self.accuracy or end == self.most:
+                break
+            end = min(math.ceil(end + apart), self.most)
+            value = self._fine(end, power)
+        for _ in range(_WIDER):
+            before = self._fine(below, power) if below >= 1 else None
+            if before is None or before.lower > self.accuracy:
+                break
+            below = math.floor(below - apart)
+        told = value.upper <= self.accuracy and (before is None or before.lower > self.accuracy)
+        steps, fewest = crossing, max(below, 0) + 1
+        if before is not None and math.isfinite(before) and value > 0 and before > value:
+            slope = math.log(before / value) / math.log(end / below)
+            steps = below * (float(before) / self.accuracy) ** (1 / slope)
+        steps = min(max(math.ceil(steps), fewest), end)
+        if told:
+            return steps, fewest, end, value, before, "found"
+        return steps, None, None, value, before, "cannot tell"
+
+    def _fine(self, n: int, power: float) -> Value:
+        return self.value(n, power * self.width / 4, self.last)
+
+
+def _slope(seen: Mapping[int, Value | None], n: int) -> float:
+    """The power with which the value falls at n, from the nearest other evaluation; 1 where there is none."""
+    known = {k: float(v) for k, v in seen.items() if v is not None and math.isfinite(v) and v > 0}
+    others = [k for k in known if k != n]
+    if n not in known or not others:
+        return 1.0
+    other = min(others, key=lambda k: abs(math.log(k / n)))
+    power = -math.log(known[n] / known[other]) / math.log(n / other)
+    return min(max(power, 0.25), 4.0)
+
+
+def _secant(n: int, value: float, power: float, accuracy: float, jump: float, down: bool = False) -> int:
+    """Where n value^{1/power} would be at the accuracy, a little beyond, at most 64 times away."""
+    if not math.isfinite(value) or not value > 0:
+        return int(n / jump) if down else math.ceil(n * jump)
+    factor = min(max((value / accuracy) ** (1 / power), 1 / 64), 64.0)
+    return int(math.floor(n * factor * 0.98) if down else math.ceil(n * factor * 1.02))
+
+
+# --- families -----------------------------------------------------------------------------------------------
+
+
+def family(name: str, dim: int, smoothness: float = 4.0, condition: float = 1.0) -> Gaussian:
+    """A centred spectrum with least variance 1/smoothness and largest condition/smoothness.
+
+    "isotropic" (condition 1), "two-block" (halves), "geometric" (eight blocks in geometric progression), "power-law"
+    (eight blocks, variances like k^-2 between the ends). Blocks are as equal as they can be.
+
+    Examples
+    --------
+    >>> family("two-block", 5, 4.0, 16.0).variances, family("two-block", 5, 4.0, 16.0).multiplicities
+    (array([0.25, 4.  ]), array([3., 2.]))
+    """
+    if name not in FAMILIES:
+        raise ValueError(f"family: expected one of {', '.join(FAMILIES)}, got {name!r}")
+    low, high = 1 / number("smoothness", smoothness, above=0), condition / smoothness
+    if not condition >= 1:
+        raise ValueError(f"condition: expected a number >= 1, got {condition!r}")
+    if not isinstance(dim, int) or dim < 1:
+        raise ValueError(f"dim: expected an integer >= 1, got {dim!r}")
+    blocks = min({"isotropic": 1, "two-block": 2}.get(name, 8), dim) if condition > 1 else 1
+    k = np.arange(blocks) / max(blocks - 1, 1)
+    variances = low * (high / low) ** k
+    if name == "power-law" and blocks > 1:
+        decay = (1 / np.arange(1, blocks + 1) ** 2 - 1 / blocks**2) / (1 - 1 / blocks**2)
+        variances = np.sort(low + (high - low) * decay)
+    counts = [dim // blocks + (i < dim % blocks) for i in range(blocks)]
+    return Gaussian.from_spectrum(variances, counts)
+
+
+FAMILIES = ("isotropic", "two-block", "geometric", "power-law")
+
+
+# --- fits ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Fit:
+    """N ~ x^exponent on [low, high], fitted with weights.
+
+    `slopes` are the local ones between neighbouring x; `asymptotic` says whether the last two agree within what is open
+    of N (`Row.loose`: it is a whole number, and has an interval where it is sampled); `error` is that, and the last
+    change of the slope; `residual` the largest relative deviation of N from the fit. `claimed` is the exponent of the
+    source, an upper bound, and `verdict` one of "consistent", "contradicts" (faster than claimed) and "claim not sharp
+    here".
+    """
+
+    scheme: str
+    law: str
+    metric: str
+    against: str
+    exponent: float
+    error: float
+    residual: float
+    slopes: tuple[float, ...]
+    low: float
+    high: float
+    asymptotic: bool
+    claimed: float | None
+    source: str
+    verdict: str
+    note: str = ""
+    predicted: float | None = None
+    """What this project derives for Gaussians (claim D6)."""
+    fixed: str = ""
+    """What did not vary."""
+
+
+_LOOSE = 0.05  # by how much of it N may be off in a fit
+
+
+def fit(x: Sequence[float], steps: Sequence[float], loose: Sequence[float] | None = None) -> dict[str, Any]:
+    """The exponent of N in x, over the points from where on the local slope has settled.
+
+    `loose`: by how much of it each N may be off; by default what its roundness leaves, half of 1/N.
+
+    Examples
+    --------
+    >>> found = fit([1e2, 1e4, 1e6, 1e8], [12, 101, 1001, 10001])
+    >>> round(found["exponent"], 3), found["asymptotic"]
+    (0.5, True)
+    """
+    if len(x) < 3:
+        raise ValueError(f"x: expected at least three points to fit an exponent, got {len(x)}")
+    u, v = np.log(np.asarray(x, dtype=float)), np.log(np.asarray(steps, dtype=float))
+    off_by = 0.5 / np.exp(v) if loose is None else np.asarray(loose, dtype=float)
+    slopes = np.diff(v) / np.diff(u)
+    slack = (off_by[1:] + off_by[:-1]) / np.abs(np.diff(u))
+    first, least = len(slopes) - 2, int(np.argmax(off_by <= _LOOSE)) if (off_by <= _LOOSE).sum() >= 3 else 0
+    while first > least and abs(slopes[first - 1] - slopes[first]) <= 0.02 + slack[first - 1] + slack[first]:
+        first -= 1
+    change = abs(slopes[-1] - slopes[-2])
+    while True:
+        power, constant = np.polyfit(u[first:], v[first:], 1, w=1 / (off_by[first:] + 1e-3))
+        off = np.abs(np.expm1(v[first:] - constant - power * u[first:]))
+        if (off <= _LOOSE + 2 * off_by[first:]).all() or len(u) - first <= 3:
+            break
+        first += 1
+    return {
+        "exponent": float(power),
+        "error": float(max(change, slack[-1], abs(slopes[-1] - power))),
+        "residual": float(off.max()),
+        "slopes": tuple(map(float, slopes)),
+        "low": float(x[first]),
+        "high": float(x[-1]),
+        "asymptotic": bool(change <= 0.02 + slack[-1] + slack[-2] and (off <= _LOOSE + 2 * off_by[first:]).all()),
+    }
+
+
+def judge(exponent: float, error: float, claimed: float | None) -> str:
+    """Whether a measured exponent is the claimed one, which is an upper bound."""
+    if claimed is None:
+        return "no claim"
+    if exponent > claimed + max(error, 0.01):
+        return "contradicts"
+    return "consistent" if exponent >= claimed - max(error, 0.01) else "claim not sharp here"
+
+
+# --- tables -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows, and the exponents fitted to them."""
+
+    rows: tuple[Row, ...]
+    fits: tuple[Fit, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        fits = [{f.name: getattr(each, f.name) for f in fields(each)} for each in self.fits]
+        return {"rows": [row.as_dict() for row in self.rows], "fits": fits}
+
+    def to_pandas(self) -> Any:
+        """The rows as a pandas frame; values as floats."""
+        import pandas
+
+        return pandas.DataFrame([{f.name: _plain(getattr(row, f.name)) for f in fields(row)} for row in self.rows])
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if isinstance(value, Value) else value
+
+
+@dataclass(frozen=True)
+class Study:
+    """One exponent: which cells, against which of their parameters, and what is claimed of it."""
+
+    scheme: str
+    law: str
+    metric: str
+    against: str
+    cells: tuple[Mapping[str, Any], ...]
+    claimed: float | None
+    source: str
+    note: str = ""
+    predicted: float | None = None
+
+
+D0, D1 = "D0: L^2 d^{1/2}/eps [quoted]", "D1: d^{5/12} [abstract], L^{5/3} d^{5/12}/eps [quoted]"
+_CLAIMED = {
+    ("exponential_integrator", "d"): (1 / 2, D0),
+    ("exponential_integrator", "1/eps"): (1.0, D0),
+    ("exponential_integrator", "L"): (2.0, D0),
+    ("randomized_midpoint", "d"): (5 / 12, D1),
+    ("randomized_midpoint", "1/eps"): (1.0, D1),
+    ("randomized_midpoint", "L"): (5 / 3, D1),
+}
+VARIANCE, BIAS = "d eps^2 > 1: the variance term d h^3", "d eps^2 < 1: the bias term sqrt(d) h^2"
+_PREDICTED = {
+    ("exponential_integrator", "exact", "d", ""): 1 / 2,
+    ("exponential_integrator", "exact", "1/eps", ""): 1.0,
+    ("heun", "exact", "d", ""): 1 / 4,
+    ("heun", "exact", "1/eps", ""): 1 / 2,
+    ("midpoint", "exact", "d", ""): 1 / 4,
+    ("midpoint", "exact", "1/eps", ""): 1 / 2,
+    ("randomized_midpoint", "expected", "d", ""): 1 / 3,
+    ("randomized_midpoint", "expected", "1/eps", ""): 2 / 3,
+    ("randomized_midpoint", "unconditional", "d", VARIANCE): 1 / 3,
+    ("randomized_midpoint", "unconditional", "1/eps", VARIANCE): 1 / 3,
+    ("randomized_midpoint", "unconditional", "d", BIAS): 1 / 4,
+    ("randomized_midpoint", "unconditional", "1/eps", BIAS): 1 / 2,
+}
+"""Exponents that this project derives on isotropic Gaussians, by scheme, law, parameter and regime."""
+_LAW = {"randomized_midpoint": ("expected", "unconditional")}
+
+
+def studies(full: bool = False, predictors: Iterable[str] = ()) -> list[Study]:
+    """The default experiments: exponents in d, 1/eps, L and kappa, where they are known exactly.
+
+    Isotropic targets of variance 1/4 unless another parameter varies; T = 3, uniform steps to 0, started from q_T.
+    Random midpoints on spectra of several variances too, of condition 16, where N has an interval.
+    The unconditional error of random midpoints has two terms, sqrt(d) h^2 and d h^3, that cross at d eps^2 of order 1:
+    each side has its own study, for a slope fitted across would mean nothing.
+    """
+    chosen = list(predictors) or ["exponential_integrator", "midpoint", "heun", "randomized_midpoint"]
+    dims = [10**k for k in range(0, 13 if full else 9, 1 if full else 2)]
+    levels = [0.3, 0.1, 0.03, 0.01, 0.003] if full else [0.3, 0.1, 0.03, 0.01]
+    result = []
+    for name in chosen:
+        laws = _LAW.get(name, ("exact",))
+        for law in laws:
+            metrics = ("tv", "kl", "w2") if law == "exact" else ("tv", "kl") if full and law != "expected" else ("tv",)
+            for metric in metrics:
+                if law != "unconditional":
+                    result.append(_study(name, law, metric, "d", [{"dim": d} for d in dims], accuracy=0.1))
+                    if metric == "tv":
+                        wide = [{"dim": d} for d in dims]
+                        result.append(
+                            _study(name, law, metric, "d", wide, accuracy=0.1, smoothness=0.25, note="variance 4")
+                        )
+                if law != "unconditional":
+                    result.append(_study(name, law, metric, "1/eps", [{"accuracy": e} for e in levels], dim=10_000))
+        if "unconditional" in laws:
+            small, large = [10**k for k in range(1, 6)], [10**k for k in range(4, 13 if full else 9)]
+            result.append(_study(name, "unconditional", "tv", "d", [{"dim": d} for d in large], accuracy=0.1,
+                                 note=VARIANCE))  # fmt: skip
+            result.append(_study(name, "unconditional", "tv", "d", [{"dim": d} for d in small], accuracy=1e-4,
+                                 note=BIAS))  # fmt: skip
+            loose = [{"accuracy": e} for e in (0.1, 0.03, 0.01, 0.003)]
+            result.append(_study(name, "unconditional", "tv", "1/eps", loose, dim=10**8, note=VARIANCE))
+            result.append(_study(name, "unconditional", "tv", "1/eps", [{"accuracy": 10.0**-k} for k in (2, 3, 4, 5)],
+                                 dim=10, note=BIAS))  # fmt: skip
+        shapes = FAMILIES[1:] if full else FAMILIES[1:2]
+        if len(laws) > 1:
+            for shape in FAMILIES[1:] if full else FAMILIES[1::2]:
+                shaped: dict[str, Any] = {"family": shape, "condition": 16.0}
+                some, many = [[{"dim": 10**k} for k in range(low, low + (5 if full else 3))] for low in (3, 4)]
+                result.append(_study(name, "expected", "tv", "d", some, accuracy=0.1, **shaped))
+                result.append(_study(name, "unconditional", "tv", "d", many, accuracy=0.1, note=VARIANCE, **shaped))
+                if full or shape == FAMILIES[1]:
+                    few = [{"dim": 10**k} for k in range(1, 5 if full else 4)]
+                    result.append(_study(name, "unconditional", "tv", "d", few, accuracy=1e-3, note=BIAS, **shaped))
+        smooth = [2.0**k for k in range(1, 8 if full else 7)]
+        law = laws[0]
+        result.append(_study(name, law, "tv", "L", [{"smoothness": L} for L in smooth], dim=10_000, accuracy=0.1))
+        for law in laws:
+            for shape in shapes:
+                spread = [{"condition": 4.0**k} for k in range(1, 6)]
+                result.append(_study(name, law, "tv", "kappa", spread, dim=10_000, accuracy=0.1, family=shape))
+    return result
+
+
+def _study(
+    name: str, law: str, metric: str, against: str, points: Sequence[Mapping[str, Any]], note: str = "", **fixed: Any
+) -> Study:
+    claimed, source = _CLAIMED.get((name, against), (None, "")) if metric == "tv" else (None, "")
+    cells = tuple({"scheme": name, "law": law, "metric": metric} | fixed | dict(point) for point in points)
+    predicted = _PREDICTED.get((name, law, against, note)) if fixed.get("family", "isotropic") == "isotropic" else None
+    return Study(name, law, metric, against, cells, claimed, source, note, predicted)
+
+
+def _shaped(name: str, *shape: Any) -> Gaussian:
+    """`family`, whose name is also that of an argument of `cell`."""
+    return family(name, *shape)
+
+
+def cell(
+    *, scheme: str, law: str, metric: str, dim: int, accuracy: float, family: str = "isotropic",
+    smoothness: float = 4.0, condition: float = 1.0, corrector: bool = False, score_error: float = 0.0,
+    grid: str = "uniform", max_steps: int = MAX_STEPS, guess: int | None = None,
+    variances: Sequence[float] = (), multiplicities: Sequence[int] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """One row, from plain data to plain data: what a sweep computes."""
+    own = Gaussian.from_spectrum(variances, multiplicities) if len(variances) else None
+    target = own or _shaped(family, dim, smoothness, condition)
+    row = steps_to(
+        getattr(schemes, scheme), target, accuracy, metric, law=law, corrector=corrector, score_error=score_error,
+        grid=grid, max_steps=max_steps, guess=guess, family=family,
+    )  # fmt: skip
+    return {f.name: getattr(row, f.name) for f in fields(row)}
+
+
+def extras(full: bool = False, predictors: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """Single rows beside the exponents: with the corrector, with an estimated score.
+
+    Each row with a corrector stands beside the same without one, on a narrow target and on a wide one: what it costs
+    and where it helps. A score off by a relative 1/100 and less has a floor below which no number of steps helps.
+    """
+    chosen = list(predictors) or ["exponential_integrator", "midpoint", "randomized_midpoint"]
+    result = []
+    for name in chosen:
+        law = _LAW.get(name, ("exact", "exact"))[-1]
+        base = {"scheme": name, "law": law, "metric": "tv", "dim": 100, "accuracy": 0.1, "max_steps": 1 << 14}
+        for smoothness in (4.0, 0.25):
+            for corrector in (False, True):
+                result.append(base | {"smoothness": smoothness, "corrector": corrector, "grid": "geometric"})
+        result += [base | {"score_error": gain} for gain in ((0.0, 1e-3, 1e-2, 0.1) if full else (0.0, 1e-3, 0.1))]
+    return result
+
+
+@dataclass(frozen=True)
+class Theorem:
+    """A theorem's own plan, every constant 1: what it costs, and the total variation that it reaches from N(0, I)."""
+
+    plan: str
+    dim: int
+    smoothness: float
+    accuracy: float
+    evaluations: int
+    rounds: int
+    value: Value
+
+
+def theorem(*, plan: str, dim: int, smoothness: float, accuracy: float) -> dict[str, Any]:
+    """DPUM's or the sequential algorithm's plan on N(0, I/smoothness), as plain data."""
+    made = {"dpum": dpum, "sequential": sequential}[plan](dim, smoothness, accuracy)
+    target = Gaussian.isotropic(1 / smoothness, dim)
+    value = tv(output_law(made, target), target.at(made.end))
+    return {"plan": plan, "dim": dim, "smoothness": smoothness, "accuracy": accuracy, "evaluations": made.evaluations,
+            "rounds": made.rounds, "value": value}  # fmt: skip
+
+
+def table(
+    *,
+    full: bool = False,
+    predictors: Iterable[str] = (),
+    target: Gaussian | None = None,
+    max_steps: int = MAX_STEPS,
+    **sweeping: Any,
+) -> Table:
+    """Run the default experiments, or the large ones, and fit their exponents.
+
+    Parameters
+    ----------
+    full : bool
+        d up to 10^12 and finer grids.
+    predictors : iterable of str
+        Names of shipped predictors; those of the default table otherwise.
+    target : Gaussian, optional
+        Another study beside the default ones: this spectrum repeated 1, 10, 100, ... times.
+    max_steps : int
+        Where a search gives up, and its row says so.
+    **sweeping
+        `workers`, `dask`, `store`, `executor`, `progress` of `rmverify.studies.sweep.run`.
+
+    Raises
+    ------
+    ValueError
+        For an unknown predictor; for a store of another grid or version, which is not touched.
+
+    Examples
+    --------
+    >>> from rmverify import rates
+    >>> found = rates.table(predictors=["euler"])
+    >>> [(f.against, round(f.exponent, 1)) for f in found.fits if f.metric == "tv" and not f.note][:2]
+    [('d', 0.5), ('1/eps', 1.0)]
+    """
+    known = [
+        n
+        for n in schemes.__all__
+        if n in ("euler", "heun", "midpoint", "exponential_integrator", "randomized_midpoint")
+    ]
+    for name in predictors:
+        if name not in known:
+            raise ValueError(f"predictors: expected some of {', '.join(known)}, got {name!r}")
+    asked = studies(full, predictors)
+    if target is not None:
+        asked += _scaled_up(target, [(study.scheme, study.law) for study in asked])
+    singles = extras(full, predictors)
+    cells = [
+        dict(c) | {"max_steps": min(max_steps, c.get("max_steps", max_steps))} for study in asked for c in study.cells
+    ]
+    cells += [c | {"max_steps": min(max_steps, c["max_steps"])} for c in singles]
+    unique = list({repr(sorted(c.items())): c for c in cells}.values())
+    unique.sort(key=_cost, reverse=True)
+    found = dict(zip((repr(sorted(c.items())) for c in unique), sweep.run(cell, unique, **sweeping), strict=True))
+    rows = [Row(**found[repr(sorted(c.items()))]) for c in cells]
+    fits, first = [], 0
+    for study in asked:
+        part = rows[first : first + len(study.cells)]
+        first += len(study.cells)
+        fits += _fitted(study, part)
+    return Table(tuple(dict.fromkeys(rows)), tuple(fits))
+
+
+def _cost(c: Mapping[str, Any]) -> float:
+    """Roughly how long a cell takes, so that the longest begin first."""
+    random = 100.0 if c["law"] != "exact" else 1.0
+    return float(random * (c["dim"] / c["accuracy"]) ** (1 / 3) * (10 if c.get("corrector") else 1))
+
+
+_AGAINST: Mapping[str, Callable[[Row], float]] = {
+    "d": lambda row: float(row.dim),
+    "1/eps": lambda row: 1 / row.accuracy,
+    "L": lambda row: row.smoothness,
+    "kappa": lambda row: row.condition,
+}
+
+
+def _fitted(study: Study, rows: Sequence[Row]) -> list[Fit]:
+    usable = [row for row in rows if row.steps is not None and row.status == "found"]
+    if len(usable) < 3:
+        return []
+    of = _AGAINST[study.against]
+    usable.sort(key=of)
+    found = fit([of(row) for row in usable], [row.steps or 1 for row in usable], [row.loose for row in usable])
+    found["asymptotic"] = found["asymptotic"] and not _crossings(usable[-2:])
+    verdict = judge(found["exponent"], found["error"], study.claimed)
+    return [
+        Fit(
+            study.scheme, study.law, study.metric, study.against, claimed=study.claimed, source=study.source,
+            verdict=verdict, note=_noted(study, usable), predicted=study.predicted, fixed=_fixed(study), **found,
+        )
+    ]  # fmt: skip
+
+
+def _noted(study: Study, rows: Sequence[Row]) -> str:
+    crossings = _crossings(rows)
+    where = f"the error changes its sign at N = {', '.join(map(str, crossings))}" if crossings else ""
+    return "; ".join(filter(None, [study.note, where]))
+
+
+def _crossings(rows: Sequence[Row]) -> list[int]:
+    """Where the sign changes, of the rows that are not far beyond it."""
+    return sorted({r.crossing for r in rows if r.crossing is not None and (r.steps or 0) <= 4 * r.crossing})
+
+
+def _fixed(study: Study) -> str:
+    """What all cells of a study share, apart from what its other fields say."""
+    first, *others = study.cells
+    shared = {k: v for k, v in first.items() if all(c.get(k) == v for c in others)}
+    names = {"dim": "d", "accuracy": "eps", "smoothness": "L", "condition": "kappa", "family": "family"}
+    return ", ".join(f"{names[k]} = {v:g}" if not isinstance(v, str) else v for k, v in shared.items() if k in names)
+
+
+def _scaled_up(target: Gaussian, predictors: Iterable[tuple[str, str]]) -> list[Study]:
+    target, delta = early_stopped(target)
+    singular = f", singular, at its early stop {delta:.3g}" if delta else ""
+    note = f"the user's covariance{singular}, repeated"
+    variances = tuple(map(float, target.variances))
+    result = []
+    for name, law in dict.fromkeys(predictors):
+        points = [
+            {"dim": target.dim * 10**k, "variances": variances, "family": "user",
+             "multiplicities": tuple(int(n) * 10**k for n in target.multiplicities)}
+            for k in range(5 if law == "exact" else 4)
+        ]  # fmt: skip
+        result.append(_study(name, law, "tv", "d", points, accuracy=0.1, note=note))
+    return result

@@ -1,0 +1,108 @@
+"""Gaussian mixtures: closed-form marginals and scores at every noise level (their sampler laws are not affine)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, is_array_api_obj
+
+from rmverify.numbers.checks import Array, finite_array
+from rmverify.targets.gaussian import Gaussian
+from rmverify.targets.process import mode_variance
+
+__all__ = ["GaussianMixture"]
+
+
+class GaussianMixture:
+    r"""The mixture sum_j w_j N(m_j, C_j), whose Ornstein-Uhlenbeck marginals are mixtures again.
+
+    Parameters
+    ----------
+    weights : array_like, shape (J,)
+        Nonnegative, summing to 1 within 1e-9.
+    means : array_like, shape (J, d)
+    covariances : array_like, shape (J, d, d) or (J, d)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> q = GaussianMixture([0.5, 0.5], [[-2.0], [2.0]], [[1.0], [1.0]])
+    >>> q.covariance
+    array([[5.]])
+    >>> float(q.score(0.0, np.zeros((1, 1)))[0, 0]) + 0.0
+    0.0
+    """
+
+    def __init__(self, weights: Any, means: Any, covariances: Any) -> None:
+        self.weights: Array = finite_array("weights", weights, ndim=1)
+        centers = finite_array("means", means, ndim=2)
+        matrices = finite_array("covariances", covariances)
+        if matrices.ndim not in (2, 3):
+            raise ValueError(f"covariances: expected shape (J, d, d) or (J, d), got {matrices.shape}")
+        if (self.weights < 0).any() or abs(math.fsum(self.weights) - 1) > 1e-9:
+            raise ValueError(f"weights: expected numbers >= 0 that sum to 1, got {self.weights}")
+        if not len(self.weights) == len(centers) == len(matrices):
+            found = f"{len(centers)} and {len(matrices)}"
+            raise ValueError(f"means, covariances: expected one for each of {len(self.weights)} weights, got {found}")
+        self.components = tuple(Gaussian(m, c) for m, c in zip(centers, matrices, strict=True))
+
+    @classmethod
+    def _raw(cls, weights: Array, components: tuple[Gaussian, ...]) -> GaussianMixture:
+        self = cls.__new__(cls)
+        self.weights, self.components = weights, components
+        return self
+
+    @property
+    def dim(self) -> int:
+        return self.components[0].dim
+
+    @property
+    def mean(self) -> Array:
+        return np.asarray(sum(w * c.mean for w, c in zip(self.weights, self.components, strict=True)))
+
+    @property
+    def covariance(self) -> Array:
+        center = self.mean
+        return np.asarray(
+            sum(
+                w * (c.covariance + np.outer(c.mean - center, c.mean - center))
+                for w, c in zip(self.weights, self.components, strict=True)
+            )
+        )
+
+    def at(self, t: float) -> GaussianMixture:
+        """The marginal q_t: every component noised."""
+        return GaussianMixture._raw(self.weights, tuple(c.at(t) for c in self.components))
+
+    def score(self, t: Any, x: Any) -> Any:
+        """grad ln q_t(x) = sum_j r_j(x) s_{j,t}(x), r_j the posterior weights, for x of shape (..., d)."""
+        if not is_array_api_obj(x):
+            raise TypeError(
+                f"the score of a Gaussian mixture is not affine, so this reading ({type(x).__name__}) does not apply: "
+                "use particles"
+            )
+        xp = array_namespace(x)
+        heights = xp.stack([self._log_height(j, t, x) for j in range(len(self.components))], axis=-1)
+        posterior = xp.exp(heights - xp.max(heights, axis=-1, keepdims=True))
+        posterior = posterior / xp.sum(posterior, axis=-1, keepdims=True)
+        return sum(posterior[..., j : j + 1] * c.score(t, x) for j, c in enumerate(self.components))
+
+    def _log_height(self, j: int, t: Any, x: Any) -> Any:
+        """ln(w_j q_{j,t}(x)) up to a constant that all components share."""
+        component = self.components[j]
+        xp = array_namespace(x)
+        lam = component._columns(component.variances, x)
+        spread = mode_variance(lam, t)
+        modes = component._rotate(component.score(t, x), back=True)
+        weight = -math.inf if self.weights[j] == 0 else math.log(self.weights[j])
+        spread = xp.broadcast_to(spread, modes.shape)
+        return weight - xp.sum(modes * modes * spread + xp.log(spread), axis=-1) / 2
+
+    def sample(self, n: int, *, rng: Any = None) -> Array:
+        """n independent draws, shape (n, d)."""
+        rng = np.random.default_rng(rng)
+        counts = rng.multinomial(n, self.weights / self.weights.sum())
+        rows = np.concatenate([c.sample(k, rng=rng) for c, k in zip(self.components, counts, strict=True)])
+        return np.asarray(rng.permutation(rows))

@@ -1,0 +1,154 @@
+"""Log-concave sampling in tables: steps and exponents, the theorem's plans, and what the corrector is for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rmverify.studies.log_concave import COROLLARY, SHEN_LEE, STUDIES, Comb, Row, Table, Theorem
+from rmverify.studies.rates import Fit
+from rmverify.views.common import latex, markdown, number, paragraph, records_csv, short, tabular
+from rmverify.views.rates import derived, exponent, power
+from rmverify.views.report import drawn, pyplot
+
+__all__ = ["as_csv", "as_latex", "as_markdown", "picture", "refuted", "shown", "unsettled"]
+
+_METRICS = {"w2": "W2/sqrt(d/m), E_alpha", "tv": "TV, unconditional"}
+_COLUMNS: Mapping[str, Callable[[Fit], str]] = {
+    "error": lambda f: _METRICS[f.metric],
+    "fixed": lambda f: f.fixed,
+    "of": lambda f: f.note,
+    "in": lambda f: f.against,
+    "measured": exponent,
+    "range": lambda f: f"{number(f.low)}..{number(f.high)}",
+    "local slopes": lambda f: f"{f.slopes[0]:.3f}..{f.slopes[-1]:.3f}",
+    "settled": lambda f: "yes" if f.asymptotic else "no",
+    "derived": derived,
+    "claim": lambda f: power(f.claimed),
+    "source": lambda f: f.source.partition(":")[0],
+    "verdict": lambda f: f.verdict,
+}
+_ROWS: Mapping[str, Callable[[Row], str]] = {
+    "error": lambda r: _METRICS[r.metric],
+    "curvature": lambda r: "m and L" if r.target == "both" else r.target,
+    "d": lambda r: number(r.dim) if r.metric == "tv" else "any",
+    "kappa": lambda r: number(r.condition),
+    "accuracy": lambda r: f"{r.accuracy:g}",
+    "h": lambda r: "-" if r.step is None else f"{r.step:.3g}",
+    "N": lambda r: "none" if r.steps is None else str(r.steps),
+    "value": lambda r: "-" if r.value is None else short(r.value),
+    "status": lambda r: "" if r.status == "found" else r.status,
+}
+_THEOREMS: Mapping[str, Callable[[Theorem], str]] = {
+    "plan": lambda t: "parallel" if t.parallel else "sequential",
+    "d": lambda t: number(t.dim),
+    "kappa": lambda t: number(t.condition),
+    "eps": lambda t: f"{t.accuracy:g}",
+    "evaluations": lambda t: str(t.evaluations) if t.evaluations < 10**7 else number(t.evaluations),
+    "rounds": lambda t: str(t.rounds),
+    "TV": lambda t: short(t.value),
+    "TV/eps": lambda t: f"{float(t.value) / t.accuracy:.2g}",
+}
+_COMBS: Mapping[str, Callable[[Comb], str]] = {
+    "spacing": lambda c: f"{c.spacing:g}",
+    "W2": lambda c: short(c.distance),
+    "TV before": lambda c: short(c.before),
+    "steps": lambda c: str(c.steps),
+    "TV after": lambda c: short(c.after),
+    "0.646 W2/T": lambda c: f"{c.bound:.3g}",
+}
+_SETTING = (
+    "Randomized midpoint Langevin (friction 2, mass 1/L) on Gaussians with curvatures in [m, L], kappa = L/m, started"
+    " at the minimum; N steps of the best length h among those stable on the class, two evaluations each, everything"
+    " exact. W2: given the midpoints, its root mean square over them, half the coordinates of curvature m and half of"
+    " L. TV: of the unconditional law, all coordinates of one curvature."
+)
+_LEGEND = (
+    "of: what is fitted, N with the logarithm that a claim hides divided out. derived: in this project, for Gaussians"
+    " and short steps; (!) = not what was measured. claim: an upper bound over all targets of the class.",
+    f"Sources: {SHEN_LEE}; {COROLLARY}.",
+)
+_PLAN = (
+    "The theorem's own parameters with every constant 1; TV is the larger of those for curvature m and for curvature L."
+)
+_COMB = (
+    "The corrector (friction sqrt(L), T = 1/sqrt(L), L = 1) on a start that is close in W2 and at TV 1: a draw of"
+    " N(0, 1) moved to the nearest point of a lattice. The bound is C4's for the exact dynamics; few steps add their"
+    " own error."
+)
+
+
+def refuted(found: Table) -> bool:
+    """Whether an exponent contradicts its claim."""
+    return any(fit.verdict == "contradicts" for fit in found.fits)
+
+
+def unsettled(found: Table) -> list[Row]:
+    """The rows that have no number of steps where there should be one."""
+    return [row for row in found.rows if row.status != "found"]
+
+
+def _lines(columns: Mapping[str, Callable[[Any], str]], records: Any) -> tuple[list[str], list[list[str]]]:
+    return list(columns), [[of(record) for of in columns.values()] for record in records]
+
+
+def _parts(found: Table) -> list[tuple[list[str], list[list[str]]]]:
+    return [
+        _lines(_COLUMNS, found.fits), _lines(_ROWS, found.rows), _lines(_THEOREMS, found.theorems),
+        _lines(_COMBS, found.combs),
+    ]  # fmt: skip
+
+
+def as_csv(found: Table) -> str:
+    """One line per row of the steps; the rest is in the JSON."""
+    return records_csv(found.rows, Row)
+
+
+def as_markdown(found: Table) -> str:
+    """Every table."""
+    return "\n".join(markdown(*part) for part in _parts(found))
+
+
+def as_latex(found: Table) -> str:
+    """Every table as LaTeX tabulars; needs the package booktabs."""
+    return "".join(latex(*part) for part in _parts(found))
+
+
+def shown(found: Table, width: int | None = None) -> list[Any]:
+    """What a person reads, as rich renderables."""
+    fits, rows, theorems, combs = _parts(found)
+    table, dropped = tabular(*fits, width, ("error", "fixed"), ("source", "local slopes", "range"))
+    blocks: list[Any] = [paragraph(_SETTING, width), "", *table, *(paragraph(note, width, "dim") for note in _LEGEND)]
+    if dropped:
+        blocks.append(paragraph(f"Not shown for want of columns: {', '.join(dropped)}; --markdown has them.", width))
+    blocks += ["", paragraph("Steps", width, "bold"), *tabular(*rows, width, ("error",), ("h",))[0]]
+    blocks += ["", paragraph("The theorem's plans", width, "bold"), *tabular(*theorems, width, (), ())[0]]
+    blocks += [paragraph(_PLAN, width, "dim"), "", paragraph("What the corrector is for", width, "bold")]
+    return [*blocks, *tabular(*combs, width, (), ())[0], paragraph(_COMB, width, "dim")]
+
+
+def picture(found: Table, suffix: str) -> bytes:
+    """N against each parameter, and TV after the corrector against W2, as PNG, SVG or PDF."""
+    plt = pyplot()
+    figure, axes = plt.subplots(2, 2, figsize=(12, 9), layout="constrained")
+    places = {"1/eps": (0, 0), "d": (0, 1), "kappa": (1, 0)}
+    for study in STUDIES:
+        axis, rows = axes[places[study.against]], found.of(study)
+        if rows:
+            x, y = [study.against_of(row) for row in rows], [row.steps for row in rows]
+            axis.loglog(x, y, "o-", label=f"{_METRICS[rows[0].metric]}: {study.fixed}")
+        axis.set_xlabel(study.against)
+        axis.set_ylabel("steps $N$")
+    for steps in sorted({c.steps for c in found.combs}):
+        points = [(float(c.distance), float(c.after)) for c in found.combs if c.steps == steps]
+        axes[1, 1].loglog(*zip(*sorted(points), strict=True), "o-", label=f"after {steps} step(s)")
+    bound = sorted({(float(c.distance), c.bound) for c in found.combs})
+    axes[1, 1].loglog(*zip(*bound, strict=True), "k--", label="0.646 W2/T (C4)")
+    axes[1, 1].axhline(1.0, color="0.5", label="before")
+    axes[1, 1].set_xlabel("$W_2$ of the start")
+    axes[1, 1].set_ylabel("total variation")
+    axes[1, 1].set_title("The corrector on starts that are close in $W_2$ and far in TV")
+    for axis in axes.ravel():
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize="small")
+    return drawn(figure, suffix)

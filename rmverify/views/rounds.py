@@ -1,0 +1,191 @@
+"""Rounds against the dimension, and the trade-off between rounds and work, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rmverify.studies.rounds import PLANS, Law, Row, Table, Trade, frontier
+from rmverify.views.common import latex, markdown, number, paragraph, records_csv, short, tabular
+from rmverify.views.report import drawn, pyplot
+
+__all__ = ["as_csv", "as_latex", "as_markdown", "picture", "refuted", "shown", "undecided", "unsettled"]
+
+_NAMES = {"parallel": "parallel (D2)", "sequential": "sequential (D1)", "dpum": "DPUM (D0)"}
+
+
+def refuted(found: Table) -> bool:
+    """Whether the parallel plan's rounds are not like logarithms."""
+    return next(law for law in found.laws if law.plan == "parallel").better != "logarithms"
+
+
+def unsettled(found: Table) -> list[Row]:
+    """What the question cannot do without."""
+    return [row for row in found.rows if row.plan == "parallel" and row.status != "found"]
+
+
+def undecided(found: Table) -> list[Row | Trade]:
+    """What has no number where there should be one."""
+    every: list[Row | Trade] = [*found.rows, *found.trades]
+    return [r for r in every if r.status != "found"]
+
+
+def _whole(value: int | None) -> str:
+    return "-" if value is None else str(value)
+
+
+def _large(value: int | None) -> str:
+    return "-" if value is None else str(value) if value < 10**7 else number(value)
+
+
+def _against(found: Table) -> tuple[list[str], list[list[str]]]:
+    """One line for every dimension."""
+    rows = {(row.plan, row.dim): row for row in found.rows}
+    lines = []
+    for dim in sorted({row.dim for row in found.rows}):
+        p, s, d = (rows[plan, dim] for plan in PLANS)
+        counts = (
+            _large(n) for n in (p.steps, p.picard, p.strata, p.cells, p.corrector_rounds, p.rounds, p.evaluations)
+        )
+        value = "-" if p.value is None else short(p.value)
+        theirs = (_large(r.theorem) for r in (p, s, d))
+        lines.append([number(dim), f"{p.horizon:.1f}", *counts, value, _beyond(s), _beyond(d), *theirs])
+    columns = ["d", "T", "N", "K", "R", "M", "K_c", "rounds", "evaluations", "TV", "sequential", "DPUM",
+               "its theorem's", "sequential's", "DPUM's"]  # fmt: skip
+    return columns, lines
+
+
+def _beyond(row: Row) -> str:
+    return _large(row.rounds) if row.status == "found" else row.status
+
+
+_LAW_COLUMNS: Mapping[str, Callable[[Law], str]] = {
+    "plan": lambda law: _NAMES[law.plan],
+    "rounds": lambda law: {"rounds": "found here", "theorem": "the theorem's plan"}[law.counted],
+    "a ln^2 d + b ln d + c": lambda law: f"{law.a:.3g} ln^2 d {law.b:+.3g} ln d {law.c:+.3g}",
+    "off by": lambda law: f"{law.residual:.1%}",
+    "d^p": lambda law: f"d^{law.power:.3f}",
+    "off by ": lambda law: f"{law.power_residual:.1%}",
+    "local powers of d": lambda law: " ".join(f"{slope:.3f}" for slope in law.slopes),
+    "power of ln d": lambda law: f"{law.squares:.2f}",
+    "closer": lambda law: law.better,
+}
+
+_SETTING = (
+    "Rounds of score evaluations, one after the other, to TV <= eps = {eps:g} on N(0, I/L), L = {L:g}, started from"
+    " N(0, I), exactly. parallel: N steps of R strata and K Picard rounds, then one corrector of M cells and K_c"
+    " rounds; the least N (K + 2) + K_c over N and K, the rest by the theorem's formulas with constants 1. sequential,"
+    " DPUM: their predictors alone, the fewest uniform steps between the same levels (two rounds a step, and one). The"
+    " last three columns count the theorems' own plans, every constant 1."
+)
+_SAYS = (
+    "Where rounds grow like ln^2 d the local powers of d fall like 2/ln d, and the power of ln d is 2 at the most;"
+    " where they grow like a power they stay. D2 says Õ(log^2 d) [abstract], Õ(L log^2(L d/eps)) [quoted]; D1 d^{5/12}"
+    " [abstract] and D0 sqrt(d) [quoted] are about steps."
+)
+_TRADING = (
+    "Rounds against work at d = {d}: R strata and K rounds a step, the smallest number of steps N to TV <= eps (T = 3,"
+    " uniform steps to 0, variance 1/4, started from q_T, the unconditional law). * = no other has fewer rounds and"
+    " less work; R = 1, K = 0 is the sequential randomized midpoint."
+)
+
+
+def as_csv(found: Table) -> str:
+    """One line per row against d; the trade-off is in the JSON."""
+    return records_csv(found.rows, Row)
+
+
+def as_markdown(found: Table) -> str:
+    """The table against d and the laws fitted to it."""
+    return markdown(*_against(found)) + "\n" + markdown(list(_LAW_COLUMNS), _laws(found))
+
+
+def as_latex(found: Table) -> str:
+    """The same as LaTeX tabulars; needs the package booktabs."""
+    return latex(*_against(found)) + latex(list(_LAW_COLUMNS), _laws(found))
+
+
+def _laws(found: Table) -> list[list[str]]:
+    return [[of(law) for of in _LAW_COLUMNS.values()] for law in found.laws]
+
+
+def shown(found: Table, width: int | None = None) -> list[Any]:
+    """What a person reads, as rich renderables."""
+    first, trade = found.rows[0], found.trades[0]
+    drop = ("T", "K_c", "M", "R", "evaluations")
+    table, dropped = tabular(*_against(found), width, (), drop)
+    blocks: list[Any] = [paragraph(_SETTING.format(eps=first.accuracy, L=first.smoothness), width), "", *table]
+    if dropped:
+        blocks.append(
+            paragraph(f"Not shown for want of columns: {', '.join(dropped)}; --markdown and --json have them.", width)
+        )
+    laws, _ = tabular(list(_LAW_COLUMNS), _laws(found), width, ("plan",), ("local powers of d", "power of ln d"))
+    blocks += ["", paragraph("Logarithms or a power", width, "bold"), *laws, paragraph(_SAYS, width, "dim"), ""]
+    blocks += [
+        paragraph(_TRADING.format(d=number(trade.dim)), width, "bold"),
+        *tabular(*_traded(found), width, (), ())[0],
+    ]
+    left = undecided(found)
+    if left:
+        blocks.append(
+            paragraph(f"{len(left)} of them could not be told, or are beyond --max-steps; no law uses them.", width)
+        )
+    return blocks
+
+
+def _traded(found: Table) -> tuple[list[str], list[list[str]]]:
+    best = frontier(found.trades)
+    lines = [
+        [_whole(t.strata), _whole(t.picard), _whole(t.steps), _whole(t.rounds), _whole(t.evaluations),
+         "-" if t.value is None else short(t.value), "*" if t in best else "", "" if t.status == "found" else t.status]
+        for t in found.trades
+    ]  # fmt: skip
+    return ["R", "K", "N", "rounds", "evaluations", "TV", "best", "status"], lines
+
+
+def picture(found: Table, suffix: str) -> bytes:
+    """Rounds against d with the fitted laws, and work against rounds, as PNG, SVG or PDF."""
+    import numpy as np
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+    plt = pyplot()
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 6), layout="constrained")
+    for k, plan in enumerate(PLANS):
+        rows = [row for row in found.rows if row.plan == plan]
+        done = [row for row in rows if row.rounds is not None and row.status == "found"]
+        left.loglog([r.dim for r in done], [r.rounds for r in done], "o", color=f"C{k}", label=_NAMES[plan])
+        left.loglog([r.dim for r in rows], [r.theorem for r in rows], "x", color=f"C{k}", alpha=0.6)
+        for law in found.laws:
+            if law.plan == plan:
+                of = done if law.counted == "rounds" else rows
+                d = np.geomspace(min(r.dim for r in of), max(r.dim for r in of), 100)
+                x = np.log(d)
+                y = law.a * x**2 + law.b * x + law.c if law.better == "logarithms" else None
+                if y is None:
+                    ends = [(r.dim, float(getattr(r, law.counted) or 0)) for r in of]
+                    constant = np.mean([np.log(n) - law.power * np.log(z) for z, n in ends])
+                    y = np.exp(constant + law.power * x)
+                left.loglog(d, y, "-" if law.counted == "rounds" else ":", color=f"C{k}", alpha=0.7)
+    left.set_xlabel("dimension $d$")
+    left.set_ylabel(r"rounds to TV $\leq\varepsilon$")
+    left.set_title("dots: found here; crosses: the theorems' plans;\nlines: logarithms or a power, the closer one")
+    left.legend()
+    left.grid(alpha=0.3)
+    for k, K in enumerate(sorted({t.picard for t in found.trades})):
+        line = [t for t in found.trades if t.picard == K and t.rounds is not None]
+        right.loglog([t.rounds for t in line], [t.evaluations for t in line], "o-", color=f"C{k}", label=f"K = {K}")
+        for t in line:
+            place = t.rounds or 1, t.evaluations or 1
+            right.annotate(f"{t.strata}", place, xytext=(3, 3), textcoords="offset points", fontsize="x-small")
+    best = frontier(found.trades)
+    right.loglog([t.rounds for t in best], [t.evaluations for t in best], "k--", alpha=0.5, label="no other is better")
+    right.set_xlabel("rounds")
+    right.set_ylabel("evaluations")
+    right.set_title(f"R strata (written beside) and K rounds a step,\nd = {number(found.trades[0].dim)}")
+    for axis in (right.xaxis, right.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(ScalarFormatter())
+        axis.set_minor_formatter(NullFormatter())
+    right.legend()
+    right.grid(alpha=0.3)
+    return drawn(figure, suffix)
