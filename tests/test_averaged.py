@@ -472,7 +472,6 @@ def test_powers_are_infinite_where_a_midpoint_makes_them_so(lam, levels):
         value = rm.renyi(law, q, order, accuracy=0.2)
         assert most <= order / (order - 1) or math.isinf(value.lower)
         assert most > 0.95 * order / (order - 1) or math.isfinite(value.upper), (order, most)
-        assert value.lower >= 0
     assert math.isinf(rm.chi2(law, q, accuracy=0.2).lower) == (most > 2)
     if least > 0.5:
         assert math.isfinite(rm.chi2(q, law, accuracy=0.2).upper)

@@ -383,7 +383,7 @@ def test_strata_against_simulated_midpoints(strata):
     due = 0.5 * np.abs(mixture - density).sum() * (tau[1] - tau[0])
     # TV is a mean over draws of a function within [-1, 1] of each: five standard errors
     assert value.lower - 5 / math.sqrt(u.size) < due < value.upper + 5 / math.sqrt(u.size)
-    assert value.kind == "exact" or strata == 5
+    assert value.kind == "exact"
 
 
 # --- the defect of the variance -----------------------------------------------------------------------------------
