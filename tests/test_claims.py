@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import sympy
 from oracles import series, textbook
+from oracles.plain import unit_rule
 from sympy import QQ
 
 import rmverify as rm
@@ -412,8 +413,7 @@ def test_on_a_target_the_search_reaches_its_shortest_steps():
     smaller. Both are the textbook's: x' - E x' = h e^{(1-a)h} k(a) x with the score's slopes 1/v."""
 
     def ratio(t, h):
-        a, weights = (each / 2 for each in np.polynomial.legendre.leggauss(20))
-        a = a + 0.5
+        a, weights = unit_rule(20)
         v, mid = (1 + (lam - 1) * np.exp(-2 * s) for s in (t, (t - a * h)[:, None]))
         slope = h * np.exp((1 - a) * h)[:, None] * (np.exp(a * h)[:, None] - np.expm1(a * h)[:, None] / v) / mid
         spread = weights @ slope**2 - (weights @ slope) ** 2
