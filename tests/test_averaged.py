@@ -440,7 +440,7 @@ def test_powers_are_infinite_where_a_midpoint_makes_them_so(lam, levels):
     """int p^s q^{1-s} of N(0, v) and N(0, b): finite where s b > (s - 1) v. Of a mixture with a density of v: of all v
     for s > 1, and of some v for s < 0."""
     law, q = predicted(rm.Gaussian([0.0, 0.0], [lam, 1.0]), levels)
-    least, most = worst((lam, 1.0), levels)
+    least, most = worst(np.array([lam, 1.0]), levels)
     for order in (2.0, 8.0):
         value = rm.renyi(law, q, order, accuracy=0.2)
         assert most <= order / (order - 1) or math.isinf(value.lower)

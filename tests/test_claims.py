@@ -138,11 +138,6 @@ def test_every_scheme_mutant_is_caught_by_the_claim_that_it_names():
     assert not missed
 
 
-@pytest.mark.parametrize("claim", sorted({m.claim for m in STEPS.values()}))
-def test_the_shipped_schemes_are_not_caught(claim):
-    assert verify([claim], kinds=["exact"])[claim].finding != "violated"
-
-
 def test_another_order_in_h_is_seen_by_the_search_alone():
     """The exponential integrator in the randomized midpoint's place: its bias is h^4, so that the ratio grows."""
     look = Look(schemes={"randomized_midpoint": schemes.exponential_integrator})
@@ -477,7 +472,7 @@ def test_bad_arguments_are_named(keywords, message):
 
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 def test_the_units_of_the_data_decide_nothing(scale):
-    data = np.random.default_rng(1).normal(size=(200, 3)) * scale
+    data = np.random.default_rng(1).normal(size=(200, 2)) * scale
     report = verify(kinds=["exact", "fitted"], target=rm.Gaussian.fit(data))
     assert {id for id, found in report.items() if found.finding == "violated"} == set()
     assert {id for id, found in report.items() if found.finding == "inconclusive" and found.evidence} == set()
