@@ -45,11 +45,42 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
-__all__ = ["Scheme", "parameters", "scheme", "shipped", "velocity_variance"]
+__all__ = ["SHIPPED", "Draw", "Scheme", "Score", "parameters", "scheme", "shipped", "velocity_variance"]
 
-Scheme = Callable[..., Any]
+
+class Score(Protocol):
+    """What a step asks for a score: ``score(t, x)``, an approximation of grad ln q_t(x) of the shape of x."""
+
+    def __call__(self, t: Any, x: Any, /) -> Any: ...
+
+
+class Draw(Protocol):
+    """What a step asks for its random numbers; each reading of a scheme hands out numbers of its own kind."""
+
+    def uniform(self) -> Any:
+        """A midpoint in [0, 1]."""
+
+    def strata(self, count: int) -> tuple[Any, Any]:
+        """(lo, a): the lower ends of `count` strata of [0, 1], and a midpoint in each."""
+
+    def bernoulli(self, p: Any) -> Any:
+        """1 with probability p and 0 otherwise."""
+
+    def exponential(self) -> Any:
+        """A duration of mean 1."""
+
+    def cells(self, count: int) -> Any:
+        """0, .., count - 1."""
+
+    def normal(self, covariance: Any, count: int | None = None) -> Any:
+        """Jointly normal values, one for each row of the covariance."""
+
+
+Scheme = Callable[[Any, Any, Any, Score, Draw], Any]
+"""A step whose parameters are bound: ``scheme(state, t, h, score, draw)``."""
+
 
 _POSITIONAL = 5  # state, t, h, score, draw
 _SMALLEST = {"friction": (0, False), "mass": (0, False), "strata": (1, True), "cells": (1, True), "rounds": (0, True)}
@@ -128,8 +159,8 @@ def name(scheme: Scheme) -> str:
     return str(getattr(step, "__name__", type(step).__name__))
 
 
-SHIPPED: list[Callable[..., Any]] = []
-"""The package's own steps, each checked in every reading by the tests; `rmverify.schemes` lists them."""
+SHIPPED: dict[str, Scheme] = {}
+"""The package's own steps by name, each checked in every reading by the tests; `rmverify.schemes` fills it."""
 
 
 def shipped(scheme: Scheme) -> bool:
@@ -143,7 +174,7 @@ def shipped(scheme: Scheme) -> bool:
     """
     step, _ = unwrap(scheme)
     step = getattr(step, "lifted", step)  # over balls
-    return any(step is own for own in SHIPPED)
+    return any(step is own for own in SHIPPED.values())
 
 
 def parameters(scheme: Scheme) -> dict[str, Any]:
