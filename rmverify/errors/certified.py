@@ -29,10 +29,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from rmverify.elementary import exp, expm1
-from rmverify.errors.boxes import EFFORT, Box, Dual, Search, interval, supremum
+from rmverify.errors.boxes import EFFORT, Box, Search, interval, supremum
 from rmverify.laws.langevin.linear import unit_flow
 from rmverify.readings.affine import read
 from rmverify.readings.balls import legendre, lift_scheme
+from rmverify.readings.duals import Dual
 from rmverify.schemes.contract import Scheme, parameters, unwrap
 
 __all__ = ["Certified", "certified_constant", "certified_smoothing", "certified_start"]
@@ -272,7 +273,7 @@ def _over_interval(polynomials: Any, w: Any, h: Any) -> Dual:
         value, slope = value * h + p, slope * h + local.derivative()(off)
         if k:
             along = along * h + k * p
-    return Dual(value, [slope, along])
+    return Dual(value, slope, along)
 
 
 @functools.lru_cache(maxsize=512)
@@ -313,12 +314,12 @@ def _tail(scheme: Scheme, random: bool, cell: int) -> _Tail:
     found = []
     for k in range(ARCS):
         arc = radius * (acb(0, interval(arb(k) / ARCS, arb(k + 1) / ARCS)) * arb.pi()).exp()
-        precision = Dual(acb(w), [acb(1)])
-        A = [e if isinstance(e, Dual) else Dual(acb(e), [acb(0)]) for e in coefficients(precision, arc)]
+        precision = Dual(acb(w), acb(1))
+        A = [e if isinstance(e, Dual) else Dual(acb(e), acb(0)) for e in coefficients(precision, arc)]
         square = _growth(precision, -arc)
-        root = square.value.abs_upper().sqrt(), square.slopes[0].abs_upper() / (2 * square.value.abs_lower().sqrt())
+        root = square.value.abs_upper().sqrt(), square.slope.abs_upper() / (2 * square.value.abs_lower().sqrt())
         found.append([
-            max(float(e.value.abs_upper()) for e in A), max(float(e.slopes[0].abs_upper()) for e in A),
+            max(float(e.value.abs_upper()) for e in A), max(float(e.slope.abs_upper()) for e in A),
             *(float(r.abs_upper()) for r in root),
         ])  # fmt: skip
     sizes = [max(column) for column in zip(*found, strict=True)]
@@ -330,7 +331,7 @@ def _bias(scheme: Scheme, random: bool, tail: _Tail, order: int, w: Any, h: Any)
     g = _over_interval(_polynomials(scheme, random)[0][order:], w, h)
     rest, rest_h = tail.at(tail.A + tail.flow, order, h)
     rest_w, _ = tail.at(tail.A_w + tail.flow_w, order, h)
-    square: Dual = Dual(g.value + rest, [g.slopes[0] + rest_w, g.slopes[1] + rest_h]) ** 2
+    square: Dual = Dual(g.value + rest, g.slopes[0] + rest_w, g.slopes[1] + rest_h) ** 2
     return square
 
 
@@ -347,7 +348,8 @@ def _variance(scheme: Scheme, random: bool, tail: _Tail, order: int, w: Any, h: 
     p_w, _ = tail.at(2 * tail.A_w, order, h, order)
     return Dual(
         P.value + 2 * p * e + e * e,
-        [P.slopes[0] + 2 * (p * e_w + p_w * e + e * e_w), P.slopes[1] + 2 * (p * e_h + p_h * e + e * e_h)],
+        P.slopes[0] + 2 * (p * e_w + p_w * e + e * e_w),
+        P.slopes[1] + 2 * (p * e_h + p_h * e + e * e_h),
     )
 
 
@@ -485,20 +487,20 @@ def _constant(scheme: Scheme, which: str, bound: Callable[..., Any], effort: int
         at = piece(x, z)
         w, h = 1 / at.v, rho * at.longest
         if not w.value > 0:
-            return Dual(arb.nan(), w.slopes)
+            return Dual(arb.nan(), *w.slopes)
         ends = (float(w.value.lower().log().mid()) * GRID, float(w.value.upper().log().mid()) * GRID)
         first, last = math.floor(ends[0] - 1e-6), math.floor(ends[1] + 1e-6)
         if last - first > GRID // 2:  # the interval of w is too wide; the slopes say which side to cut
-            return Dual(arb.nan(), w.log().slopes)
+            return Dual(arb.nan(), *w.log().slopes)
         tails = [_tail(scheme, random, cell) for cell in range(first, last + 1)]
         total: Any = 0
         for error, order in parts:
             e = _hull([error(scheme, random, each, order, w.value, h.value) for each in tails])
             slopes = [e.slopes[0] * a + e.slopes[1] * b for a, b in zip(w.slopes, h.slopes, strict=True)]
-            total = total + Dual(e.value, slopes) * h ** (2 * order - power)
+            total = total + Dual(e.value, *slopes) * h ** (2 * order - power)
         over = bound(at.L, at.M, 1) + 0 * at.L
         low, high = (bound(end(at.L.value), end(at.M.value), 1) for end in (arb.lower, arb.upper))  # it increases
-        result: Dual = total / w / Dual(interval(low, high), over.slopes)
+        result: Dual = total / w / Dual(interval(low, high), *over.slopes)
         return result
 
     functions = [functools.partial(ratio, piece) for piece in _PIECES]
@@ -510,13 +512,13 @@ def _hull(duals: list[Dual]) -> Dual:
     """What contains all of them."""
     rows = zip(*((d.value, *d.slopes) for d in duals), strict=True)
     value, *slopes = (functools.reduce(lambda a, b: a.union(b), row) for row in rows)
-    return Dual(value, slopes)
+    return Dual(value, *slopes)
 
 
 def _sides(box: Box) -> list[Dual]:
     from flint import arb
 
-    return [Dual(interval(a, b), [arb(int(i == j)) for j in range(len(box))]) for i, (a, b) in enumerate(box)]
+    return [Dual(interval(a, b), *(arb(int(i == j)) for j in range(len(box)))) for i, (a, b) in enumerate(box)]
 
 
 def _power(bound: Callable[..., Any]) -> int:
@@ -601,7 +603,7 @@ def certified_start(*, effort: int = EFFORT, width: float = 0.02) -> Certified:
             if decay[0] > 0:
                 above.append(max((k.upper() for k in known), key=float) / (arb(d) * decay[0]).sqrt())
         top = min((b.upper() for b in above if b.is_finite()), key=float) / (1 + lam[0].sqrt())
-        return Dual(interval(below / (1 + lam[1].sqrt()), top), [arb.nan()] * 2)
+        return Dual(interval(below / (1 + lam[1].sqrt()), top), arb.nan(), arb.nan())
 
     def variance(x: float) -> Any:
         return LEAST * (x * (_log(MOST) - _log(LEAST))).exp()
