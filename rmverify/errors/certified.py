@@ -24,15 +24,17 @@ import contextlib
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
+
+from flint import acb, arb, arb_poly, arb_series, ctx
 
 from rmverify.elementary import exp, expm1
 from rmverify.errors.boxes import EFFORT, Box, Search, interval, supremum
 from rmverify.laws.langevin.linear import unit_flow
 from rmverify.readings.affine import read
-from rmverify.readings.balls import legendre, lift_scheme
+from rmverify.readings.balls import legendre, lift_scheme, precision
 from rmverify.readings.duals import Dual
 from rmverify.schemes.contract import Scheme, parameters, unwrap
 
@@ -206,8 +208,6 @@ class _Tail(NamedTuple):
     def at(self, size: float, order: int, h: Any, first: int | None = None) -> tuple[Any, Any]:
         """sum_{k >= first} f_k h^{k-order} and its slope in h: balls around 0 that contain them; first is TERMS if not
         given."""
-        from flint import arb
-
         n = (TERMS if first is None else first) - order
         x = h.abs_upper() / self.radius
         if not x < 1:
@@ -218,8 +218,6 @@ class _Tail(NamedTuple):
 
 
 def _around(radius: Any) -> Any:
-    from flint import arb
-
     return arb(0, radius.abs_upper())
 
 
@@ -231,13 +229,10 @@ def _polynomials(scheme: Scheme, random: bool) -> tuple[tuple[Any, ...], tuple[A
     and scale scores, so that A at h^k has a degree of at most k plus the number of scores; the slope at most k. They
     are interpolated from that many exact points and one, in balls.
     """
-    import flint
-    from flint import arb, arb_poly, arb_series
-
     step = lift_scheme(scheme)
     h, zero = arb_series([0, 1], prec=TERMS), arb_series([0], prec=TERMS)
 
-    with flint.ctx.workprec(POINT_BITS):
+    with ctx.workprec(POINT_BITS):
         points, weights = legendre(TERMS) if random else ([arb(0)], [arb(1)])
         counter = _Modes(arb(1))
         _read(step, counter, h, zero, points[0])
@@ -263,8 +258,6 @@ def _polynomials(scheme: Scheme, random: bool) -> tuple[tuple[Any, ...], tuple[A
 
 def _over_interval(polynomials: Any, w: Any, h: Any) -> Dual:
     """sum p_k(w) h^k, with its slopes in w and h, p_k by its Taylor series at the middle of w."""
-    from flint import arb_poly
-
     shift, off = arb_poly([w.mid(), 1]), w - w.mid()
     value = slope = along = off * 0
     for k in range(len(polynomials) - 1, -1, -1):
@@ -281,8 +274,6 @@ def _tail(scheme: Scheme, random: bool, cell: int) -> _Tail:
     """Cauchy's estimate for ln w in [cell, cell+1]/GRID, on the largest of a few discs |h| <= radius on which
     everything is certainly analytic: no denominator contains 0 on cells that cover it. The sizes are those on arcs that
     cover its boundary (maximum principle); the lower half plane mirrors the upper."""
-    from flint import acb, arb
-
     step = lift_scheme(scheme)
     w = interval((arb(cell) / GRID).exp(), (arb(cell + 1) / GRID).exp())
     parts = [interval(arb(k) / CELLS, arb(k + 1) / CELLS) for k in range(CELLS)] if random else [arb(0)]
@@ -395,8 +386,6 @@ def _early_wide(x: Dual, z: Dual) -> _Point:
 
 
 def _log(x: float) -> Any:
-    from flint import arb
-
     return arb(x).log()
 
 
@@ -449,26 +438,11 @@ def certified_constant(
     """
     if which not in ("bias", "variance", "mean_square"):
         raise ValueError(f"which: expected 'bias', 'variance' or 'mean_square', got {which!r}")
-    with working_balls():
+    with precision(BITS, TERMS):
         return _constant(scheme, which, bound, effort, width)
 
 
-@contextlib.contextmanager
-def working_balls() -> Iterator[None]:
-    """The precision and the length of series that this module works with."""
-    import flint
-
-    cap, bits = flint.ctx.cap, flint.ctx.prec
-    flint.ctx.cap, flint.ctx.prec = TERMS, BITS
-    try:
-        yield
-    finally:
-        flint.ctx.cap, flint.ctx.prec = cap, bits
-
-
 def _constant(scheme: Scheme, which: str, bound: Callable[..., Any], effort: int, width: float) -> Certified:
-    from flint import arb
-
     bias, spread = _orders(scheme)
     power = _power(bound)
     parts: list[tuple[Callable[..., Dual], int]] = []
@@ -516,15 +490,11 @@ def _hull(duals: list[Dual]) -> Dual:
 
 
 def _sides(box: Box) -> list[Dual]:
-    from flint import arb
-
     return [Dual(interval(a, b), *(arb(int(i == j)) for j in range(len(box)))) for i, (a, b) in enumerate(box)]
 
 
 def _power(bound: Callable[..., Any]) -> int:
     """The degree in h of a monomial bound."""
-    from flint import arb, arb_series
-
     given = bound(arb(2), arb(3), arb_series([0, 1], prec=TERMS))
     powers = [k for k, c in enumerate(given.coeffs()) if not c.is_zero()] if isinstance(given, arb_series) else []
     if len(powers) != 1:
@@ -579,7 +549,6 @@ def certified_start(*, effort: int = EFFORT, width: float = 0.02) -> Certified:
     >>> 0.6 < c.lower <= c.upper < 0.65, c.argmax[2]
     (True, 1)
     """
-    from flint import arb
 
     def tv(d: int, v: Any) -> Any:
         square = v * v.log() / (v - 1)  # |x|^2/d where the densities are equal
@@ -649,8 +618,6 @@ def certified_smoothing(joint: bool, lowest: float, *, effort: int = EFFORT, wid
     >>> 0.743 < c.lower <= c.upper < 0.745, c.argmax[1]
     (True, 1.0)
     """
-    from flint import arb
-
     x, weights = legendre(FLOW_NODES)
 
     def ratio(box: Box) -> Dual:
@@ -667,7 +634,7 @@ def certified_smoothing(joint: bool, lowest: float, *, effort: int = EFFORT, wid
         found: Dual = (above / (2 * arb.pi() * below)).sqrt() + arb(0, LEFT_OUT)
         return found
 
-    with working_balls():
+    with precision(BITS, TERMS):
         found = supremum([ratio], [((lowest, 1.0), (0.0, 1.0))], effort=effort, width=width)
     argmax = found.point[1] if found.point is not None else None
     left = _named(found, lambda _, box: f"(k/L, T sqrt(L)) in {box}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rmverify import elementary
+from rmverify.elementary import exp, expm1, prefix, sqrt, total
 
 __all__ = ["Dual", "identity"]
 
@@ -86,17 +86,17 @@ class Dual:
         return self.apply(self.value**power, power * self.value ** (power - 1))
 
     def exp(self) -> Dual:
-        value = elementary.exp(self.value)
+        value = exp(self.value)
         return self.apply(value, value)
 
     def expm1(self) -> Dual:
-        return self.apply(elementary.expm1(self.value), elementary.exp(self.value))
+        return self.apply(expm1(self.value), exp(self.value))
 
     def log(self) -> Dual:
         return self.apply(self.value.log(), 1 / self.value)
 
     def sqrt(self) -> Dual:
-        value = elementary.sqrt(self.value)
+        value = sqrt(self.value)
         return self.apply(value, 1 / (2 * value))
 
     def spread(self) -> Dual:
@@ -105,11 +105,11 @@ class Dual:
         return self.map(lambda part: np.broadcast_to(part, shape))
 
 
-elementary.exp.register(Dual, Dual.exp)
-elementary.expm1.register(Dual, Dual.expm1)
-elementary.sqrt.register(Dual, Dual.sqrt)
-elementary.total.register(Dual, lambda z: z.spread().map(elementary.total))
-elementary.prefix.register(Dual, lambda z: z.spread().map(elementary.prefix))
+exp.register(Dual, Dual.exp)
+expm1.register(Dual, Dual.expm1)
+sqrt.register(Dual, Dual.sqrt)
+total.register(Dual, lambda z: z.spread().map(total))
+prefix.register(Dual, lambda z: z.spread().map(prefix))
 
 
 def identity(x: Any) -> Dual:
