@@ -184,6 +184,10 @@ class Transition(NamedTuple):
     shift: tuple[Any, ...]
     noise: tuple[tuple[Any, ...], ...]
 
+    def __repr__(self) -> str:
+        shapes = {np.shape(entry) for entry in (*sum(self.linear, ()), *self.shift)}
+        return f"Transition(components={len(self.shift)}, shape={np.broadcast_shapes(*shapes)})"
+
 
 def read(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number: Any = np.asarray) -> Transition:
     """Run `scheme` on affine forms and read off what it does: once for all steps, as they are arrays.

@@ -90,14 +90,14 @@ _MOST_ROUNDS = 10**6  # of one step: they are run one after the other, and count
 def scheme(step: Callable[..., Any] | None = None, *, kinetic: bool = False, **smallest: int) -> Any:
     """Mark a step function as a scheme, and let a call without a state bind its parameters.
 
-    ``underdamped(friction=2)`` is ``functools.partial(underdamped, friction=2)``: picklable, its keywords its
+    ``underdamped(friction=2)`` is a ``functools.partial(underdamped, friction=2)``: picklable, its keywords its
     configuration. Bad parameters raise ValueError there; `smallest` raises the least value of a whole one.
 
     Examples
     --------
     >>> from rmverify.schemes import underdamped
-    >>> underdamped(friction=2).keywords
-    {'friction': 2}
+    >>> underdamped(friction=2), underdamped(friction=2).keywords
+    (underdamped(friction=2), {'friction': 2})
     """
     if step is None:
         return lambda step: scheme(step, kinetic=kinetic, **smallest)
@@ -117,11 +117,18 @@ def scheme(step: Callable[..., Any] | None = None, *, kinetic: bool = False, **s
         if unknown or missing:
             raise TypeError(f"{step.__name__}: parameters are {names}; unknown {unknown}, missing {missing}")
         checked = {name: _checked(step.__name__, name, value, smallest.get(name)) for name, value in bound.items()}
-        return functools.partial(call, **checked)
+        return _Bound(call, **checked)
 
     call.kinetic = kinetic  # type: ignore[attr-defined]
     call.smallest = smallest  # type: ignore[attr-defined]
     return call
+
+
+class _Bound(functools.partial[Any]):
+    """A scheme with parameters, which it shows."""
+
+    def __repr__(self) -> str:
+        return text(self)
 
 
 def _checked(step: str, name: str, value: Any, least: int | None) -> Any:
@@ -157,6 +164,21 @@ def name(scheme: Scheme) -> str:
     """What a scheme is called in messages."""
     step, _ = unwrap(scheme)
     return str(getattr(step, "__name__", type(step).__name__))
+
+
+def text(scheme: Scheme) -> str:
+    """A scheme as it is written: its name, and the parameters that are bound to it."""
+    _, keywords = unwrap(scheme)
+    return (
+        f"{name(scheme)}({', '.join(f'{key}={_short(value)}' for key, value in keywords.items())})"
+        if keywords
+        else name(scheme)
+    )
+
+
+def _short(value: Any) -> str:
+    shape = getattr(value, "shape", ())
+    return f"<array of shape {tuple(shape)}>" if shape else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 SHIPPED: dict[str, Scheme] = {}
