@@ -20,11 +20,11 @@ from sympy import QQ
 import rmverify as rm
 from rmverify import schemes
 from rmverify.claims import Report, verify
-from rmverify.claims.constants import KINETIC, PREDICTORS
-from rmverify.claims.largest import Axis, largest
 from rmverify.claims.ledger import Claim, Evidence, Look, Result, load, run
-from rmverify.claims.measure import fitted, one_step, residuals, searched
-from rmverify.claims.offered import same_step
+from rmverify.claims.looks.constants import KINETIC, PREDICTORS
+from rmverify.claims.looks.measure import fitted, one_step, residuals, searched
+from rmverify.claims.looks.offered import same_step
+from rmverify.claims.looks.search import Axis, largest
 from rmverify.claims.words import finding_text
 from rmverify.elementary import exp, expm1, phi1, phi2, sqrt
 from rmverify.schemes.langevin import kinetic_noise

@@ -73,7 +73,7 @@ def verify(
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from multiprocessing import get_context
 
-    from rmverify.claims.offered import SCHEMES
+    from rmverify.claims.looks.offered import SCHEMES
 
     claims = load()
     wanted = DEFAULT if kinds is None else _checked("kinds", kinds, get_args(Kind))

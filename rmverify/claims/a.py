@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.claims.largest import Axis
 from rmverify.claims.ledger import Evidence, Look, claim
-from rmverify.claims.measure import (
+from rmverify.claims.looks.measure import (
     LEVELS,
     class_axes,
     effort,
@@ -24,7 +23,8 @@ from rmverify.claims.measure import (
     times,
     uncertified,
 )
-from rmverify.claims.proofs import symbolic
+from rmverify.claims.looks.proofs import symbolic
+from rmverify.claims.looks.search import Axis
 from rmverify.numbers.checks import Array
 from rmverify.numbers.values import Value
 from rmverify.targets import (

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.claims import parallel_steps
-from rmverify.claims.constants import leading_constants
 from rmverify.claims.ledger import Evidence, Look, claim
-from rmverify.claims.measure import (
+from rmverify.claims.looks import parallel_steps
+from rmverify.claims.looks.constants import leading_constants
+from rmverify.claims.looks.measure import (
     Axis,
     certified,
     class_axes,
@@ -24,8 +24,8 @@ from rmverify.claims.measure import (
     searched,
     spectrum,
 )
-from rmverify.claims.oscillating import MEAN, SETTING, beginning, picture, resonance, smooth
-from rmverify.claims.proofs import symbolic
+from rmverify.claims.looks.oscillating import MEAN, SETTING, beginning, picture, resonance, smooth
+from rmverify.claims.looks.proofs import symbolic
 from rmverify.errors.local import coupling_error, window_errors
 from rmverify.numbers.values import Value
 from rmverify.plans import Plan, Predict

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from rmverify import plans
-from rmverify.claims.constants import leading_constants, noise_in_floats
 from rmverify.claims.ledger import Evidence, Look, claim
-from rmverify.claims.measure import Axis, effort, fitted, pointwise, searched, studied, times
-from rmverify.claims.proofs import symbolic
-from rmverify.claims.smoothing import (
+from rmverify.claims.looks.constants import leading_constants, noise_in_floats
+from rmverify.claims.looks.measure import Axis, effort, fitted, pointwise, searched, studied, times
+from rmverify.claims.looks.proofs import symbolic
+from rmverify.claims.looks.smoothing import (
     Case,
     certified_ratio,
     entropy_ratio,

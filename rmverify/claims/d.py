@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 from rmverify import exponents, plans
-from rmverify.claims import parallel_steps
-from rmverify.claims.constants import leading_constants, noise_in_floats
 from rmverify.claims.ledger import Evidence, Kind, Look, claim
-from rmverify.claims.measure import Axis, fitted, pointwise, searched, spectrum, studied, times
-from rmverify.claims.proofs import symbolic
+from rmverify.claims.looks import parallel_steps
+from rmverify.claims.looks.constants import leading_constants, noise_in_floats
+from rmverify.claims.looks.measure import Axis, fitted, pointwise, searched, spectrum, studied, times
+from rmverify.claims.looks.proofs import symbolic
 from rmverify.divergences import tv
 from rmverify.laws import output_law
 from rmverify.numbers.values import Value

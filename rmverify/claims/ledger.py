@@ -296,7 +296,7 @@ def _guarded(claim: Claim, look: Look) -> Iterator[Evidence]:
         places = {}
         for name in claim.schemes:
             if name in look.schemes:
-                from rmverify.claims.offered import same_step
+                from rmverify.claims.looks.offered import same_step
 
                 found = same_step(look.schemes[name], name)
                 yield found

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from rmverify.claims.ledger import Evidence, Finding, Look, worst
-from rmverify.claims.measure import Axis, enclosed, pointwise, searched, times
+from rmverify.claims.looks.measure import Axis, enclosed, pointwise, searched, times
 from rmverify.divergences.closed_forms import kullback_leibler
 from rmverify.divergences.pair import Pair
 from rmverify.divergences.tv import total_variation

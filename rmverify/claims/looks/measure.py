@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.claims.largest import Axis, largest
 from rmverify.claims.ledger import Evidence, Look
+from rmverify.claims.looks.search import Axis, largest
 from rmverify.errors.local import local_error, window_errors
 from rmverify.numbers.checks import Array
 from rmverify.numbers.values import Value
