@@ -14,9 +14,9 @@ from oracles import kinetic, textbook
 
 import rmverify as rm
 from rmverify import schemes
-from rmverify.claims import c, verify
+from rmverify.claims import verify
 from rmverify.claims.ledger import Look
-from rmverify.claims.looks import smoothing
+from rmverify.claims.looks import c, smoothing
 from rmverify.errors.certified import certified_smoothing
 from rmverify.laws.langevin.smooth import kinetic_law
 from rmverify.schemes.langevin import kinetic_noise

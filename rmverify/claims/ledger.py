@@ -270,7 +270,7 @@ def claim(id: str, *, statement: str, latex: str, source: str, provenance: str, 
 def load() -> dict[str, Claim]:
     """Every claim, in the ledger's order."""
     for letter in _LETTERS:
-        importlib.import_module(f"rmverify.claims.{letter}")
+        importlib.import_module(f"rmverify.claims.looks.{letter}")
     return dict(sorted(CLAIMS.items()))
 
 
