@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import get_args
 
-from rmverify.claims.ledger import Claim, Evidence, Kind, Look, Report, Result, load, run
+from rmverify.claims.evidence import Kind
+from rmverify.claims.ledger import Claim, Evidence, Look, Report, Result, load, run
 from rmverify.errors.boxes import EFFORT
 from rmverify.numbers.checks import positive_integer
 from rmverify.schemes.contract import Scheme

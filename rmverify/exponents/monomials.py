@@ -289,23 +289,27 @@ class Text:
         return signed.removeprefix(" + ").replace(" - ", "-", signed.startswith(" - ")) or "0"
 
     def product(self, coefficient: Fraction, monomial: Monomial) -> str:
-        """A term: what grows over what falls, square roots under one sign."""
-        sides: list[list[str]] = []
-        for sign, number in ((1, coefficient.numerator), (-1, coefficient.denominator)):
-            powers = {name: sign * e for name, e in monomial.exponents.items() if sign * e > 0}
-            roots = [self.name(name) for name, e in powers.items() if e == Fraction(1, 2)]
-            side = [str(number)] if number != 1 else []
-            for name, e in powers.items():
-                if e != Fraction(1, 2):
-                    side.append(self.power(self.name(name), e))
-                elif roots:
-                    side.append(self.root(roots))
-                    roots = []
-            sides.append(side)
-        above, below = sides
+        """A term: what grows over what falls, square roots under one sign, sums last."""
+        half = Fraction(1, 2)
+        roots = [[self.name(name) for name, e in monomial.exponents.items() if e == sign * half] for sign in (1, -1)]
+        above, below = ([str(n)] if n != 1 else [] for n in (coefficient.numerator, coefficient.denominator))
         if coefficient.denominator >= 10 and 10**9 % coefficient.denominator == 0:  # a decimal fraction stays one
-            above[: coefficient.numerator != 1], below[:1] = [f"{float(coefficient):g}"], []
-        return self.fraction(" ".join(above) or "1", below) if below else " ".join(above) or "1"
+            above, below = [f"{float(coefficient):g}"], []
+        sums = []
+        for name, e in monomial.exponents.items():
+            side = sums if name.startswith("(") and e > 0 and e != half else above if e > 0 else below
+            if abs(e) != half:
+                side.append(self.power(self.name(name), abs(e)))
+            elif all(roots):
+                above.append(self.root([self.fraction(" ".join(roots[0]), roots[1])]))
+                roots = [[], []]
+            elif roots[e < 0]:
+                side.append(self.root(roots[e < 0]))
+                roots = [[], []]
+        if not above:
+            above, sums = sums or ["1"], []
+        text = " ".join(above)
+        return " ".join([self.fraction(text, below) if below else text, *sums])
 
     def name(self, name: str) -> str:
         """A letter, or a text in its place."""
