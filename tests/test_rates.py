@@ -13,7 +13,7 @@ from scipy.stats import chi2
 
 import rmverify as rm
 from rmverify import schemes
-from rmverify.divergences.expected import expected_tv
+from rmverify.divergences import expected_tv
 from rmverify.numbers.values import Value
 from rmverify.studies import rates, sweep
 from rmverify.studies.rates import _Search

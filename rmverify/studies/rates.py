@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 
 from rmverify import schemes
-from rmverify.divergences import averaged, kl, tv
+from rmverify.divergences import averaged, expected_tv, kl, tv
 from rmverify.divergences import sampled as sampling
 from rmverify.divergences.closed_forms import kullback_leibler
-from rmverify.divergences.expected import expected_tv
 from rmverify.divergences.pair import Pair
 from rmverify.divergences.tv import total_variation
 from rmverify.laws import output_law
@@ -304,7 +303,7 @@ class _Problem:
         """The metric of a plan that draws midpoints: an interval about `accuracy` wide, relatively."""
         law = output_law(self.plan(steps), self.handed, start="exact")
         if self.law == "expected":
-            return averaged.expected(law, self.goal, accuracy, rng)
+            return averaged.Sampled(law, self.goal, accuracy, rng).expected_tv()
         if self.metric == "tv":
             return tv(law, self.goal, accuracy=accuracy, rng=rng)
         found = kl(law, self.goal, accuracy=2 * accuracy, rng=rng)
