@@ -81,10 +81,10 @@ def radial(name, which):
 
 def sampled_as(which, law, q, accuracy, seed):
     if which == "tv":
-        return averaged.variation(law, q, accuracy, seed)
+        return averaged.Sampled(law, q, accuracy, seed).tv()
     if which == "hellinger":
-        return averaged.power(law, q, 0.5, squared_root, accuracy, seed, 1.0)
-    return averaged.entropy(law, q, accuracy, seed, which == "reverse kl")
+        return averaged.Sampled(law, q, accuracy, seed).hellinger()
+    return averaged.Sampled(*((q, law) if which == "reverse kl" else (law, q)), accuracy, seed).kl()
 
 
 def missed(which, names, seeds, accuracy=0.03):
@@ -112,7 +112,7 @@ def test_intervals_miss_the_radial_integral_no_more_than_they_say(which):
 @pytest.mark.parametrize("name", ["many steps", "a few steps"])
 def test_a_higher_accuracy_is_reached(name):
     law, q, truth = radial(name, "tv")
-    wide, narrow = (averaged.variation(law, q, accuracy, 0) for accuracy in (0.03, 0.006))
+    wide, narrow = (averaged.Sampled(law, q, accuracy).tv() for accuracy in (0.03, 0.006))
     assert narrow.error <= 0.006 * narrow.upper < wide.error
     close(narrow, truth)
 
@@ -123,7 +123,7 @@ def test_a_tiny_distance_keeps_its_relative_accuracy():
     truth = rm.tv(law, q)
     assert truth.kind == "exact"
     assert truth < 3e-6
-    value = averaged.variation(law, q, 0.03, 0)
+    value = averaged.Sampled(law, q, 0.03).tv()
     assert value.error <= 0.03 * value.upper
     close(value, truth)
 
@@ -131,7 +131,7 @@ def test_a_tiny_distance_keeps_its_relative_accuracy():
 def test_a_distance_next_to_one_stays_below_it():
     law, q, truth = radial("far off", "tv")
     assert truth > 0.8
-    value = averaged.variation(law, q, 0.01, 0)
+    value = averaged.Sampled(law, q).tv()
     assert value.upper <= 1
     close(value, truth)
 
@@ -357,7 +357,7 @@ def test_inequalities_between_divergences(means):
     target = rm.Gaussian.from_spectrum([0.1, 1.5], [20, 2], means)
     law, q = predicted(target, np.linspace(2.0, 0.3, 13), start="normal")
     tv, h, kl, back = (FUNCTIONS[name](law, q, accuracy=0.2) for name in ("tv", "hellinger", "kl", "reverse kl"))
-    shared = averaged.expected(law, q, accuracy=0.05)
+    shared = averaged.Sampled(law, q, 0.05).expected_tv()
     assert shared.upper >= tv.lower
     assert kl.upper >= 2 * tv.lower**2
     assert back.upper >= 2 * tv.lower**2
@@ -371,7 +371,7 @@ def test_the_average_over_shared_midpoints_by_hand():
     """E_a TV(P_a, q), one step: a sum over 12 nodes of the total variation of two Gaussians."""
     law, q, (m, v, w) = planned("one step off the centre")
     truth = sum(weight * rm.tv(rm.Gaussian(a, b), q) for a, b, weight in zip(m, v, w, strict=True))
-    close(averaged.expected(law, q, accuracy=0.1), truth)
+    close(averaged.Sampled(law, q, 0.1).expected_tv(), truth)
 
 
 def test_a_law_without_midpoints_is_a_gaussian():
@@ -455,7 +455,7 @@ def test_supports_that_are_not_the_same():
     law, _ = predicted(rm.Gaussian([1.0, 0.0], [0.0, 1.0]), [1.0, 0.5, 0.0])
     q = rm.Gaussian([1.0, 0.0], [0.0, 1.0])
     assert law.variances[0] > 0
-    assert rm.tv(law, q) == rm.hellinger(law, q) == averaged.expected(law, q) == 1
+    assert rm.tv(law, q) == rm.hellinger(law, q) == averaged.Sampled(law, q).expected_tv() == 1
     assert rm.kl(law, q) == math.inf
 
 
@@ -465,7 +465,7 @@ def test_a_control_that_points_do_not_show_is_left_out():
     target = rm.Gaussian.from_spectrum([1e-9, 0.3], [10, 10])
     law, q = predicted(target, np.geomspace(4.5, 1e-9, 4), start="normal")
     for seed in range(3):
-        value = averaged.variation(law, q, 0.01, seed)
+        value = averaged.Sampled(law, q, 0.01, seed).tv()
         assert 0.98 <= value.lower <= value.upper <= 1
         assert rm.hellinger(law, q, rng=seed).upper >= 0.98
 

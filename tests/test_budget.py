@@ -14,7 +14,7 @@ from oracles.plain import isotropic_tv, noised, unit_rule
 from scipy.special import erfinv
 
 from rmverify import Gaussian, Value, output_law, sample, schemes, tv
-from rmverify.divergences.expected import expected_tv
+from rmverify.divergences import expected_tv
 from rmverify.io import read_covariance
 from rmverify.plans import Correct, Predict
 from rmverify.schemes.contract import name as name_of

@@ -701,16 +701,14 @@ def test_far_laws_have_a_complement():
     (1.0, TypeError), (Gaussian.isotropic(1.0, 2), TypeError), (Product(TwoGaussians(1.0), 3), ValueError),
 ])  # fmt: skip
 def test_divergences_refuse_what_is_not_on_the_line(other, error):
-    for divergence in (rm.tv, rm.kl, rm.hellinger, rm.chi2):
-        with pytest.raises(error, match=r"^q: expected a .*, got "):
+    for divergence in (rm.tv, rm.kl, rm.hellinger, rm.chi2, rm.w2):
+        with pytest.raises(error, match=r"^q: (expected a .*, got |cannot compare a LineLaw with a 2-dimensional)"):
             divergence(some_law(), other)
-        with pytest.raises(error, match=r"^[pq]: expected a .*, got "):
+        with pytest.raises(error, match=r"^[pq]: (expected a .*, got |cannot compare a LineLaw with a 2-dimensional)"):
             divergence(other, some_law())
 
 
 def test_other_distances_are_refused():
-    with pytest.raises(TypeError, match=r"^p: expected .*, got LineLaw"):
-        rm.w2(some_law(), TwoGaussians(2.0))
     with pytest.raises(TypeError):
         rm.tv(some_law(), TwoGaussians(2.0), certified=True)
     given = rm.output_law(plan_of(schemes.heun, [2.0, 1.0, 0.6]), TwoGaussians(2.0))

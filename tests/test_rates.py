@@ -13,10 +13,11 @@ from scipy.stats import chi2
 
 import rmverify as rm
 from rmverify import schemes
-from rmverify.divergences.expected import expected_tv
+from rmverify.divergences import expected_tv
 from rmverify.numbers.values import Value
 from rmverify.studies import rates, sweep
 from rmverify.studies.rates import _Search
+from rmverify.studies.study import fitted, judge
 
 LAM, T = 0.25, 3.0
 
@@ -223,8 +224,8 @@ def test_an_exponent_before_a_sign_change_is_not_settled():
     """N of the deterministic midpoint approaches the zero of its error at N = 86: slopes fall to 0, not to 1/2."""
     rows = [rates.steps_to(schemes.midpoint, rm.Gaussian.isotropic(LAM, 10_000), e) for e in (0.3, 0.1, 0.03, 0.01)]
     assert all(row.crossing == 86 for row in rows)
-    study = next(s for s in rates.studies(False, ["midpoint"]) if s.against == "1/eps" and s.metric == "tv")
-    (found,) = rates._fitted(study, rows)
+    study = next(s for s in rates.studies(False, ["midpoint"]) if s.against == "1/eps" and s.held["metric"] == "tv")
+    found = fitted(study, rows)
     assert not found.asymptotic
     assert "86" in found.note
 
@@ -360,10 +361,10 @@ def test_one_step_is_enough_where_everything_is_and_a_wrong_score_is_a_floor():
 def test_powers_on_two_blocks_are_those_of_one_within_their_error():
     """The error's two terms are sqrt(d) h^2 and d h^3 for every centred Gaussian."""
     asked = rates.studies(False, ["randomized_midpoint"])
-    asked = [s for s in asked if s.cells[0].get("family") == "two-block" and s.against == "d"]
-    for study, power in zip([s for s in asked if s.law == "unconditional"], (1 / 3, 1 / 4), strict=True):
-        rows = [rates.Row(**rates.cell(**dict(c))) for c in study.cells]
-        (found,) = rates._fitted(study, rows)
+    asked = [s for s in asked if s.held.get("family") == "two-block" and s.against == "d"]
+    for study, power in zip([s for s in asked if s.held["law"] == "unconditional"], (1 / 3, 1 / 4), strict=True):
+        rows = [rates.cell(**c) for c in study.cells]
+        found = fitted(study, rows)
         assert abs(found.exponent - power) <= found.error <= 0.05
         assert found.verdict == "claim not sharp here"
 
@@ -439,7 +440,7 @@ def test_two_points_are_no_exponent():
     ],
 )
 def test_verdicts(measured, claimed, verdict):
-    assert rates.judge(measured, 0.001, claimed) == verdict
+    assert judge(measured, 0.001, claimed) == verdict
 
 
 # --- tables -----------------------------------------------------------------------------------------------------
@@ -471,10 +472,10 @@ def test_a_spectrum_of_ones_own_is_scaled_up():
 def test_a_spectrum_of_ones_own_is_scaled_up_for_random_midpoints_too():
     target = rm.Gaussian.from_spectrum([0.2, 1.5, 3.0], [2, 1, 4])
     asked = rates._scaled_up(target, [("randomized_midpoint", law) for law in ("expected", "unconditional")])
-    assert [(s.law, [c["multiplicities"][0] for c in s.cells]) for s in asked] == [
-        (law, [2 * 10**k for k in range(4)]) for law in ("expected", "unconditional")
+    assert [(s.held["law"], s.at) for s in asked] == [
+        (law, (1, 10, 100, 1000)) for law in ("expected", "unconditional")
     ]
-    row = rates.Row(**rates.cell(**dict(asked[1].cells[1])))
+    row = rates.cell(**asked[1].cells[1])
     assert (row.family, row.dim, row.status, row.value.kind) == ("user", 70, "found", "monte-carlo")
 
 
@@ -493,8 +494,8 @@ def test_every_cell_of_the_default_table_is_plain_data_for_a_sweep():
 def test_a_theorems_plan_reaches_its_accuracy():
     found = rates.theorem(plan="dpum", dim=100, smoothness=2.0, accuracy=0.3)
     plan = rm.plans.dpum(100, 2.0, 0.3)
-    assert found["evaluations"] == plan.evaluations
-    assert found["value"] <= 0.3
+    assert found.evaluations == plan.evaluations
+    assert found.value <= 0.3
 
 
 def test_kl_and_w2_of_the_ledger_form_keep_relative_accuracy_at_tiny_defects():

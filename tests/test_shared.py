@@ -282,7 +282,7 @@ def test_other_laws_are_refused(other):
 
 
 def test_other_dimensions_are_refused():
-    with pytest.raises(ValueError, match=r"^q: expected a law in dimension 6 as the plan's, got dimension 7"):
+    with pytest.raises(ValueError, match=r"^q: expected a law in dimension 6 as p, got dimension 7"):
         rm.tv(some_law(6)[0], Product(SKEW, 7))
 
 

@@ -14,8 +14,8 @@ from scipy import stats
 
 import rmverify as rm
 from rmverify import schemes
-from rmverify.claims import parallel_steps as facts
-from rmverify.claims.measure import fitted
+from rmverify.claims.looks import parallel_steps as facts
+from rmverify.claims.looks.measure import fitted
 from rmverify.elementary import exp, prefix, total
 from rmverify.laws.averages.rules import unit_rule
 from rmverify.laws.averages.strata import averages

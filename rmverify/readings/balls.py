@@ -6,17 +6,18 @@ its score returns are lifted: then no float meets a float on the way, and no rou
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from rmverify.readings.affine import AffineForm
-from rmverify.schemes.contract import Scheme, missing_parameters, parameters, unwrap
+from rmverify.schemes.contract import Draw, Scheme, Score, missing_parameters, parameters, unwrap
 
-__all__ = ["legendre", "lift", "lift_scheme"]
+__all__ = ["legendre", "lift", "lift_scheme", "precision"]
 
 
 class Whole(int):
@@ -112,7 +113,7 @@ def _over(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 class _Draw:
     """The draws of another reading, as balls."""
 
-    def __init__(self, draw: Any) -> None:
+    def __init__(self, draw: Draw) -> None:
         self._draw = draw
 
     def __getattr__(self, kind: str) -> Any:
@@ -144,12 +145,25 @@ def lift_scheme(scheme: Scheme) -> Scheme:
     bound = {name: _parameter(name, value) for name, value in parameters(scheme).items()}
 
     @functools.wraps(step)
-    def over_balls(state: Any, t: Any, h: Any, score: Any, draw: Any, **keywords: Any) -> Any:
+    def over_balls(state: Any, t: Any, h: Any, score: Score, draw: Draw, **keywords: Any) -> Any:
         t, h = _lifted("t", t), _lifted("h", h)
         return step(_lifted("state", state), t, h, _over("score", score), _Draw(draw), **keywords)
 
     over_balls.lifted = step  # type: ignore[attr-defined]
     return functools.partial(over_balls, **bound)
+
+
+@contextlib.contextmanager
+def precision(bits: int, terms: int) -> Iterator[None]:
+    """flint's precision, and its length of series, for this block."""
+    from flint import ctx
+
+    before = ctx.prec, ctx.cap
+    ctx.prec, ctx.cap = bits, terms
+    try:
+        yield
+    finally:
+        ctx.prec, ctx.cap = before
 
 
 def legendre(nodes: int) -> tuple[Any, Any]:

@@ -39,9 +39,10 @@ from rmverify.readings.concrete import (
     play,
     steady,
 )
+from rmverify.readings.duals import identity
 from rmverify.readings.kernel import named
-from rmverify.readings.transport import Carried, carry
-from rmverify.schemes.contract import Scheme, name, shipped, velocity_variance
+from rmverify.readings.transport import carry
+from rmverify.schemes.contract import Scheme, Score, name, shipped, velocity_variance
 from rmverify.targets import Factor, Gaussian
 
 __all__ = ["MOST_FULL", "acts_on_line", "mixes", "per_mode", "rounds_to_floats"]
@@ -59,7 +60,7 @@ class _Ground(NamedTuple):
     """Where a step is looked at: a target whose particles are run, its score, and its modes as readings see them."""
 
     look: Gaussian
-    score: Any
+    score: Score
     modes: Any
 
 
@@ -130,7 +131,7 @@ def _levels(stage: Stage) -> Iterator[_Level]:
         yield _Level(t, h, steps[n - 1] if n else None, n in some)
 
 
-def _run(scheme: Scheme, state: tuple[Array, ...], level: _Level, score: Any) -> Played:
+def _run(scheme: Scheme, state: tuple[Array, ...], level: _Level, score: Score) -> Played:
     """What the step does to the rows, refused where it breaks the contract."""
     tape = Tape(_ROWS)
     if not level.wholly:
@@ -343,7 +344,7 @@ def _carried(
     width = state[0].shape[1]
     rows = [np.repeat(np.asarray(a).reshape(-1, _ROWS), width, axis=1) for a in played.script.alphas]
     alphas = np.concatenate(rows) if rows else None
-    points = Carried(state[0].ravel(), np.ones(state[0].size))
+    points = identity(state[0].ravel())
     if len(state) == 1 and not played.script.noises:
         end = carry(stage.scheme, law, points, t, h, alphas)
         return [end.value.reshape(_ROWS, width)], end.slope.reshape(_ROWS, width)

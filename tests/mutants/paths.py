@@ -44,7 +44,7 @@ LINES = [
     Line("all_points_of_one_path", sampled, "_even", "(size / count)", "0", "controls_of_mean_0"),
     Line("a_ratio_to_first_order", sampled, "_values", "np.expm1(np.minimum(b - a, 700.0))", "(b - a)",
          "controls_of_mean_0"),
-    Line("kl_the_other_way", averaged, "entropy", "sampled.REVERSE if reverse", "sampled.REVERSE if not reverse",
+    Line("kl_the_other_way", averaged.Sampled, "kl", "ENTROPY if self.forward", "ENTROPY if not self.forward",
          "off_the_centre"),
     Line("means_alone", averaged._Beside, "given", "(means - self.c) / np.sqrt(self.b)", "0 * means",
          "off_the_centre"),

@@ -35,13 +35,13 @@ from rmverify.laws.line.pushing import (
     Logs,
     hermite,
     in_blocks,
-    points,
     pushed,
     table,
 )
 from rmverify.laws.line.velocity import through
 from rmverify.numbers.checks import Array
 from rmverify.plans import Plan, Stage
+from rmverify.readings.duals import identity
 from rmverify.readings.kernel import kernel
 from rmverify.readings.transport import carry
 from rmverify.schemes.contract import velocity_variance
@@ -54,7 +54,7 @@ _MOST_PARTS = 128  # of panels, for a sum over all points that a noise smears
 _GRAIN = 12.0  # nodes of a rule over a noise to a deviation of it
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LineLaw:
     r"""A law on the line, of density q(x) e^{l(x)} with q the target's marginal at the end of the plan.
 
@@ -76,6 +76,8 @@ class LineLaw:
     >>> from rmverify import Plan, Predict, output_law, schemes, targets, tv
     >>> target, times = targets.TwoGaussians(2.0), np.linspace(3.0, 0.2, 15)
     >>> law = output_law(Plan([Predict(schemes.randomized_midpoint, times)]), target, start="exact")
+    >>> law
+    LineLaw(dim=1, reference=TwoGaussians(separation=..., variance=...), panels=..., error=...)
     >>> round(law.variance, 6), round(target.at(0.2).variance, 6), law.error < 1e-12
     (3.693537, 3.68128, True)
     >>> tv(law, target.at(0.2))
@@ -86,6 +88,10 @@ class LineLaw:
     panels: Panels
     error: float
     dim: int = 1
+
+    def __repr__(self) -> str:
+        panels = len(self.panels.breaks) - 1
+        return f"LineLaw(dim={self.dim}, reference={self.reference!r}, panels={panels}, error={self.error:.2g})"
 
     def log_ratio(self, x: Any) -> Array:
         """l(x) = ln(p/q)(x); beyond the range where either has mass, its value at the end of that."""
@@ -228,7 +234,7 @@ def _averaged(level: Level, target: Factor, stage: Stage, n: int, h: float, log_
 
     x, w = gauss(breaks)
     mass = float((w * np.exp(log_p(x))).sum())
-    end = kernel(stage.scheme, target, points(x.reshape(1, -1)), t, h, rows)
+    end = kernel(stage.scheme, target, identity(x.reshape(1, -1)), t, h, rows)
     spread = np.broadcast_to(np.sqrt(np.asarray(end.noise[0][0], dtype=float)), (weights.size, 1))
     values, slopes = (
         np.broadcast_to(part, (weights.size, x.size)) for part in (end.moved[0].value, end.moved[0].slope)
@@ -241,7 +247,7 @@ def _averaged(level: Level, target: Factor, stage: Stage, n: int, h: float, log_
     parts, lost = np.ceil(steep * counts.noise / _GRAIN / np.maximum(spread.min(), 1e-300)), 0.0
     if parts.sum() <= _MOST_PARTS:
         x, w = (part.ravel() for part in gauss(split(breaks, parts)))
-        arrived = kernel(stage.scheme, target, points(x[None, :]), t, h, rows).moved[0].value / spread
+        arrived = kernel(stage.scheme, target, identity(x[None, :]), t, h, rows).moved[0].value / spread
         log_weights = np.log(weights[:, None] / spread) + np.log(w) + log_p(x) - math.log(2 * math.pi) / 2
         logs = _smeared(arrived, spread, log_weights, log_q)
     else:
