@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.laws.averages.rules import rule
+from rmverify.laws.averages.rules import plain_rule
+from rmverify.numbers.quadrature import unit_balls
 from rmverify.plans import footprint
 from rmverify.readings.affine import V, X, read
-from rmverify.readings.balls import legendre, lift, lift_scheme, precision
+from rmverify.readings.balls import lift, lift_scheme, precision
 from rmverify.schemes.contract import Scheme, parameters, velocity_variance
 from rmverify.targets.process import flow_slope, mode_mean, mode_score
 
@@ -170,7 +171,7 @@ def _read(scheme: Scheme, mode: Any, t: Any, h: Any, order: int) -> tuple[Any, A
     foot = footprint(scheme)
     alphas, w = None, _objects([arb(1)])
     if foot.alphas:
-        alphas, w = rule(foot, *legendre(order // 2 + 1), lift)
+        alphas, w = plain_rule(foot, *unit_balls(order // 2 + 1), lift)
         alphas = alphas[:, None, :, None]
     return read(
         lift_scheme(scheme), mode, _objects([t]).reshape(1, 1, 1), _objects([h]).reshape(1, 1, 1), alphas, lift

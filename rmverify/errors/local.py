@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.laws.averages.rules import LEAST_NODES, MOST_NODES, averaged, rules, unbent, unit_rule
+from rmverify.laws.averages.rules import LEAST_NODES, MOST_NODES, averaged, rules, unbent
 from rmverify.laws.averages.strata import averages, chainable, strata_rule
 from rmverify.laws.conditional import column, initial, split_target
 from rmverify.numbers.checks import Array, number
+from rmverify.numbers.quadrature import unit_balls, unit_rule
 from rmverify.numbers.values import Value
 from rmverify.plans import Footprint, Plan, Predict, footprint
 from rmverify.readings.affine import weighed
-from rmverify.readings.balls import legendre, lift, lift_scheme
+from rmverify.readings.balls import lift, lift_scheme
 from rmverify.readings.cells import read_chain
 from rmverify.readings.witness import per_mode
 from rmverify.schemes.contract import Scheme
@@ -166,9 +167,9 @@ def _coupling_balls(
         for n in range(len(stage)):
             if average is None or not (panels is None or panels.simple):
                 points = (
-                    strata_rule(stage, modes, nodes, lift, legendre)
+                    strata_rule(stage, modes, nodes, lift, unit_balls)
                     if panels is None
-                    else panels.at(slice(n, n + 1), nodes, lift, legendre)
+                    else panels.at(slice(n, n + 1), nodes, lift, unit_balls)
                 )
                 average = _averager(scheme, foot, chained, points, lift)
             t = lift(times[n]).reshape(1, 1, 1)

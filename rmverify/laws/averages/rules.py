@@ -6,7 +6,6 @@ it is looked up where it bends (`rmverify.laws.averages.bends`), and the rule go
 
 from __future__ import annotations
 
-import functools
 import math
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -19,9 +18,9 @@ from rmverify.elementary import exp
 from rmverify.laws.averages.bends import DURATIONS, NotResolved, bends
 from rmverify.laws.conditional import UNIT, column
 from rmverify.numbers.checks import Array
+from rmverify.numbers.quadrature import unit_rule
 from rmverify.plans import Correct, Footprint, Stage
 from rmverify.readings.affine import Transition, weighed
-from rmverify.readings.balls import legendre
 from rmverify.schemes.contract import shipped, unwrap
 from rmverify.targets import Factor
 from rmverify.targets.estimated import EstimatedModes
@@ -51,7 +50,7 @@ def anywhere(foot: Footprint) -> Array:
     return np.where(kinds == "bernoulli", u > 0.5, np.where(kinds == "exponential", -np.log1p(-u * (1 - UNIT)), values))
 
 
-def rule(foot: Footprint, x: Any, w: Any, number: Any = np.asarray) -> tuple[Any, Any]:
+def plain_rule(foot: Footprint, x: Any, w: Any, number: Any = np.asarray) -> tuple[Any, Any]:
     """The rule (x, w) of [0, 1] in every midpoint of a step, tensored: nodes (A, Q) inside the strata, weights (Q,).
 
     `number` lifts arrays of floats to the number type of x.
@@ -84,13 +83,6 @@ def _tensor(foot: Footprint, parts: list[tuple[Any, Any]], number: Any) -> tuple
     first, count = (number(z).reshape(-1, 1, 1) for z in (foot.stratum, foot.strata))
     whole = np.broadcast_to(weights, (steps, *sizes)).reshape(steps, -1)
     return (np.stack(alphas) + first) / count, whole
-
-
-@functools.lru_cache
-def unit_rule(nodes: int) -> tuple[Array, Array]:
-    """Gauss-Legendre on [0, 1], rounded once: numpy's own rule is off by 1e-13 near the ends at a hundred nodes."""
-    x, w = legendre(nodes)
-    return x.astype(float), w.astype(float)
 
 
 # --- the rules of a stage -----------------------------------------------------------------------------------------
@@ -197,7 +189,7 @@ def alone(stage: Stage, law: Factor, n: int, nodes: int) -> tuple[Array, Array]:
     """The midpoints (A, Q) of the n-th step of the stage and their weights (Q,), on panels where it bends on a law of
     the line."""
     if shipped(stage.scheme) or not stage.footprint.plain:
-        return rule(stage.footprint, *unit_rule(nodes))
+        return plain_rule(stage.footprint, *unit_rule(nodes))
     if nodes > _MOST_IN_PANEL:
         raise NotResolved(f"{nodes * 2 // 3} nodes in a panel do not settle the law on the line")
     alphas, weights = rules(stage, law).at(slice(n, n + 1), nodes)

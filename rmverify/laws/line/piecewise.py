@@ -14,9 +14,9 @@ from numpy.polynomial import legendre
 from scipy.special import logsumexp
 
 from rmverify.numbers.checks import Array
-from rmverify.numbers.quadrature import NODES, POINTS, TO_LEGENDRE, WEIGHTS
+from rmverify.numbers.quadrature import NODES, POINTS, TO_LEGENDRE, WEIGHTS, on_panels
 
-__all__ = ["DEGREE", "Panels", "gauss", "live", "log_mean", "resolved", "split"]
+__all__ = ["DEGREE", "Panels", "live", "log_mean", "resolved", "split"]
 
 DEGREE = POINTS
 _COARSEST = 8  # panels to begin with
@@ -26,12 +26,6 @@ _WHOLE = 1e-9  # of the mass
 _HIGHEST = 700.0  # ln of a density
 _BASIS = legendre.legvander(NODES, DEGREE - 1)  # P_k at the nodes
 _LEFT = (-1.0) ** np.arange(DEGREE)  # P_k(-1)
-
-
-def gauss(breaks: Array) -> tuple[Array, Array]:
-    """Nodes and weights (panels, DEGREE) between the breaks."""
-    half = np.diff(breaks)[:, None] / 2
-    return breaks[:-1, None] + half * (1 + NODES), half * WEIGHTS
 
 
 def split(breaks: Array, parts: Any) -> Array:
@@ -57,7 +51,7 @@ class Panels(NamedTuple):
     @property
     def nodes(self) -> tuple[Array, Array]:
         """Nodes and weights (panels, DEGREE)."""
-        return gauss(self.breaks)
+        return on_panels(self.breaks)
 
     @property
     def values(self) -> Array:

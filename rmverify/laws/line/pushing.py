@@ -15,6 +15,7 @@ import numpy as np
 from rmverify.laws.averages.bends import NotResolved
 from rmverify.laws.line.piecewise import DEGREE, Panels, live, log_mean, resolved
 from rmverify.numbers.checks import Array
+from rmverify.numbers.quadrature import normal_rule
 
 __all__ = ["Averaged", "Counts", "Level", "pushed"]
 
@@ -118,12 +119,11 @@ def in_blocks(logs: Logs, size: int) -> Logs:
     return lambda y: np.concatenate([logs(y[k : k + block]) for k in range(0, y.size, block)])
 
 
-def hermite(count: int) -> tuple[Array, Array]:
-    """The Gauss rule of N(0, 1)."""
+def noise_rule(count: int) -> tuple[Array, Array]:
+    """The Gauss rule of N(0, 1), refused where it would have too many nodes."""
     if count > _MOST:
         raise ValueError(
             f"plan: expected noises and velocities that rules of {_MOST} nodes resolve, got a step that needs more; "
             "use rmverify.sample, or fewer steps in the stage"
         )
-    x, w = np.polynomial.hermite_e.hermegauss(count)
-    return x, w / w.sum()
+    return normal_rule(count)

@@ -31,8 +31,8 @@ from rmverify.laws.line.pushing import (
     Counts,
     Level,
     Logs,
-    hermite,
     in_blocks,
+    noise_rule,
     pushed,
     table,
 )
@@ -66,7 +66,7 @@ def through(level: Level, target: Factor, stage: Stage) -> Level:
 
         panels, missed, counts = pushed(averaged, counts, log_q, ends, across=_across, tolerance=LOCAL)
         error += missed
-    log_weights = np.log(hermite(panels.coefficients.shape[2])[1])
+    log_weights = np.log(noise_rule(panels.coefficients.shape[2])[1])
 
     def position(x: Array) -> Array:
         return np.asarray(log_mean(panels(x), log_weights, 1))[:, None]
@@ -95,11 +95,11 @@ def _averaged(
 
     def log_p(x: Array) -> Array:
         values = panels(x)
-        return np.asarray(log_mean(values, np.log(hermite(values.shape[-1])[1]), -1) + log_q(x))
+        return np.asarray(log_mean(values, np.log(noise_rule(values.shape[-1])[1]), -1) + log_q(x))
 
     maps, lost = rising(across, *table(panels, log_p), lambda _, x: f"at x = {x:.3g} in the corrector at level {t:g}")
     (z, weights), (e, e_weights), (hidden, hidden_weights) = map(
-        hermite, (counts.velocity, counts.noise, counts.hidden)
+        noise_rule, (counts.velocity, counts.noise, counts.hidden)
     )
     v = math.sqrt(u) * z[:, None]
     log_weights = np.log(np.multiply.outer(e_weights, hidden_weights)).ravel()
@@ -123,13 +123,13 @@ def _averaged(
 
 def _across(values: Array, count: int) -> Array:
     """Values (n, V) at the nodes of the rule over velocities, at those of another."""
-    return _polynomial(values, np.broadcast_to(hermite(count)[0], (len(values), count)))
+    return _polynomial(values, np.broadcast_to(noise_rule(count)[0], (len(values), count)))
 
 
 def _polynomial(values: Array, z: Array) -> Array:
     """The polynomial with these values (n, V) at the nodes of the rule, at z (n, k): hardly beyond all of them, as
     those of no weight are only kept within reason."""
-    nodes, weights = hermite(values.shape[1])
+    nodes, weights = noise_rule(values.shape[1])
     coefficients = (values * weights) @ hermite_values(nodes, nodes.size).T
     found = np.einsum("nj,jnk->nk", coefficients, hermite_values(z, nodes.size))
     return np.asarray(np.clip(found, values.min(axis=1)[:, None] - _BEYOND, values.max(axis=1)[:, None] + _BEYOND))
