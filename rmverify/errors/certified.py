@@ -153,10 +153,10 @@ def _coefficient(scheme: Scheme, w: Any, h: Any, zero: Any, a: Any) -> Any:
 
 
 def _read(scheme: Scheme, modes: _Modes, h: Any, zero: Any, a: Any) -> Any:
-    step = read(scheme, modes, _Level(zero), h, _Midpoints(a, h))
-    if not isinstance(step.noise[0][0], int):
+    slope, _, noise = read(scheme, modes, _Level(zero), h, _Midpoints(a, h)).scalar
+    if not isinstance(noise, int):
         raise TypeError("certified constants are for predictors, got a scheme that draws noise")
-    return step.linear[0][0]
+    return slope
 
 
 # --- orders, on symbols ---------------------------------------------------------------------------------------

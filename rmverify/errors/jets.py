@@ -65,7 +65,7 @@ def predictor_jets(scheme: Scheme, v: Any, m: Any, t: Any, order: int) -> dict[s
         # v(t) = v and m(t) = m, traced back to the data
         lam, mean = (v + (-2 * t).expm1()) * (2 * t).exp(), m * t.exp()
         step, w = _read(scheme, _Mode(mean, lam), t, h, order)
-        a, b = step.linear[0][0], step.shift[0]
+        a, b, _ = step.scalar
         moved = a * m + b
         jets = {
             "slope": w @ _row(a, w) - flow_slope(lam, t, h),

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.laws.averages.rules import LEAST_NODES, MOST_NODES, averaged, rules, unbent
+from rmverify.laws.averages.rules import LEAST_NODES, MOST_NODES, at_nodes, rules, unbent
 from rmverify.laws.averages.strata import averages, chainable, strata_rule
-from rmverify.laws.conditional import column, initial, split_target
+from rmverify.laws.conditional import check_start, column, initial, split_target
 from rmverify.numbers.checks import Array, number
 from rmverify.numbers.quadrature import unit_balls, unit_rule
 from rmverify.numbers.values import Value
@@ -91,7 +91,7 @@ def coupling_error(plan: Plan, target: Any, *, start: Any = "exact") -> LocalErr
 
 
 def _coupling(truth: Gaussian, modes: Any, plan: Plan, start: Any, lengths: list[float] | None = None) -> LocalError:
-    initial(truth, plan, start)  # refuses what is no start
+    check_start(truth, plan, start)
     for stage in plan:
         if not isinstance(stage, Predict):
             raise TypeError("coupling errors compare with the probability flow: expected Predict stages only")
@@ -133,9 +133,9 @@ def _edges_off(truth: Gaussian, modes: Any, plan: Plan, start: Any) -> tuple[flo
             continue
         slips = np.broadcast_to(panels.slip, len(stage))
         for n, (t, h) in enumerate(zip(*map(column, stage.steps_), strict=True)):
-            step, weights = averaged(stage, modes, t[None], h[None], LEAST_NODES, slice(n, n + 1))
+            step, weights = at_nodes(stage, modes, t[None], h[None], LEAST_NODES, slice(n, n + 1))
             shape = (1, weights.shape[1], size.size)
-            a, b = (np.ptp(np.broadcast_to(z, shape)[0], axis=0) for z in (step.linear[0][0], step.shift[0]))
+            a, b = (np.ptp(np.broadcast_to(z, shape)[0], axis=0) for z in step.scalar[:2])
             jump = float(truth.multiplicities @ (a * a * size + b * b) * 2)
             variance, root = variance + float(slips[n]) * jump, root + float(slips[n]) * math.sqrt(jump)
     return variance, root * root
@@ -205,7 +205,7 @@ def _averager(scheme: Scheme, foot: Footprint, chained: bool, points: tuple[Any,
         alphas, w = (points[0][..., None], points[1][0]) if foot.alphas else (None, None)
         step, chance = weighed(scheme, modes, t, h, alphas, number)
         full = (shape[0], 1 if w is None else w.size, shape[1])
-        a, b, c = (np.broadcast_to(number(e), full) for e in (step.linear[0][0], step.shift[0], step.noise[0][0]))
+        a, b, c = (np.broadcast_to(number(e), full) for e in step.scalar)
         if w is None:
             zero = 0 * number(np.ones(shape))
             return [a[:, 0], b[:, 0], zero, zero, c[:, 0]]

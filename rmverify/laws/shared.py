@@ -88,7 +88,7 @@ class SharedLaw:
         first, self.middle, last = (
             self.conditional([(foot.stratum + share) / foot.strata for foot in feet]) for share in (0.0, 0.5, 1.0)
         )
-        self._ends = first, last
+        self.ends = first, last
 
     def __repr__(self) -> str:
         return f"SharedLaw(dim={self.dim}, target={self.target.factor!r}, evaluations={self.plan.evaluations})"
@@ -145,11 +145,11 @@ def grid_of(law: SharedLaw, q: Factor, halvings: int) -> Grid:
     v = spacing * np.arange(math.floor(v_low / spacing), math.ceil(v_high / spacing) + 1)
     z = center + spread * (np.sinh(bend * v) / bend if bend else v)
     log_spacing = math.log(spread * spacing) + (np.log(np.cosh(bend * v)) if bend else np.zeros_like(v))
-    for end in law._ends:  # folds that hardly any midpoint makes
+    for end in law.ends:  # folds that hardly any midpoint makes
         end.carry(z)
     points = identity(z)
     slopes = []
-    for stage, t, h, alphas in middle._steps():
+    for stage, t, h, alphas in middle.steps():
         slopes.append(np.log(points.slope))
         points = _checked(carry(stage.scheme, middle.factor, points, t, h, alphas), stage, t, h)
     total = np.log(points.slope)

@@ -184,6 +184,16 @@ class Transition(NamedTuple):
     shift: tuple[Any, ...]
     noise: tuple[tuple[Any, ...], ...]
 
+    @property
+    def scalar(self) -> tuple[Any, Any, Any]:
+        """a, b and c of x' = a x + b + N(0, c)."""
+        return self.linear[0][0], self.shift[0], self.noise[0][0]
+
+    @property
+    def entries(self) -> list[Any]:
+        """All of them, row by row."""
+        return [*(e for row in self.linear for e in row), *self.shift, *(e for row in self.noise for e in row)]
+
 
 def read(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number: Any = np.asarray) -> Transition:
     """Run `scheme` on affine forms and read off what it does: once for all steps, as they are arrays.
@@ -257,7 +267,7 @@ def forms(
     kinetic = velocity_variance(scheme) is not None
     draw = AffineDraw(alphas, number)
     x, v = AffineForm({X: 1}), AffineForm({V: 1})
-    out = moved(scheme, (x, v) if kinetic else x, t, h, modes, draw)
+    out = image(scheme, (x, v) if kinetic else x, t, h, modes, draw)
     outs = tuple(out) if kinetic else (out,)
     for form in outs:
         if not isinstance(form, AffineForm):
@@ -285,11 +295,11 @@ def drawn(scheme: Scheme, modes: Any, t: Any, h: Any, uniforms: Any) -> Any:
     kinetic = velocity_variance(scheme) is not None
     for level, length, rows in _one_by_one(t, h, result):
         state = (AffineForm({X: 1}), AffineForm({V: 1})) if kinetic else AffineForm({X: 1})
-        moved(scheme, state, level, length, modes, _Drawing(rows, np.asarray))
+        image(scheme, state, level, length, modes, _Drawing(rows, np.asarray))
     return result
 
 
-def moved(scheme: Scheme, state: Any, t: Any, h: Any, modes: Any, draw: Any) -> Any:
+def image(scheme: Scheme, state: Any, t: Any, h: Any, modes: Any, draw: Any) -> Any:
     """The image of affine forms; TypeError where it is not affine in them."""
     try:
         return scheme(state, t, h, modes.score, draw)

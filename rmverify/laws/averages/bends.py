@@ -388,9 +388,8 @@ class _Step:
         rows = (drawn + foot.stratum[:, None]) / foot.strata[:, None]
         with np.errstate(all="ignore"):
             step, weight = weighed(self._stage.scheme, self._modes, self._time, self._length, rows[:, None, :, None])
-        flat = [*(e for row in step.linear for e in row), *step.shift, *(e for row in step.noise for e in row), weight]
         shape = (1, drawn.shape[1], self.width)
-        found = np.concatenate([np.broadcast_to(np.asarray(e, float), shape)[0].T for e in flat])
+        found = np.concatenate([np.broadcast_to(np.asarray(e, float), shape)[0].T for e in [*step.entries, weight]])
         if not np.isfinite(found).all():
             raise NotResolved("it is not finite everywhere")
         return found

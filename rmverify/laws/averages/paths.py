@@ -198,7 +198,7 @@ def _interpolation(stage: Stage, modes: Any, t: Array, h: Array) -> tuple[Array,
             stage.scheme, stage.footprint, modes, t, h, np.broadcast_to(x[None, None, :, None], (1, len(t), nodes, 1))
         )
         weights = _lagrange(x, SCATTERED)
-        if all(_agree(weights, a, b) for a, b in zip(_entries(found), _entries(seen), strict=True)):
+        if all(_agree(weights, a, b) for a, b in zip(found.entries, seen.entries, strict=True)):
             shape = (len(t), nodes, np.size(modes.lam))
             return x, each(found, lambda part, shape=shape: _kept(part, shape))
     return None
@@ -235,10 +235,6 @@ def _lagrange(x: Array, points: Array) -> Array:
     return np.asarray(terms / terms.sum(axis=1, keepdims=True))
 
 
-def _entries(step: Transition) -> list[Any]:
-    return [*(e for row in step.linear for e in row), *step.shift, *(e for row in step.noise for e in row)]
-
-
 class Ahead(NamedTuple):
     """By what all later steps of the middle path multiply the second and first moments of the state, after each step
     of a stage (or after the stage, for all of them): (steps or 1, size, size, modes) and (steps or 1, size, modes)."""
@@ -268,7 +264,7 @@ def look_ahead(law: MixtureLaw) -> list[Ahead]:
     for stage in reversed(law.plan.stages):
         span = range(1 if velocity_variance(stage.scheme) is None else 2)
         if not stage.footprint.alphas:
-            (((a,),), (b,), ((c,),)), _ = stage_map(stage, modes)
+            a, b, c = stage_map(stage, modes)[0].scalar
             result.append(Ahead(second[None], first[None], (a, b, c)))
             second, first = a * a * second, a * first
             continue

@@ -201,7 +201,7 @@ def callable_bias(modes: Any) -> bool:
     return isinstance(modes, EstimatedModes) and modes.varies
 
 
-def averaged(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any = slice(None)) -> tuple[Transition, Array]:
+def at_nodes(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any = slice(None)) -> tuple[Transition, Array]:
     """The step maps at the nodes of the rule, entries (steps, Q, modes), and its weights (steps or 1, Q).
 
     (t, h) are those of the stage's steps in `part`.
@@ -226,8 +226,8 @@ def _slips(stage: Stage, modes: Any, t: Any, h: Any, nodes: int) -> float:
     worst = 0.0
     for n in np.unique(np.linspace(0, len(t) - 1, 32).astype(int)) if slip.any() else ():
         part = slice(n, n + 1)
-        step, weights = averaged(stage, modes, t[part], h[part], nodes, part)
-        for entry in (*(e for row in step.linear for e in row), *step.shift, *(e for row in step.noise for e in row)):
+        step, weights = at_nodes(stage, modes, t[part], h[part], nodes, part)
+        for entry in step.entries:
             square = np.broadcast_to(entry, (1, weights.shape[1], np.size(modes.lam)))[0] ** 2
             mean = weights[0] @ square
             ratio = np.where(mean > 0, square.max(axis=0) / np.where(mean > 0, mean, 1), 0.0)
@@ -237,7 +237,7 @@ def _slips(stage: Stage, modes: Any, t: Any, h: Any, nodes: int) -> float:
 
 def _entry_averages(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any) -> Array:
     """One row a step."""
-    step, weights = averaged(stage, modes, t, h, nodes, part)
+    step, weights = at_nodes(stage, modes, t, h, nodes, part)
     weights = np.broadcast_to(weights, (len(t), weights.shape[1]))
 
     def average(entry: Any, power: int = 1) -> Array:

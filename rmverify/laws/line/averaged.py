@@ -24,7 +24,7 @@ from scipy.special import logsumexp
 from rmverify.laws.averages.rules import alone
 from rmverify.laws.line.given import reach
 from rmverify.laws.line.inverse import Map, Rising, rising
-from rmverify.laws.line.piecewise import Panels, log_mean, resolved, split
+from rmverify.laws.line.piecewise import Panels, interpolated, log_mean, split
 from rmverify.laws.line.pushing import (
     FAINT,
     LOCAL,
@@ -38,7 +38,7 @@ from rmverify.laws.line.pushing import (
     pushed,
     table,
 )
-from rmverify.laws.line.velocity import through
+from rmverify.laws.line.velocity import after_corrector
 from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import on_panels
 from rmverify.plans import Plan, Stage
@@ -181,13 +181,13 @@ def _started(plan: Plan, target: Factor, start: Any) -> Level:
         return np.asarray(law.log_density(0, x) - log_q(x))[:, None]
 
     ends = np.array([reach(q, -FAINT), reach(law, -FAINT)])
-    panels, error = resolved(logs, log_q, ends.min(), ends.max(), np.ones(1), LOCAL)
+    panels, error = interpolated(logs, log_q, ends.min(), ends.max(), np.ones(1), LOCAL)
     return Level(panels, plan.start, error)
 
 
 def _through(level: Level, target: Factor, stage: Stage) -> Level:
     if velocity_variance(stage.scheme) is not None:
-        return through(level, target, stage)
+        return after_corrector(level, target, stage)
     counts, alphas = Counts(), stage.footprint.alphas
     _admit(alphas, counts.more("midpoint", alphas))
     levels, lengths = stage.steps_

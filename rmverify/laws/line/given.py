@@ -111,7 +111,7 @@ class TransportLaw:
 
     def _carry(self, z: Array) -> Carry:
         x, log_slope, rounding = z, np.zeros_like(z), np.full_like(z, ONCE / 2)
-        for stage, t, h, alphas in self._steps():
+        for stage, t, h, alphas in self.steps():
             with np.errstate(over="ignore", invalid="ignore"):
                 end = carry(stage.scheme, self.factor, identity(x), t, h, alphas)
             slope = np.asarray(end.slope)
@@ -130,7 +130,8 @@ class TransportLaw:
             rounding = rounding + (STEP + CANCEL * np.abs(grown / slope - 1)) / 2
         return Carry(x, log_slope, UNIT * rounding)
 
-    def _steps(self) -> Iterator[tuple[Stage, float, float, Any]]:
+    def steps(self) -> Iterator[tuple[Stage, float, float, Any]]:
+        """Every step's stage, noise level, length and midpoints (A, 1)."""
         for stage, rows in zip(self.plan, self._rows, strict=True):
             for k, (t, h) in enumerate(zip(*stage.steps_, strict=True)):
                 yield stage, float(t), float(h), None if rows is None else rows[:, k, :, 0]

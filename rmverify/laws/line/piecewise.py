@@ -16,7 +16,7 @@ from scipy.special import logsumexp
 from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import NODES, POINTS, TO_LEGENDRE, WEIGHTS, on_panels
 
-__all__ = ["DEGREE", "Panels", "live", "log_mean", "resolved", "split"]
+__all__ = ["DEGREE", "Panels", "interpolated", "live", "log_mean", "split"]
 
 DEGREE = POINTS
 _COARSEST = 8  # panels to begin with
@@ -74,7 +74,7 @@ class Panels(NamedTuple):
         return result.reshape(*x.shape, -1)
 
 
-def resolved(
+def interpolated(
     logs: Callable[[Array], Array], log_q: Callable[[Array], Array], low: float, high: float, weights: Array,
     tolerance: float, mass: float = 1.0,
 ) -> tuple[Panels, float]:  # fmt: skip
@@ -110,7 +110,7 @@ def resolved(
     Examples
     --------
     >>> log_q = lambda x: -x * x / 2 - np.log(2 * np.pi) / 2
-    >>> panels, error = resolved(lambda x: x[:, None] - 0.5, log_q, -10.0, 10.0, np.ones(1), 1e-12)  # N(1, 1)
+    >>> panels, error = interpolated(lambda x: x[:, None] - 0.5, log_q, -10.0, 10.0, np.ones(1), 1e-12)  # N(1, 1)
     >>> error < 1e-10, bool(abs(panels(np.array([0.25]))[0, 0] + 0.25) < 1e-14)
     (True, True)
     """

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rmverify.laws.averages.bends import NotResolved
-from rmverify.laws.line.piecewise import DEGREE, Panels, live, log_mean, resolved
+from rmverify.laws.line.piecewise import DEGREE, Panels, interpolated, live, log_mean
 from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import normal_rule
 
@@ -87,7 +87,7 @@ def pushed(
             except (ValueError, NotResolved):
                 if not before[name] <= _TOLERATED:
                     raise
-        panels, unresolved = resolved(now.logs, log_q, low, high, now.weights, tolerance, now.mass)
+        panels, unresolved = interpolated(now.logs, log_q, low, high, now.weights, tolerance, now.mass)
         y, cell = (part[:, :: DEGREE // 4].ravel() for part in panels.nodes)
         values = panels.values[:, :: DEGREE // 4].reshape(y.size, -1)
         changes, raised = dict(before), counts

@@ -23,7 +23,7 @@ import numpy as np
 from rmverify.laws.langevin.smooth import hermite_values
 from rmverify.laws.line.given import reach
 from rmverify.laws.line.inverse import rising
-from rmverify.laws.line.piecewise import Panels, log_mean, resolved
+from rmverify.laws.line.piecewise import Panels, interpolated, log_mean
 from rmverify.laws.line.pushing import (
     FAINT,
     MARGIN,
@@ -43,13 +43,13 @@ from rmverify.readings.kernel import kernel
 from rmverify.schemes.contract import velocity_variance
 from rmverify.targets import Factor
 
-__all__ = ["through"]
+__all__ = ["after_corrector"]
 
 LOCAL = 1e-9  # of the L1 distance: what a panel, and each rule, may miss in a step: tens of steps stay below 1e-7
 _BEYOND = 0.1  # of l, past all of its values in v at one x: larger, and it grows over the steps where no mass is
 
 
-def through(level: Level, target: Factor, stage: Stage) -> Level:
+def after_corrector(level: Level, target: Factor, stage: Stage) -> Level:
     """The law of x after the stage."""
     if stage.footprint.alphas:
         raise TypeError("scheme: expected no midpoint in a step that carries a velocity, got one; use particles")
@@ -71,7 +71,7 @@ def through(level: Level, target: Factor, stage: Stage) -> Level:
     def position(x: Array) -> Array:
         return np.asarray(log_mean(panels(x), log_weights, 1))[:, None]
 
-    panels, missed = resolved(position, log_q, panels.breaks[0], panels.breaks[-1], np.ones(1), LOCAL)
+    panels, missed = interpolated(position, log_q, panels.breaks[0], panels.breaks[-1], np.ones(1), LOCAL)
     return Level(panels, t, error + missed)
 
 
