@@ -176,7 +176,7 @@ def test_what_is_not_certified_is_refused(name):
     with pytest.raises(ValueError, match="q: expected a law in dimension 1"):
         divergence(q, rm.Gaussian.isotropic(1.0, 2))
     law = rm.output_law(rm.Plan([rm.Predict(schemes.randomized_midpoint, [1.0, 0.5])]), q)
-    with pytest.raises(TypeError, match="p: certified divergences are for Gaussians"):
+    with pytest.raises(TypeError, match="p: certified=True is for Gaussians"):
         divergence(law, q)
     singular = rm.Gaussian([0.0, 0.0], [[1.0, 1.0], [1.0, 1.0]])
     with pytest.raises(ValueError, match="certainly positive"):

@@ -18,12 +18,13 @@ What correctors discretize, underdamped Langevin in continuous time, is known to
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 from rmverify.laws.conditional import check_start, conditional, split_target
 from rmverify.laws.full import full_law
 from rmverify.laws.langevin.linear import kinetic_flow, start_noise
 from rmverify.laws.langevin.smooth import KineticLaw, kinetic_law
+from rmverify.laws.law import Law
 from rmverify.laws.line.averaged import LineLaw, line_law
 from rmverify.laws.line.given import NotMonotone, TransportLaw, transport_law
 from rmverify.laws.mixture import MixtureLaw
@@ -32,15 +33,23 @@ from rmverify.laws.shared import SharedLaw
 from rmverify.laws.stationary import StationaryLaw, stationary_law
 from rmverify.plans import Plan
 from rmverify.readings.witness import acts_on_line, mixes
-from rmverify.targets import Factor, Product
+from rmverify.targets import EstimatedScore, Factor, Gaussian, Product, Target
 
 __all__ = [
-    "KineticLaw", "LineLaw", "MixtureLaw", "NotMonotone", "ScaleMixture", "SharedLaw", "StationaryLaw", "TransportLaw",
-    "kinetic_flow", "kinetic_law", "output_law", "start_noise", "stationary_law",
+    "KineticLaw", "Law", "LineLaw", "MixtureLaw", "NotMonotone", "ScaleMixture", "SharedLaw", "StationaryLaw",
+    "TransportLaw", "kinetic_flow", "kinetic_law", "output_law", "start_noise", "stationary_law",
 ]  # fmt: skip
 
 
-def output_law(plan: Plan, target: Any, *, alphas: Any = None, start: Any = "normal") -> Any:
+@overload
+def output_law(
+    plan: Plan, target: Gaussian | EstimatedScore, *, alphas: Any = None, start: Any = "normal"
+) -> Gaussian | MixtureLaw: ...
+@overload
+def output_law(
+    plan: Plan, target: Factor | Product, *, alphas: Any = None, start: Any = "normal"
+) -> TransportLaw | LineLaw | SharedLaw: ...
+def output_law(plan: Plan, target: Target, *, alphas: Any = None, start: Any = "normal") -> Law:
     """The exact law of what a plan outputs.
 
     Parameters

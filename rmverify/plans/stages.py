@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.numbers.checks import Array, finite_array, number
+from rmverify.numbers.checks import Array, brief, finite_array, number
 from rmverify.schemes.contract import (
     Scheme,
     check_covariance,
@@ -26,6 +26,7 @@ from rmverify.schemes.contract import (
     name,
     parameters,
     shipped,
+    text,
     unwrap,
     velocity_variance,
 )
@@ -191,7 +192,7 @@ def _probed(step: Any, keywords: dict[str, Any], t: float, h: float, dim: int) -
 # --- stages -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Stage:
     """A run of steps of one scheme. Two stages are equal when their configurations are."""
 
@@ -275,7 +276,7 @@ class Stage:
         return hash(tuple(sorted(plain.items())))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Predict(Stage):
     """Predictor steps down the noise levels `times`.
 
@@ -289,6 +290,8 @@ class Predict(Stage):
     --------
     >>> from rmverify import Predict, schemes
     >>> stage = Predict(schemes.heun, [2.0, 1.0, 0.5])
+    >>> stage
+    Predict(heun, levels 2 to 0.5, 2 steps)
     >>> len(stage), stage.start, stage.end
     (2, 2.0, 0.5)
     """
@@ -306,12 +309,15 @@ class Predict(Stage):
         times = finite_array("times", self.times, ndim=1)
         if times.size < 2 or not (np.diff(times) < 0).all() or times[-1] < 0:
             raise ValueError(
-                f"times: expected at least two strictly decreasing levels down to >= 0, got {_brief(times)}"
+                f"times: expected at least two strictly decreasing levels down to >= 0, got {brief(times)}"
             )
         if velocity_variance(self.scheme) is not None:
             raise ValueError(f"scheme: a predictor moves x alone, got {name(self.scheme)}, which carries a velocity")
         times.setflags(write=False)
         object.__setattr__(self, "times", times)
+
+    def __repr__(self) -> str:
+        return f"Predict({text(self.scheme)}, levels {self.start:.6g} to {self.end:.6g}, {_steps(len(self))})"
 
     @property
     def start(self) -> float:
@@ -330,7 +336,7 @@ class Predict(Stage):
         return super().configuration | {"times": self.times.tolist()}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Correct(Stage):
     """`steps` corrector steps of Langevin time `step` at the noise level `time`; T_corr = step * steps.
 
@@ -346,6 +352,8 @@ class Correct(Stage):
     --------
     >>> from rmverify import Correct, schemes
     >>> stage = Correct(schemes.underdamped(friction=2), time=0.5, step=0.05, steps=4)
+    >>> stage
+    Correct(underdamped(friction=2), level 0.5, 4 steps of 0.05)
     >>> len(stage), stage.footprint.evaluations
     (4, 1)
     """
@@ -362,6 +370,9 @@ class Correct(Stage):
         if count != math.floor(count):
             raise ValueError(f"steps: expected an integer >= 1, got {self.steps!r}")
         object.__setattr__(self, "steps", int(count))
+
+    def __repr__(self) -> str:
+        return f"Correct({text(self.scheme)}, level {self.time:.6g}, {_steps(self.steps)} of {self.step:.6g})"
 
     @property
     def start(self) -> float:
@@ -383,7 +394,7 @@ class Correct(Stage):
         return super().configuration | {"time": self.time, "step": self.step, "steps": self.steps}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Plan:
     """Stages, one after the other; each starts at the noise level where the one before ended.
 
@@ -391,6 +402,8 @@ class Plan:
     --------
     >>> from rmverify import Plan, Predict, schemes
     >>> plan = Plan([Predict(schemes.randomized_midpoint, [2.0, 1.0, 0.5])])
+    >>> plan
+    Plan([Predict(randomized_midpoint, levels 2 to 0.5, 2 steps)], evaluations=4)
     >>> plan.evaluations, plan.rounds, plan.start, plan.end
     (4, 4, 2.0, 0.5)
     """
@@ -414,6 +427,16 @@ class Plan:
         for before, after in itertools.pairwise(self.stages):
             if before.end != after.start:
                 raise ValueError(f"stages: a stage at level {after.start!r} follows one that ends at {before.end!r}")
+
+    def __repr__(self) -> str:
+        first, *rest = self.stages
+        shown = [repr(first), *(["..."] if len(rest) > 1 else []), *(repr(stage) for stage in rest[-1:])]
+        count = f", {len(self.stages)} stages" if len(rest) > 1 else ""
+        try:
+            cost = f", evaluations={self.evaluations}"
+        except ValueError:  # a step that cannot be counted, which only its use has to refuse
+            cost = ""
+        return f"Plan([{', '.join(shown)}]{count}{cost})"
 
     def admit(self, target: Any) -> None:
         """Refuse a target outside the class that the plan is made for, m I <= -grad^2 ln density <= L I.
@@ -482,6 +505,10 @@ def _drawn(foot: Footprint) -> str:
     return ", ".join(f"{foot.slots.count(kind)} {kind}" for kind in dict.fromkeys(foot.slots)) or "no midpoint"
 
 
+def _steps(count: int) -> str:
+    return f"{count} step{'' if count == 1 else 's'}"
+
+
 def _known(scheme: Scheme) -> None:
     if not callable(scheme):
         raise ValueError(f"scheme: expected a step function, got {type(scheme).__name__}")
@@ -489,7 +516,3 @@ def _known(scheme: Scheme) -> None:
     needed = missing_parameters(scheme)
     if needed:
         raise ValueError(f"scheme: {name(scheme)} needs {', '.join(needed)}; give {name(scheme)}({needed[0]}=...)")
-
-
-def _brief(times: Array) -> str:
-    return np.array2string(times, threshold=6, edgeitems=2)

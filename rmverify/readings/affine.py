@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmverify.elementary import prefix, total
-from rmverify.schemes.contract import Scheme, check_covariance, shipped, velocity_variance
+from rmverify.schemes.contract import Draw, Scheme, check_covariance, shipped, velocity_variance
 from rmverify.targets.gaussian import Modes
 
 __all__ = [
@@ -194,6 +194,10 @@ class Transition(NamedTuple):
         """All of them, row by row."""
         return [*(e for row in self.linear for e in row), *self.shift, *(e for row in self.noise for e in row)]
 
+    def __repr__(self) -> str:
+        shapes = {np.shape(entry) for entry in (*sum(self.linear, ()), *self.shift)}
+        return f"Transition(components={len(self.shift)}, shape={np.broadcast_shapes(*shapes)})"
+
 
 def read(scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number: Any = np.asarray) -> Transition:
     """Run `scheme` on affine forms and read off what it does: once for all steps, as they are arrays.
@@ -299,7 +303,7 @@ def drawn(scheme: Scheme, modes: Any, t: Any, h: Any, uniforms: Any) -> Any:
     return result
 
 
-def image(scheme: Scheme, state: Any, t: Any, h: Any, modes: Any, draw: Any) -> Any:
+def image(scheme: Scheme, state: Any, t: Any, h: Any, modes: Any, draw: Draw) -> Any:
     """The image of affine forms; TypeError where it is not affine in them."""
     try:
         return scheme(state, t, h, modes.score, draw)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rmverify.readings.affine import AffineForm
-from rmverify.schemes.contract import Scheme, missing_parameters, parameters, unwrap
+from rmverify.schemes.contract import Draw, Scheme, Score, missing_parameters, parameters, unwrap
 
 __all__ = ["lift", "lift_scheme", "precision"]
 
@@ -113,7 +113,7 @@ def _over(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 class _Draw:
     """The draws of another reading, as balls."""
 
-    def __init__(self, draw: Any) -> None:
+    def __init__(self, draw: Draw) -> None:
         self._draw = draw
 
     def __getattr__(self, kind: str) -> Any:
@@ -145,7 +145,7 @@ def lift_scheme(scheme: Scheme) -> Scheme:
     bound = {name: _parameter(name, value) for name, value in parameters(scheme).items()}
 
     @functools.wraps(step)
-    def over_balls(state: Any, t: Any, h: Any, score: Any, draw: Any, **keywords: Any) -> Any:
+    def over_balls(state: Any, t: Any, h: Any, score: Score, draw: Draw, **keywords: Any) -> Any:
         t, h = _lifted("t", t), _lifted("h", h)
         return step(_lifted("state", state), t, h, _over("score", score), _Draw(draw), **keywords)
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from rmverify.numbers.checks import Array
 from rmverify.readings.particles import ParticleDraw, state_of
-from rmverify.schemes.contract import NoCovariance, Scheme, name, unwrap, velocity_variance
+from rmverify.schemes.contract import NoCovariance, Scheme, Score, name, unwrap, velocity_variance
 
 __all__ = ["BrokenContract", "Matrices", "Played", "Reach", "Script", "Tape", "examine", "matrices", "play", "steady"]
 
@@ -158,7 +158,7 @@ class Played(NamedTuple):
     script: Script
 
 
-def play(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Any, tape: Tape) -> Played:
+def play(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Score, tape: Tape) -> Played:
     """Run one step on the rows of `state`, copies of which it may do with as it likes.
 
     Raises
@@ -175,7 +175,7 @@ def play(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: An
     return _played(scheme, tuple(z.copy() for z in state), t, h, score, Script(tape))
 
 
-def _played(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Any, script: Script) -> Played:
+def _played(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Score, script: Script) -> Played:
     try:
         with np.errstate(all="ignore"):
             out = scheme(state if len(state) > 1 else state[0], t, h, score, script.on(state[0]))
@@ -223,7 +223,7 @@ def examine(
     state: tuple[Array, ...],
     t: float,
     h: float,
-    score: Any,
+    score: Score,
     tape: Tape,
     *,
     before: tuple[float, float] | None = None,
@@ -273,7 +273,7 @@ def examine(
 
 
 def steady(
-    scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Any, tape: Tape, reach: Reach | None = None
+    scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Score, tape: Tape, reach: Reach | None = None
 ) -> Played:
     """`play` twice, for what shows at once: a state that is changed in place, or two results.
 
@@ -303,7 +303,7 @@ def _equal(a: Played, b: Played) -> bool:
 
 
 def _without_effect(
-    scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Any, tape: Tape, first: Played
+    scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Score, tape: Tape, first: Played
 ) -> None:
     """A midpoint that was drawn, but makes no difference, in a step that holds an earlier one."""
     places = [what for what, value in _named(unwrap(scheme)[0], set()) if _holds_midpoint(value)]
@@ -433,7 +433,7 @@ def _is_random(scheme: Scheme, what: str) -> bool:
     return any(n == what and isinstance(value, kinds) for n, value in _reachable(scheme))
 
 
-def examine_velocity(scheme: Scheme, state: tuple[Array, ...], t: float, score: Any, tape: Tape) -> None:
+def examine_velocity(scheme: Scheme, state: tuple[Array, ...], t: float, score: Score, tape: Tape) -> None:
     """Refuse a second component that is no velocity: it must be left as it is by a step of no length, whatever x is.
 
     Raises
@@ -473,7 +473,7 @@ def matrices(
     near: tuple[Array, ...],
     t: float,
     h: float,
-    score: Any,
+    score: Score,
     alphas: Array | None = None,
     checks: int = _CHECKS,
 ) -> Matrices:

@@ -42,7 +42,7 @@ from rmverify.readings.concrete import (
 from rmverify.readings.duals import identity
 from rmverify.readings.kernel import named
 from rmverify.readings.transport import carry
-from rmverify.schemes.contract import Scheme, name, shipped, velocity_variance
+from rmverify.schemes.contract import Scheme, Score, name, shipped, velocity_variance
 from rmverify.targets import Factor, Gaussian
 
 __all__ = ["MOST_FULL", "acts_on_line", "mixes", "per_mode", "rounds_to_floats"]
@@ -60,7 +60,7 @@ class _Ground(NamedTuple):
     """Where a step is looked at: a target whose particles are run, its score, and its modes as readings see them."""
 
     look: Gaussian
-    score: Any
+    score: Score
     modes: Any
 
 
@@ -131,7 +131,7 @@ def _levels(stage: Stage) -> Iterator[_Level]:
         yield _Level(t, h, steps[n - 1] if n else None, n in some)
 
 
-def _run(scheme: Scheme, state: tuple[Array, ...], level: _Level, score: Any) -> Played:
+def _run(scheme: Scheme, state: tuple[Array, ...], level: _Level, score: Score) -> Played:
     """What the step does to the rows, refused where it breaks the contract."""
     tape = Tape(_ROWS)
     if not level.wholly:

@@ -31,7 +31,7 @@ _SYMMETRY = 1e-10  # relative to the largest entry
 _NEGATIVE = 1e-10  # eigenvalues above -this times the largest are rounding of 0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Modes:
     """The target in its eigenbasis, as the exact readings see it: one column per distinct mode.
 
@@ -43,6 +43,9 @@ class Modes:
 
     def score(self, t: Any, x: Any) -> Any:
         return mode_score(self.mean, self.lam, t, x)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(count={np.size(self.lam)})"
 
     def lift(self, number: Any) -> Modes:
         return Modes(number(self.lam), number(self.mean))

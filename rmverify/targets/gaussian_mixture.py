@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
 
-from rmverify.numbers.checks import Array, finite_array
+from rmverify.numbers.checks import Array, brief, finite_array
 from rmverify.targets.gaussian import Gaussian
 from rmverify.targets.process import mode_variance
 
@@ -53,6 +53,9 @@ class GaussianMixture:
         self = cls.__new__(cls)
         self.weights, self.components = weights, components
         return self
+
+    def __repr__(self) -> str:
+        return f"GaussianMixture(dim={self.dim}, weights={brief(self.weights)})"
 
     @property
     def dim(self) -> int:

@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.numbers.checks import Array, number
+from rmverify.numbers.checks import Array, brief, number
 from rmverify.numbers.quadrature import normal_rule
 
 __all__ = ["KineticLaw", "kinetic_law"]
@@ -38,7 +38,7 @@ __all__ = ["KineticLaw", "kinetic_law"]
 UNRESOLVED = 0.05  # a coefficient of the highest degrees, beside c_00 = 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class KineticLaw:
     """A law of (x, v): a Gaussian with covariance root root^T about `center`, times a sum of Hermite polynomials.
 
@@ -54,6 +54,12 @@ class KineticLaw:
     center: Array
     root: Array
     coefficients: Array
+
+    def __repr__(self) -> str:
+        deviations = np.sqrt((self.root**2).sum(axis=1))
+        return (
+            f"KineticLaw(center={brief(self.center)}, deviations={brief(deviations)}, terms={len(self.coefficients)})"
+        )
 
     def position(self, x: Any) -> Array:
         """The density of x."""

@@ -55,7 +55,7 @@ _MOST_PARTS = 128  # of panels, for a sum over all points that a noise smears
 _GRAIN = 12.0  # nodes of a rule over a noise to a deviation of it
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LineLaw:
     r"""A law on the line, of density q(x) e^{l(x)} with q the target's marginal at the end of the plan.
 
@@ -77,6 +77,8 @@ class LineLaw:
     >>> from rmverify import Plan, Predict, output_law, schemes, targets, tv
     >>> target, times = targets.TwoGaussians(2.0), np.linspace(3.0, 0.2, 15)
     >>> law = output_law(Plan([Predict(schemes.randomized_midpoint, times)]), target, start="exact")
+    >>> law
+    LineLaw(dim=1, reference=TwoGaussians(separation=..., variance=...), panels=..., error=...)
     >>> round(law.variance, 6), round(target.at(0.2).variance, 6), law.error < 1e-12
     (3.693537, 3.68128, True)
     >>> tv(law, target.at(0.2))
@@ -87,6 +89,10 @@ class LineLaw:
     panels: Panels
     error: float
     dim: int = 1
+
+    def __repr__(self) -> str:
+        panels = len(self.panels.breaks) - 1
+        return f"LineLaw(dim={self.dim}, reference={self.reference!r}, panels={panels}, error={self.error:.2g})"
 
     def log_ratio(self, x: Any) -> Array:
         """l(x) = ln(p/q)(x); beyond the range where either has mass, its value at the end of that."""

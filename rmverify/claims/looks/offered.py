@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from rmverify import schemes
-from rmverify.claims.ledger import Evidence
+from rmverify.claims.evidence import Evidence
 from rmverify.numbers.checks import Array
 from rmverify.numbers.values import Value
 from rmverify.readings.concrete import BrokenContract, Tape, examine, matrices, play
@@ -26,7 +26,7 @@ from rmverify.targets.process import mode_variance
 
 __all__ = ["SCHEMES", "same_step"]
 
-SCHEMES = tuple(name for name in schemes.__all__ if name not in ("parameters", "scheme", "velocity_variance"))
+SCHEMES = tuple(schemes.SHIPPED)
 """The names under which a scheme may be offered."""
 
 LEVELS = 720  # noise levels, from LOW to HIGH
