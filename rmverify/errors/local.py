@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from flint import ctx
 
 from rmverify.laws.averages.rules import LEAST_NODES, MOST_NODES, at_nodes, rules, unbent
 from rmverify.laws.averages.strata import averages, chainable, strata_rule
@@ -95,11 +96,9 @@ def _coupling(truth: Gaussian, modes: Any, plan: Plan, start: Any, lengths: list
     for stage in plan:
         if not isinstance(stage, Predict):
             raise TypeError("coupling errors compare with the probability flow: expected Predict stages only")
-    import flint
-
     for bits in (160, 320, 640, 1280):
         nodes = 8
-        with flint.ctx.workprec(bits):
+        with ctx.workprec(bits):
             before = None
             while nodes <= MOST_NODES:
                 now = _coupling_balls(truth, modes, plan, start, nodes, lengths)
