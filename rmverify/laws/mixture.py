@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from rmverify.laws.averages.bends import callable_bias
 from rmverify.laws.averages.counts import few
-from rmverify.laws.averages.rules import LEAST_NODES, anywhere, at_nodes, callable_bias, node_count, rules
+from rmverify.laws.averages.rules import LEAST_NODES, anywhere, at_nodes, node_count, rules
 from rmverify.laws.averages.strata import Averages, chainable, settled, step_averages, strata_rule
 from rmverify.laws.conditional import (
     CANCEL,
@@ -171,8 +172,7 @@ class MixtureLaw:
         for foot, stage, size in zip(feet, self.plan, sizes, strict=True):
             rows: Any = uniforms[:, used : used + size].T.reshape(len(stage), foot.alphas, n, 1).swapaxes(0, 1)
             used += size
-            stratum, strata = (v.reshape(-1, 1, 1, 1) for v in (foot.stratum, foot.strata))
-            rows = (rows + stratum) / strata if foot.alphas else None
+            rows = foot.placed(rows) if foot.alphas else None
             if not foot.plain:
                 t, h = (column(z) for z in stage.steps_)
                 rows = drawn(stage.scheme, split_target(self.target)[1], t, h, rows)

@@ -240,13 +240,15 @@ def _one_by_one(t: Any, h: Any, alphas: Any) -> Iterator[tuple[Any, Any, Any]]:
 
 
 def _stacked(each: Any) -> Any:
-    """Entries of one step each, joined along the first axis."""
+    """Entries joined along the first axis, that of the steps."""
     if isinstance(each[0], tuple):
         return tuple(_stacked(list(parts)) for parts in zip(*each, strict=True))
     if all(isinstance(part, int) for part in each) and len(set(each)) == 1:
         return each[0]
-    shape = np.broadcast_shapes(*(np.shape(part) for part in each), (1, 1, 1))
-    return np.concatenate([np.broadcast_to(part, shape) for part in each])
+    shapes = [np.shape(part) for part in each]
+    others = np.broadcast_shapes(*(shape[-2:] for shape in shapes), (1, 1))
+    steps = [shape[0] if len(shape) > 2 else 1 for shape in shapes]
+    return np.concatenate([np.broadcast_to(part, (n, *others)) for n, part in zip(steps, each, strict=True)])
 
 
 def _weighed(
@@ -372,27 +374,9 @@ def chain(transition: Transition, steps: int) -> Transition:
             each(current, lambda part, p=pairs: part[0 : 2 * p : 2]),
         )
         if steps % 2:
-            last = each(current, lambda part: part[-1:])
-            joined = _merge(joined, last)
+            joined = Transition(*_stacked([joined, each(current, lambda part: part[-1:])]))
         current, steps = joined, pairs + steps % 2
     return each(current, lambda part: part[0])
-
-
-def _merge(front: Transition, back: Transition) -> Transition:
-    def join(a: Any, b: Any) -> Any:
-        if _absent(a) and _absent(b):
-            return 0
-        a, b = np.asarray(a), np.asarray(b)
-        steps = max(a.shape[0] if a.ndim else 0, 1)
-        shape = np.broadcast_shapes(a.shape[1:], b.shape[1:])
-        return np.concatenate([np.broadcast_to(a, (steps, *shape)), np.broadcast_to(b, (1, *shape))])
-
-    size = range(len(front.shift))
-    return Transition(
-        tuple(tuple(join(front.linear[i][j], back.linear[i][j]) for j in size) for i in size),
-        tuple(join(front.shift[i], back.shift[i]) for i in size),
-        tuple(tuple(join(front.noise[i][j], back.noise[i][j]) for j in size) for i in size),
-    )
 
 
 def position(transition: Transition, mass: Any | None) -> Transition:

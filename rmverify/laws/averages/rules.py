@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rmverify.elementary import exp
-from rmverify.laws.averages.bends import DURATIONS, NotResolved, bends
+from rmverify.laws.averages.bends import DURATIONS, NotResolved, bends, callable_bias
 from rmverify.laws.conditional import UNIT, column
 from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import unit_rule
@@ -46,8 +46,8 @@ def anywhere(foot: Footprint) -> Array:
     ends, inside = np.array([[0.0, 1.0]]), np.random.default_rng(foot.alphas).random((foot.alphas, SCATTERED.size))
     u = np.concatenate([np.repeat(ends, foot.alphas, axis=0), inside], axis=1)
     kinds = np.array(foot.slots)[:, None]
-    values = (u + foot.stratum[:, None]) / foot.strata[:, None]
-    return np.where(kinds == "bernoulli", u > 0.5, np.where(kinds == "exponential", -np.log1p(-u * (1 - UNIT)), values))
+    durations = -np.log1p(-u * (1 - UNIT))
+    return np.where(kinds == "bernoulli", u > 0.5, np.where(kinds == "exponential", durations, foot.placed(u)))
 
 
 def plain_rule(foot: Footprint, x: Any, w: Any, number: Any = np.asarray) -> tuple[Any, Any]:
@@ -194,11 +194,6 @@ def alone(stage: Stage, law: Factor, n: int, nodes: int) -> tuple[Array, Array]:
         raise NotResolved(f"{nodes * 2 // 3} nodes in a panel do not settle the law on the line")
     alphas, weights = rules(stage, law).at(slice(n, n + 1), nodes)
     return alphas[:, 0], weights[0]
-
-
-def callable_bias(modes: Any) -> bool:
-    """Whether the score has a bias that is a function of t, and may be rough anywhere."""
-    return isinstance(modes, EstimatedModes) and modes.varies
 
 
 def at_nodes(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any = slice(None)) -> tuple[Transition, Array]:
