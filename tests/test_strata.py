@@ -17,8 +17,8 @@ from rmverify import schemes
 from rmverify.claims.looks import parallel_steps as facts
 from rmverify.claims.looks.measure import fitted
 from rmverify.elementary import exp, prefix, total
-from rmverify.laws.averages.rules import unit_rule
 from rmverify.laws.averages.strata import averages
+from rmverify.numbers.quadrature import unit_rule
 from rmverify.plans import footprint
 from rmverify.readings.cells import read_chain
 

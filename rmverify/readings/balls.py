@@ -17,7 +17,7 @@ import numpy as np
 from rmverify.readings.affine import AffineForm
 from rmverify.schemes.contract import Draw, Scheme, Score, missing_parameters, parameters, unwrap
 
-__all__ = ["legendre", "lift", "lift_scheme", "precision"]
+__all__ = ["lift", "lift_scheme", "precision"]
 
 
 class Whole(int):
@@ -171,10 +171,3 @@ def precision(bits: int, terms: int) -> Iterator[None]:
         yield
     finally:
         ctx.prec, ctx.cap = before
-
-
-def legendre(nodes: int) -> tuple[Any, Any]:
-    from flint import arb
-
-    pairs = [arb.legendre_p_root(nodes, k, weight=True) for k in range(nodes)]
-    return np.array([(1 + x) / 2 for x, _ in pairs], dtype=object), np.array([w / 2 for _, w in pairs], dtype=object)

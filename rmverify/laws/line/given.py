@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmverify.laws.conditional import CANCEL, ONCE, STEP, UNIT, stage_alphas
+from rmverify.laws.conditional import CANCEL, ONCE, QUIET, STEP, UNIT, require_finite, stage_alphas
 from rmverify.numbers.checks import Array, finite_array
 from rmverify.numbers.quadrature import integrate_path
 from rmverify.plans import Plan, Predict, Stage
@@ -111,26 +111,16 @@ class TransportLaw:
 
     def _carry(self, z: Array) -> Carry:
         x, log_slope, rounding = z, np.zeros_like(z), np.full_like(z, ONCE / 2)
-        for stage, t, h, alphas in self._steps():
-            with np.errstate(over="ignore", invalid="ignore"):
-                end = carry(stage.scheme, self.factor, identity(x), t, h, alphas)
-            slope = np.asarray(end.slope)
-            if not (np.isfinite(end.value).all() and np.isfinite(slope).all()):
-                raise OverflowError(
-                    f"the law overflows in the stage that ends at level {stage.end:g}: the scheme is unstable"
-                )
-            if not (slope > 0).all():
-                worst = int(np.argmin(slope))
-                raise NotMonotone(
-                    f"plan: expected steps so short that the map is monotone, got the slope {slope[worst]:.3g} at "
-                    f"x = {x[worst]:.6g} in the step of length {h:.3g} from level {t:.6g}"
-                )
-            x, log_slope = np.asarray(end.value), log_slope + np.log(slope)
+        for stage, t, h, alphas in self.steps():
+            end = risen(stage, self.factor, identity(x), t, h, alphas)
+            x, slope = np.asarray(end.value), np.asarray(end.slope)
+            log_slope = log_slope + np.log(slope)
             grown = math.exp(2 * h) if isinstance(stage, Predict) else 1.0
             rounding = rounding + (STEP + CANCEL * np.abs(grown / slope - 1)) / 2
         return Carry(x, log_slope, UNIT * rounding)
 
-    def _steps(self) -> Iterator[tuple[Stage, float, float, Any]]:
+    def steps(self) -> Iterator[tuple[Stage, float, float, Any]]:
+        """Every step's stage, noise level, length and midpoints (A, 1)."""
         for stage, rows in zip(self.plan, self._rows, strict=True):
             for k, (t, h) in enumerate(zip(*stage.steps_, strict=True)):
                 yield stage, float(t), float(h), None if rows is None else rows[:, k, :, 0]
@@ -225,6 +215,28 @@ class TransportLaw:
         if self.dim > MOST_COORDINATES:
             raise ValueError(f"dim: expected at most {MOST_COORDINATES} coordinates to draw, got {self.dim}")
         return self.carry(self.start.draws((n, self.dim), np.random.default_rng(rng))).x
+
+
+def risen(stage: Stage, factor: Factor, points: Dual, t: float, h: float, alphas: Any) -> Dual:
+    """Where a step takes points that have kept their order.
+
+    Raises
+    ------
+    NotMonotone
+        Where they lose it.
+    OverflowError
+        Where one of them overflows.
+    """
+    with QUIET():
+        end = carry(stage.scheme, factor, points, t, h, alphas)
+    require_finite(stage, end.value, end.slope)
+    if not (end.slope > 0).all():
+        worst = np.unravel_index(np.argmin(end.slope), end.slope.shape)
+        raise NotMonotone(
+            f"plan: expected steps so short that the map is monotone, got the slope {end.slope[worst]:.3g} at "
+            f"x = {points.value[worst]:.6g} in the step of length {h:.3g} from level {t:.6g}"
+        )
+    return end
 
 
 _middle = np.frompyfunc(lambda ball: ball.mid(), 1, 1)
