@@ -295,7 +295,7 @@ class Text:
         above, below = ([str(n)] if n != 1 else [] for n in (coefficient.numerator, coefficient.denominator))
         if coefficient.denominator >= 10 and 10**9 % coefficient.denominator == 0:  # a decimal fraction stays one
             above, below = [f"{float(coefficient):g}"], []
-        sums = []
+        sums: list[str] = []
         for name, e in monomial.exponents.items():
             side = sums if name.startswith("(") and e > 0 and e != half else above if e > 0 else below
             if abs(e) != half:
