@@ -25,7 +25,7 @@ class Unbounded(ValueError):
     ray: dict[str, Fraction]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Claim:
     """A printed cost: the largest of `cost`; with `scales`, a statement about those alone, the others constant.
 
@@ -39,6 +39,9 @@ class Claim:
 
     def __str__(self) -> str:
         return " + ".join(map(str, self.cost))
+
+    def __repr__(self) -> str:
+        return f"<Claim {self}{f' ({self.source})' if self.source else ''}>"
 
 
 @dataclass(frozen=True)
