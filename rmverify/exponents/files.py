@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rmverify.exponents.monomials import Monomial
+from rmverify.exponents.formulas import Monomial
 from rmverify.exponents.problem import Claim
 from rmverify.exponents.program import Program
 from rmverify.exponents.programs import PROGRAMS

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, Self
 
 from rmverify.exponents.cones import LIMITS
-from rmverify.exponents.monomials import Monomial
+from rmverify.exponents.formulas import Monomial
 
 
 class Infeasible(ValueError):

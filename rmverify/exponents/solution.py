@@ -14,7 +14,7 @@ from typing import Any
 
 from rmverify.exponents import cones
 from rmverify.exponents.cones import Ray, Vector, dot, minus, units
-from rmverify.exponents.monomials import Monomial, along, product
+from rmverify.exponents.formulas import Monomial, along, product
 from rmverify.exponents.problem import Claim, Infeasible, Problem, Unbounded
 from rmverify.numbers.html import html_table
 
