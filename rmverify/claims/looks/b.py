@@ -27,7 +27,7 @@ from rmverify.claims.looks.measure import (
     searched,
     spectrum,
 )
-from rmverify.claims.looks.oscillating import MEAN, SETTING, beginning, picture, resonance, smooth
+from rmverify.claims.looks.oscillating import MEAN, SETTING, beginning, resonance, smooth
 from rmverify.errors.local import coupling_error, window_errors
 from rmverify.exponents import Bound
 from rmverify.numbers.values import Value
@@ -206,10 +206,13 @@ def b7(look: Look, mean: Bound, spread: Bound) -> Iterator[Evidence]:
         plain = smooth(look.scheme, target.with_modes(target.variances, 0.0))
         worst = max(row.errors["midpoint"] / row.errors["randomized_midpoint"] for row in plain)
         table = tuple({"evaluations": row.evaluations} | dict(row.errors) for row in plain)
+        counts = [row.evaluations for row in plain]
+        curves = {name: (counts, [float(row.errors[name]) for row in plain]) for name in plain[0].errors}
+        picture = {"curves": curves, "x": "score evaluations", "y": "root mean square error"}
         yield Evidence(
             "exact", "without such an error the deterministic midpoint is as good or better on Gaussians",
             "holds" if worst <= 1 else "violated",
             computed=f"its error is at most {worst:.3g} times that of random midpoints", bound="1",
-            constant=Value(worst, "exact", 1e-13 * worst), label="tight", rows=table, picture=picture(plain),
+            constant=Value(worst, "exact", 1e-13 * worst), label="tight", rows=table, picture=picture,
             domain=f"{where}, exact score, equal numbers of evaluations",
         )  # fmt: skip
