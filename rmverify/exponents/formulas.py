@@ -314,7 +314,8 @@ def _at(name: str, values: Mapping[str, Any], one: Any) -> Any:
         import numpy as np
 
         shared = {"exp": np.exp, "log": np.log, "max": np.maximum, "min": np.minimum}[function]
-        return functools.reduce(shared, rest, first) if rest else shared(first)
+        value = functools.reduce(shared, rest, first) if rest else shared(first)
+        return value if np.ndim(value) else float(value)
     return functools.reduce(lambda a, b: getattr(a, function)(b), rest, first) if rest else getattr(first, function)()
 
 
