@@ -9,7 +9,7 @@ wrong is another algorithm.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from rmverify.claims.evidence import Evidence, Look
 from rmverify.errors.jets import kinetic_jets, noise_rounding, predictor_jets
@@ -23,91 +23,55 @@ PRECISION = 128
 PREDICTOR_POINTS = ({"v": 0.375, "m": 1.25, "t": 0.125}, {"v": 2.5, "m": -0.75, "t": 0.5})
 KINETIC_POINTS = ({"k": 1.25, "friction": 1.5, "mass": 0.25}, {"k": 0.375, "friction": 2.25, "mass": 1.5})
 
+Table: TypeAlias = Mapping[str, Mapping[tuple[tuple[str, int], ...], Mapping[str, str]]]
+
 _NONE = {"mean": "0", "variance": "0", "variance_of_mean": "0"}
-_MIDPOINT_SLOPE = "(v-1)*h**3/(6*v**3) - (v-1)*(5*v-9)*h**4/(24*v**4)"
-PREDICTORS: Mapping[str, Mapping[tuple[tuple[str, int], ...], Mapping[str, str]]] = {
+_RANDOM = "(v-1)*h**3/(6*v**3) - (v-1)*(5*v-9)*h**4/(24*v**4)"
+_SPREAD = "(2*v-1)**2*h**4"
+PREDICTORS: Table = {
     "exponential_integrator": {(): _NONE | {"slope": "-(v-1)*h**2/(2*v**2) - (v-1)*h**3/(2*v**3)"}},
     "euler": {(): _NONE | {"slope": "-(v-1)*(v+1)*h**2/(2*v**2)", "mean": "-m*h**2/2"}},
     "midpoint": {(): _NONE | {"slope": "(4*v-3)*h**3/(24*v**2)"}},
     "heun": {(): _NONE | {"slope": "-(v-1)*(v**2-3)*h**3/(6*v**3)", "mean": "-m*(2*v-3)*h**3/(12*v)"}},
-    "randomized_midpoint": {(): _NONE | {"slope": _MIDPOINT_SLOPE, "variance": "(2*v-1)**2*h**4/(12*v**4)"}},
+    "randomized_midpoint": {(): _NONE | {"slope": _RANDOM, "variance": f"{_SPREAD}/(12*v**4)"}},
     "parallel_midpoint": {
-        (("strata", 1), ("rounds", 0)): _NONE | {"slope": _MIDPOINT_SLOPE, "variance": "(2*v-1)**2*h**4/(12*v**4)"},
-        (("strata", 2), ("rounds", 0)): _NONE | {"slope": _MIDPOINT_SLOPE, "variance": "(2*v-1)**2*h**4/(96*v**4)"},
-        (("strata", 2), ("rounds", 1)): _NONE
-        | {"slope": "-(v-1)*h**3/(24*v**3)", "variance": "(2*v-1)**2*h**4/(96*v**4)"},
-        (("strata", 2), ("rounds", 2)): _NONE
-        | {"slope": "-(v-1)*h**3/(24*v**3)", "variance": "(2*v-1)**2*h**4/(96*v**4)"},
-        (("strata", 3), ("rounds", 1)): _NONE
-        | {"slope": "-(v-1)*h**3/(54*v**3)", "variance": "(2*v-1)**2*h**4/(324*v**4)"},
+        (("strata", R), ("rounds", K)): _NONE | {"slope": slope, "variance": f"{_SPREAD}/({12 * R**3}*v**4)"}
+        for R, K, slope in (
+            (1, 0, _RANDOM), (2, 0, _RANDOM), (2, 1, "-(v-1)*h**3/(24*v**3)"), (2, 2, "-(v-1)*h**3/(24*v**3)"),
+            (3, 1, "-(v-1)*h**3/(54*v**3)"),
+        )
     },
-}
+}  # fmt: skip
 """On a mode N(m, v) of q_t with the score of q: see `rmverify.errors.jets.predictor_jets` for the names."""
 
 _STILL = dict.fromkeys(("force_x", "force_v", "spread_xx", "spread_xv", "spread_vv"), "0")
-KINETIC: Mapping[str, Mapping[tuple[tuple[str, int], ...], Mapping[str, str]]] = {
+KINETIC: Table = {
     "overdamped": {
         (): {"xx": "-k**2*h**2/2", "noise_xx": "2*k*h**2", "kept_xx": "k*h**2", "force_x": "0", "spread_xx": "0"}
     },
-    "underdamped": {
-        (): {
-            "xx": "-(u*k)**2*h**4/24",
-            "xv": "u*k*h**3/6",
-            "vx": "-(u*k)**2*h**3/6",
-            "vv": "u*k*h**2/2",
-            "noise_xx": "2*g*k*u**2*h**5/15",
-            "noise_xv": "g*k*u**2*h**4/3",
-            "noise_vv": "2*g*k*u**2*h**3/3",
-            "kept_xx": "k*u**2*h**4/4",
-            "kept_xv": "k*u**2*h**3/2",
-            "kept_vv": "k*u**2*h**2",
-            **_STILL,
-        }
-    },
-    "randomized_midpoint_langevin": {
-        (): {
-            "xx": "0",
-            "xv": "-(u*k)**2*h**5/120",
-            "vx": "(u*k)**3*h**5/120",
-            "vv": "-(u*k)**2*h**4/24",
-            "noise_xx": "0",
-            "noise_xv": "0",
-            "noise_vv": "g*k**2*u**3*h**5/30",
-            "kept_xx": "k*u**2*h**4/12",
-            "kept_xv": "-g*k*u**2*h**4/12",
-            "kept_vv": "g**2*k*u**2*h**4/12",
-            **_STILL,
-        }
-    },
+    "underdamped": {(): {
+        "xx": "-(u*k)**2*h**4/24", "xv": "u*k*h**3/6", "vx": "-(u*k)**2*h**3/6", "vv": "u*k*h**2/2",
+        "noise_xx": "2*g*k*u**2*h**5/15", "noise_xv": "g*k*u**2*h**4/3", "noise_vv": "2*g*k*u**2*h**3/3",
+        "kept_xx": "k*u**2*h**4/4", "kept_xv": "k*u**2*h**3/2", "kept_vv": "k*u**2*h**2", **_STILL,
+    }},
+    "randomized_midpoint_langevin": {(): {
+        "xx": "0", "xv": "-(u*k)**2*h**5/120", "vx": "(u*k)**3*h**5/120", "vv": "-(u*k)**2*h**4/24",
+        "noise_xx": "0", "noise_xv": "0", "noise_vv": "g*k**2*u**3*h**5/30",
+        "kept_xx": "k*u**2*h**4/12", "kept_xv": "-g*k*u**2*h**4/12", "kept_vv": "g**2*k*u**2*h**4/12", **_STILL,
+    }},
     "parallel_underdamped": {
         (("cells", 2), ("rounds", 2)): {
-            "xx": "-5*(u*k)**2*h**4/192",
-            "xv": "5*u*k*h**3/48",
-            "vx": "-5*(u*k)**2*h**3/48",
-            "vv": "u*k*h**2/4",
-            "noise_xx": "13*g*k*u**2*h**5/160",
-            "noise_xv": "19*g*k*u**2*h**4/96",
-            "noise_vv": "5*g*k*u**2*h**3/12",
-            "kept_xx": "5*k*u**2*h**4/32",
-            "kept_xv": "k*u**2*h**3/4",
-            "kept_vv": "k*u**2*h**2/2",
-            **_STILL,
+            "xx": "-5*(u*k)**2*h**4/192", "xv": "5*u*k*h**3/48", "vx": "-5*(u*k)**2*h**3/48", "vv": "u*k*h**2/4",
+            "noise_xx": "13*g*k*u**2*h**5/160", "noise_xv": "19*g*k*u**2*h**4/96", "noise_vv": "5*g*k*u**2*h**3/12",
+            "kept_xx": "5*k*u**2*h**4/32", "kept_xv": "k*u**2*h**3/4", "kept_vv": "k*u**2*h**2/2", **_STILL,
         },
         (("cells", 3), ("rounds", 2)): {
-            "xx": "-13*(u*k)**2*h**4/648",
-            "xv": "2*u*k*h**3/27",
-            "vx": "-2*(u*k)**2*h**3/27",
-            "vv": "u*k*h**2/6",
-            "noise_xx": "226*g*k*u**2*h**5/3645",
-            "noise_xv": "23*g*k*u**2*h**4/162",
-            "noise_vv": "8*g*k*u**2*h**3/27",
-            "kept_xx": "35*k*u**2*h**4/324",
-            "kept_xv": "k*u**2*h**3/6",
-            "kept_vv": "k*u**2*h**2/3",
-            **_STILL,
+            "xx": "-13*(u*k)**2*h**4/648", "xv": "2*u*k*h**3/27", "vx": "-2*(u*k)**2*h**3/27", "vv": "u*k*h**2/6",
+            "noise_xx": "226*g*k*u**2*h**5/3645", "noise_xv": "23*g*k*u**2*h**4/162", "noise_vv": "8*g*k*u**2*h**3/27",
+            "kept_xx": "35*k*u**2*h**4/324", "kept_xv": "k*u**2*h**3/6", "kept_vv": "k*u**2*h**2/3", **_STILL,
         },
     },
-}
+}  # fmt: skip
 """For the score -k x, g the friction and u the mass: see `rmverify.errors.jets.kinetic_jets` for the names."""
 
 
