@@ -17,7 +17,6 @@ from rmverify.laws.conditional import (
     ONCE,
     QUIET,
     STEP,
-    UNIT,
     column,
     conditional,
     initial,
@@ -31,6 +30,7 @@ from rmverify.laws.conditional import (
 from rmverify.laws.invariant import after, spread, step_map
 from rmverify.laws.scale import NODES, Lattice, ScaleMixture, Scales, Unresolved, kept, many_strata
 from rmverify.numbers.checks import Array
+from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Correct, Plan, Stage
 from rmverify.readings.affine import Transition, drawn
 from rmverify.readings.cells import read_chain, transition

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from rmverify.laws.averages.bends import NotResolved
-from rmverify.laws.conditional import UNIT, split_target
+from rmverify.laws.conditional import split_target
 from rmverify.laws.full import full_stationary
 from rmverify.laws.invariant import Spread, contraction, first_moments, invariant, marginal, spread, step_map
 from rmverify.laws.mixture import MixtureLaw
 from rmverify.laws.scale import ScaleMixture, Unresolved, moment_nodes
 from rmverify.numbers.checks import Array, number
+from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Correct, Plan
 from rmverify.readings.witness import MOST_FULL, mixes, rounds_to_floats
 from rmverify.schemes.contract import Scheme, shipped, velocity_variance

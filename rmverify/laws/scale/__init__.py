@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from flint import ctx
 
-from rmverify.laws.conditional import UNIT, initial, split_target
+from rmverify.laws.conditional import initial, split_target
 from rmverify.laws.scale.gauss import GaussRule, ScaleMixture
 from rmverify.laws.scale.lattice import MOST_CELLS, STENCIL, Lattice, LatticeRule, lagrange
 from rmverify.laws.scale.stage import (
@@ -32,13 +32,14 @@ from rmverify.laws.scale.stage import (
     through,
 )
 from rmverify.numbers.checks import Array
+from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Plan
 from rmverify.readings.balls import lift
 from rmverify.targets.process import mode_variance
 
 __all__ = [
-    "MOST_CELLS", "NODES", "STENCIL", "Lattice", "ScaleMixture", "Scales", "Unresolved", "kept", "lagrange", "log_defect",
-    "many_strata", "moment_nodes",
+    "MOST_CELLS", "NODES", "STENCIL", "Lattice", "ScaleMixture", "Scales", "Unresolved", "kept", "lagrange",
+    "log_defect", "many_strata", "moment_nodes",
 ]  # fmt: skip
 
 NODES = 24
@@ -55,8 +56,8 @@ class Scales:
         self._rounding = 2 * UNIT * float(np.abs(self.start[np.isfinite(self.start)]).max(initial=0.0))
 
     def spread(self) -> float:
-        """sd(u) sqrt(d/2), at most: as if no corrector contracted it. A step with noise spreads u by how its A^2 e^u + c
-        varies with the midpoint, at the least and the largest u that it may meet."""
+        """sd(u) sqrt(d/2), at most: as if no corrector contracted it. A step with noise spreads u by how its
+        A^2 e^u + c varies with the midpoint, at the least and the largest u that it may meet."""
         return math.sqrt(_Spread(self).along(self.stages).total * self.dim / 2)
 
     def mixture(self, count: int) -> ScaleMixture:

@@ -1,4 +1,4 @@
-"""Functions of the steps of a long stage by interpolation: of t and h alone they are smooth, and few values tell all."""
+"""Functions of the steps of a long stage by interpolation: smooth in t and h, they are told by few values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""The law of u = ln(variance/the target's) as signed weights on a lattice finer than sqrt(2/d), however far it spreads.
+r"""The law of u = ln(variance/the target's) as signed weights on a lattice, however far it spreads.
 
 An atom becomes the weights of Lagrange's interpolation at the 24 lattice points about it, and a step a convolution.
 """
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rmverify.laws.averages.rules import MOST_POINTS, unit_rule
-from rmverify.laws.conditional import UNIT
 from rmverify.laws.scale.gauss import grouped
 from rmverify.laws.scale.stage import BLOCK, MOST_READ, MOST_STEP_NODES, ScaleStage, Unresolved, Walker, through
 from rmverify.numbers.checks import Array
+from rmverify.numbers.rounding import UNIT
 
 __all__ = ["MOST_CELLS", "STENCIL", "Lattice", "LatticeRule", "lagrange"]
 
@@ -119,9 +119,9 @@ class LatticeRule(Walker):
     # --- midpoints ------------------------------------------------------------------------------------------
 
     def _blocks(self, stage: ScaleStage, u: Array) -> Iterator[tuple[Array, Array | None, Array, float]]:
-        """(eta, kappa, weights, rounding) of blocks of steps with a rule in alpha that follows e^{i omega u'}, u' what any
-        of `u` becomes, for all omega that the radius sees: one Gauss rule, or (for one midpoint a step) panels of 16 nodes,
-        with eta interpolated from a Gauss rule or, where that is not smooth, in floats."""
+        """(eta, kappa, weights, rounding) of blocks of steps with a rule in alpha that follows e^{i omega u'}, u' what
+        any of `u` becomes, for all omega that the radius sees: one Gauss rule, or (for one midpoint a step) panels of
+        16 nodes, with eta interpolated from a Gauss rule or, where that is not smooth, in floats."""
         count = len(stage)
         single = stage.alphas == 1
         if not stage.rules.simple:

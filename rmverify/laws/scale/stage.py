@@ -27,10 +27,11 @@ from rmverify.laws.averages.bends import NotResolved
 from rmverify.laws.averages.counts import continued
 from rmverify.laws.averages.rules import LEAST_NODES, MOST_POINTS, Rules, node_count, rules
 from rmverify.laws.averages.strata import chainable, gauss, step_cumulants
-from rmverify.laws.conditional import UNIT, column
+from rmverify.laws.conditional import column
 from rmverify.laws.invariant import Powers, Spread, marginal, spread, step_map
 from rmverify.laws.scale.interpolation import Surface
 from rmverify.numbers.checks import Array
+from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Correct, Predict, Stage, footprint
 from rmverify.readings.affine import Transition, chain, compose, position, read, weighed
 from rmverify.readings.balls import lift, lift_scheme
@@ -87,10 +88,7 @@ class Steps(NamedTuple):
 
 
 class ScaleStage:
-    """A stage as it acts on u, on every mode of its target by itself; where it draws midpoints, on a target of one mode.
-
-    What is asked twice is remembered: rules and lattices of several sizes ask the same.
-    """
+    """A stage as it acts on u, of every mode by itself; where it draws midpoints, on a target of one mode."""
 
     def __init__(self, stage: Stage, modes: Any) -> None:
         self.stage, self.modes, self.lam = stage, modes, modes.lam
@@ -102,7 +100,7 @@ class ScaleStage:
 
     @property
     def levels(self) -> tuple[Array, Array, Array]:
-        """The noise level, the length and the level afterwards of every step: times[n+1], of which t - h is a rounding."""
+        """The noise level, length and level afterwards of every step: times[n+1], of which t - h is a rounding."""
         t, h = self.stage.steps_
         return t, h, self.stage.times[1:] if isinstance(self.stage, Predict) else t
 
@@ -118,7 +116,7 @@ class ScaleStage:
     # --- over balls -----------------------------------------------------------------------------------------
 
     def over_balls(self, t: Array, h: Array, end: Array | None, alphas: Any) -> tuple[Array, Array | None]:
-        """eta and kappa of the steps (t, h) with no velocity, at the midpoints alphas (A, Q) or None; to t - h or `end`."""
+        """eta and kappa of steps (t, h) with no velocity, at midpoints alphas (A, Q) or None; to t - h or `end`."""
         with ctx.workprec(BITS):
             time, length = (lift(z).reshape(-1, 1, 1) for z in (t, h))
             rows = None
@@ -305,8 +303,8 @@ class ScaleStage:
         return alphas, weights
 
     def resolving(self, u: Array, dim: int, count: int) -> int:
-        """Nodes in alpha for how far one step spreads u on the scale sqrt(2/d); they grow with `count`, so that raising it
-        tests them too."""
+        """Nodes in alpha for how far one step spreads u on the scale sqrt(2/d); they grow with `count`, so that
+        raising it tests them too."""
         widest = 0.0
         alphas, _ = self.rule(self.nodes)
         for images in self.images(alphas, self.range(alphas, u)):
@@ -341,8 +339,8 @@ class ScaleStage:
 
     @cached_property
     def log_cumulants(self) -> tuple[Array, Array, Array, Array]:
-        """Of every step of many strata: E A, the cumulants 2, 3, .. of 2 (A - E A)/E A, the share of the second that is not
-        first order in the midpoints, and the error of ln (E A)^2."""
+        """Of every step of many strata: E A, the cumulants 2, 3, .. of 2 (A - E A)/E A, the share of the second that
+        is not first order in the midpoints, and the error of ln (E A)^2."""
         found, off = (z[..., 0] for z in step_cumulants(self.stage, self.modes, 2 * MOST_STEP_NODES - 1))
         mean = found[0]
         if not (np.isfinite(found).all() and (mean != 0).all()):
@@ -354,8 +352,8 @@ class ScaleStage:
     def strata_rules(self, dim: int, nodes: int) -> tuple[Array, Array, float]:
         """Gauss rules of the eta of every step of many strata, (steps, nodes) and weights, and an error of their sum.
 
-        The error has that of E A, and for what the n-th cumulant lacks (see `rmverify.laws.averages.strata`) the shift of u
-        that changes the law of the log radius as much: (d/2)^{(n-1)/2} E|He_n|/(2 n!) over that of a shift, 0.4.
+        The error has that of E A, and for what the n-th cumulant lacks (see `rmverify.laws.averages.strata`) the shift
+        of u that changes the law of the log radius as much: (d/2)^{(n-1)/2} E|He_n|/(2 n!) over that of a shift, 0.4.
         """
         mean, k, share, off = self.log_cumulants
         t, _, end = self.levels
