@@ -115,8 +115,8 @@ def output_law(plan: Plan, target: Target, *, alphas: Any = None, start: Any = "
     if why is not None:
         if alphas is None and plan.drawing_steps:
             raise TypeError(
-                f"plan: a step does not act on each mode by itself ({why}); the law averaged over random midpoints is "
-                "computed per mode only: give the midpoints (alphas=), or draw from it with rmverify.sample"
+                f"plan: a step does not act on each mode by itself ({why}); averaged over random midpoints its law is "
+                "computed per mode only; pass the midpoints with alphas=, or draw from it with rmverify.sample"
             )
         return full_law(plan, target, () if alphas is None else alphas, start)
     if alphas is None and plan.drawing_steps:

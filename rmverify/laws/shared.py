@@ -30,7 +30,7 @@ from rmverify.laws.line.given import NotMonotone, TransportLaw, reach, transport
 from rmverify.numbers.checks import Array
 from rmverify.plans import Plan
 from rmverify.readings.transport import Carried, carry
-from rmverify.schemes.contract import shipped
+from rmverify.schemes.contract import Unstable, shipped
 from rmverify.targets import Factor, Product
 
 __all__ = ["Grid", "SharedLaw", "grid_of", "log_densities"]
@@ -78,8 +78,8 @@ class SharedLaw:
             what = "draws normal values" if foot.noises else "draws a choice or a duration" if not foot.plain else None
             if what is not None:
                 raise TypeError(
-                    f"plan: expected steps that draw uniform midpoints alone, on a Product of dimension {target.dim} "
-                    f"whose coordinates share them, got a step that {what}; use rmverify.sample"
+                    f"plan: on a Product of dimension {target.dim}, whose coordinates share the midpoints, a step may "
+                    f"draw uniform midpoints only, and this one {what}; use rmverify.sample"
                 )
         self.plan, self.target, self.start = plan, target, start
         self.dim = int(target.dim)
@@ -164,11 +164,11 @@ def _bend(far: float) -> float:
 
 def _checked(points: Carried, stage: Any, t: float, h: float) -> Carried:
     if not (np.isfinite(points.value).all() and np.isfinite(points.slope).all()):
-        raise OverflowError(f"the law overflows in the stage that ends at level {stage.end:g}: the scheme is unstable")
+        raise Unstable(f"the law overflows in the stage that ends at level {stage.end:g}")
     if not (points.slope > 0).all():
         raise NotMonotone(
-            f"plan: expected steps so short that the maps given the midpoints are monotone, got the slope "
-            f"{np.min(points.slope):.3g} in the step of length {h:.3g} from level {t:.6g}"
+            f"plan: the step of length {h:.3g} from level {t:.6g} is too long: given some midpoint its map has slope "
+            f"{np.min(points.slope):.3g} and folds the line; use shorter steps"
         )
     return points
 

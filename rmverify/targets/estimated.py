@@ -141,7 +141,7 @@ class EstimatedScore:
 def _gaussian(target: Any) -> Gaussian:
     if not isinstance(target, Gaussian):
         raise TypeError(
-            f"the exact laws and L2 error of an estimated score need a Gaussian target, got {type(target).__name__}"
+            f"target: the exact laws and L2 error of an estimated score need a Gaussian, got {type(target).__name__}"
         )
     return target
 

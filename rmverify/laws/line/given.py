@@ -23,6 +23,7 @@ from rmverify.numbers.quadrature import integrate_path
 from rmverify.plans import Plan, Predict, Stage
 from rmverify.readings.balls import lift, lift_scheme
 from rmverify.readings.transport import Carried, carry
+from rmverify.schemes.contract import Unstable
 from rmverify.targets import Factor, Product, TwoGaussians
 from rmverify.targets.factors_balls import BallFactor
 from rmverify.targets.gaussian import MOST_COORDINATES
@@ -115,14 +116,12 @@ class TransportLaw:
                 end = carry(stage.scheme, self.factor, Carried(x, np.ones_like(x)), t, h, alphas)
             slope = np.asarray(end.slope)
             if not (np.isfinite(end.value).all() and np.isfinite(slope).all()):
-                raise OverflowError(
-                    f"the law overflows in the stage that ends at level {stage.end:g}: the scheme is unstable"
-                )
+                raise Unstable(f"the law overflows in the stage that ends at level {stage.end:g}")
             if not (slope > 0).all():
                 worst = int(np.argmin(slope))
                 raise NotMonotone(
-                    f"plan: expected steps so short that the map is monotone, got the slope {slope[worst]:.3g} at "
-                    f"x = {x[worst]:.6g} in the step of length {h:.3g} from level {t:.6g}"
+                    f"plan: the step of length {h:.3g} from level {t:.6g} is too long: its map has slope "
+                    f"{slope[worst]:.3g} at x = {x[worst]:.6g} and folds the line; use shorter steps"
                 )
             x, log_slope = np.asarray(end.value), log_slope + np.log(slope)
             grown = math.exp(2 * h) if isinstance(stage, Predict) else 1.0
@@ -267,8 +266,8 @@ def transport_law(plan: Plan, target: Factor | Product, alphas: Any, start: Any)
         raise ValueError(f"start: expected 'normal', 'exact' or a Factor, got {start!r}")
     if alphas is None and plan.drawing_steps:
         raise ValueError(
-            f"alphas: expected the midpoints of {plan.drawing_steps} drawing steps, got None: on a target that is not "
-            "Gaussian the law is known given its midpoints"
+            f"alphas: expected an entry for each of {plan.drawing_steps} drawing steps, got None: as one map of the "
+            "line the law is known only given them"
         )
     rows = stage_alphas(plan, () if alphas is None else alphas)
     law = TransportLaw(plan, target, origin, rows)

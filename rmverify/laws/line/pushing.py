@@ -127,8 +127,8 @@ def hermite(count: int) -> tuple[Array, Array]:
     """The Gauss rule of N(0, 1)."""
     if count > _MOST:
         raise ValueError(
-            f"plan: expected noises and velocities that rules of {_MOST} nodes resolve, got a step that needs more; "
-            "use rmverify.sample, or fewer steps in the stage"
+            f"plan: the average over a noise or a velocity needs more than {_MOST} nodes; use rmverify.sample, or "
+            "fewer steps in the stage"
         )
     x, w = np.polynomial.hermite_e.hermegauss(count)
     return x, w / w.sum()
