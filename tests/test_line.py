@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scipy.integrate
 import scipy.stats
+from oracles.plain import unit_rule
 
 import rmverify as rm
 from rmverify import Correct, Gaussian, Plan, Predict, Product, schemes
@@ -115,11 +116,6 @@ def heun(law, t, h, a, x):
     )
 
 
-def legendre(nodes):
-    x, w = np.polynomial.legendre.leggauss(nodes)
-    return (x + 1) / 2, w / 2
-
-
 def plan_of(scheme, times):
     return Plan([Predict(scheme, times)])
 
@@ -211,7 +207,7 @@ def test_any_law_may_start(plan):
 
 def gaussian_density(v, times, x, shared=False):
     """By Gauss-Legendre in every midpoint (or in one that all steps share): N(0, v_T prod A^2) averaged."""
-    a, w = legendre(24)
+    a, w = unit_rule(24)
     steps = [randomized_midpoint(Two(0.0, v), t, t - u, a, np.zeros_like(a))[1] for t, u in itertools.pairwise(times)]
     if shared:
         scales, weights = np.prod(steps, axis=0), w
@@ -249,7 +245,7 @@ def test_total_variation_by_quadrature_over_all_midpoints():
     assert roots
     total = 0.0
     for a, b in itertools.pairwise([0.0, *roots, 8.0]):
-        y, w = legendre(60)
+        y, w = unit_rule(60)
         total += abs((b - a) * (w * difference(a + (b - a) * y)).sum())
     value = rm.tv(law_of(schemes.randomized_midpoint, COARSE, TwoGaussians(0, 0.5)), TwoGaussians(0, 0.5).at(0.2))
     assert abs(value - total) <= 1e-12
@@ -257,7 +253,7 @@ def test_total_variation_by_quadrature_over_all_midpoints():
 
 def nested_density(step, law, times, y, nodes):
     """p(y) = sum over all tuples of midpoints of w p_T(x)/|F'(x)|, F(x) = y by bisection through the steps above."""
-    a, w = legendre(nodes)
+    a, w = unit_rule(nodes)
     count = len(times) - 1
     rows = np.stack([g.ravel() for g in np.meshgrid(*[a] * count, indexing="ij")])
     weights = functools.reduce(np.multiply.outer, [w] * count).ravel()
@@ -300,7 +296,7 @@ def test_strata_by_quadrature_over_all_midpoints():
 
     law, (t, u) = Two(2.0), (1.0, 0.5)
     h = t - u
-    a, w = legendre(16)
+    a, w = unit_rule(16)
     first, second = (g.ravel()[:, None] for g in np.meshgrid(a / 2, (1 + a) / 2, indexing="ij"))
     weights = np.multiply.outer(w, w).ravel()
     y = np.array([-3.0, -0.5, 0.2, 1.8])
@@ -422,7 +418,7 @@ def simulated(law, n, rng):
 def chi_squared(law, x):
     """The p-value of the particles in 60 bins of about equal mass."""
     edges = np.quantile(x, np.linspace(0, 1, 61)[1:-1])
-    nodes, weights = legendre(32)
+    nodes, weights = unit_rule(32)
     width = np.diff(edges)[:, None]
     inner = (law.density(edges[:-1, None] + width * nodes) * weights * width).sum(axis=1)
     tails = [
@@ -548,7 +544,7 @@ class Shared:
             half = np.exp(a * h) * x + np.expm1(a * h) * score(t, x)
             return np.exp(h) * x + h * np.exp((1 - a) * h) * score(t - a * h, half)
 
-        a, self.weights = legendre(16)
+        a, self.weights = unit_rule(16)
         self.laws = [law_of(given(a=float(each)), times, target) for each in a]
 
     def density(self, x):
@@ -705,16 +701,14 @@ def test_far_laws_have_a_complement():
     (1.0, TypeError), (Gaussian.isotropic(1.0, 2), TypeError), (Product(TwoGaussians(1.0), 3), ValueError),
 ])  # fmt: skip
 def test_divergences_refuse_what_is_not_on_the_line(other, error):
-    for divergence in (rm.tv, rm.kl, rm.hellinger, rm.chi2):
-        with pytest.raises(error, match=r"^q: expected a .*, got "):
+    for divergence in (rm.tv, rm.kl, rm.hellinger, rm.chi2, rm.w2):
+        with pytest.raises(error, match=r"^q: (expected a .*, got |cannot compare a LineLaw with a 2-dimensional)"):
             divergence(some_law(), other)
-        with pytest.raises(error, match=r"^[pq]: expected a .*, got "):
+        with pytest.raises(error, match=r"^[pq]: (expected a .*, got |cannot compare a LineLaw with a 2-dimensional)"):
             divergence(other, some_law())
 
 
 def test_other_distances_are_refused():
-    with pytest.raises(TypeError, match=r"^p: expected .*, got LineLaw"):
-        rm.w2(some_law(), TwoGaussians(2.0))
     with pytest.raises(TypeError):
         rm.tv(some_law(), TwoGaussians(2.0), certified=True)
     given = rm.output_law(plan_of(schemes.heun, [2.0, 1.0, 0.6]), TwoGaussians(2.0))
@@ -803,7 +797,7 @@ def test_a_noise_may_fold():
 
 
 def test_many_strata_are_refused_at_once():
-    with pytest.raises(ValueError, match=r"^plan: averages over 8 strata of at least 5 points each are above .*pass the midpoints"):
+    with pytest.raises(ValueError, match=r"^plan: averages over 8 strata of at least 5 points .*pass the midpoints"):
         law_of(schemes.parallel_midpoint(strata=8, rounds=1), TIMES, TwoGaussians(2.0))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import pickle
 
 import mutants
 import pytest
@@ -62,3 +63,14 @@ def test_one_step_in_all_its_coefficients_refutes_every_mutant(mutant):
         except Refuted:
             refuted.append(name)
     assert bool(refuted) == (mutant.killed_by != "noise_in_floats")
+
+
+def test_a_patch_is_a_step_of_its_own_that_shows_its_source():
+    """Its line stands in the original once; pickle finds it in its file, and a traceback shows what it is."""
+    mutant = ALL["noise.variances_swapped"]
+    assert pickle.loads(pickle.dumps(mutant.step)) is mutant.step
+    assert "def variances_swapped(" in inspect.getsource(mutant.step)
+    assert f"noise.py:{mutant.line}" in inspect.getsourcefile(inspect.unwrap(mutant.step))
+    for old in ("x", "no such line"):
+        with pytest.raises(ValueError, match="once in its source"):
+            mutants.rewritten(mutants.original("heun"), old, "")

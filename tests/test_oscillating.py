@@ -12,8 +12,8 @@ from oracles import textbook
 
 import rmverify as rm
 from rmverify import schemes
-from rmverify.claims import oscillating
-from rmverify.claims.oscillating import MEAN, SCHEMES, Oscillation, picture, resonance, smooth
+from rmverify.claims.looks import oscillating
+from rmverify.claims.looks.oscillating import MEAN, SCHEMES, Oscillation, picture, resonance, smooth
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import rmverify as rm
 from rmverify import schemes
-from rmverify.claims.oscillating import Oscillation
+from rmverify.claims.looks.oscillating import Oscillation
 from rmverify.schemes.contract import unwrap
 from rmverify.testing import strategies as ours
 

@@ -9,7 +9,7 @@ import mpmath as mp
 import mutants
 import numpy as np
 import pytest
-from oracles import textbook
+from oracles import plain, textbook
 from oracles.densities import DENSITIES
 from scipy import special
 
@@ -129,10 +129,7 @@ def test_a_gaussian_in_disguise():
     law = output_law(plan, targets.TwoGaussians(0.0, 0.25), alphas=alphas)
     slope = 1.0
     for (t, end), a in zip(itertools.pairwise(TIMES), alphas, strict=True):
-        h = t - end
-        score = [-1 / (1 - 0.75 * math.exp(-2 * level)) for level in (t, t - a * h)]
-        half = math.exp(a * h) + (math.exp(a * h) - 1) * score[0]
-        slope *= math.exp(h) + h * math.exp((1 - a) * h) * score[1] * half
+        slope *= plain.slope(0.25, t, t - end, a)
     assert law.mean == pytest.approx(0, abs=1e-14)
     assert law.variance == pytest.approx(slope**2, rel=1e-13)
     x = np.array([-1.0, 0.0, 2.0])

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rmverify.claims.evidence import Evidence, Result
 from rmverify.numbers.values import Value
-
-if TYPE_CHECKING:
-    from rmverify.claims.ledger import Evidence, Result
 
 __all__ = ["NAMES", "cell_text", "constant_text", "finding_text", "names_in", "where_text"]
 

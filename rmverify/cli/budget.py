@@ -52,7 +52,8 @@ def run(options: argparse.Namespace) -> int:
     from rmverify.io import atomic_write
     from rmverify.plans import footprint
     from rmverify.studies.budget import budget
-    from rmverify.views.report import budget_csv, budget_picture, budget_record, budget_tables, document
+    from rmverify.views import budget as view
+    from rmverify.views.common import document
 
     if options.json and options.csv:
         raise Usage("--csv cannot be combined with --json")
@@ -78,11 +79,11 @@ def run(options: argparse.Namespace) -> int:
     if seed is not None:
         remark(options, seed)
     if options.json:
-        print(document("budget", budget_record(answer, name_of(options))))
+        print(document("budget", view.as_record(answer, name_of(options))))
     elif options.csv:
-        print(budget_csv(answer), end="")
+        print(view.as_csv(answer), end="")
     else:
-        show(budget_tables(answer, name_of(options), width(), options.curves))
+        show(view.shown(answer, name_of(options), width(), options.curves))
     if suffix is not None:
-        atomic_write(options.plot, budget_picture(answer, name_of(options), suffix))
+        atomic_write(options.plot, view.picture(answer, name_of(options), suffix))
     return VERIFIED if all(row.upper is not None for row in answer.rows) else INCONCLUSIVE

@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from rmverify.claims.ledger import load
-    from rmverify.views.report import explained
+    from rmverify.views.claims import explained
 
     claims = load()
     chosen = [id.upper() for id in options.ids]

@@ -24,11 +24,12 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from rmverify.exponents import load
-    from rmverify.views.report import document, exponents_record, exponents_tables
+    from rmverify.views import exponents as view
+    from rmverify.views.common import document
 
     answer = load(options.file).solve(options.scale)
     if options.json:
-        print(document("exponents", exponents_record(answer)))
+        print(document("exponents", answer.as_dict()))
     else:
-        show(exponents_tables(answer))
+        show(view.shown(answer))
     return REFUTED if any(verdict.finding == "not implied" for verdict in answer.claims) else VERIFIED

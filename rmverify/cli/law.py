@@ -31,7 +31,8 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from rmverify.studies.budget import describe
-    from rmverify.views.report import document, law_record, law_tables
+    from rmverify.views import law as view
+    from rmverify.views.common import document
 
     target, where, plan = plan_of(options, turned=True)
     claim = options.claim_tv
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         else:
             verdict, code = "inconclusive", INCONCLUSIVE
     if options.json:
-        print(document("law", law_record(found, name_of(options), claim, verdict)))
+        print(document("law", view.as_record(found, name_of(options), claim, verdict)))
     else:
-        show(law_tables(found, name_of(options), claim, verdict))
+        show(view.shown(found, name_of(options), claim, verdict))
     return code

@@ -68,10 +68,8 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from rmverify.io import atomic_write
-    from rmverify.studies import rates, sweep
-    from rmverify.views import rates as tables
-    from rmverify.views.report import document
+    from rmverify.studies import rates
+    from rmverify.views.rates import VIEW
 
     if options.dask is not None and options.workers is not None:
         raise Usage("--workers cannot be combined with --dask")
@@ -79,77 +77,63 @@ def run(options: argparse.Namespace) -> int:
         return _other_table(options)
     if shape_of(options) and options.data is None:
         raise Usage(f"{shape_of(options)[0]} needs --data DATA")
-    chosen = options.scheme or []
-    suffix = None if options.plot is None else plottable(options.plot)
     target = None if options.data is None else target_of(options, turned=True)
-    plans = [] if options.csv or options.markdown or options.latex else tables.theorem_cells(options.full, chosen)
-    try:
-        with _sweeping(options) as (executor, tell):
-            found = rates.table(
-                full=options.full,
-                predictors=chosen,
-                target=target,
-                max_steps=options.max_steps,
-                executor=executor,
-                store=options.store,
-                progress=tell,
-            )
-            answers = sweep.run(rates.theorem, plans, executor=executor, progress=tell) if plans else []
-    except sweep.SweepError as error:
-        return _broken(options, error)
-    theorems = [rates.Theorem(**answer) for answer in answers]
-    columns = width()
-    write_form(options, {
-        "json": lambda: document("rates", tables.rates_record(found, theorems, options.data and name_of(options))),
-        "csv": lambda: tables.rates_csv(found),
-        "markdown": lambda: tables.rates_markdown(found),
-        "latex": lambda: tables.rates_latex(found),
-    }, lambda: tables.rates_tables(found, theorems, columns, options.rows))  # fmt: skip
-    if suffix is not None:
-        atomic_write(options.plot, tables.rates_picture(found, suffix))
-    if any(fit.verdict == "contradicts" for fit in found.fits):
-        return REFUTED
-    return INCONCLUSIVE if tables.undecided(found) else VERIFIED
+    asked = {
+        "full": options.full, "predictors": options.scheme or [], "target": target,
+        "theorems": not (options.csv or options.markdown or options.latex),
+    }  # fmt: skip
+    data = {"data": options.data and name_of(options)}
+    return _table(options, "rates", rates, VIEW, asked, data, rows=options.rows)
 
 
 def _other_table(options: argparse.Namespace) -> int:
     """The tables of --parallel and --log-concave."""
-    from rmverify.io import atomic_write
-    from rmverify.studies import sweep
-    from rmverify.views.report import document
-
     if options.parallel and options.log_concave:
         raise Usage("--log-concave cannot be combined with --parallel")
     asked = "--parallel" if options.parallel else "--log-concave"
     for name in ("full", "scheme", "data", "samples", "covariance", "spectrum", "rows"):
         if getattr(options, name):
             raise Usage(f"--{name} cannot be combined with {asked}")
-    suffix = None if options.plot is None else plottable(options.plot)
-    room: Any
-    tables: Any
     if options.parallel:
-        from rmverify.studies import rounds as room
-        from rmverify.views import rounds as tables
-    else:
-        from rmverify.studies import log_concave as room
-        from rmverify.views import log_concave as tables
+        from rmverify.studies import rounds as parallel
+        from rmverify.views.rounds import VIEW
+
+        return _table(options, f"rates {asked}", parallel, VIEW)
+    from rmverify.studies import log_concave
+    from rmverify.views.log_concave import VIEW
+
+    return _table(options, f"rates {asked}", log_concave, VIEW)
+
+
+def _table(
+    options: argparse.Namespace, command: str, room: Any, view: Any, asked: dict[str, Any] | None = None,
+    data: dict[str, Any] | None = None, **shown: Any,
+) -> int:  # fmt: skip
+    """Compute the table of a study, print it in the form that was asked for, and judge it."""
+    from rmverify.io import atomic_write
+    from rmverify.studies import sweep
+    from rmverify.views.common import document
+
+    suffix = None if options.plot is None else plottable(options.plot)
     try:
         with _sweeping(options) as (executor, tell):
-            found = room.table(max_steps=options.max_steps, executor=executor, store=options.store, progress=tell)
+            found = room.table(
+                max_steps=options.max_steps, executor=executor, store=options.store, progress=tell, **(asked or {})
+            )
     except sweep.SweepError as error:
         return _broken(options, error)
     columns = width()
     write_form(options, {
-        "json": lambda: document(f"rates {asked}", found.as_dict()),
-        "csv": lambda: tables.as_csv(found),
-        "markdown": lambda: tables.as_markdown(found),
-        "latex": lambda: tables.as_latex(found),
-    }, lambda: tables.shown(found, columns))  # fmt: skip
+        "json": lambda: document(command, (data or {}) | found.as_dict()),
+        "csv": lambda: view.as_csv(found),
+        "markdown": lambda: view.as_markdown(found),
+        "latex": lambda: view.as_latex(found),
+    }, lambda: view.shown(found, columns, **shown))  # fmt: skip
     if suffix is not None:
-        atomic_write(options.plot, tables.picture(found, suffix))
-    if tables.refuted(found):
+        atomic_write(options.plot, view.picture(found, suffix))
+    if view.refuted(found):
         return REFUTED
-    return INCONCLUSIVE if tables.unsettled(found) else VERIFIED
+    return INCONCLUSIVE if view.unsettled(found) else VERIFIED
 
 
 @contextmanager

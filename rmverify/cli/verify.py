@@ -59,7 +59,8 @@ def run(options: argparse.Namespace) -> int:
     from rmverify.claims import Report, verify
     from rmverify.errors.boxes import EFFORT
     from rmverify.io import atomic_write
-    from rmverify.views.report import Asked, claims_record, claims_tables, document
+    from rmverify.views import claims as view
+    from rmverify.views.common import document
 
     if shape_of(options) and options.data is None:
         raise Usage(f"{shape_of(options)[0]} needs --target FILE")
@@ -83,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     if kinds and not options.ids:  # the claims that have no such evidence are not in question
         left_out = [id for id, result in report.items() if not result.evidence]
         report = Report([result for result in report.values() if result.evidence])
-    asked = Asked(
+    asked = view.Asked(
         None if target is None else f"{name_of(options)}: Gaussian in dimension {target.dim}",
         [] if options.data is None else ["--target", options.data, *shape_of(options)],
         effort if options.certified or "certified" in (kinds or ()) else None,
@@ -94,9 +95,9 @@ def run(options: argparse.Namespace) -> int:
 
         atomic_write(options.html, claims_page(report, asked))
     if options.json:
-        print(document("verify", claims_record(report, asked)))
+        print(document("verify", view.as_record(report, asked)))
     else:
-        show(claims_tables(report, asked, width() or ENDLESS, options.verbose))
+        show(view.shown(report, asked, width() or ENDLESS, options.verbose))
     findings = {result.finding for result in report.values()} or {"inconclusive"}
     if findings & {"violated", "not implied"}:
         return REFUTED

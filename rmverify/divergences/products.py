@@ -29,7 +29,7 @@ from scipy.fft import next_fast_len, rfft
 from scipy.special import erfc
 
 from rmverify.divergences.chernoff import EPS
-from rmverify.divergences.densities import Beside, beside, line_tv, second_order
+from rmverify.divergences.densities import Beside, nodes
 from rmverify.divergences.tv import (
     Estimate,
     Transform,
@@ -38,10 +38,11 @@ from rmverify.divergences.tv import (
     tail_of_ones,
     trapezoid,
 )
+from rmverify.elementary import phi2
 from rmverify.numbers.quadrature import NODES, POINTS, TO_LEGENDRE, WEIGHTS, integrate_path
 from rmverify.numbers.values import Value
 
-__all__ = ["product_tv"]
+__all__ = ["product_tv", "second_order"]
 
 Array = NDArray[Any]
 
@@ -67,17 +68,11 @@ class _Coordinate:
     """BC of one coordinate: nodes, weights, and the points there."""
 
     def __init__(self, pair: Beside) -> None:
-        a, b = pair.edges[:-1], pair.edges[1:]
-        self.half = (b - a) / 2
-        z = ((a + b) / 2)[:, None] + self.half[:, None] * NODES
-        self.z = np.ravel(z)
-        points = pair(z)
-        self.points = points
-        self.dim = pair.dim
-        weight = np.ravel(self.half[:, None] * WEIGHTS)
-        self.log_p, self.log_q, self.l, rounding = (np.ravel(part) for part in points)
-        self.weight = weight
-        self.p, self.q = weight * np.exp(self.log_p), weight * np.exp(self.log_q)
+        self.dim, self.half = pair.dim, np.diff(pair.edges) / 2
+        self.points = pair(nodes(pair.edges)[0])
+        self.z, self.weight = (np.ravel(part) for part in nodes(pair.edges))
+        self.log_p, self.log_q, self.l, rounding = (np.ravel(part) for part in self.points)
+        self.p, self.q = self.weight * np.exp(self.log_p), self.weight * np.exp(self.log_q)
         largest = np.maximum(self.p, self.q)
         self.square = float(largest @ np.minimum(self.l**2, 1.0))
         self.shaken = float(largest @ ((np.minimum(np.abs(self.l), 1.0) + rounding) * rounding))
@@ -198,11 +193,13 @@ def _window(u: Array, top: float) -> Array:
     return np.asarray(erfc((u - top / 2) * (2 * _EDGE / top)) / erfc(-_EDGE))
 
 
-def product_tv(p: Any, q: Any) -> Value:
-    """TV between two laws of independent coordinates."""
-    pair = beside(p, q)
-    if pair.dim == 1:
-        return line_tv(pair)
+def second_order(x: Array) -> Array:
+    """e^x - 1 - x."""
+    return np.asarray(x * x * phi2(x))
+
+
+def product_tv(pair: Beside) -> Value:
+    """TV between two laws of several independent coordinates."""
     law = _Coordinate(pair)
     if not law.l.any():
         return Value(0.0)

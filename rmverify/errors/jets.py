@@ -13,7 +13,7 @@ import numpy as np
 from rmverify.laws.averages.rules import rule
 from rmverify.plans import footprint
 from rmverify.readings.affine import V, X, read
-from rmverify.readings.balls import legendre, lift, lift_scheme
+from rmverify.readings.balls import legendre, lift, lift_scheme, precision
 from rmverify.schemes.contract import Scheme, parameters, velocity_variance
 from rmverify.targets.process import flow_slope, mode_mean, mode_score
 
@@ -58,7 +58,7 @@ def predictor_jets(scheme: Scheme, v: Any, m: Any, t: Any, order: int) -> dict[s
     """
     from flint import arb, arb_series
 
-    with _precision(order):
+    with precision(BITS, order + 1):
         h = arb_series([0, 1])
         v, m, t = arb(v), arb(m), arb(t)
         # v(t) = v and m(t) = m, traced back to the data
@@ -94,7 +94,7 @@ def kinetic_jets(scheme: Scheme, k: Any, order: int) -> dict[str, list[Any]]:
     """
     from flint import arb, arb_series
 
-    with _precision(order):
+    with precision(BITS, order + 1):
         h = arb_series([0, 1])
         lifted, k = lift_scheme(scheme), arb(k)
         step, w = _read(scheme, _Mode(arb(1), None, k), arb(1), h, order)
@@ -134,7 +134,7 @@ def noise_rounding(scheme: Scheme, k: float, steps: list[float]) -> tuple[float,
     for h in steps:
         at = np.full((1, 1, 1), h)
         floats = read(scheme, _Mode(1.0, None, k), np.ones((1, 1, 1)), at, rows).noise
-        with _precision(1):
+        with precision(BITS, 2):
             balls = read(lift_scheme(scheme), _Mode(lift(1.0), None, lift(k)), lift(np.ones((1, 1, 1))), lift(at),
                          None if rows is None else lift(rows), lift).noise  # fmt: skip
             for i, row in enumerate(balls):
@@ -162,26 +162,6 @@ def _exponential(k: Any, bound: dict[str, Any], order: int) -> tuple[tuple[Any, 
             [(-u * k * power[0][j] - g * power[1][j]) / (n + 1) for j in range(2)],
         ]
     return tuple(tuple(arb_series(entry) for entry in row) for row in series)
-
-
-def _precision(order: int) -> Any:
-    """flint's working precision and series length for this block."""
-    from contextlib import ExitStack, contextmanager
-
-    from flint import ctx
-
-    @contextmanager
-    def length() -> Any:
-        before, ctx.cap = ctx.cap, order + 1
-        try:
-            yield
-        finally:
-            ctx.cap = before
-
-    stack = ExitStack()
-    stack.enter_context(ctx.workprec(BITS))
-    stack.enter_context(length())
-    return stack
 
 
 def _read(scheme: Scheme, mode: Any, t: Any, h: Any, order: int) -> tuple[Any, Any]:
@@ -239,7 +219,7 @@ def integral_jets(scheme: Scheme, power: int, order: int) -> list[Any]:
     """
     from flint import arb, arb_series
 
-    with _precision(order):
+    with precision(BITS, order + 1):
         h, t = arb_series([0, 1]), arb(1)
         step, w = _read(scheme, _Powers(t, power), t, h, order)
         due = (arb_series([0] * power + [1]) * (-h).exp()).integral() * h.exp()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from rmverify.exponents.monomials import Monomial
-from rmverify.exponents.program import Claim, Program
+from rmverify.exponents.problem import Claim
+from rmverify.exponents.program import Program
+from rmverify.exponents.programs import PROGRAMS
 from rmverify.exponents.solution import Optimum
 
-BUILT_IN = ("d0", "d1", "d3", "d5", "d5-log-concave", "d7", "d7-log-concave")
+BUILT_IN = tuple(PROGRAMS)
 """Programs that come with the package, by the names of their claims."""
 
 Terms: TypeAlias = "Mapping[str, Monomial | str] | Sequence[Monomial | str]"
@@ -103,11 +104,11 @@ def load(path: str | os.PathLike[str]) -> Program:
     >>> print(best.cost[0], "at T_corr =", best.free[0]["T_corr"])
     L^{9/5} d^{2/5} eps^{-4/5} at T_corr = L^{-19/30} d^{-1/15} eps^{2/15}
     """
+    if isinstance(path, str) and path in PROGRAMS:
+        return PROGRAMS[path]()
     name = os.fspath(path)
     try:
-        built_in = resources.files("rmverify") / "data" / "exponents" / f"{name}.toml"
-        file = built_in if isinstance(path, str) and path in BUILT_IN else Path(path)
-        content = tomllib.loads(file.read_bytes().decode())
+        content = tomllib.loads(Path(path).read_bytes().decode())
     except FileNotFoundError:
         known = f"a TOML file (or a built-in program: {', '.join(BUILT_IN)})"
         raise ValueError(f"{name!r}: expected {known}, found no such file") from None

@@ -1,12 +1,16 @@
-"""Monomials: products of named quantities to exact rational powers, and how they are read and printed."""
+"""Monomials: products of named quantities to exact rational powers; how they and sums of them are read and written.
+
+What a theorem says is a short formula, and everything the package does with it starts from that text.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
+from functools import cache
 from numbers import Rational
-from typing import Any
+from typing import Any, TypeAlias
 
 
 class Monomial:
@@ -37,7 +41,11 @@ class Monomial:
     @classmethod
     def parse(cls, text: str) -> Monomial:
         """Read "L^{3/4} sqrt(d) h_c / (eps T^2)"; a fraction in an exponent takes braces or parentheses."""
-        return _Parser(text).product()
+        terms = read(text, "monomial")
+        if [*terms.values()] != [1]:
+            found = "a sum" if len(terms) > 1 else f"the constant {next(iter(terms.values()), 0)}"
+            raise ValueError(f"monomial: expected a product of powers without constants, got {found} in {text!r}")
+        return next(iter(terms))
 
     @property
     def exponents(self) -> dict[str, Fraction]:
@@ -116,16 +124,78 @@ def along(names: Iterable[str], powers: Iterable[Fraction | int]) -> str:
     return ", ".join(f"{n} = t{raised(Fraction(e))}" for n, e in zip(names, powers, strict=True) if e)
 
 
-_TOKEN = re.compile(r"\s*(?:(\*\*|\^|[*/(){}])|([^\W\d]\w*)|(\d+(?:\.\d+)?)|(-)|(\S))")
+# --- sums of monomials --------------------------------------------------------------------------------------
+
+Terms: TypeAlias = "dict[Monomial, Fraction]"
+"""A sum of monomials with rational coefficients. A name in them may be a text that is read in its turn: "max(L, 1/t)",
+a sum "(a + b)", a number "2"."""
+
+FUNCTIONS = ("exp", "log", "max", "min")
+_TOKEN = re.compile(r"\s*(?:(\*\*|[-+^*/(){},])|([^\W\d]\w*)|(\d+(?:\.\d+)?)|(\S))")
 
 
-class _Parser:
+def single(terms: Terms) -> tuple[Fraction, Monomial]:
+    """A sum as one coefficient and one monomial: several terms become the name of a factor."""
+    if not terms:
+        return Fraction(0), Monomial()
+    if len(terms) > 1:
+        return Fraction(1), Monomial(**{f"({written(terms)})": 1})
+    ((monomial, coefficient),) = terms.items()
+    return coefficient, monomial
+
+
+def multiplied(a: Terms, b: Terms) -> Terms:
+    """The product of two sums; one of several terms stays a factor."""
+    (p, x), (q, y) = single(a), single(b)
+    return {x * y: p * q} if p * q else {}
+
+
+def powered(terms: Terms, power: Fraction) -> Terms:
+    """The power of a sum; that of a coefficient stays a factor where it is not rational."""
+    if not terms and power < 0:
+        raise ValueError("bound: division by 0")
+    coefficient, monomial = single(terms)
+    if power.denominator == 1:
+        return {monomial**power: coefficient ** int(power)} if coefficient else {}
+    number = str(coefficient) if coefficient.denominator == 1 else f"({coefficient})"
+    root = Monomial() if coefficient == 1 else Monomial(**{number: power})
+    return {root * monomial**power: Fraction(1)} if coefficient else {}
+
+
+def added(a: Terms, b: Terms, sign: int = 1) -> Terms:
+    """The sum or the difference of two sums."""
+    total = {m: a.get(m, Fraction(0)) + sign * b.get(m, Fraction(0)) for m in a | b}
+    return {m: c for m, c in total.items() if c}
+
+
+def called(function: str, arguments: Iterable[Terms]) -> Terms:
+    """A function of sums, as the name of a factor."""
+    return {Monomial(**{f"{function}({', '.join(map(written, arguments))})": 1}): Fraction(1)}
+
+
+@cache
+def parts(name: str) -> tuple[str, tuple[Terms, ...]]:
+    """Function and arguments of a name that is a text: "max", (L, 1/t); "" where it is a sum or a number."""
+    if name.isdigit():
+        return "", ({Monomial(): Fraction(name)},)
+    reader = _Reader(name, "bound")
+    function = reader.next() if reader.peek() in FUNCTIONS else ""
+    reader.next()
+    return function, tuple(reader.arguments())
+
+
+def read(text: str, what: str) -> Terms:
+    """The sum that a text says; `what` it is, for complaints."""
+    return _Reader(text, what).whole()
+
+
+class _Reader:
     """Recursive descent: factors side by side or with `*`, `/` binding the next factor only."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, what: str) -> None:
+        self.text, self.what = text, what
         if not isinstance(text, str):
-            raise ValueError(f"monomial: expected text, got {text!r}")
-        self.text = text
+            raise ValueError(f"{what}: expected text, got {text!r}")
         self.tokens = [next(filter(None, found)) for found in _TOKEN.findall(text.strip())]
 
     def peek(self) -> str:
@@ -134,36 +204,57 @@ class _Parser:
     def next(self) -> str:
         return self.tokens.pop(0) if self.tokens else ""
 
-    def product(self, end: str = "") -> Monomial:
-        """Factors up to the token `end`, which is taken."""
+    def whole(self, *ends: str) -> Terms:
+        """A sum up to one of the tokens `ends`, which is left; up to the end of the text where there are none."""
+        result: Terms = {}
+        sign = "-" if self.peek() == "-" else "+"
+        if sign == "-":
+            self.next()
+        while True:
+            result = added(result, self.product(), -1 if sign == "-" else 1)
+            if self.peek() not in ("+", "-"):
+                break
+            sign = self.next()
+        if (found := self.peek()) not in (ends or ("",)):
+            raise self.complaint(" or ".join(map(repr, ends)) or "a factor", found)
+        return result
+
+    def arguments(self) -> Iterator[Terms]:
+        """The sums up to a closing parenthesis, which is taken."""
+        yield self.whole(",", ")")
+        while self.next() == ",":
+            yield self.whole(",", ")")
+
+    def product(self) -> Terms:
         result = self.factor()
-        while (token := self.peek()) != end:
-            if not token:
-                raise self.complaint(repr(end), token)
+        while (token := self.peek()) not in ("", "+", "-", ",", ")"):
             if token in ("*", "/"):
                 self.next()
             factor = self.factor()
-            result = result / factor if token == "/" else result * factor
-        self.next()
+            result = multiplied(result, powered(factor, Fraction(-1)) if token == "/" else factor)
         return result
 
-    def factor(self) -> Monomial:
+    def factor(self) -> Terms:
         token = self.next()
         if token == "(":
-            base = self.product(")")
+            base = self.whole(")")
+            self.next()
         elif token == "sqrt" and self.peek() == "(":
             self.next()
-            base = self.product(")") ** Fraction(1, 2)
+            base = powered(self.whole(")"), Fraction(1, 2))
+            self.next()
+        elif token in FUNCTIONS and self.peek() == "(":
+            self.next()
+            base = called(token, [*self.arguments()])
         elif token.isidentifier():
-            base = Monomial(**{token: 1})
-        elif token == "1":
-            base = Monomial()
+            base = {Monomial(**{token: 1}): Fraction(1)}
+        elif token[:1].isdigit():
+            base = {Monomial(): Fraction(token)} if Fraction(token) else {}
         else:
-            constant = "no constant but 1 (and braces around a fraction: d^{5/12})"
-            raise self.complaint(constant if token[:1].isdigit() else "a factor", token)
+            raise self.complaint("a factor", token)
         if self.peek() in ("^", "**"):
             self.next()
-            return base ** self.exponent()
+            return powered(base, self.exponent())
         return base
 
     def exponent(self) -> Fraction:
@@ -183,4 +274,61 @@ class _Parser:
 
     def complaint(self, expected: str, found: str) -> ValueError:
         got = repr(found) if found else "nothing"
-        return ValueError(f"monomial: expected {expected}, got {got} in {self.text!r}")
+        return ValueError(f"{self.what}: expected {expected}, got {got} in {self.text!r}")
+
+
+# --- how they are written -----------------------------------------------------------------------------------
+
+
+class Text:
+    """A sum as a line of text that can be read again."""
+
+    def sum(self, terms: Terms) -> str:
+        """Every term with its sign."""
+        signed = "".join(f" {'-' if c < 0 else '+'} {self.product(abs(c), m)}" for m, c in terms.items())
+        return signed.removeprefix(" + ").replace(" - ", "-", signed.startswith(" - ")) or "0"
+
+    def product(self, coefficient: Fraction, monomial: Monomial) -> str:
+        """A term: what grows over what falls, square roots under one sign, sums last."""
+        half = Fraction(1, 2)
+        roots = [[self.name(name) for name, e in monomial.exponents.items() if e == sign * half] for sign in (1, -1)]
+        above, below = ([str(n)] if n != 1 else [] for n in (coefficient.numerator, coefficient.denominator))
+        if coefficient.denominator >= 10 and 10**9 % coefficient.denominator == 0:  # a decimal fraction stays one
+            above, below = [f"{float(coefficient):g}"], []
+        sums = []
+        for name, e in monomial.exponents.items():
+            side = sums if name.startswith("(") and e > 0 and e != half else above if e > 0 else below
+            if abs(e) != half:
+                side.append(self.power(self.name(name), abs(e)))
+            elif all(roots):
+                above.append(self.root([self.fraction(" ".join(roots[0]), roots[1])]))
+                roots = [[], []]
+            elif roots[e < 0]:
+                side.append(self.root(roots[e < 0]))
+                roots = [[], []]
+        if not above:
+            above, sums = sums or ["1"], []
+        text = " ".join(above)
+        return " ".join([self.fraction(text, below) if below else text, *sums])
+
+    def name(self, name: str) -> str:
+        """A letter, or a text in its place."""
+        return name
+
+    def power(self, base: str, exponent: Fraction) -> str:
+        """A factor."""
+        return base + raised(exponent)
+
+    def root(self, factors: list[str]) -> str:
+        """A square root."""
+        inside = " ".join(factors)
+        return f"sqrt{inside}" if len(factors) == 1 and inside.startswith("(") else f"sqrt({inside})"
+
+    def fraction(self, above: str, below: list[str]) -> str:
+        """A quotient."""
+        return f"{above}/{below[0]}" if len(below) == 1 else f"{above}/({' '.join(below)})"
+
+
+def written(terms: Terms) -> str:
+    """A sum as text."""
+    return Text().sum(terms)

@@ -29,7 +29,8 @@ from rmverify.laws.line.averaged import LineLaw, line_law
 from rmverify.laws.line.given import NotMonotone, TransportLaw, reach, transport_law
 from rmverify.numbers.checks import Array
 from rmverify.plans import Plan
-from rmverify.readings.transport import Carried, carry
+from rmverify.readings.duals import Dual, identity
+from rmverify.readings.transport import carry
 from rmverify.schemes.contract import Unstable, shipped
 from rmverify.targets import Factor, Product
 
@@ -146,7 +147,7 @@ def grid_of(law: SharedLaw, q: Factor, halvings: int) -> Grid:
     log_spacing = math.log(spread * spacing) + (np.log(np.cosh(bend * v)) if bend else np.zeros_like(v))
     for end in law._ends:  # folds that hardly any midpoint makes
         end.carry(z)
-    points = Carried(z, np.ones_like(z))
+    points = identity(z)
     slopes = []
     for stage, t, h, alphas in middle._steps():
         slopes.append(np.log(points.slope))
@@ -162,7 +163,7 @@ def _bend(far: float) -> float:
     return float(brentq(lambda b: math.sinh(b * _PLAIN) / b - far, 1e-6, 50.0 / _PLAIN))
 
 
-def _checked(points: Carried, stage: Any, t: float, h: float) -> Carried:
+def _checked(points: Dual, stage: Any, t: float, h: float) -> Dual:
     if not (np.isfinite(points.value).all() and np.isfinite(points.slope).all()):
         raise Unstable(f"the law overflows in the stage that ends at level {stage.end:g}")
     if not (points.slope > 0).all():
@@ -215,7 +216,7 @@ def _move(stage: Any, factor: Factor, t: float, h: float, rows: Array | None, x:
         part = slice(first, first + block)
         given = None if rows is None else rows[:, part]
         with np.errstate(over="ignore", invalid="ignore"):
-            end = carry(stage.scheme, factor, Carried(x[part], np.ones_like(x[part])), t, h, given)
+            end = carry(stage.scheme, factor, identity(x[part]), t, h, given)
         _checked(end, stage, t, h)
         x[part] = end.value
         log_slope[part] += np.log(end.slope)

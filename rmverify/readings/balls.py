@@ -6,9 +6,10 @@ its score returns are lifted: then no float meets a float on the way, and no rou
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from rmverify.readings.affine import AffineForm
 from rmverify.schemes.contract import Draw, Scheme, Score, missing_parameters, parameters, unwrap
 
-__all__ = ["legendre", "lift", "lift_scheme"]
+__all__ = ["legendre", "lift", "lift_scheme", "precision"]
 
 
 class Whole(int):
@@ -150,6 +151,19 @@ def lift_scheme(scheme: Scheme) -> Scheme:
 
     over_balls.lifted = step  # type: ignore[attr-defined]
     return functools.partial(over_balls, **bound)
+
+
+@contextlib.contextmanager
+def precision(bits: int, terms: int) -> Iterator[None]:
+    """flint's precision, and its length of series, for this block."""
+    from flint import ctx
+
+    before = ctx.prec, ctx.cap
+    ctx.prec, ctx.cap = bits, terms
+    try:
+        yield
+    finally:
+        ctx.prec, ctx.cap = before
 
 
 def legendre(nodes: int) -> tuple[Any, Any]:

@@ -39,8 +39,9 @@ from rmverify.readings.concrete import (
     play,
     steady,
 )
+from rmverify.readings.duals import identity
 from rmverify.readings.kernel import named
-from rmverify.readings.transport import Carried, carry
+from rmverify.readings.transport import carry
 from rmverify.schemes.contract import Scheme, Score, name, shipped, velocity_variance
 from rmverify.targets import Factor, Gaussian
 
@@ -343,7 +344,7 @@ def _carried(
     width = state[0].shape[1]
     rows = [np.repeat(np.asarray(a).reshape(-1, _ROWS), width, axis=1) for a in played.script.alphas]
     alphas = np.concatenate(rows) if rows else None
-    points = Carried(state[0].ravel(), np.ones(state[0].size))
+    points = identity(state[0].ravel())
     if len(state) == 1 and not played.script.noises:
         end = carry(stage.scheme, law, points, t, h, alphas)
         return [end.value.reshape(_ROWS, width)], end.slope.reshape(_ROWS, width)

@@ -20,9 +20,8 @@ from scipy.optimize import brentq
 from scipy.special import erfinv
 
 from rmverify import schemes
-from rmverify.divergences import chi2, hellinger, kl, tv, w2
+from rmverify.divergences import chi2, expected_tv, hellinger, kl, tv, w2
 from rmverify.divergences.averaged import ACCURACY
-from rmverify.divergences.expected import expected_tv
 from rmverify.laws import output_law
 from rmverify.numbers.checks import Array, number, positive_integer
 from rmverify.numbers.values import Value

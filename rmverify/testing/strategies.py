@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from rmverify import schemes
-from rmverify.claims.oscillating import Oscillation
+from rmverify.claims.looks.oscillating import Oscillation
 from rmverify.numbers.checks import Array, number
 from rmverify.plans import Correct, Plan, Predict
 from rmverify.schemes.contract import Scheme

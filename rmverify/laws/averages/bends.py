@@ -20,8 +20,8 @@ from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import NODES, POINTS, TO_LEGENDRE
 from rmverify.plans import Predict, Stage
 from rmverify.readings.affine import weighed
+from rmverify.readings.duals import identity
 from rmverify.readings.kernel import kernel
-from rmverify.readings.transport import Carried
 from rmverify.schemes.contract import shipped
 from rmverify.targets.estimated import EstimatedModes
 from rmverify.targets.gaussian import Modes
@@ -430,9 +430,8 @@ class _OnLine(_Step):
         foot, shape = self._foot, (drawn.shape[1], self.width)
         rows = ((drawn + foot.stratum[:, None]) / foot.strata[:, None])[..., None]
         t, h = float(self._time[0, 0, 0]), float(self._length[0, 0, 0])
-        start = Carried(self._points[None], np.ones((1, self.width)))
         with np.errstate(all="ignore"):
-            end = kernel(self._stage.scheme, self._modes, start, t, h, rows)
+            end = kernel(self._stage.scheme, self._modes, identity(self._points[None]), t, h, rows)
         flat = [end.moved[0].value, end.moved[0].slope, end.noise[0][0]]
         found = np.concatenate([np.broadcast_to(np.asarray(e, float), shape).T for e in flat])
         if not np.isfinite(found).all():

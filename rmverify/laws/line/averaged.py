@@ -35,13 +35,13 @@ from rmverify.laws.line.pushing import (
     Logs,
     hermite,
     in_blocks,
-    points,
     pushed,
     table,
 )
 from rmverify.laws.line.velocity import through
 from rmverify.numbers.checks import Array
 from rmverify.plans import Plan, Stage
+from rmverify.readings.duals import identity
 from rmverify.readings.kernel import kernel
 from rmverify.readings.transport import carry
 from rmverify.schemes.contract import Unstable, velocity_variance
@@ -234,7 +234,7 @@ def _averaged(level: Level, target: Factor, stage: Stage, n: int, h: float, log_
 
     x, w = gauss(breaks)
     mass = float((w * np.exp(log_p(x))).sum())
-    end = kernel(stage.scheme, target, points(x.reshape(1, -1)), t, h, rows)
+    end = kernel(stage.scheme, target, identity(x.reshape(1, -1)), t, h, rows)
     spread = np.broadcast_to(np.sqrt(np.asarray(end.noise[0][0], dtype=float)), (weights.size, 1))
     values, slopes = (
         np.broadcast_to(part, (weights.size, x.size)) for part in (end.moved[0].value, end.moved[0].slope)
@@ -247,7 +247,7 @@ def _averaged(level: Level, target: Factor, stage: Stage, n: int, h: float, log_
     parts, lost = np.ceil(steep * counts.noise / _GRAIN / np.maximum(spread.min(), 1e-300)), 0.0
     if parts.sum() <= _MOST_PARTS:
         x, w = (part.ravel() for part in gauss(split(breaks, parts)))
-        arrived = kernel(stage.scheme, target, points(x[None, :]), t, h, rows).moved[0].value / spread
+        arrived = kernel(stage.scheme, target, identity(x[None, :]), t, h, rows).moved[0].value / spread
         log_weights = np.log(weights[:, None] / spread) + np.log(w) + log_p(x) - math.log(2 * math.pi) / 2
         logs = _smeared(arrived, spread, log_weights, log_q)
     else:

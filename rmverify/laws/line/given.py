@@ -22,7 +22,8 @@ from rmverify.numbers.checks import Array, finite_array
 from rmverify.numbers.quadrature import integrate_path
 from rmverify.plans import Plan, Predict, Stage
 from rmverify.readings.balls import lift, lift_scheme
-from rmverify.readings.transport import Carried, carry
+from rmverify.readings.duals import Dual, identity
+from rmverify.readings.transport import carry
 from rmverify.schemes.contract import Unstable
 from rmverify.targets import Factor, Product, TwoGaussians
 from rmverify.targets.factors_balls import BallFactor
@@ -113,7 +114,7 @@ class TransportLaw:
         x, log_slope, rounding = z, np.zeros_like(z), np.full_like(z, ONCE / 2)
         for stage, t, h, alphas in self._steps():
             with np.errstate(over="ignore", invalid="ignore"):
-                end = carry(stage.scheme, self.factor, Carried(x, np.ones_like(x)), t, h, alphas)
+                end = carry(stage.scheme, self.factor, identity(x), t, h, alphas)
             slope = np.asarray(end.slope)
             if not (np.isfinite(end.value).all() and np.isfinite(slope).all()):
                 raise Unstable(f"the law overflows in the stage that ends at level {stage.end:g}")
@@ -139,7 +140,7 @@ class TransportLaw:
         The levels and midpoints are the plan's floats, exactly; a step's length is the difference of two levels. What a
         rounding grows to is not in the radii: balls of all of it would grow by the square of |x|/s in every step.
         """
-        factor, points = BallFactor(self.factor), Carried(lift(z), lift(np.ones(np.shape(z))))
+        factor, points = BallFactor(self.factor), Dual(lift(z), lift(np.ones(np.shape(z))))
         for stage, rows in zip(self.plan, self._rows, strict=True):
             scheme = lift_scheme(stage.scheme)
             t, h = (lift(each) for each in stage.steps_)
@@ -273,7 +274,5 @@ def transport_law(plan: Plan, target: Factor | Product, alphas: Any, start: Any)
     law = TransportLaw(plan, target, origin, rows)
     for stage, given in zip(plan, rows, strict=True):
         t, h = (each[0] for each in stage.steps_)
-        carry(
-            stage.scheme, factor, Carried(np.zeros(1), np.ones(1)), t, h, None if given is None else given[:, 0, :, 0]
-        )
+        carry(stage.scheme, factor, identity(np.zeros(1)), t, h, None if given is None else given[:, 0, :, 0])
     return law

@@ -15,7 +15,6 @@ import numpy as np
 from rmverify.laws.averages.bends import NotResolved
 from rmverify.laws.line.piecewise import DEGREE, Panels, live, log_mean, resolved
 from rmverify.numbers.checks import Array
-from rmverify.readings.transport import Carried
 
 __all__ = ["Averaged", "Counts", "Level", "pushed"]
 
@@ -111,10 +110,6 @@ def table(panels: Panels, log_p: Logs) -> tuple[Array, Array]:
     x, mass = x.ravel(), (w * np.exp(log_p(x)) * DEGREE / 5).ravel()
     grid = np.concatenate([breaks[0] - beyond[::-1], x, breaks[-1] + beyond])
     return grid, np.concatenate([np.zeros(8), mass, np.zeros(8)])
-
-
-def points(x: Array) -> Carried:
-    return Carried(x, np.ones_like(x))
 
 
 def in_blocks(logs: Logs, size: int) -> Logs:

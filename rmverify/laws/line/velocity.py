@@ -33,14 +33,13 @@ from rmverify.laws.line.pushing import (
     Logs,
     hermite,
     in_blocks,
-    points,
     pushed,
     table,
 )
 from rmverify.numbers.checks import Array
 from rmverify.plans import Stage
+from rmverify.readings.duals import Dual, identity
 from rmverify.readings.kernel import kernel
-from rmverify.readings.transport import Carried
 from rmverify.schemes.contract import velocity_variance
 from rmverify.targets import Factor
 
@@ -84,7 +83,7 @@ def _averaged(
 ) -> Averaged:
     u = float(velocity_variance(stage.scheme) or 0.0)
     grid = np.unique(np.append(panels.nodes[0][:, ::3], panels.breaks))
-    here = kernel(stage.scheme, target, points(grid), t, h)
+    here = kernel(stage.scheme, target, identity(grid), t, h)
     a, b = (float(np.asarray(c)) for c in here.coefficients)
     (c_x, c), (_, c_v) = ((float(np.asarray(entry)) for entry in row) for row in here.noise)
     G = b * b * u + c_v
@@ -93,7 +92,7 @@ def _averaged(
     g, f = u * b / G, u * (a * c_v - b * c) / (G * m)
     s = math.sqrt(max(u * c_v / G - f * f, 0.0))
 
-    def across(x: Carried) -> Carried:
+    def across(x: Dual) -> Dual:
         position, velocity = kernel(stage.scheme, target, x, t, h).moved
         return position - k * velocity
 
@@ -111,7 +110,7 @@ def _averaged(
     def logs(y: Array) -> Array:
         x = maps.inverse((y[:, None, None] - k * v - m * e).ravel())
         at, slope = x.value[0], x.slope[0]
-        w = v - kernel(stage.scheme, target, points(at), t, h).moved[1].value.reshape(y.size, v.size, e.size)
+        w = v - kernel(stage.scheme, target, identity(at), t, h).moved[1].value.reshape(y.size, v.size, e.size)
         inner = _polynomial(panels(at), ((g * w + f * e).reshape(-1, 1) + s * hidden) / math.sqrt(u))
         outer = log_q(at) - np.log(slope) + (v * v / u - w * w / G).ravel() / 2 + math.log(u / G) / 2
         outer = outer - np.repeat(log_q(y), v.size * e.size)

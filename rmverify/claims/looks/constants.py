@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from rmverify.claims.ledger import Evidence, Look
+from rmverify.claims.evidence import Evidence, Look
 from rmverify.errors.jets import kinetic_jets, noise_rounding, predictor_jets
 from rmverify.numbers.values import Value
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from rmverify import schemes
-from rmverify.claims.ledger import Evidence
+from rmverify.claims.evidence import Evidence
 from rmverify.numbers.checks import Array
 from rmverify.numbers.values import Value
 from rmverify.readings.concrete import BrokenContract, Tape, examine, matrices, play
