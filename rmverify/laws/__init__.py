@@ -26,18 +26,20 @@ from rmverify.laws.langevin.linear import kinetic_flow, start_noise
 from rmverify.laws.langevin.smooth import KineticLaw, kinetic_law
 from rmverify.laws.law import Law
 from rmverify.laws.line.averaged import LineLaw, line_law
-from rmverify.laws.line.given import NotMonotone, TransportLaw, transport_law
+from rmverify.laws.line.given import Carry, NotMonotone, TransportLaw, transport_law
 from rmverify.laws.mixture import MixtureLaw
-from rmverify.laws.scale import ScaleMixture
+from rmverify.laws.scale import Lattice, ScaleMixture
 from rmverify.laws.shared import SharedLaw
 from rmverify.laws.stationary import StationaryLaw, stationary_law
 from rmverify.plans import Plan
+from rmverify.readings.affine import Transition
 from rmverify.readings.witness import acts_on_line, mixes
 from rmverify.targets import EstimatedScore, Factor, Gaussian, Product, Target
 
 __all__ = [
-    "KineticLaw", "Law", "LineLaw", "MixtureLaw", "NotMonotone", "ScaleMixture", "SharedLaw", "StationaryLaw",
-    "TransportLaw", "kinetic_flow", "kinetic_law", "output_law", "start_noise", "stationary_law",
+    "Carry", "KineticLaw", "Lattice", "Law", "LineLaw", "MixtureLaw", "NotMonotone", "ScaleMixture", "SharedLaw",
+    "StationaryLaw", "Transition", "TransportLaw", "kinetic_flow", "kinetic_law", "output_law", "start_noise",
+    "stationary_law",
 ]  # fmt: skip
 
 

@@ -115,7 +115,7 @@ class EstimatedScore:
         return {name: value for name, value in self.__dict__.items() if name != "modes"}  # they hold functions
 
     @functools.cached_property
-    def modes(self) -> EstimatedModes:
+    def modes(self) -> Modes:
         target, varies = _gaussian(self.target), callable(self.bias)
         return EstimatedModes(
             target.variances, target.means, self.gain, lambda t: target.to_modes("bias", self._bias(t)), varies
