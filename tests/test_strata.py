@@ -264,9 +264,9 @@ def outside(x, t, h, score, draw):
 
 @pytest.mark.parametrize("step", [summed, twice, noisy, loose, outside])
 def test_steps_that_are_no_chain_are_refused(step):
-    with pytest.raises(ValueError, match=r"^scheme: .*(chain|must return its state)"):
+    with pytest.raises(ValueError, match=r"^scheme: .*(strata|must return its state)"):
         _ = rm.output_law(rm.Plan([rm.Predict(step, [1.0, 0.9])]), TARGET).variances
-    with pytest.raises(ValueError, match=r"^scheme: .*(chain|must return its state)"):
+    with pytest.raises(ValueError, match=r"^scheme: .*(strata|must return its state)"):
         rm.local_error(step, TARGET, 1.0, 0.1)
 
 

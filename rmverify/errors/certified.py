@@ -102,7 +102,7 @@ class _Midpoint:
 
     def __mul__(self, step: Any) -> Any:
         if step is not self._step:
-            raise TypeError("certified constants need a scheme in which a midpoint only multiplies the step h")
+            raise TypeError("scheme: certified constants need a midpoint that only multiplies the step h")
         return self._a * step
 
     __rmul__ = __mul__
@@ -122,10 +122,10 @@ class _Midpoints:
             return self._only
         if which == slice(0, 1):
             return self
-        raise TypeError("certified constants are for schemes with one uniform midpoint, got more")
+        raise TypeError("scheme: certified constants are known for one uniform midpoint a step, got more")
 
     def __mul__(self, other: Any) -> Any:
-        raise TypeError("certified constants are for schemes with one uniform midpoint, got strata")
+        raise TypeError("scheme: certified constants are known for one uniform midpoint a step, got strata")
 
     __rmul__ = __rsub__ = __mul__
 
@@ -155,7 +155,7 @@ def _coefficient(scheme: Scheme, w: Any, h: Any, zero: Any, a: Any) -> Any:
 def _read(scheme: Scheme, modes: _Modes, h: Any, zero: Any, a: Any) -> Any:
     slope, _, noise = read(scheme, modes, _Level(zero), h, _Midpoints(a, h)).scalar
     if not isinstance(noise, int):
-        raise TypeError("certified constants are for predictors, got a scheme that draws noise")
+        raise TypeError("scheme: certified constants are known for predictors, got one that draws noise")
     return slope
 
 
@@ -181,7 +181,7 @@ def _orders(scheme: Scheme) -> tuple[int, int | None]:
             spread = k
         if bias is not None and (spread is not None or not random):
             return bias, spread
-    raise ArithmeticError(f"the errors of the scheme vanish to order {TERMS}")
+    raise ArithmeticError(f"scheme: its errors vanish up to order {TERMS}, so they have no leading constant")
 
 
 def _over_symbols(scheme: Scheme) -> Scheme:
@@ -240,7 +240,7 @@ def _polynomials(scheme: Scheme, random: bool) -> tuple[tuple[Any, ...], tuple[A
         places = [arb(k + 1) / 8 for k in range(TERMS + len(counter.offsets))]
 
         if not all(offset[0].is_zero() for offset in counter.offsets):
-            raise TypeError("certified constants need a scheme that asks the score at levels t - O(h)")
+            raise TypeError("scheme: certified constants need a score asked at levels t - O(h)")
 
         def fitted(function: Callable[[Any], Any]) -> list[Any]:
             rows = [function(w) + zero for w in places]

@@ -70,7 +70,7 @@ def _ball(name: str, value: Any) -> Any:
         return acb(float(value.real), float(value.imag))
     if _is_ball(value):
         return value
-    raise TypeError(f"{name}: expected finite floats, integers or balls, which can be lifted exactly, got {value!r}")
+    raise TypeError(f"{name}: only finite floats, integers and balls have an exact ball, got {value!r}")
 
 
 def _is_ball(value: Any) -> bool:
@@ -148,7 +148,7 @@ def lift_scheme(scheme: Scheme) -> Scheme:
     step, _ = unwrap(scheme)
     missing = missing_parameters(scheme)
     if missing:
-        raise TypeError(f"{getattr(step, '__name__', 'scheme')}: parameters {missing} are missing")
+        raise TypeError(f"{getattr(step, '__name__', 'scheme')}: missing parameters {', '.join(missing)}")
     bound = {name: _parameter(name, value) for name, value in parameters(scheme).items()}
 
     @functools.wraps(step)

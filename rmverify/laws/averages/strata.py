@@ -228,7 +228,7 @@ def _watched(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any) ->
     x, w = strata_rule(stage, modes, nodes)
     numbers = stage.footprint.alphas * x.size * np.size(modes.lam)
     if nodes > _LEAST and numbers > 2 * _BLOCK:
-        raise ValueError(f"modes: expected fewer for {nodes} nodes in every stratum, got {np.size(modes.lam)}")
+        raise ValueError(f"modes: {np.size(modes.lam)} are too many for {nodes} nodes in every stratum")
     size = max(1, _BLOCK // numbers)
     parts = []
     for n in range(0, len(t), size):

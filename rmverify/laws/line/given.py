@@ -234,8 +234,8 @@ def risen(stage: Stage, factor: Factor, points: Dual, t: float, h: float, alphas
     if not (end.slope > 0).all():
         worst = np.unravel_index(np.argmin(end.slope), end.slope.shape)
         raise NotMonotone(
-            f"plan: expected steps so short that the map is monotone, got the slope {end.slope[worst]:.3g} at "
-            f"x = {points.value[worst]:.6g} in the step of length {h:.3g} from level {t:.6g}"
+            f"plan: the step of length {h:.3g} from level {t:.6g} is too long: its map has slope "
+            f"{end.slope[worst]:.3g} at x = {points.value[worst]:.6g} and folds the line; use shorter steps"
         )
     return end
 
@@ -281,8 +281,8 @@ def transport_law(plan: Plan, target: Factor | Product, alphas: Any, start: Any)
         raise ValueError(f"start: expected 'normal', 'exact' or a Factor, got {start!r}")
     if alphas is None and plan.drawing_steps:
         raise ValueError(
-            f"alphas: expected the midpoints of {plan.drawing_steps} drawing steps, got None: on a target that is not "
-            "Gaussian the law is known given its midpoints"
+            f"alphas: expected an entry for each of {plan.drawing_steps} drawing steps, got None: as one map of the "
+            "line the law is known only given them"
         )
     rows = stage_alphas(plan, () if alphas is None else alphas)
     law = TransportLaw(plan, target, origin, rows)
