@@ -16,8 +16,9 @@ from rich.console import Console
 from scipy import integrate, special, stats
 
 from rmverify import schemes
-from rmverify.claims import measure, verify
+from rmverify.claims import verify
 from rmverify.claims.ledger import Look
+from rmverify.claims.looks import measure
 from rmverify.cli import main
 from rmverify.numbers.values import Value
 from rmverify.studies import log_concave, sweep

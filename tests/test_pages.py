@@ -33,14 +33,14 @@ PICTURE = {
 def a_claim(id="B2", **said) -> Claim:
     said = {
         "statement": "what is said",
-        "latex": r"\mathbb{E}\,\|x\|^2 \lesssim \frac{L^4}{t}",
+        "formula": r"\mathbb{E}\,\|x\|^2 \lesssim \frac{L^4}{t}",
         "source": "a paper",
         "provenance": "derived",
         "left": "the left side",
-        "right": "the right side",
+        "right_text": "the right side",
         "hypotheses": ("h <= 1/L",),
     } | said
-    return Claim(id, check=lambda look: iter(()), **said)
+    return Claim(id=id, measure=lambda look: iter(()), **said)
 
 
 def evidence(**more) -> Evidence:

@@ -8,33 +8,23 @@ import math
 import mpmath as mp
 import numpy as np
 import pytest
+from oracles.plain import exponential_integrator, heun, isotropic_tv, langevin, noised, score_of, slope
 from scipy.stats import chi2
 
 import rmverify as rm
 from rmverify import schemes
-from rmverify.divergences.expected import expected_tv
+from rmverify.divergences import expected_tv
 from rmverify.studies import rates, sweep
 from rmverify.studies.study import fitted, judge
 
 LAM, T = 0.25, 3.0
 
 
-def variance(t):
-    return 1 + (LAM - 1) * np.exp(-2 * t)
-
-
 def output_variance(scheme, steps):
     """The plain recursion of one mode of variance 1/4, from q_T, uniform steps to 0."""
-    v, h = variance(T), T / steps
-    for n in range(steps):
-        t = T - n * h
-        if scheme == "exponential_integrator":
-            A = math.exp(h) - math.expm1(h) / variance(t)
-        else:  # the deterministic midpoint
-            half = math.exp(h / 2) - math.expm1(h / 2) / variance(t)
-            A = math.exp(h) - h * math.exp(h / 2) * half / variance(t - h / 2)
-        v *= A * A
-    return v
+    t, h = T - np.arange(steps) * (T / steps), T / steps
+    A = slope(LAM, t, h, 0.5) if scheme == "midpoint" else exponential_integrator(1.0, t, h, score_of(LAM))
+    return noised(LAM, T) * np.prod(A**2)
 
 
 def distance(dim, v, metric="tv"):
@@ -44,10 +34,7 @@ def distance(dim, v, metric="tv"):
         return math.sqrt(dim / 2 * (r - 1 - math.log(r)))
     if metric == "w2":
         return math.sqrt(dim * LAM) * abs(math.sqrt(r) - 1)
-    if r == 1:
-        return 0.0
-    edge = dim * math.log(r) / (1 - 1 / r)  # |x|^2/lam where the densities are equal
-    return abs(chi2.cdf(edge, dim) - chi2.cdf(edge / r, dim))
+    return isotropic_tv(v, LAM, dim)
 
 
 @pytest.mark.parametrize("name", ["exponential_integrator", "midpoint"])
@@ -130,7 +117,7 @@ def test_the_least_number_is_found_on_a_curve_that_is_not_monotone(
     lam, n = np.array(variances), np.array(counts)
     target = rm.Gaussian.from_spectrum(lam, n)
     space = np.geomspace if grid == "geometric" else np.linspace
-    goal = spread(lam, early_stop)
+    goal = noised(lam, early_stop)
 
     def error(steps):
         levels = space(horizon, early_stop, steps + 1)
@@ -163,32 +150,20 @@ def radial_tv(v, w, counts, points=1500):
     return float(np.abs(p - q).sum() * cell / 2)
 
 
-def spread(lam, t):
-    return lam * np.exp(-2 * t) - np.expm1(-2 * t)
-
-
 def corrected_variance(name, lam, dim, levels):
     """Variances after the steps of a scheme from q_T, underdamped Langevin at the end of every window."""
-    v, first = spread(lam, levels[0]), 0
+    v, first = noised(lam, levels[0]), 0
     while first < len(levels) - 1:
-        edge = max(levels[first] - 1 / max(1.0, (1 / spread(lam, levels[first])).max()), levels[first] / 2, levels[-1])
+        edge = max(levels[first] - 1 / max(1.0, (1 / noised(lam, levels[first])).max()), levels[first] / 2, levels[-1])
         last = next(k for k in range(first + 1, len(levels)) if levels[k] <= edge * (1 + 1e-12))
         for t, s in zip(levels[first:last], levels[first + 1 : last + 1], strict=True):
-            h, p = t - s, -1 / spread(lam, t)
-            if name == "exponential_integrator":
-                v = (math.exp(h) + math.expm1(h) * p) ** 2 * v
-            else:
-                v = (1 + h / 2 * (1 + p + (1 + h * (1 + p)) * (1 - 1 / spread(lam, s)))) ** 2 * v
-        k = 1 / spread(lam, levels[last])
+            step = exponential_integrator if name == "exponential_integrator" else heun
+            v = step(1.0, t, t - s, score_of(lam)) ** 2 * v
+        k = 1 / noised(lam, levels[last])
         friction = math.sqrt(max(1.0, k.max()))
         h = 1 / (friction * dim ** (1 / 18)) / (last - first)
-        decay = math.exp(-friction * h)
-        a = (1 - decay) / friction
-        b = (h - a) / friction
-        noise = np.array([[(2 * h - (3 - 4 * decay + decay**2) / friction) / friction, (1 - decay) ** 2 / friction],
-                          [(1 - decay) ** 2 / friction, 1 - decay**2]])  # fmt: skip
-        for i, slope in enumerate(k):
-            step = np.array([[1 - b * slope, a], [-a * slope, decay]])
+        for i, curvature in enumerate(k):
+            step, noise = np.array(langevin(curvature, friction, h))
             C = np.diag([v[i], 1.0])
             for _ in range(last - first):
                 C = step @ C @ step.T + noise
@@ -265,10 +240,8 @@ def shared_midpoints(target, steps, count=200_000):
     lam, n, h = target.variances, target.multiplicities, T / steps
     gain = np.ones((count, lam.size))
     for k in range(steps):
-        t, a = T - k * h, rng.random((count, 1))
-        half = np.exp(a * h) - np.expm1(a * h) / spread(lam, t)
-        gain *= math.exp(h) - h * np.exp((1 - a) * h) * half / spread(lam, t - a * h)
-    ratio = gain**2 * spread(lam, T) / lam
+        gain *= slope(lam, T - k * h, h, rng.random((count, 1)))
+    ratio = gain**2 * noised(lam, T) / lam
     log = ((rng.chisquare(n, (count, lam.size)) * (1 - 1 / ratio) - n * np.log(ratio)) / 2).sum(axis=1)
     missing = -np.expm1(np.minimum(log, 0.0))
     return missing.mean(), missing.std() / math.sqrt(count)

@@ -19,15 +19,14 @@ import numpy as np
 from scipy.optimize import brentq
 
 from rmverify import schemes
-from rmverify.divergences import chi2, hellinger, kl, tv, w2
+from rmverify.divergences import chi2, expected_tv, hellinger, kl, tv, w2
 from rmverify.divergences.averaged import ACCURACY
-from rmverify.divergences.expected import expected_tv
 from rmverify.laws import output_law
 from rmverify.numbers.checks import number
 from rmverify.numbers.values import Value
 from rmverify.plans import Levels, Plan, Predict, footprint, schedule
 from rmverify.plans.schedules import MOST_STEPS, Grid
-from rmverify.schemes.contract import Scheme, shipped, unwrap
+from rmverify.schemes.contract import Scheme, Unstable, shipped, unwrap
 from rmverify.studies.search import COARSE, PRECISION, Sampled, Search, half_width
 from rmverify.studies.study import Record, html
 from rmverify.targets import Gaussian
@@ -460,7 +459,7 @@ def describe(
     goal = target.at(where.early_stop)
     law = output_law(plan, target, start=start)
     if not np.isfinite(law.rounding).all():
-        raise OverflowError("the law is lost in its rounding: the scheme is unstable")
+        raise Unstable("the law is lost in its rounding")
     mixture = not isinstance(law, Gaussian)
     draws: dict[str, Any] = {"accuracy": precision, "rng": rng} if mixture else {}
     found = {

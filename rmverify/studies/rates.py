@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 
 from rmverify import schemes
-from rmverify.divergences import kl, tv
+from rmverify.divergences import expected_tv, kl, tv
 from rmverify.divergences.averaged import ACCURACY
 from rmverify.divergences.closed_forms import kullback_leibler
-from rmverify.divergences.expected import expected_tv
 from rmverify.divergences.pair import Pair
 from rmverify.divergences.tv import total_variation
 from rmverify.laws import output_law

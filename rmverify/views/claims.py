@@ -19,7 +19,6 @@ __all__ = [
     "evidence_lines",
     "explained",
     "kinds_of",
-    "offered",
     "points",
     "provenance_text",
     "seconds_text",
@@ -176,25 +175,10 @@ def explained(claim: Claim) -> list[Any]:
         ("hypotheses", "\n".join(claim.hypotheses)),
         ("left side", claim.left),
         ("right side", claim.right),
-        ("evidence", "\n".join(Asked().command(claim.id, kind) for kind in offered(claim))),
+        ("evidence", "\n".join(Asked().command(claim.id, kind) for kind in claim.kinds)),
     ]
     head = Text(f"{claim.id}  {claim.statement}", style="bold")
     return [head, listed((name, text or "-") for name, text in lines), ""]
-
-
-def offered(claim: Claim) -> list[str]:
-    """The kinds of evidence that there can be of a claim: those that it asks about before it computes anything."""
-    from rmverify.claims.ledger import Look
-
-    asked: dict[str, None] = {}
-
-    class Asking(Look):
-        def wants(self, kind: str) -> bool:
-            asked[kind] = None
-            return False
-
-    asked |= dict.fromkeys(e.kind for e in claim.check(Asking(frozenset())))
-    return list(asked)
 
 
 def provenance_text(claim: Claim) -> str:
