@@ -56,7 +56,7 @@ MOST_TIME = 350.0
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
-class Setting(Levels, Record):
+class Setting(Record, Levels):
     """Early-stopping level and horizon with the exact errors they cost, and the grid between them.
 
     `early_stop_error` is W_2(q_delta, q_0), `early_stop_tv` the total variation of the same two, 1 where the data are
@@ -207,7 +207,17 @@ class Row(Record):
     curve: tuple[Point, ...]
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
-    brief = ("scheme", "corrector", "exact", "lower", "upper", "discretization")
+    brief = ("scheme", "corrector", "evaluations", "tv", "discretization", "exact")
+
+    @property
+    def evaluations(self) -> tuple[int, int] | None:
+        """The fewest that are not ruled out and the fewest known to be enough, the same where the law is exact."""
+        return None if self.lower is None or self.upper is None else (self.lower.evaluations, self.upper.evaluations)
+
+    @property
+    def tv(self) -> Value:
+        """That of the answer, or of the longest plan where there is none."""
+        return (self.curve[-1] if self.upper is None else self.upper).tv
 
     @property
     def tried(self) -> int:
@@ -253,7 +263,7 @@ class Budget(Record):
     seed: int | None = None
     precision: float = PRECISION
 
-    brief = ("accuracy", "dim", "setting", "rows", "seed")
+    brief = ("accuracy", "dim", "rows", "seed", "setting")
 
     def _repr_html_(self) -> str:
         return f"<p>{self.setting!r}</p>{html(self.rows)}"
