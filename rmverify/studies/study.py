@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from html import escape
 from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
 
+from rmverify.numbers.html import html_table
 from rmverify.numbers.values import Value
 from rmverify.studies import sweep
 
@@ -61,12 +61,8 @@ def _brief(value: Any) -> str:
 
 def html(records: Sequence[Record]) -> str:
     """The records as a table in HTML, for a notebook."""
-    if not records:
-        return ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in records[0].brief)
-    cells = ((_brief(getattr(record, name)).strip("'") for name in record.brief) for record in records)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>" for line in cells)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    names = records[0].brief if records else ()
+    return html_table(names, [[_brief(getattr(record, name)).strip("'") for name in names] for record in records])
 
 
 @dataclass(frozen=True, repr=False)
