@@ -446,7 +446,15 @@ def test_verdicts(measured, claimed, verdict):
 # --- tables -----------------------------------------------------------------------------------------------------
 
 
-def test_a_table_is_resumed_from_its_store_and_refuses_another(tmp_path):
+@pytest.fixture
+def few_studies(monkeypatch):
+    """The first two of those of a table, and nothing besides."""
+    whole = rates.studies
+    monkeypatch.setattr(rates, "studies", lambda *asked: whole(*asked)[:2])
+    monkeypatch.setattr(rates, "extras", lambda *asked: [])
+
+
+def test_a_table_is_resumed_from_its_store_and_refuses_another(tmp_path, few_studies):
     store = tmp_path / "rates.jsonl"
     first = rates.table(predictors=["euler"], store=store)
     before = store.read_bytes()
@@ -461,7 +469,7 @@ def test_a_table_is_resumed_from_its_store_and_refuses_another(tmp_path):
     json.dumps(first.as_dict(), allow_nan=False)
 
 
-def test_a_spectrum_of_ones_own_is_scaled_up():
+def test_a_spectrum_of_ones_own_is_scaled_up(few_studies):
     target = rm.Gaussian.from_spectrum([0.2, 1.5, 3.0], [2, 1, 4])
     found = rates.table(predictors=["exponential_integrator"], target=target)
     mine = next(f for f in found.fits if f.note == "the user's covariance, repeated")

@@ -197,7 +197,7 @@ def test_paths_that_are_too_long_are_not_simulated():
 def test_the_target_itself_is_in_its_own_modes():
     target = rm.Gaussian(np.zeros(2), np.array([[2.0, 0.3], [0.3, 0.5]]))
     law = rm.stationary_law(schemes.randomized_midpoint_langevin(friction=2), target, 0.1)
-    assert rm.tv(law, target) == rm.tv(law, target.at(0))
+    assert rm.tv(law, target, accuracy=0.2) == rm.tv(law, target.at(0), accuracy=0.2)
 
 
 @pytest.mark.parametrize("h, excess", [(0.8, 0.080), (0.4, 0.013), (0.2, 0.0017)])
@@ -269,14 +269,14 @@ def test_averaged_moments_of_many_steps_need_no_loop_and_are_the_loops():
 
 
 def test_the_invariant_mixture_against_simulated_covariances():
-    """d = 3, h = 0.8: 40000 chains of midpoints, 200 steps each; the mean of their densities, in 20 batches whose
+    """d = 3, h = 0.8: 40000 chains of midpoints, 60 steps each; the mean of their densities, in 20 batches whose
     spread gives a standard error; six of them are allowed."""
     k, d, h = 1.0, 3, 0.8
     target = rm.Gaussian.isotropic(1.0, d)
     found = rm.tv(rm.stationary_law(schemes.randomized_midpoint_langevin(friction=2), target, h), target)
     rng = np.random.default_rng(11)
     S = np.broadcast_to(np.eye(2), (40_000, 2, 2))
-    for _ in range(200):
+    for _ in range(60):
         A, C = plain_step(k, 2.0, 1.0, h, rng.random(40_000))
         S = A @ S @ np.swapaxes(A, -1, -2) + C
     r = np.linspace(1e-3, 9, 1500)
