@@ -17,7 +17,7 @@ import numpy as np
 from rmverify.readings.affine import AffineForm
 from rmverify.schemes.contract import Draw, Scheme, Score, missing_parameters, parameters, unwrap
 
-__all__ = ["legendre", "lift", "lift_scheme", "precision"]
+__all__ = ["lift", "lift_scheme", "precision"]
 
 
 class Whole(int):
@@ -70,7 +70,7 @@ def _ball(name: str, value: Any) -> Any:
         return acb(float(value.real), float(value.imag))
     if _is_ball(value):
         return value
-    raise TypeError(f"{name}: expected finite floats, integers or balls, which can be lifted exactly, got {value!r}")
+    raise TypeError(f"{name}: only finite floats, integers and balls have an exact ball, got {value!r}")
 
 
 def _is_ball(value: Any) -> bool:
@@ -148,7 +148,7 @@ def lift_scheme(scheme: Scheme) -> Scheme:
     step, _ = unwrap(scheme)
     missing = missing_parameters(scheme)
     if missing:
-        raise TypeError(f"{getattr(step, '__name__', 'scheme')}: parameters {missing} are missing")
+        raise TypeError(f"{getattr(step, '__name__', 'scheme')}: missing parameters {', '.join(missing)}")
     bound = {name: _parameter(name, value) for name, value in parameters(scheme).items()}
 
     @functools.wraps(step)
@@ -171,10 +171,3 @@ def precision(bits: int, terms: int) -> Iterator[None]:
         yield
     finally:
         ctx.prec, ctx.cap = before
-
-
-def legendre(nodes: int) -> tuple[Any, Any]:
-    from flint import arb
-
-    pairs = [arb.legendre_p_root(nodes, k, weight=True) for k in range(nodes)]
-    return np.array([(1 + x) / 2 for x, _ in pairs], dtype=object), np.array([w / 2 for _, w in pairs], dtype=object)
