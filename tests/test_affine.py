@@ -451,6 +451,7 @@ def rounding_ratio(of, k, grid, steps):
     return ratio, float(law.rounding.max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of, k, grid, steps", ROUNDING, ids=[f"{a}-{b}-{c}-{d}" for a, b, c, d in ROUNDING])
 def test_the_rounding_estimate_covers_the_true_error(of, k, grid, steps):
     """Error of the variances in float64 against 200-bit balls. The step lengths are those of the floats' grid, so what

@@ -332,6 +332,7 @@ def rarely_fifty_times(x, t, h, score, draw):
     return x * (1 + 49 * draw.bernoulli(1e-3))
 
 
+@pytest.mark.slow
 def test_intervals_hold_for_what_hardly_a_path_shows():
     """(1 - p) N(0, S) + p N(0, 2500 S), S = diag(1, 4): what it differs by is p times the difference of two Gaussians
     that are radial in units of S."""

@@ -63,6 +63,7 @@ def test_no_other_length_needs_fewer_steps_in_w2(condition, accuracy, smoothness
     assert row.evaluations == 2 * row.steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target, dim, accuracy", [("m", 20, 0.25), ("L", 100, 0.3)])
 def test_no_other_length_needs_fewer_steps_in_tv(target, dim, accuracy):
     row = log_concave.steps_to("tv", accuracy, condition=1.5, dim=dim, target=target)
@@ -95,6 +96,7 @@ def test_short_steps_have_the_orders_of_the_spread():
     assert math.log(many.steps / few.steps) / math.log(16) == pytest.approx(2 / 3, abs=0.003)
 
 
+@pytest.mark.slow
 def test_a_step_without_a_midpoint_has_another_power():
     """Underdamped Langevin in its place is off by h in the variance: N like 1/eps', above the claimed 2/3."""
     of = {"randomized_midpoint_langevin": schemes.underdamped}
@@ -129,6 +131,7 @@ def test_steps_without_a_midpoint_are_counted():
     assert min(distance(h, row.steps - 1) for h in np.linspace(0.05, 4, 400)) > 0.2
 
 
+@pytest.mark.slow
 def test_the_theorems_own_steps_are_enough():
     """On Gaussians started at the minimum: C3's number of steps and D3's plan, whose rows hold what they count."""
     found = verify(["C3", "D3"], kinds=["exact"])
@@ -295,6 +298,7 @@ def test_programs_and_papers_get_the_same():
     assert VIEW.as_latex(HAND).count(r"\begin{tabular}") == 4
 
 
+@pytest.mark.slow
 def test_a_picture_is_the_same_every_time():
     """The other kinds of file are asked of the rounds."""
     first, second = VIEW.picture(HAND, "svg"), VIEW.picture(HAND, "svg")
@@ -311,6 +315,7 @@ def run(capsys, *arguments):
     return code, captured.out, captured.err
 
 
+@pytest.mark.slow
 def test_the_command_prints_and_judges(monkeypatch, capsys, tmp_path):
     asked = {}
     settled = replace(HAND, rows=(*ROWS, *FEW))
@@ -345,6 +350,7 @@ def test_options_of_the_other_tables_are_refused(extra, message, capsys):
     assert err.startswith(f"rmverify: {message}")
 
 
+@pytest.mark.slow
 def test_a_small_table_is_real_and_resumes(tmp_path):
     store = tmp_path / "concave.jsonl"
     small = {

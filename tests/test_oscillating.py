@@ -67,6 +67,7 @@ def plain_errors(name, lam, end, count, b):
     return total, bias, mp.mpf(b) ** 2 / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCHEMES)
 def test_the_rows_are_the_textbook_s_steps(name):
     """The nodes of leggauss carry 1e-16 and enter differences of 1e-5 of the state: hence 1e-10."""

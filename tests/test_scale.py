@@ -78,6 +78,7 @@ def distances(lam, levels, dim, stages=None):
     return pairs | {"hellinger": rm.hellinger(law, goal)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lam", "levels", "dim", "nodes", "panels"),
     [

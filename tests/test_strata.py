@@ -196,6 +196,7 @@ def table(h):
     return facts.step_errors(schemes.parallel_midpoint, rm.Gaussian.isotropic(0.25, 1), 1.0, h)
 
 
+@pytest.mark.slow
 def test_without_rounds_strata_do_not_touch_the_bias():
     for h in (facts.SHORT, facts.LONG):
         first, *others = (table(h)["bias"][R, 0] for R in facts.STRATA)
