@@ -530,6 +530,7 @@ def test_a_curve_that_is_not_monotone_is_marked():
     assert not row.monotone
 
 
+@pytest.mark.slow
 def test_random_midpoints_by_the_density_of_the_mixture():
     """In one dimension: the density is an average over paths, its distance from q_delta an integral on a grid."""
     lam, mean, accuracy, paths = np.array([0.1]), np.array([3.0]), 0.1, 1000
@@ -688,6 +689,7 @@ def test_a_seed_fixes_the_intervals_and_another_moves_them():
     assert ends(1)[0] != ends(2)[0]
 
 
+@pytest.mark.slow
 def test_a_search_that_reaches_its_limit_has_no_answer():
     answer = budget(Gaussian.isotropic(0.25, 3), 1e-4, predictors=[schemes.euler], max_steps=100)
     for row in answer.rows:
@@ -825,6 +827,7 @@ def test_a_description_from_the_true_start_has_no_start_error():
     assert found.discretization == found.divergences["tv"]
 
 
+@pytest.mark.slow
 def test_a_description_of_random_midpoints_has_intervals():
     """E_alpha TV against a plain mean over paths, within four standard errors and an error of each."""
     lam, steps, paths = np.array([0.2, 3.0]), 30, 400

@@ -235,6 +235,7 @@ def test_certified_constants_are_narrow_and_attained(claim):
     assert ratio(claim, *c.argmax) >= c.lower * (1 - 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", BOUNDS)
 def test_no_point_of_the_class_exceeds_the_certified_constant(claim):
     c = constant(claim)

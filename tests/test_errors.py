@@ -278,6 +278,7 @@ def test_errors_are_not_needlessly_large():
         assert statistics.median(ratios(kind, 60)["kl"]) > 1e-2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["log_error", "level_error", "mean_error"])
 def test_an_error_without_one_of_its_terms_is_caught(monkeypatch, part):
     """Of laws in one eigenbasis: the rounding of turned means, and that of the decomposition."""

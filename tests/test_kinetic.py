@@ -160,6 +160,7 @@ def dense_pair(k, T, a, b, m):
     return rm.Gaussian(np.concatenate(means), blocks[0]), rm.Gaussian(np.zeros(2 * len(k)), blocks[1])
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 3), st.floats(0, 3), st.floats(-2, 2)), min_size=1, max_size=3),
     st.floats(0.2, 1),

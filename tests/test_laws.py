@@ -110,6 +110,7 @@ def test_samples_of_a_plan_without_midpoints_have_its_law():
     assert_whitened(x, law.mean, law.covariance)
 
 
+@pytest.mark.slow
 def test_samples_with_midpoints_have_the_mixture_s_moments():
     """Not Gaussian, so by the central limit theorem: each whitened second moment over its own standard error."""
     law = rm.output_law(mixed_plan(), TARGET)

@@ -196,6 +196,7 @@ def test_a_gaussian_that_is_not_centred():
         assert law.variance == pytest.approx(float(mixture.variances[0]), rel=within)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", [PLANS["randomized"], PLANS["underdamped"]], ids=["steps", "correctors"])
 def test_any_law_may_start(plan):
     """The standard normal, by name and as a factor."""

@@ -51,6 +51,7 @@ def tv_plainly(k, L, h, steps, dim, nodes=16):
     return float(np.abs(p - density(0.0)).sum() * (z[1] - z[0]) / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("condition, accuracy, smoothness", [(4.0, 0.15, 1.0), (1.5, 0.1, 5.0)])
 def test_no_other_length_needs_fewer_steps_in_w2(condition, accuracy, smoothness):
     row = log_concave.steps_to("w2", accuracy, condition=condition, smoothness=smoothness)
@@ -90,6 +91,7 @@ def test_only_the_condition_matters():
     assert one.value == pytest.approx(float(nine.value), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_short_steps_have_the_orders_of_the_spread():
     """The variance given the midpoints has relative spread c (k/L) h^{3/2}: N of W_2 like kappa^{2/3} eps'^{-2/3}."""
     few, many = (log_concave.steps_to("w2", 1e-4, condition=kappa) for kappa in (64.0, 1024.0))

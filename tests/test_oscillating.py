@@ -111,6 +111,7 @@ def leading_terms(steps):
     return {name: float(mp.sqrt(2 * v(end) * square)) for name, square in squares.items()}  # eps_sc^2 = b^2/2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*SCHEMES, MEAN])
 def test_the_errors_approach_their_leading_terms(name):
     """What is left is of relative size h L; at four times the steps a quarter of it, or less."""

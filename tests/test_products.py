@@ -131,6 +131,7 @@ def test_another_variance_of_every_coordinate(d, v):
     assert abs(found - float(due)) <= found.error + 1e-15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("one, other, d, reach", [
     ((TwoGaussians, 1.5, 1.0), (TwoGaussians, 1.5 + 1e-6, 1.0), 10**12, 16),
     ((UniformGaussian, 1.0, 0.04), (UniformGaussian, 1.0 + 1e-5, 0.04), 10**9, 20),

@@ -110,6 +110,7 @@ CURVES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme, variances, counts, accuracy, metric, horizon, early_stop, grid", CURVES)
 def test_the_least_number_is_found_on_a_curve_that_is_not_monotone(
     scheme, variances, counts, accuracy, metric, horizon, early_stop, grid
@@ -288,6 +289,7 @@ def shared_midpoints(target, steps, count=200_000):
     return missing.mean(), missing.std() / math.sqrt(count)
 
 
+@pytest.mark.slow
 def test_the_interval_of_shared_midpoints_is_where_simulated_particles_cross():
     row = rates.steps_to(schemes.randomized_midpoint, TWO, 0.1, law="expected")
     assert row.status == "found"

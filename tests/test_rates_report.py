@@ -377,6 +377,7 @@ def test_what_was_not_found_is_not_drawn():
     assert len(left.lines) == len(right.lines) == 0
 
 
+@pytest.mark.slow
 def test_the_same_table_gives_the_same_picture():
     assert drawn(HAND)[1] == drawn(HAND)[1]
 

@@ -121,6 +121,7 @@ def test_centred_modes_stay_uncorrelated():
 # --- against simulation -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_eight_strata_against_plain_simulation():
     """300000 particles of the printed formula. Whitened by the exact law each first and second moment is within its
     own standard error; the nine tests together fail by chance once in 10^6."""
