@@ -21,7 +21,7 @@ def cases():
         yield pytest.param(mutant, id=name, marks=[pytest.mark.slow] if slow else [])
 
 
-@pytest.mark.parametrize("mutant", cases())
+@pytest.mark.parametrize("mutant", list(cases()))
 def test_the_named_fact_refutes_the_mutant(mutant):
     with pytest.raises(Refuted):
         FACTS[mutant.killed_by](mutant.step, mutant.of)
