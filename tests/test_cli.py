@@ -244,7 +244,7 @@ def test_two_rows_and_a_constant_column_have_an_answer(run):
 
 def test_a_matrix_that_could_be_a_covariance_asks_which(run, covariance):
     for command in COMMANDS:
-        refused(run(command, covariance, *QUICK, *enough(command)), "covariance.csv", "--covariance if", "--samples if")
+        refused(run(command, covariance, *QUICK, *enough(command)), "covariance.csv", "--covariance if", "--samples")
     both = [json.loads(run("law", covariance, *QUICK, flag, "--json")[1]) for flag in ("--covariance", "--samples")]
     assert both[0]["smoothness_of_data"] == pytest.approx(25)  # 1/0.04
     assert both[1]["smoothness_of_data"] == "inf"  # three rows in three dimensions
@@ -253,7 +253,7 @@ def test_a_matrix_that_could_be_a_covariance_asks_which(run, covariance):
 def test_a_column_of_positive_numbers_asks_whether_it_is_a_spectrum(run):
     write("column.csv", [[4.0], [0.25], [0.25]])
     write("counted.csv", [[4.0, 1], [0.25, 2]])
-    refused(run("budget", "column.csv", *QUICK), "column.csv", "--spectrum if", "--samples if")
+    refused(run("budget", "column.csv", *QUICK), "column.csv", "--spectrum if", "--samples")
     write("diagonal.csv", np.diag([4.0, 0.25, 0.25]))
     expected = law_of(run, "diagonal.csv", "--covariance")
     assert expected["dim"] == 3
@@ -390,7 +390,7 @@ def test_an_unstable_plan_says_so_in_one_line(run):
     """Heun asks the score at the end of its step: 10^7 times the slope that it can bear, 36 times."""
     write("singular.csv", np.diag([0.0, 1.0]))
     arguments = ["law", "singular.csv", "--covariance", *QUICK, "--early-stop", "1e-252", "--steps", "36"]
-    refused(run(*arguments), "unstable", "more steps")
+    refused(run(*arguments), "unstable", "shorter steps")
 
 
 # --- nothing half-written ---------------------------------------------------------------------------------------

@@ -758,7 +758,7 @@ def test_products_share_their_midpoints():
     [(schemes.randomized_midpoint, [3.0, 1.8, 0.5]), (schemes.parallel_midpoint(strata=1, rounds=2), [3.0, 0.5])],
 )
 def test_folds_are_refused(step, times):
-    with pytest.raises(ArithmeticError, match=r"^plan: expected steps that keep the order of points, got a slope of -"):
+    with pytest.raises(ArithmeticError, match=r"^plan: a step is too long: its map has slope -"):
         law_of(step, times, TwoGaussians(0.0, 0.25))
 
 
@@ -783,7 +783,7 @@ def test_folds_where_there_is_no_mass_are_cut_off():
             assert 0 <= lost < 1e-15
             np.testing.assert_allclose(maps.inverse(np.array([110.0])).value, [[5.0]], rtol=1e-13)
         else:
-            with pytest.raises(ArithmeticError, match=r"got a slope of .* at .*the law has folds"):
+            with pytest.raises(ArithmeticError, match=r"its map has slope .* at .* folds the line"):
                 inverse.rising(lambda z: z * z * z - 3 * z, x, mass, lambda j, x: f"at {x}")
 
 
@@ -799,7 +799,7 @@ def test_a_noise_may_fold():
 
 
 def test_many_strata_are_refused_at_once():
-    with pytest.raises(ValueError, match=r"^plan: expected few strata, .*, got 8 with at least 5 .*give the midpoints"):
+    with pytest.raises(ValueError, match=r"^plan: averages over 8 strata of at least 5 points .*pass the midpoints"):
         law_of(schemes.parallel_midpoint(strata=8, rounds=1), TIMES, TwoGaussians(2.0))
 
 
@@ -808,7 +808,7 @@ def test_many_strata_are_refused_at_once():
     [schemes.randomized_midpoint_langevin(friction=2.0), schemes.parallel_underdamped(cells=2, rounds=2, friction=2.0)],
 )
 def test_steps_that_ask_where_noise_has_moved_x_are_refused(step):
-    with pytest.raises(TypeError, match=r"^scheme: expected .*use particles"):
+    with pytest.raises(TypeError, match=r"^scheme: .*rmverify.sample"):
         rm.output_law(Plan([Correct(step, 0.3, 0.1, 1)]), TwoGaussians(2.0))
 
 

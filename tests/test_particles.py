@@ -581,7 +581,7 @@ def test_steps_use_numbers_of_their_own():
             "must return its state x of shape .4, 3., nothing else; got tuple",
         ),
         (lambda x, t, h, score, draw: x[0], r"nothing else; got ndarray of shape \(3,\)"),
-        (lambda x, t, h, score, draw: x.astype(np.float32), "got float64 and returned float32"),
+        (lambda x, t, h, score, draw: x.astype(np.float32), "returned float32 for a state of float64"),
         (lambda x, t, h, score, draw: x + draw.normal(h), "draw.normal: expected the rows of a covariance"),
     ],
 )
@@ -610,7 +610,9 @@ def test_a_step_that_runs_on_one_backend_only_is_sampled_there():
     plan = Plan([Predict(step, [1.0, 0.5])])
     x0 = strict.ones((4, 3), dtype=strict.float64)
     assert bool(strict.all(sample(plan, lambda t, x: -x, 4, 3, x0=x0) == 0.5))
-    with pytest.raises(ValueError, match="step cannot be counted: run on NumPy arrays it raised AssertionError"):
+    with pytest.raises(
+        ValueError, match="cannot count the score evaluations of step: on NumPy arrays it raised AssertionError"
+    ):
         _ = plan.evaluations
 
 

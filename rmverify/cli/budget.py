@@ -17,7 +17,7 @@ from rmverify.cli.options import (
     target_of,
     whole,
 )
-from rmverify.cli.output import INCONCLUSIVE, VERIFIED, plottable, progress, remark, show, width
+from rmverify.cli.output import INCONCLUSIVE, VERIFIED, Usage, plottable, progress, remark, show, width
 
 __all__ = ["add"]
 
@@ -28,23 +28,21 @@ def add(commands: Any) -> None:
         commands, "budget", "score evaluations that each scheme needs for a total variation", run,
         "rmverify budget digits --tv 0.1\n  rmverify budget data.csv --tv 0.01 --plot budget.png",
     )  # fmt: skip
-    budget.add_argument(
-        "--tv", type=real(0, 1), default=0.1, metavar="EPS", help="total variation to q_delta asked for"
-    )
+    budget.add_argument("--tv", type=real(0, 1), default=0.1, metavar="EPS", help="total variation to q_delta to reach")
     add_levels(budget)
     budget.add_argument(
         "--scheme", action="append", choices=PREDICTORS, metavar="NAME",
-        help=f"only these, repeatable; of {', '.join(PREDICTORS)}",
+        help=f"restrict to this scheme (repeatable); one of {', '.join(PREDICTORS)}",
     )  # fmt: skip
     budget.add_argument(
         "--precision", type=real(0, 1), default=0.02, metavar="X",
-        help="where midpoints are drawn: half-width of the interval of N, relative to N",
+        help="with random midpoints: half-width of the interval of N to aim for, relative to N",
     )  # fmt: skip
     budget.add_argument("--seed", type=whole(0), help="seed of the midpoint paths; default: drawn and printed")
     budget.add_argument(
-        "--max-steps", type=whole(1, MOST_STEPS), default=1 << 17, metavar="N", help="where the search gives up"
+        "--max-steps", type=whole(1, MOST_STEPS), default=1 << 17, metavar="N", help="the most steps that are tried"
     )
-    budget.add_argument("--curves", action="store_true", help="every plan that was looked at too")
+    budget.add_argument("--curves", action="store_true", help="also print every plan that was tried")
     budget.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
     budget.add_argument("--csv", action="store_true", help="the curves as CSV on stdout instead of the table")
     budget.add_argument("--plot", metavar="FILE", help="error against evaluations, as .png, .svg or .pdf")
@@ -58,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     from rmverify.views.common import document
 
     if options.json and options.csv:
-        raise ValueError("--csv: expected at most one of --json and --csv")
+        raise Usage("--csv cannot be combined with --json")
     suffix = None if options.plot is None else plottable(options.plot)
     predictors = [predictor(name) for name in options.scheme or PREDICTORS]
     target = target_of(options, turned=True)

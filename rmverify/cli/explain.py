@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from rmverify.cli.options import add_command
-from rmverify.cli.output import VERIFIED, show
+from rmverify.cli.output import VERIFIED, Usage, show
 
 __all__ = ["add"]
 
@@ -28,6 +28,6 @@ def run(options: argparse.Namespace) -> int:
     chosen = [id.upper() for id in options.ids]
     for id in chosen:
         if id not in claims:
-            raise ValueError(f"IDS: expected some of {', '.join(claims)}, got {id!r}")
+            raise Usage(f"IDS: expected some of {', '.join(claims)}, got {id!r}")
     show([block for id in chosen for block in explained(claims[id])])
     return VERIFIED

@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
         "rmverify exponents d5\n  rmverify exponents d1 --scale d\n  rmverify exponents my.toml --json", data=False,
     )  # fmt: skip
     exponents.add_argument("file", metavar="FILE", help="a TOML file, or d0, d1, d3, d5, d7 (also d5-log-concave, ...)")
-    exponents.add_argument("--scale", action="append", metavar="NAME", help="only this grows; repeatable")
+    exponents.add_argument("--scale", action="append", metavar="NAME", help="let only this parameter grow (repeatable)")
     exponents.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the tables")
 
 

@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
     )
     law.add_argument(
         "--precision", type=real(0, 1), default=0.01, metavar="X",
-        help="where midpoints are drawn: half-width of the intervals, relative to the distance, that is worked towards",
+        help="with random midpoints: half-width of the intervals to aim for, relative to the distance",
     )  # fmt: skip
     law.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
 

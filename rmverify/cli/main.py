@@ -9,7 +9,7 @@ import sys
 from typing import NoReturn
 
 from rmverify.cli import budget, explain, exponents, law, rates, sample, verify
-from rmverify.cli.output import EXITS, INTERNAL, USAGE, complain
+from rmverify.cli.output import EXITS, INTERNAL, USAGE, Usage, complain
 
 __all__ = ["main"]
 
@@ -21,7 +21,7 @@ _OPTIONS = {"accuracy": "--tv", "early_stop": "--early-stop", "early_stop_tv": "
             "target": "DATA", "ids": "IDS", "scales": "--scale", "store": "--store", "dask": "--dask",
             "workers": "--workers", "kinds": "--kind"}  # fmt: skip
 """What the package's arguments are called on the command line: a complaint about one of them is a usage error, and so
-is one about an option or a file by its name; anything else that fails is not the user's doing."""
+is one about a file by its name; anything else that fails is not the user's doing."""
 
 _DATA = {"verify": "--target", "rates": "--data"}
 """What DATA is called by the commands that have it as an option."""
@@ -45,12 +45,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _spare_inputs(options)
         return int(options.run(options))
+    except Usage as error:
+        return complain(str(error), USAGE)
     except (ValueError, TypeError) as error:
         return _refused(options, error)
     except OverflowError as error:
-        if "unstable" in str(error):
-            return complain(f"{error}; take more steps", USAGE)
-        return _internal(error)
+        from rmverify.schemes.contract import Unstable
+
+        return complain(str(error), USAGE) if isinstance(error, Unstable) else _internal(error)
     except BrokenPipeError:  # whoever read the output has seen enough: no verdict
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
@@ -67,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = _Parser(
         "rmverify",
-        description="Exact laws and errors of randomized-midpoint diffusion samplers on Gaussian data.",
+        description="Exact laws and errors of randomized-midpoint diffusion samplers, and the claims made about them.",
         epilog=EXITS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -89,14 +91,14 @@ def _spare_inputs(options: argparse.Namespace) -> None:
             if os.path.realpath(path) == os.path.realpath(other) or (
                 os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other)
             ):
-                raise ValueError(f"--{name}: {path!r} is a file that this command uses already; choose another name")
+                raise Usage(f"--{name}: {path!r} is a file that this command uses already; choose another name")
         taken.append(path)
 
 
 def _refused(options: argparse.Namespace, error: Exception) -> int:
-    """A complaint about an argument, an option or a file, by its name first; or what the arithmetic says."""
+    """A complaint about an argument or a file, by its name first; or what the arithmetic says."""
     name, colon, rest = str(error).partition(": ")
-    known = _OPTIONS.get(name, name if name.startswith(("-", "'", '"')) or name.isupper() else None)
+    known = _OPTIONS.get(name, name if name.startswith(("'", '"')) else None)
     if not colon or known is None:
         return _internal(error)
     return complain((_DATA.get(options.command, known) if known == "DATA" else known) + colon + rest, USAGE)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rmverify.cli.output import EXITS, remark
+from rmverify.cli.output import EXITS, Usage, remark
 
 __all__ = [
     "MOST_STEPS", "PREDICTORS", "SEQUENTIAL", "add_command", "add_levels", "add_plan", "add_shapes", "name_of",
@@ -86,10 +86,12 @@ def real(above: float, below: float, or_at: bool = False) -> Callable[[str], flo
 def add_shapes(parser: argparse.ArgumentParser, what: str) -> None:
     """What DATA is."""
     shape = parser.add_mutually_exclusive_group()
-    shape.add_argument("--samples", action="store_true", help=f"{what} is samples, a row each; default where clear")
+    shape.add_argument(
+        "--samples", action="store_true", help=f"{what} holds samples, one a row; default unless ambiguous"
+    )
     shape.add_argument("--covariance", action="store_true", help=f"{what} is a covariance matrix (mean 0)")
     shape.add_argument(
-        "--spectrum", action="store_true", help=f"{what} is variances (mean 0), a second column how often each occurs"
+        "--spectrum", action="store_true", help=f"{what} holds variances (mean 0); a second column counts each"
     )  # fmt: skip
 
 
@@ -121,7 +123,7 @@ def target_of(options: argparse.Namespace, turned: bool = False) -> Any:
     rows = read_data(options.data)
     doubt = None if options.samples else ambiguity(rows)
     if doubt is not None:
-        raise ValueError(f"{options.data!r}: {doubt}")
+        raise Usage(f"{options.data!r}: {doubt}")
     for text in remarks(rows):
         remark(options, f"{options.data!r}: {text}")
     return fit_spectrum(rows) if turned else Gaussian.fit(rows)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
-    "ENDLESS", "EXITS", "INCONCLUSIVE", "INTERNAL", "REFUTED", "USAGE", "VERIFIED", "complain", "plottable", "progress",
-    "remark", "show", "suffix_of", "width", "writable", "write_form",
+    "ENDLESS", "EXITS", "INCONCLUSIVE", "INTERNAL", "REFUTED", "USAGE", "VERIFIED", "Usage", "complain", "plottable",
+    "progress", "remark", "show", "suffix_of", "width", "writable", "write_form",
 ]  # fmt: skip
 
 VERIFIED, REFUTED, USAGE, INCONCLUSIVE, INTERNAL = range(5)
@@ -34,6 +34,10 @@ the 8x8 handwritten digits that comes with the package."""
 
 ENDLESS = 10_000
 """Columns of a table that goes to a file."""
+
+
+class Usage(ValueError):
+    """A mistake in what the user asked for, which the message explains in one line."""
 
 
 def complain(message: str, code: int) -> int:
@@ -101,7 +105,7 @@ def suffix_of(option: str, path: str, known: tuple[str, ...]) -> str:
     """The ending of a file's name, one of those known."""
     suffix = Path(path).suffix.lower().lstrip(".")
     if suffix not in known:
-        raise ValueError(f"{option}: expected a file ending in {', '.join('.' + k for k in known)}, got {path!r}")
+        raise Usage(f"{option}: expected a file ending in {', '.join('.' + k for k in known)}, got {path!r}")
     return suffix
 
 
@@ -111,7 +115,7 @@ def plottable(path: str) -> str:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise ValueError("--plot: expected matplotlib to be installed; pip install 'rmverify[plot]'") from None
+        raise Usage("--plot needs matplotlib; install it with pip install 'rmverify[plot]'") from None
     writable("--plot", path)
     return suffix
 
@@ -120,4 +124,4 @@ def writable(option: str, path: str) -> None:
     """Refuse a file in a folder that cannot be written to, before anything is computed."""
     folder = Path(path).absolute().parent
     if not (folder.is_dir() and os.access(folder, os.W_OK)) or Path(path).is_dir():
-        raise ValueError(f"{option}: expected a file in a folder that can be written to, got {path!r}")
+        raise Usage(f"{option}: cannot write {path!r}: it is a folder, or its folder is missing or read-only")

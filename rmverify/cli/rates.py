@@ -14,6 +14,7 @@ from rmverify.cli.output import (
     INTERNAL,
     REFUTED,
     VERIFIED,
+    Usage,
     complain,
     plottable,
     progress,
@@ -42,7 +43,7 @@ def add(commands: Any) -> None:
     rates.add_argument("--full", action="store_true", help="d up to 10^12 and finer grids")
     rates.add_argument(
         "--scheme", action="append", choices=SEQUENTIAL, metavar="NAME",
-        help=f"only these, repeatable; of {', '.join(SEQUENTIAL)}; default: all but euler",
+        help=f"restrict to this scheme (repeatable); one of {', '.join(SEQUENTIAL)}; default: all but euler",
     )  # fmt: skip
     rates.add_argument(
         "--data",
@@ -51,13 +52,13 @@ def add(commands: Any) -> None:
     )
     add_shapes(rates, "DATA")
     rates.add_argument(
-        "--max-steps", type=whole(1, MOST_STEPS), default=MOST_STEPS, metavar="N", help="where a search gives up"
+        "--max-steps", type=whole(1, MOST_STEPS), default=MOST_STEPS, metavar="N", help="the most steps that are tried"
     )
     workers = min(2, os.cpu_count() or 1)
     rates.add_argument("--workers", type=whole(1), metavar="N", help=f"processes (default: {workers})")
     rates.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler whose workers compute instead")
     rates.add_argument("--store", metavar="FILE", help="keep what was computed; the same command continues from it")
-    rates.add_argument("--rows", action="store_true", help="every row of the table too")
+    rates.add_argument("--rows", action="store_true", help="also print every row of the table")
     form = rates.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the tables")
     form.add_argument("--csv", action="store_true", help="every row as CSV on stdout")
@@ -71,11 +72,11 @@ def run(options: argparse.Namespace) -> int:
     from rmverify.views.rates import VIEW
 
     if options.dask is not None and options.workers is not None:
-        raise ValueError("--workers: expected at most one of --workers and --dask, got both")
+        raise Usage("--workers cannot be combined with --dask")
     if options.parallel or options.log_concave:
         return _other_table(options)
     if shape_of(options) and options.data is None:
-        raise ValueError(f"{shape_of(options)[0]}: expected --data DATA with it, got no data")
+        raise Usage(f"{shape_of(options)[0]} needs --data DATA")
     target = None if options.data is None else target_of(options, turned=True)
     asked = {
         "full": options.full, "predictors": options.scheme or [], "target": target,
@@ -88,11 +89,11 @@ def run(options: argparse.Namespace) -> int:
 def _other_table(options: argparse.Namespace) -> int:
     """The tables of --parallel and --log-concave."""
     if options.parallel and options.log_concave:
-        raise ValueError("--log-concave: expected at most one of --parallel and --log-concave, got both")
+        raise Usage("--log-concave cannot be combined with --parallel")
     asked = "--parallel" if options.parallel else "--log-concave"
     for name in ("full", "scheme", "data", "samples", "covariance", "spectrum", "rows"):
         if getattr(options, name):
-            raise ValueError(f"--{name}: expected without {asked}, which has its own table")
+            raise Usage(f"--{name} cannot be combined with {asked}")
     if options.parallel:
         from rmverify.studies import rounds as parallel
         from rmverify.views.rounds import VIEW
@@ -146,5 +147,5 @@ def _sweeping(options: argparse.Namespace) -> Iterator[tuple[Any, Any]]:
 
 
 def _broken(options: argparse.Namespace, error: Exception) -> int:
-    more = "; the rest is in the store, the same command tries again" if options.store else ""
+    more = "; what was computed is in the store: run the same command to try again" if options.store else ""
     return complain(f"{error}{more}", INTERNAL)

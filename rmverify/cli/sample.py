@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from rmverify.cli.options import add_command, add_plan, plan_of, seeded, whole
-from rmverify.cli.output import VERIFIED, suffix_of, writable
+from rmverify.cli.output import VERIFIED, Usage, suffix_of, writable
 
 __all__ = ["add"]
 
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     target, _, plan = plan_of(options)
     if options.n * target.dim > MOST_NUMBERS:
         most = f"{MOST_NUMBERS // target.dim} samples in dimension {target.dim} ({8e-9 * MOST_NUMBERS:g} GB)"
-        raise ValueError(f"-n: expected at most {most}, got {options.n}")
+        raise Usage(f"-n: expected at most {most}, got {options.n}")
     seeded(options, True)
     shown = not (options.quiet or options.no_progress) and sys.stderr.isatty()
     x = sample(plan, target, options.n, target.dim, rng=options.seed, progress=shown)

@@ -12,6 +12,7 @@ from rmverify.cli.output import (
     INCONCLUSIVE,
     REFUTED,
     VERIFIED,
+    Usage,
     progress,
     show,
     suffix_of,
@@ -34,20 +35,22 @@ def add(commands: Any) -> None:
     verify.add_argument("ids", nargs="*", metavar="IDS", help="such as B2 D1; default: all of them")
     verify.add_argument(
         "--kind", action="append", choices=KINDS, metavar="KIND",
-        help=f"only this evidence, repeatable; of {', '.join(KINDS)}; default: all but certified",
+        help=f"restrict to this kind of evidence (repeatable); one of {', '.join(KINDS)}; default: all but certified",
     )  # fmt: skip
-    verify.add_argument("--certified", action="store_true", help="ball arithmetic over boxes of parameters too")
+    verify.add_argument(
+        "--certified", action="store_true", help="also prove bounds by ball arithmetic over boxes of parameters"
+    )
     verify.add_argument(
         "--effort", type=whole(1), metavar="N",
-        help="the most boxes examined for each certified piece; default: 4 times what the shipped claims need",
+        help="examine at most this many boxes for each certified bound; default: 4 times what the shipped claims need",
     )  # fmt: skip
     verify.add_argument(
         "--target", dest="data", metavar="FILE",
-        help="exact and fitted evidence on your DATA; default: the domain that each claim names",
+        help="look for exact and fitted evidence on your DATA; default: each claim's own domain",
     )  # fmt: skip
     add_shapes(verify, "the target")
     verify.add_argument("--workers", type=whole(1), default=min(2, os.cpu_count() or 1), metavar="N", help="processes")
-    verify.add_argument("-v", "--verbose", action="store_true", help="every piece of evidence too")
+    verify.add_argument("-v", "--verbose", action="store_true", help="also print every piece of evidence")
     verify.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
     verify.add_argument("--html", metavar="FILE", help="one self-contained page with formulas, tables and pictures")
 
@@ -60,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     from rmverify.views.common import document
 
     if shape_of(options) and options.data is None:
-        raise ValueError(f"{shape_of(options)[0]}: expected --target FILE with it, got no target")
+        raise Usage(f"{shape_of(options)[0]} needs --target FILE")
     if options.html is not None:
         suffix_of("--html", options.html, ("html", "htm"))
         writable("--html", options.html)

@@ -103,7 +103,7 @@ class _Midpoint:
 
     def __mul__(self, step: Any) -> Any:
         if step is not self._step:
-            raise TypeError("certified constants need a scheme in which a midpoint only multiplies the step h")
+            raise TypeError("scheme: certified constants need a midpoint that only multiplies the step h")
         return self._a * step
 
     __rmul__ = __mul__
@@ -129,7 +129,7 @@ class _OneMidpoint(AffineDraw):
         self._refuse("a duration")
 
     def _refuse(self, what: str) -> NoReturn:
-        raise TypeError(f"certified constants are for schemes with one uniform midpoint, got {what}")
+        raise TypeError(f"scheme: certified constants are known for one uniform midpoint a step, got {what}")
 
 
 class _Modes:
@@ -158,7 +158,7 @@ def _read(scheme: Scheme, modes: _Modes, h: Any, zero: Any, a: Any) -> Any:
     draw = _OneMidpoint(a, h)
     out = forms(scheme, modes, _Level(zero), h, draw)[0]
     if draw.draws:
-        raise TypeError("certified constants are for predictors, got a scheme that draws noise")
+        raise TypeError("scheme: certified constants are known for predictors, got one that draws noise")
     return out.parts.get(X, 0)
 
 
@@ -184,7 +184,7 @@ def _orders(scheme: Scheme) -> tuple[int, int | None]:
             spread = k
         if bias is not None and (spread is not None or not random):
             return bias, spread
-    raise ArithmeticError(f"the errors of the scheme vanish to order {TERMS}")
+    raise ArithmeticError(f"scheme: its errors vanish up to order {TERMS}, so they have no leading constant")
 
 
 def _over_symbols(scheme: Scheme) -> Scheme:
@@ -243,7 +243,7 @@ def _polynomials(scheme: Scheme, random: bool) -> tuple[tuple[Any, ...], tuple[A
         places = [arb(k + 1) / 8 for k in range(TERMS + len(counter.offsets))]
 
         if not all(offset[0].is_zero() for offset in counter.offsets):
-            raise TypeError("certified constants need a scheme that asks the score at levels t - O(h)")
+            raise TypeError("scheme: certified constants need a score asked at levels t - O(h)")
 
         def fitted(function: Callable[[Any], Any]) -> list[Any]:
             rows = [function(w) + zero for w in places]

@@ -69,7 +69,7 @@ def local_error(scheme: Scheme, target: Any, t: float, h: float, *, start: Any =
     """
     t, h = number("t", t, above=0), number("h", h, above=0)
     if h > t:
-        raise ValueError(f"h: expected a step of at most t = {t!r}, got {h!r}")
+        raise ValueError(f"h: expected at most t = {t!r}, got {h!r}")
     truth, modes = split_target(target)
     plan = Plan([Predict(scheme, np.array([t, t - h]))])
     per_mode(plan, target, truth, modes, "errors against the exact flow are")
@@ -95,7 +95,7 @@ def _coupling(truth: Gaussian, modes: Any, plan: Plan, start: Any, lengths: list
     check_start(truth, plan, start)
     for stage in plan:
         if not isinstance(stage, Predict):
-            raise TypeError("coupling errors compare with the probability flow: expected Predict stages only")
+            raise TypeError("plan: coupling errors are against the probability flow; use Predict stages only")
     for bits in (160, 320, 640, 1280):
         nodes = 8
         with ctx.workprec(bits):
@@ -116,8 +116,8 @@ def _coupling(truth: Gaussian, modes: Any, plan: Plan, start: Any, lengths: list
                     )
                 before, nodes = now, nodes * 2
     raise ArithmeticError(
-        "the error did not settle: the score is singular at the end of the step or close to it (h near t), or its bias "
-        "is too rough in t, or the step in what it draws"
+        "scheme: the error did not converge: the score is singular at or near the end of the step (h near t), its bias "
+        "is too rough in t, or the step is too rough in what it draws"
     )
 
 

@@ -26,18 +26,20 @@ from rmverify.laws.langevin.linear import kinetic_flow, start_noise
 from rmverify.laws.langevin.smooth import KineticLaw, kinetic_law
 from rmverify.laws.law import Law
 from rmverify.laws.line.averaged import LineLaw, line_law
-from rmverify.laws.line.given import NotMonotone, TransportLaw, transport_law
+from rmverify.laws.line.given import Carry, NotMonotone, TransportLaw, transport_law
 from rmverify.laws.mixture import MixtureLaw
-from rmverify.laws.scale import ScaleMixture
+from rmverify.laws.scale import Lattice, ScaleMixture
 from rmverify.laws.shared import SharedLaw
 from rmverify.laws.stationary import StationaryLaw, stationary_law
 from rmverify.plans import Plan
+from rmverify.readings.affine import Transition
 from rmverify.readings.witness import acts_on_line, mixes
 from rmverify.targets import EstimatedScore, Factor, Gaussian, Product, Target
 
 __all__ = [
-    "KineticLaw", "Law", "LineLaw", "MixtureLaw", "NotMonotone", "ScaleMixture", "SharedLaw", "StationaryLaw",
-    "TransportLaw", "kinetic_flow", "kinetic_law", "output_law", "start_noise", "stationary_law",
+    "Carry", "KineticLaw", "Lattice", "Law", "LineLaw", "MixtureLaw", "NotMonotone", "ScaleMixture", "SharedLaw",
+    "StationaryLaw", "Transition", "TransportLaw", "kinetic_flow", "kinetic_law", "output_law", "start_noise",
+    "stationary_law",
 ]  # fmt: skip
 
 
@@ -116,8 +118,8 @@ def output_law(plan: Plan, target: Target, *, alphas: Any = None, start: Any = "
     if why is not None:
         if alphas is None and plan.drawing_steps:
             raise TypeError(
-                f"plan: a step does not act on each mode by itself ({why}); the law averaged over random midpoints is "
-                "computed per mode only: give the midpoints (alphas=), or draw from it with rmverify.sample"
+                f"plan: a step does not act on each mode by itself ({why}); averaged over random midpoints its law is "
+                "computed per mode only; pass the midpoints with alphas=, or draw from it with rmverify.sample"
             )
         return full_law(plan, target, () if alphas is None else alphas, start)
     if alphas is None and plan.drawing_steps:

@@ -15,14 +15,14 @@ import numpy as np
 
 from rmverify.laws.averages.counts import continued, recounted
 from rmverify.numbers.checks import Array, finite_array
+from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Plan, Predict, Stage
 from rmverify.readings.affine import Transition, chain, compose, position
 from rmverify.readings.cells import transition
-from rmverify.schemes.contract import Scheme, velocity_variance
+from rmverify.schemes.contract import Scheme, Unstable, velocity_variance
 from rmverify.targets import EstimatedScore, Gaussian
 
 STEP, CANCEL, ONCE = 4, 16, 16  # units of 2^-53 in log variance: per step, per multiple, per law; tested against balls
-UNIT = 2.0**-53
 _BLOCK = 1 << 20  # numbers per temporary array
 QUIET = partial(np.errstate, over="ignore", invalid="ignore")  # an overflowing law is refused by name
 
@@ -34,8 +34,8 @@ def split_target(target: Any) -> tuple[Gaussian, Any]:
     if isinstance(target, EstimatedScore) and isinstance(target.target, Gaussian):
         return target.target, target.modes
     raise TypeError(
-        f"target: exact laws need a Gaussian, or an EstimatedScore of one, got {type(target).__name__}; "
-        "its samplers' laws are not Gaussian: use rmverify.sample"
+        f"target: exact laws need a Gaussian, or an EstimatedScore of one, got {type(target).__name__}; draw from the "
+        "plan with rmverify.sample"
     )
 
 
@@ -121,7 +121,7 @@ def moments_after(plan: Plan, modes: Any, law: tuple[Any, Any], alphas: list[Any
 
 def require_finite(stage: Stage, *moments: Any) -> None:
     if not all(np.isfinite(moment).all() for moment in moments):
-        raise OverflowError(f"the law overflows in the stage that ends at level {stage.end:g}: the scheme is unstable")
+        raise Unstable(f"the law overflows in the stage that ends at level {stage.end:g}")
 
 
 def stage_alphas(plan: Plan, alphas: Any) -> list[Any]:

@@ -28,7 +28,7 @@ from rmverify.plans import Correct, Stage
 from rmverify.readings.affine import Transition, weighed
 from rmverify.readings.balls import lift, lift_scheme
 from rmverify.readings.cells import transition
-from rmverify.schemes.contract import Scheme, shipped, velocity_variance
+from rmverify.schemes.contract import Scheme, Unstable, shipped, velocity_variance
 from rmverify.targets.process import mode_variance
 
 __all__ = ["Powers", "Spread", "after", "contraction", "first_moments", "invariant", "marginal", "spread", "step_map"]
@@ -287,7 +287,7 @@ class Powers:
                     moved = (D @ off[..., None])[..., 0]
                     off = off + moved if less else moved
         if not np.isfinite(off).all():
-            raise OverflowError("the law overflows: the scheme is unstable")
+            raise Unstable
         return off if self.limit is None else off + self.limit
 
 

@@ -78,8 +78,8 @@ class SharedLaw:
             what = "draws normal values" if foot.noises else "draws a choice or a duration" if not foot.plain else None
             if what is not None:
                 raise TypeError(
-                    f"plan: expected steps that draw uniform midpoints alone, on a Product of dimension {target.dim} "
-                    f"whose coordinates share them, got a step that {what}; use rmverify.sample"
+                    f"plan: on a Product of dimension {target.dim}, whose coordinates share the midpoints, a step may "
+                    f"draw uniform midpoints only, and this one {what}; use rmverify.sample"
                 )
         self.plan, self.target, self.start = plan, target, start
         self.dim = int(target.dim)

@@ -174,7 +174,7 @@ def _footprint(step: Any, keywords: tuple[tuple[str, Any], ...], t: float, h: fl
         except Exception as error:  # such as shapes that do not fit; of the first dimension it is the one to tell
             first = first or error
     raise ValueError(
-        f"scheme: {getattr(step, '__name__', step)} cannot be counted: run on NumPy arrays it raised "
+        f"scheme: cannot count the score evaluations of {name(step)}: on NumPy arrays it raised "
         f"{type(first).__name__} ({first})"
     ) from first
 
@@ -240,7 +240,7 @@ class Stage:
         if other is not None:
             raise ValueError(
                 f"scheme: {name(self.scheme)} draws {_drawn(largest)} in some steps and {_drawn(other)} in others; "
-                "give each kind of step a stage of its own"
+                "put each kind of step into a stage of its own"
             )
         largest = replace(largest, noises=max(foot.noises for foot in each))
         share = len(self) / len(each)
@@ -308,16 +308,18 @@ class Predict(Stage):
         given = np.asarray(self.times)
         if given.dtype.kind == "f" and np.isposinf(given).any():
             raise ValueError(
-                f"times: expected finite noise levels, got inf at index {int(np.argmax(given))}; pure noise is the "
-                "limit: start at t = 20, where a law of variance 1 is N(0, I) to every digit"
+                f"times: expected finite noise levels, got inf at index {int(np.argmax(given))}; start at t = 20 "
+                "instead, where a law of variance 1 is N(0, I) to every digit"
             )
         times = finite_array("times", self.times, ndim=1)
         if times.size < 2 or not (np.diff(times) < 0).all() or times[-1] < 0:
             raise ValueError(
-                f"times: expected at least two strictly decreasing levels down to >= 0, got {brief(times)}"
+                f"times: expected two or more strictly decreasing noise levels, all >= 0, got {brief(times)}"
             )
         if velocity_variance(self.scheme) is not None:
-            raise ValueError(f"scheme: a predictor moves x alone, got {name(self.scheme)}, which carries a velocity")
+            raise ValueError(
+                f"scheme: {name(self.scheme)} carries a velocity, so it is no predictor; use it in Correct"
+            )
         times.setflags(write=False)
         object.__setattr__(self, "times", times)
 
@@ -425,13 +427,16 @@ class Plan:
             )
         object.__setattr__(self, "stages", tuple(stages))
         if not self.stages:
-            raise ValueError("stages: expected at least one stage, got none")
+            raise ValueError("stages: a plan needs at least one stage, got none")
         for stage in self.stages:
             if not isinstance(stage, Predict | Correct):
                 raise ValueError(f"stages: expected Predict or Correct, got {type(stage).__name__}")
         for before, after in itertools.pairwise(self.stages):
             if before.end != after.start:
-                raise ValueError(f"stages: a stage at level {after.start!r} follows one that ends at {before.end!r}")
+                raise ValueError(
+                    "stages: each stage must start where the previous one ends; got a start at "
+                    f"{after.start!r} after an end at {before.end!r}"
+                )
 
     def __repr__(self) -> str:
         first, *rest = self.stages
@@ -458,13 +463,13 @@ class Plan:
         concave, smooth = (getattr(law, name, None) for name in ("strong_concavity", "smoothness"))
         if concave is None or smooth is None:
             raise ValueError(
-                f"target: expected one with strong concavity >= {m:g} and smoothness <= {L:g}, for which the plan is "
-                f"made, got {type(law).__name__}, which does not know its own; hand over its score"
+                f"target: the plan needs strong concavity >= {m:g} and smoothness <= {L:g}, and "
+                f"{type(law).__name__} does not state its own; pass its score function instead"
             )
         if not (concave >= m * (1 - 1e-9) and smooth <= L * (1 + 1e-9)):
             raise ValueError(
-                f"target: expected strong concavity >= {m:g} and smoothness <= {L:g}, for which the plan is made, got "
-                f"strong concavity {concave:g} and smoothness {smooth:g}"
+                f"target: the plan needs strong concavity >= {m:g} and smoothness <= {L:g}, got strong concavity "
+                f"{concave:g} and smoothness {smooth:g}"
             )
 
     def __iter__(self) -> Iterator[Any]:
@@ -520,4 +525,4 @@ def _known(scheme: Scheme) -> None:
     check_parameters(scheme)
     needed = missing_parameters(scheme)
     if needed:
-        raise ValueError(f"scheme: {name(scheme)} needs {', '.join(needed)}; give {name(scheme)}({needed[0]}=...)")
+        raise ValueError(f"scheme: {name(scheme)} needs {', '.join(needed)}; pass {name(scheme)}({needed[0]}=...)")

@@ -29,7 +29,7 @@ __all__ = [
 
 ONE, X, V = "1", "x", "v"
 _NOT_AFFINE = (
-    "the step is not affine in its state ({}), so that its law is not Gaussian; draw from it with rmverify.sample"
+    "the step is not affine in its state ({}), so its law cannot be computed exactly; draw from it with rmverify.sample"
 )
 _AXES = 3  # steps, nodes, modes; strata or cells come in front
 
@@ -118,7 +118,7 @@ class Given:
 
     def _take(self, count: int) -> Any:
         if self._alphas is None or len(self._alphas) < self._used + count:
-            raise ValueError("alphas: this scheme draws a midpoint at every step, got none for it")
+            raise ValueError("alphas: the scheme draws a midpoint in this step, and none was given for it")
         rows = self._alphas[self._used : self._used + count]
         self._used += count
         return rows
@@ -275,7 +275,10 @@ def forms(scheme: Scheme, modes: Any, t: Any, h: Any, draw: AffineDraw) -> tuple
     outs = tuple(out) if kinetic else (out,)
     for form in outs:
         if not isinstance(form, AffineForm):
-            raise TypeError(f"the scheme returned {type(form).__name__} where its state is affine in x; use particles")
+            raise TypeError(
+                f"scheme: it returned {type(form).__name__} instead of a state that is affine in x; draw from it with "
+                "rmverify.sample"
+            )
     return outs
 
 

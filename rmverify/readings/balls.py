@@ -49,10 +49,19 @@ for _name in ("__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__
     setattr(Whole, _name, _whole(_name))
 
 
+@functools.cache
+def _types() -> tuple[Any, ...]:
+    """Balls and jets; imported when they are first asked for, and an import in a loop of millions is not free."""
+    from flint import acb, acb_series, arb, arb_series
+
+    return arb, acb, arb_series, acb_series
+
+
 def _ball(name: str, value: Any) -> Any:
     """One number as a ball of radius 0; balls and jets pass."""
-    from flint import acb, arb
-
+    arb, acb, *_ = types = _types()
+    if isinstance(value, types):
+        return value
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return arb(int(value))
     if isinstance(value, float | np.float16 | np.float32) and math.isfinite(float(value)):
@@ -61,14 +70,12 @@ def _ball(name: str, value: Any) -> Any:
         return acb(float(value.real), float(value.imag))
     if _is_ball(value):
         return value
-    raise TypeError(f"{name}: expected finite floats, integers or balls, which can be lifted exactly, got {value!r}")
+    raise TypeError(f"{name}: only finite floats, integers and balls have an exact ball, got {value!r}")
 
 
 def _is_ball(value: Any) -> bool:
     """A ball, a jet, or what this package makes of them (marked `over_balls`)."""
-    from flint import acb, acb_series, arb, arb_series
-
-    return isinstance(value, arb | acb | arb_series | acb_series) or hasattr(value, "over_balls")
+    return isinstance(value, _types()) or hasattr(value, "over_balls")
 
 
 def lift(values: Any, name: str = "values") -> Any:
@@ -141,7 +148,7 @@ def lift_scheme(scheme: Scheme) -> Scheme:
     step, _ = unwrap(scheme)
     missing = missing_parameters(scheme)
     if missing:
-        raise TypeError(f"{getattr(step, '__name__', 'scheme')}: parameters {missing} are missing")
+        raise TypeError(f"{getattr(step, '__name__', 'scheme')}: missing parameters {', '.join(missing)}")
     bound = {name: _parameter(name, value) for name, value in parameters(scheme).items()}
 
     @functools.wraps(step)

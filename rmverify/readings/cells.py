@@ -40,7 +40,9 @@ class _Sums:
         shapes = [np.shape(part) for part in form.parts.values()]
         count = max((shape[0] for shape in shapes if len(shape) > 3), default=0)
         if not count or not self.last.isdisjoint(form.parts):
-            raise not_a_chain("it sums what is no row over the strata, or goes on after a total over them")
+            raise not_a_chain(
+                "it sums something other than one value a stratum, or uses the strata again after a total over them"
+            )
         source = len(self.added)
         self.added.append(form)
         if last:
@@ -68,8 +70,8 @@ prefix.register(ChainForm, lambda z: z.sums.add(z, last=False))
 
 def not_a_chain(why: str) -> ValueError:
     return ValueError(
-        f"scheme: exact averages over its strata need a step that is a chain over them, but {why}; "
-        "give the midpoints (alphas=) or use fewer strata"
+        f"scheme: its averages over so many strata are not known exactly: {why}; pass the midpoints with alphas=, or "
+        "use fewer strata"
     )
 
 

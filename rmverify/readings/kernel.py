@@ -22,8 +22,8 @@ from rmverify.schemes.contract import Scheme, velocity_variance
 __all__ = ["Kernel", "kernel", "named"]
 
 _ELSEWHERE = (
-    "scheme: expected a score asked at x, got one asked where a velocity or a noise has moved it: given (x, v) the "
-    "step is not Gaussian; use particles"
+    "scheme: it asks the score at a point that a velocity or a noise has moved, so given (x, v) the step is not "
+    "Gaussian; draw from it with rmverify.sample"
 )
 
 
@@ -43,7 +43,10 @@ class _Named(Silent):
         self.draws: list[tuple[Any, int | None]] = []
 
     def cells(self, count: int) -> Any:
-        raise TypeError(f"scheme: expected one noise in a step, got one for each of {count} cells; use particles")
+        raise TypeError(
+            f"scheme: laws on the line are known for one noise a step, got one for each of {count} cells; draw from it "
+            "with rmverify.sample"
+        )
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
         self.draws.append((covariance, None))
@@ -106,5 +109,5 @@ def named(
     forms = tuple(end) if kinetic else (end,)
     for form in forms:
         if not isinstance(form, AffineForm) or not isinstance(form.parts.get(ONE), Dual):
-            raise TypeError(f"the scheme returned {type(form).__name__} where its state is points on the line")
+            raise TypeError(f"scheme: it returned {type(form).__name__} instead of points on the line")
     return forms, draw.draws

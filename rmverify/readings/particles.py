@@ -254,7 +254,7 @@ def state_of(scheme: Scheme, out: Any, state: tuple[Any, ...]) -> tuple[Any, ...
     other = next((z.dtype for z in outs if z.dtype != dtype), None)
     if other is not None:
         raise ValueError(
-            f"scheme: {name(scheme)} got {dtype} and returned {other}; a step keeps the dtype of its state"
+            f"scheme: {name(scheme)} returned {other} for a state of {dtype}; a step must keep the dtype of its state"
         )
     return outs
 

@@ -42,7 +42,10 @@ class Silent(Given):
         raise TypeError(_NOISY)
 
 
-_NOISY = "the scheme draws normals: what it does is no map of its start; use particles, or a predictor without noise"
+_NOISY = (
+    "scheme: it draws normal values or carries a velocity, so its output is no function of its start; draw from it "
+    "with rmverify.sample, or use a predictor without noise"
+)
 
 
 def carry(scheme: Scheme, law: Law1D, x: Dual, t: Any, h: Any, alphas: Any = None) -> Dual:
@@ -83,5 +86,5 @@ def carry(scheme: Scheme, law: Law1D, x: Dual, t: Any, h: Any, alphas: Any = Non
 
     end = scheme(x, t, h, score, Silent(alphas))
     if not isinstance(end, Dual):
-        raise TypeError(f"the scheme returned {type(end).__name__} where its state is points on the line")
+        raise TypeError(f"scheme: it returned {type(end).__name__} instead of points on the line")
     return end.spread()

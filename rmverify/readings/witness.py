@@ -102,14 +102,14 @@ def per_mode(stages: Iterable[Stage], target: Any, truth: Gaussian, modes: Any, 
         if why is not None:
             raise TypeError(
                 f"scheme: {name(stage.scheme)} does not act on each mode by itself ({why}); {what} computed per mode "
-                "only: use a target whose covariance is diagonal, or rmverify.output_law"
+                "only; use a target whose covariance is diagonal, or rmverify.output_law"
             )
         if not shipped(stage.scheme):
             lost = rounds_to_floats(stage, modes)
             if lost is not None:
                 raise TypeError(
                     f"scheme: {name(stage.scheme)} rounds {lost} to a float on its way (math.exp, float(h), a cast); "
-                    f"{what} computed over balls, which keep every digit: use the functions of rmverify.elementary"
+                    f"{what} computed over balls, which keep every digit; use the functions of rmverify.elementary"
                 )
 
 
@@ -172,8 +172,8 @@ def _is_affine(scheme: Scheme, truth: Gaussian, target: Any, level: _Level, why:
     """Refuse a step that is not affine in full coordinates either, or has too many of them."""
     if truth.dim > MOST_FULL:
         raise TypeError(
-            f"scheme: {name(scheme)} does not do to each mode what it does to particles ({why}); beyond {MOST_FULL} "
-            "dimensions its law is not computed, draw from it with rmverify.sample"
+            f"scheme: {name(scheme)} does not act on modes as it acts on particles ({why}); its law is then computed "
+            f"in at most {MOST_FULL} dimensions, got {truth.dim}; draw from it with rmverify.sample"
         )
     t, h = level.t, level.h
     near = _states(scheme, truth, t)
@@ -197,8 +197,8 @@ def _few(truth: Gaussian, modes: Any) -> _Ground:
     """A target of a few of the modes, and these, for one of more coordinates than particles are run in."""
     if truth.basis is not None:
         raise TypeError(
-            f"scheme: a step that is not the package's own is checked on particles in the target's own coordinates, "
-            f"which are more than {_MOST_RUN} here; use fewer, or the spectrum alone (Gaussian.from_spectrum)"
+            "scheme: a step that is not the package's own is checked on particles in the target's coordinates, at most "
+            f"{_MOST_RUN}, got {truth.dim}; use fewer, or the spectrum alone (Gaussian.from_spectrum)"
         )
     order = np.argsort(truth.variances)
     some = np.unique(order[np.linspace(0, order.size - 1, min(order.size, _FEW)).astype(int)])
@@ -332,7 +332,7 @@ def acts_on_line(stage: Stage, law: Factor, dim: int = 1) -> None:
         same = all(close(a[rows], b[rows], np.abs(z[rows])) for z, a, b in zip(state, due, played.state, strict=True))
         if not same or np.abs(turned - slope).max() > _SLOPE * max(1.0, float(np.abs(slope).max())):
             raise TypeError(
-                f"scheme: {name(scheme)} does not do to points that carry their derivative what it does to particles: "
+                f"scheme: {name(scheme)} does not act on points that carry their derivative as it acts on particles: "
                 "it has a branch on a value or a type; draw from it with rmverify.sample"
             )
     reach.refuse()

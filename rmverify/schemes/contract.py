@@ -110,12 +110,18 @@ def scheme(step: Callable[..., Any] | None = None, *, kinetic: bool = False, **s
         if len(args) == _POSITIONAL:
             return step(*args, **keywords)
         if len(args) > len(names):
-            raise TypeError(f"{step.__name__}: expected (state, t, h, score, draw) or parameters {names}, got {args!r}")
+            own = f"its parameters {', '.join(names)}" if names else "nothing, as it has no parameters"
+            raise TypeError(
+                f"{step.__name__}: call it with (state, t, h, score, draw), or with {own}; got {len(args)} arguments"
+            )
         bound = dict(zip(names, args, strict=False)) | keywords
         unknown = [n for n in bound if n not in names]
         missing = [n for n in required if n not in bound]
         if unknown or missing:
-            raise TypeError(f"{step.__name__}: parameters are {names}; unknown {unknown}, missing {missing}")
+            faults = [
+                f"{what} {', '.join(them)}" for what, them in (("unknown", unknown), ("missing", missing)) if them
+            ]
+            raise TypeError(f"{step.__name__}: its parameters are {', '.join(names)}; {'; '.join(faults)}")
         checked = {name: _checked(step.__name__, name, value, smallest.get(name)) for name, value in bound.items()}
         return _Bound(call, **checked)
 
@@ -218,6 +224,13 @@ def parameters(scheme: Scheme) -> dict[str, Any]:
 _ROUNDED = -1e-9  # of its entries: a determinant that rounding has made negative
 
 
+class Unstable(OverflowError):
+    """A scheme whose law leaves the floating-point numbers."""
+
+    def __init__(self, what: str = "the law overflows") -> None:
+        super().__init__(f"scheme: unstable: {what}; use more, shorter steps")
+
+
 class NoCovariance(ValueError):
     """Rows of numbers that are the covariance of nothing."""
 
@@ -236,8 +249,8 @@ def check_covariance(covariance: Any, values: bool = True) -> None:
     rows = covariance if isinstance(covariance, tuple | list) else ()
     if len(rows) not in (1, 2) or not all(isinstance(row, tuple | list) and len(row) == len(rows) for row in rows):
         raise TypeError(
-            "draw.normal: expected the rows of a covariance, ((variance,),) or ((a, b), (b, c)), which it answers with "
-            f"a list of one value or two, got {type(covariance).__name__} {str(covariance)[:60]}"
+            "draw.normal: expected the rows of a covariance, ((variance,),) or ((a, b), (b, c)), got "
+            f"{type(covariance).__name__} {str(covariance)[:60]}; it returns a list of one value for each row"
         )
     entries = [entry for row in rows for entry in row]
     if not (values and all(isinstance(entry, int | float) or _plain(entry) for entry in entries)):

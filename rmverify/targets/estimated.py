@@ -115,7 +115,7 @@ class EstimatedScore:
         return {name: value for name, value in self.__dict__.items() if name != "modes"}  # they hold functions
 
     @functools.cached_property
-    def modes(self) -> EstimatedModes:
+    def modes(self) -> Modes:
         target, varies = _gaussian(self.target), callable(self.bias)
         return EstimatedModes(
             target.variances, target.means, self.gain, lambda t: target.to_modes("bias", self._bias(t)), varies
@@ -141,7 +141,7 @@ class EstimatedScore:
 def _gaussian(target: Any) -> Gaussian:
     if not isinstance(target, Gaussian):
         raise TypeError(
-            f"the exact laws and L2 error of an estimated score need a Gaussian target, got {type(target).__name__}"
+            f"target: the exact laws and L2 error of an estimated score need a Gaussian, got {type(target).__name__}"
         )
     return target
 

@@ -42,7 +42,7 @@ class GaussianMixture:
         if matrices.ndim not in (2, 3):
             raise ValueError(f"covariances: expected shape (J, d, d) or (J, d), got {matrices.shape}")
         if (self.weights < 0).any() or abs(math.fsum(self.weights) - 1) > 1e-9:
-            raise ValueError(f"weights: expected numbers >= 0 that sum to 1, got {self.weights}")
+            raise ValueError(f"weights: expected numbers >= 0 that sum to 1, got {brief(self.weights)}")
         if not len(self.weights) == len(centers) == len(matrices):
             found = f"{len(centers)} and {len(matrices)}"
             raise ValueError(f"means, covariances: expected one for each of {len(self.weights)} weights, got {found}")
@@ -83,8 +83,8 @@ class GaussianMixture:
         """grad ln q_t(x) = sum_j r_j(x) s_{j,t}(x), r_j the posterior weights, for x of shape (..., d)."""
         if not is_array_api_obj(x):
             raise TypeError(
-                f"the score of a Gaussian mixture is not affine, so this reading ({type(x).__name__}) does not apply: "
-                "use particles"
+                f"x: expected an array, got {type(x).__name__}; the score of a Gaussian mixture is not affine, so the "
+                "exact Gaussian laws do not apply: use rmverify.sample"
             )
         xp = array_namespace(x)
         heights = xp.stack([self._log_height(j, t, x) for j in range(len(self.components))], axis=-1)

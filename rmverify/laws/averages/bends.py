@@ -60,8 +60,8 @@ class NotResolved(ArithmeticError):
 
     def __init__(self, why: str) -> None:
         super().__init__(
-            f"scheme: the average over what a step draws is not resolved: {why}; give what it draws (alphas=), or draw "
-            "choices and durations by draw.bernoulli and draw.exponential"
+            f"scheme: the average over what a step draws did not converge: {why}; pass what it draws with alphas=, or "
+            "draw choices and durations with draw.bernoulli and draw.exponential"
         )
 
 
@@ -141,9 +141,9 @@ def _looked(steps: list[_Step], slot: int, slots: int, *, rough: bool) -> list[A
         if count * cost <= _MOST:
             return _along([step.along(slot) for step in steps], steps[0].probes, kind)
     raise NotResolved(
-        f"it bends at places that move from step to step, and {count} different ones are too many to look at closely"
+        f"it bends at places that move from step to step, and {count} different steps are too many to search"
         if some * cost <= _MOST
-        else f"steps of {steps[0].work} modes with coefficients of their own are too many to look at closely"
+        else f"{steps[0].work} modes with coefficients of their own are too many to search for bends"
     )
 
 
@@ -516,7 +516,7 @@ def _halved(f: Callable[[Array], Array], probes: Array, due: Array, start: Array
         done.append(middle)
         count += middle.size
         if count > MOST_PANELS:
-            raise NotResolved(f"it bends in more places than {MOST_PANELS} panels follow")
+            raise NotResolved(f"it bends in more than {MOST_PANELS} places")
         a, b = np.concatenate([a[missed], middle]), np.concatenate([middle, b[missed]])
     return np.unique(np.concatenate(done))
 

@@ -16,9 +16,10 @@ import numpy as np
 
 from rmverify.elementary import exp
 from rmverify.laws.averages.bends import DURATIONS, NotResolved, bends, callable_bias
-from rmverify.laws.conditional import UNIT, column
+from rmverify.laws.conditional import column
 from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import unit_rule
+from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Correct, Footprint, Stage
 from rmverify.readings.affine import Transition, weighed
 from rmverify.schemes.contract import shipped, unwrap
@@ -57,7 +58,7 @@ def plain_rule(foot: Footprint, x: Any, w: Any, number: Any = np.asarray) -> tup
     """
     if not foot.plain:
         raise ValueError(
-            f"scheme: expected uniform midpoints alone, got {', '.join(sorted(set(foot.slots)))}; give them (alphas=)"
+            f"scheme: expected only uniform midpoints, got {', '.join(sorted(set(foot.slots)))}; pass them with alphas="
         )
     alphas, weights = _tensor(foot, [(x[None], w[None])] * foot.alphas, number)
     return alphas[:, 0], weights[0]
@@ -70,10 +71,10 @@ def _tensor(foot: Footprint, parts: list[tuple[Any, Any]], number: Any) -> tuple
     if math.prod(sizes) > most:
         if strata:
             raise ValueError(
-                f"exact averages over {foot.alphas} strata need {sizes[0]}^{foot.alphas} points, beyond {MOST_POINTS}; "
-                "give the midpoints (alphas=) or use fewer strata"
+                f"scheme: averages over {foot.alphas} strata need {sizes[0]}^{foot.alphas} points, above the limit of "
+                f"{MOST_POINTS}; use fewer strata, or pass the midpoints with alphas="
             )
-        raise NotResolved(f"rules of {', '.join(map(str, sizes))} points together have more than {most}")
+        raise NotResolved(f"rules of {', '.join(map(str, sizes))} points have more than {most} together")
     steps = max(x.shape[0] for x, _ in parts)
     alphas, weights = [], 1
     for n, (x, w) in enumerate(parts):
@@ -191,7 +192,7 @@ def alone(stage: Stage, law: Factor, n: int, nodes: int) -> tuple[Array, Array]:
     if shipped(stage.scheme) or not stage.footprint.plain:
         return plain_rule(stage.footprint, *unit_rule(nodes))
     if nodes > _MOST_IN_PANEL:
-        raise NotResolved(f"{nodes * 2 // 3} nodes in a panel do not settle the law on the line")
+        raise NotResolved(f"{nodes * 2 // 3} nodes in a panel are too few on the line")
     alphas, weights = rules(stage, law).at(slice(n, n + 1), nodes)
     return alphas[:, 0], weights[0]
 
@@ -286,6 +287,6 @@ def node_count(
     if change < settled:
         return nodes, change + (_slips(stage, modes, t, h, nodes) if averages is entry_averages else 0.0)
     if not change < _RESOLVED:
-        left = f"leave a change of {change:.1g}" if math.isfinite(change) else "tell no number"
+        left = f"leave a change of {change:.1g}" if math.isfinite(change) else "give no number"
         raise NotResolved(f"{nodes} nodes in a panel {left}")
     return nodes, _SLOW * change

@@ -18,9 +18,10 @@ import numpy as np
 
 from rmverify.laws.averages.counts import continued, few
 from rmverify.laws.averages.rules import MOST_POINTS, SCATTERED, node_count, rules
-from rmverify.laws.conditional import UNIT, column
+from rmverify.laws.conditional import column
 from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import from_moments, unit_rule
+from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Footprint, Stage, footprint
 from rmverify.readings.cells import Chain, read_chain
 from rmverify.schemes.contract import Scheme, shipped, velocity_variance
@@ -227,7 +228,7 @@ def _watched(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any) ->
     x, w = strata_rule(stage, modes, nodes)
     numbers = stage.footprint.alphas * x.size * np.size(modes.lam)
     if nodes > _LEAST and numbers > 2 * _BLOCK:
-        raise ValueError(f"modes: expected fewer for {nodes} nodes in every stratum, got {np.size(modes.lam)}")
+        raise ValueError(f"modes: {np.size(modes.lam)} are too many for {nodes} nodes in every stratum")
     size = max(1, _BLOCK // numbers)
     parts = []
     for n in range(0, len(t), size):

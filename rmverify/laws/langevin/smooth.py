@@ -148,7 +148,9 @@ def kinetic_law(
     c = found.y[5:, -1].reshape(terms, terms)
     last = float(np.abs(c[degree[:, None] + degree >= terms - (terms + 3) // 4]).max())
     if last > UNRESOLVED:
-        raise ArithmeticError(f"terms: expected an expansion that decays, got {last:.2g} at the highest of {terms}")
+        raise ArithmeticError(
+            f"terms: the expansion does not decay, the last of {terms} are {last:.2g}; use more, or a shorter time"
+        )
     return KineticLaw(np.array([mu_x, mu_v]), np.array([[xx, 0.0], [vx, vv]]), c)
 
 

@@ -45,7 +45,7 @@ from rmverify.plans import Plan, Stage
 from rmverify.readings.duals import identity
 from rmverify.readings.kernel import kernel
 from rmverify.readings.transport import carry
-from rmverify.schemes.contract import velocity_variance
+from rmverify.schemes.contract import Unstable, velocity_variance
 from rmverify.targets import Factor, Product, TwoGaussians
 
 __all__ = ["LineLaw", "line_law"]
@@ -158,8 +158,8 @@ def line_law(plan: Plan, target: Factor | Product, start: Any = "normal") -> Lin
     """
     if plan.drawing_steps and target.dim > 1:
         raise TypeError(
-            f"target: expected a law on the line, got a Product of dimension {target.dim}: its coordinates share their "
-            "midpoints, so that the law averaged over them is no product; give the midpoints (alphas=)"
+            f"target: expected a law on the line, got a Product of dimension {target.dim}: the coordinates share their "
+            "midpoints, so the averaged law is not a product; pass the midpoints with alphas="
         )
     factor = target.factor if isinstance(target, Product) else target
     level = _started(plan, factor, start)
@@ -225,8 +225,8 @@ def _averaged(level: Level, target: Factor, stage: Stage, n: int, h: float, log_
     alphas, weights = alone(stage, target, n, counts.midpoint) if foot.alphas else (None, np.ones(1))
     if weights.size > _MOST_NODES:
         raise ValueError(
-            f"plan: expected a step that {_MOST_NODES} midpoints resolve, got one that asks for {weights.size}; "
-            "give the midpoints (alphas=)"
+            f"plan: the average over the midpoints of a step needs {weights.size} nodes, above the limit of "
+            f"{_MOST_NODES}; pass the midpoints with alphas="
         )
     rows = None if alphas is None else alphas[:, :, None]
 
@@ -241,7 +241,7 @@ def _averaged(level: Level, target: Factor, stage: Stage, n: int, h: float, log_
         np.broadcast_to(part, (weights.size, x.size)) for part in (end.moved[0].value, end.moved[0].slope)
     )
     if not np.isfinite(values).all():
-        raise OverflowError(f"the law overflows in the step from level {t:g}: the scheme is unstable")
+        raise Unstable(f"the law overflows in the step from level {t:g}")
     margin, noisy = MARGIN * float(spread.max()), bool(spread.any())
     around = np.concatenate([values[weights.size // 2], [values.min() - margin, values.max() + margin]])
     steep = np.abs(slopes).max(axis=0).reshape(x.shape).max(axis=1) * np.diff(breaks)
@@ -261,8 +261,8 @@ def _averaged(level: Level, target: Factor, stage: Stage, n: int, h: float, log_
 def _admit(alphas: int, counts: Counts) -> None:
     if counts.midpoint**alphas > _MOST_NODES:
         raise ValueError(
-            f"plan: expected few strata, for averages over {_MOST_NODES} points at most, got {alphas} with at least "
-            f"{counts.midpoint} points in each; give the midpoints (alphas=) or use fewer strata"
+            f"plan: averages over {alphas} strata of at least {counts.midpoint} points each are above the limit of "
+            f"{_MOST_NODES} points; use fewer strata, or pass the midpoints with alphas="
         )
 
 

@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmverify.laws.conditional import CANCEL, ONCE, QUIET, STEP, UNIT, require_finite, stage_alphas
+from rmverify.laws.conditional import CANCEL, ONCE, QUIET, STEP, require_finite, stage_alphas
 from rmverify.numbers.checks import Array, finite_array
 from rmverify.numbers.quadrature import integrate_path
+from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Plan, Predict, Stage
 from rmverify.readings.balls import lift, lift_scheme
 from rmverify.readings.duals import Dual, identity
@@ -233,8 +234,8 @@ def risen(stage: Stage, factor: Factor, points: Dual, t: float, h: float, alphas
     if not (end.slope > 0).all():
         worst = np.unravel_index(np.argmin(end.slope), end.slope.shape)
         raise NotMonotone(
-            f"plan: expected steps so short that the map is monotone, got the slope {end.slope[worst]:.3g} at "
-            f"x = {points.value[worst]:.6g} in the step of length {h:.3g} from level {t:.6g}"
+            f"plan: the step of length {h:.3g} from level {t:.6g} is too long: its map has slope "
+            f"{end.slope[worst]:.3g} at x = {points.value[worst]:.6g} and folds the line; use shorter steps"
         )
     return end
 
@@ -280,8 +281,8 @@ def transport_law(plan: Plan, target: Factor | Product, alphas: Any, start: Any)
         raise ValueError(f"start: expected 'normal', 'exact' or a Factor, got {start!r}")
     if alphas is None and plan.drawing_steps:
         raise ValueError(
-            f"alphas: expected the midpoints of {plan.drawing_steps} drawing steps, got None: on a target that is not "
-            "Gaussian the law is known given its midpoints"
+            f"alphas: expected an entry for each of {plan.drawing_steps} drawing steps, got None: as one map of the "
+            "line the law is known only given them"
         )
     rows = stage_alphas(plan, () if alphas is None else alphas)
     law = TransportLaw(plan, target, origin, rows)

@@ -13,6 +13,7 @@ import numpy as np
 
 from rmverify.numbers.checks import Array
 from rmverify.readings.duals import Dual, identity
+from rmverify.schemes.contract import Unstable
 
 __all__ = ["Rising", "rising"]
 
@@ -57,7 +58,7 @@ def rising(
     ends = [each(identity(x[None, :])) for each in (step, besides) if each is not None]
     values, slopes = np.atleast_2d(ends[0].value), np.concatenate([np.atleast_2d(end.slope) for end in ends])
     if not (np.isfinite(values).all() and np.isfinite(slopes).all()):
-        raise OverflowError(f"the law overflows {name(0, float(x[0]))}: the scheme is unstable")
+        raise Unstable(f"the law overflows {name(0, float(x[0]))}")
     center = int(np.searchsorted(np.cumsum(mass), mass.sum() / 2))
     falls = np.flatnonzero((slopes <= _FLAT * slopes.max(axis=1, keepdims=True)).any(axis=0))
     first = int(falls[falls <= center].max(initial=-1)) + 1
@@ -72,8 +73,8 @@ def rising(
 
 def _fold(slope: float, where: str) -> ArithmeticError:
     return ArithmeticError(
-        f"plan: expected steps that keep the order of points, got a slope of {slope:.3g} {where}: the law has folds; "
-        "use rmverify.sample, or shorter steps"
+        f"plan: a step is too long: its map has slope {slope:.3g} {where} and folds the line; use shorter steps, or "
+        "rmverify.sample"
     )
 
 

@@ -15,6 +15,7 @@ from scipy.special import logsumexp
 
 from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import NODES, POINTS, TO_LEGENDRE, WEIGHTS, on_panels
+from rmverify.schemes.contract import Unstable
 
 __all__ = ["Panels", "interpolated", "live", "log_mean", "split"]
 
@@ -133,13 +134,15 @@ def _halved(
     total = 0.0
     for depth in range(_DEEPEST + 1):
         if left.size > _MOST:
-            raise ArithmeticError(f"plan: expected a law that {_MOST} panels resolve, got one that needs more of them")
+            raise ArithmeticError(
+                f"plan: the output density needs more than {_MOST} panels; use rmverify.sample, or fewer steps"
+            )
         half = (right - left)[:, None] / 2
         x = np.concatenate([left[:, None] + half * (1 + NODES), left[:, None], right[:, None]], axis=1)
         found = logs(x.ravel()).reshape(*x.shape, -1)
         q = log_q(x.ravel()).reshape(x.shape)
         if not (np.isfinite(found).all() and float((found + q[..., None]).max()) < _HIGHEST):
-            raise OverflowError("the law overflows: the scheme is unstable")
+            raise Unstable
         coefficients = np.einsum("ik,piv->pkv", TO_LEGENDRE, found[:, :POINTS])
         errors, settled = _errors(found, q, coefficients, half, weights)
         done = (errors <= tolerance) | settled | (depth == _DEEPEST)

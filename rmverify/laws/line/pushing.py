@@ -123,7 +123,7 @@ def noise_rule(count: int) -> tuple[Array, Array]:
     """The Gauss rule of N(0, 1), refused where it would have too many nodes."""
     if count > _MOST:
         raise ValueError(
-            f"plan: expected noises and velocities that rules of {_MOST} nodes resolve, got a step that needs more; "
-            "use rmverify.sample, or fewer steps in the stage"
+            f"plan: the average over a noise or a velocity needs more than {_MOST} nodes; use rmverify.sample, or "
+            "fewer steps in the stage"
         )
     return normal_rule(count)

@@ -52,7 +52,10 @@ _BEYOND = 0.1  # of l, past all of its values in v at one x: larger, and it grow
 def after_corrector(level: Level, target: Factor, stage: Stage) -> Level:
     """The law of x after the stage."""
     if stage.footprint.alphas:
-        raise TypeError("scheme: expected no midpoint in a step that carries a velocity, got one; use particles")
+        raise TypeError(
+            "scheme: on a target that is not Gaussian, a step that carries a velocity may draw no midpoint; draw "
+            "from it with rmverify.sample"
+        )
     panels, t, error = level
     counts, ends = Counts(), reach(target.at(t), -FAINT)
 
