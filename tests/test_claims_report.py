@@ -22,7 +22,8 @@ from rmverify import Value
 from rmverify.claims.ledger import Claim, Evidence, Report, Result
 from rmverify.claims.words import constant_text, finding_text
 from rmverify.cli import main
-from rmverify.views.report import Asked, claims_record, claims_tables, explained, tally
+from rmverify.views import claims as view
+from rmverify.views.claims import Asked, explained, tally
 
 POINT = {"lambda": 0.01, "t": 0.25, "h": 0.125}
 
@@ -144,7 +145,7 @@ REPORT = Report([result(HOLDS, CONSTANT), result(VIOLATED, id="C1"), result(NOT_
 
 
 def test_every_claim_has_one_line_where_there_is_room():
-    lines = text_of(claims_tables(REPORT, Asked(), 200)).splitlines()
+    lines = text_of(view.shown(REPORT, Asked(), 200)).splitlines()
     (line,) = (line for line in lines if line.lstrip().startswith("B2"))
     for part in ("what B2 says", "holds with constant C = 0.125 at", "symbolic exact", "0.25 s"):
         assert part in line
@@ -155,7 +156,7 @@ def test_every_claim_has_one_line_where_there_is_room():
 @pytest.mark.parametrize("width", [60, 80, 132])
 @pytest.mark.parametrize("verbose", [False, True])
 def test_the_table_fits_its_width_and_loses_nothing(width, verbose):
-    shown = text_of(claims_tables(REPORT, Asked("digits", (), 700), width, verbose), width)
+    shown = text_of(view.shown(REPORT, Asked("digits", (), 700), width, verbose), width)
     assert all(len(line) <= width for line in shown.splitlines())
     assert "…" not in shown
     words = set(shown.split())
@@ -167,8 +168,8 @@ def test_the_table_fits_its_width_and_loses_nothing(width, verbose):
 def test_the_names_of_a_points_parameters_are_explained_where_they_are_printed():
     where = {"h/limit": 1.0, "gain": -2.0, "entry": "slope"}
     report = Report([result(replace(CONSTANT, where=where))])
-    shown = text_of(claims_tables(report, Asked(), 200))
-    names = claims_record(report, Asked())["names"]
+    shown = text_of(view.shown(report, Asked(), 200))
+    names = view.as_record(report, Asked())["names"]
     assert list(names) == ["h/limit", "gain"]
     assert all(f"{name}: {meaning}." in shown for name, meaning in names.items())
 
@@ -176,7 +177,7 @@ def test_the_names_of_a_points_parameters_are_explained_where_they_are_printed()
 def test_verbose_shows_the_evidence_and_the_command_that_finds_it_again():
     asked = Asked("t", ("--target", "my data.csv", "--covariance"), 250)
     report = Report([result(CONSTANT, UNDECIDED, VIOLATED)])
-    plain, shown = (text_of(claims_tables(report, asked, 200, verbose)) for verbose in (False, True))
+    plain, shown = (text_of(view.shown(report, asked, 200, verbose)) for verbose in (False, True))
     for part in (
         "C = 0.125 (tight; exact, error 1e-09)",
         "where     lambda=0.01, t=0.25, h=0.125",
@@ -192,12 +193,12 @@ def test_verbose_shows_the_evidence_and_the_command_that_finds_it_again():
 
 def test_the_value_of_a_check_is_not_called_a_constant():
     slope = Evidence("fitted", "slope", "holds", constant=Value(1.5, "exact", 0.01))
-    shown = text_of(claims_tables(Report([result(slope)]), Asked(), 200, True))
+    shown = text_of(view.shown(Report([result(slope)]), Asked(), 200, True))
     assert re.search(r"value +1.50 ± 0.01 \(exact", shown)
 
 
 def test_the_record_is_plain_json_with_the_schema():
-    record = claims_record(REPORT, Asked("digits", ("--target", "digits"), 300))
+    record = view.as_record(REPORT, Asked("digits", ("--target", "digits"), 300))
     back = json.loads(json.dumps(record, allow_nan=False))
     assert back["schema"] == 3
     assert (back["target"], back["certified_effort"]) == ("digits", 300)

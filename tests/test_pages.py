@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from rmverify import Value
 from rmverify.claims.ledger import Claim, Evidence, Report, Result, load
+from rmverify.views.claims import Asked
 from rmverify.views.page import claims_page, formula
-from rmverify.views.report import Asked
 
 MATHML = "{http://www.w3.org/1998/Math/MathML}"
 VOID = {"meta", "br", "hr", "img", "input", "link", "col", "wbr"}

@@ -9,6 +9,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from oracles import textbook
+from oracles.plain import parallel_midpoint, score_of, strata_rule
 from scipy import stats
 
 import rmverify as rm
@@ -16,8 +17,8 @@ from rmverify import schemes
 from rmverify.claims.looks import parallel_steps as facts
 from rmverify.claims.looks.measure import fitted
 from rmverify.elementary import exp, prefix, total
-from rmverify.laws.averages.rules import unit_rule
 from rmverify.laws.averages.strata import averages
+from rmverify.numbers.quadrature import unit_rule
 from rmverify.plans import footprint
 from rmverify.readings.cells import read_chain
 
@@ -31,34 +32,19 @@ def bias(t):
 
 
 def plain_score(t, x, estimated=False):
-    s = -(x - np.exp(-t) * MEAN) / (1 + (LAM - 1) * np.exp(-2 * t))
-    return (1 + GAIN) * s + bias(t) if estimated else s
+    return score_of(LAM, MEAN, *((GAIN, bias) if estimated else ()))(t, x)
 
 
 def plain_step(x, t, h, alphas, rounds, score=plain_score):
-    """The parallel step as it is printed, alphas (R, n): the sum over j <= i with its max(.., 1)."""
-    R = len(alphas)
-    a = alphas[..., None]
-    points = [np.exp(b * h) * x + (np.exp(b * h) - 1) * score(t, x) for b in a]
-    for _ in range(rounds):
-        s = [score(t - b * h, y) for b, y in zip(a, points, strict=True)]
-        points = [
-            np.exp(a[i] * h) * x
-            + sum((np.exp(a[i] * h - j * h / R) - np.maximum(np.exp(a[i] * h - (j + 1) * h / R), 1)) * s[j]
-                  for j in range(i + 1))
-            for i in range(R)
-        ]  # fmt: skip
-    last = sum(np.exp((1 - b) * h) * score(t - b * h, y) for b, y in zip(a, points, strict=True))
-    return np.exp(h) * x + h / R * last
+    """The parallel step of the modes, alphas (R, n)."""
+    return parallel_midpoint(x, t, h, alphas[..., None], score, rounds)
 
 
 def tensor(t, h, strata, rounds, nodes, score=plain_score):
     """A and B (nodes^R, modes) of x' = A x + B at every choice of the nodes of Gauss's rule, and their weights."""
-    x, w = np.polynomial.legendre.leggauss(nodes)
-    choice = np.array(list(itertools.product(range(nodes), repeat=strata))).T
-    alphas = ((1 + x[choice]) / 2 + np.arange(strata)[:, None]) / strata
+    alphas, weights = strata_rule(strata, nodes)
     at0, at1 = (plain_step(np.full(3, z), t, h, alphas, rounds, score) for z in (0.0, 1.0))
-    return at1 - at0, at0, np.prod(w[choice] / 2, axis=0)
+    return at1 - at0, at0, weights
 
 
 # --- against the full tensor rule ---------------------------------------------------------------------------------
@@ -278,9 +264,9 @@ def outside(x, t, h, score, draw):
 
 @pytest.mark.parametrize("step", [summed, twice, noisy, loose, outside])
 def test_steps_that_are_no_chain_are_refused(step):
-    with pytest.raises(ValueError, match=r"^scheme: .*(chain|must return its state)"):
+    with pytest.raises(ValueError, match=r"^scheme: .*(strata|must return its state)"):
         _ = rm.output_law(rm.Plan([rm.Predict(step, [1.0, 0.9])]), TARGET).variances
-    with pytest.raises(ValueError, match=r"^scheme: .*(chain|must return its state)"):
+    with pytest.raises(ValueError, match=r"^scheme: .*(strata|must return its state)"):
         rm.local_error(step, TARGET, 1.0, 0.1)
 
 

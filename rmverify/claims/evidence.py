@@ -195,7 +195,7 @@ class Look:
         """Whether this kind of evidence is asked for."""
         return kind in self.kinds
 
-    def scheme(self, name: str) -> Scheme:
+    def scheme(self, name: str) -> Callable[..., Any]:
         """The scheme that goes by this name."""
         from rmverify import schemes
 

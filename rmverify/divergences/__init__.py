@@ -5,40 +5,26 @@ two Gaussians           exact, with an error that contains the laws' own roundin
 a mixture, a Gaussian   exact by a radial integral where the mixture is a scale mixture, the Gaussian centred with
                         one variance, and the midpoints' spread resolved (tv, kl, hellinger); else `monte-carlo`, with
                         a confidence interval of 95 %, as narrow as `accuracy` asks for
-factors and products    exact, with an error that contains what quadrature and rounding lose; also the law of a plan on
-                        one, given its midpoints (`TransportLaw`) or averaged over them on the line (`LineLaw`)
+laws on the line        exact, with an error that contains what quadrature and rounding lose: factors, products,
+                        Gaussian mixtures, and the law of a plan on a factor or product, given its midpoints
+                        (`TransportLaw`) or averaged over them (`LineLaw`)
 a product, a plan on    `monte-carlo`, with a confidence interval of 95 %, where its coordinates share random midpoints
 one                     (`SharedLaw`); tv, kl, hellinger and renyi of order at most 1
 ======================  =================================================================================
+
+How two laws are compared is decided in `rmverify.divergences.together`.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from rmverify.divergences import averaged
 from rmverify.divergences.averaged import ACCURACY
-from rmverify.divergences.closed_forms import (
-    chi_squared,
-    hellinger_distance,
-    kullback_leibler,
-    pair_tv,
-    renyi_divergence,
-    wasserstein,
-    wasserstein_pair,
-)
-from rmverify.divergences.densities import line_chi2, line_hellinger, line_kl, line_renyi, on_the_line
-from rmverify.divergences.pair import pair_of, plain, relative
-from rmverify.divergences.products import product_tv
-from rmverify.divergences.radial import radial_hellinger, radial_kl, radial_reverse_kl, radial_tv, resolved
-from rmverify.divergences.shared import is_shared, shared_entropy, shared_power, shared_variation
-from rmverify.laws import MixtureLaw, StationaryLaw
+from rmverify.divergences.together import together
 from rmverify.numbers.checks import number
 from rmverify.numbers.values import Value
-from rmverify.targets import Gaussian
 
-__all__ = ["chi2", "hellinger", "kl", "renyi", "tv", "w2"]
+__all__ = ["chi2", "expected_tv", "hellinger", "kl", "renyi", "tv", "w2"]
 
 
 def tv(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: bool = False) -> Value:
@@ -50,7 +36,8 @@ def tv(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: b
 
     Parameters
     ----------
-    p, q : Gaussian or MixtureLaw (at most one mixture); or a Factor or Product, beside another or a plan's law on one
+    p, q : Gaussian or MixtureLaw (at most one mixture); or laws on the line: a Factor, Product, GaussianMixture in one
+        dimension, beside another, a Gaussian on the line, or a plan's law on a Factor or Product
     accuracy, rng : float, int or generator
         Of a law that is not known exactly: the half-width of the interval that is worked towards, relative to the
         value, as far as a set amount of work goes, and the seed, which is fixed unless given.
@@ -86,19 +73,7 @@ def tv(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: b
     >>> value.kind, value.upper - value.lower < 1e-15
     ('enclosure', True)
     """
-    if certified:
-        return _certified("tv", p, q)
-    if is_shared(p, q):
-        return shared_variation(p, q, _accuracy(accuracy), rng)
-    if on_the_line(p, q):
-        return product_tv(p, q)
-    mixture, other = _split(p, q)
-    if mixture is not None:
-        exact = _radial(radial_tv, mixture, other)
-        if exact is not None:
-            return exact
-        return averaged.variation(mixture, other, _accuracy(accuracy), rng)
-    return pair_tv(pair_of(p, q))
+    return together(p, q, accuracy, rng, certified=certified).tv()
 
 
 def kl(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: bool = False) -> Value:
@@ -110,19 +85,7 @@ def kl(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: b
     >>> float(kl(Gaussian([2.0], [1.0]), Gaussian([0.0], [1.0])))
     2.0
     """
-    if certified:
-        return _certified("kl", p, q)
-    if is_shared(p, q):
-        return shared_entropy(p, q, _accuracy(accuracy), rng)
-    if on_the_line(p, q):
-        return line_kl(p, q)
-    mixture, other = _split(p, q)
-    if mixture is None:
-        return kullback_leibler(pair_of(p, q))
-    exact = _radial(radial_kl if mixture is p else radial_reverse_kl, mixture, other)
-    if exact is not None:
-        return exact
-    return averaged.entropy(mixture, other, _accuracy(accuracy), rng, mixture is q)
+    return together(p, q, accuracy, rng, certified=certified).kl()
 
 
 def renyi(p: Any, q: Any, order: float, *, accuracy: float = ACCURACY, rng: Any = 0) -> Value:
@@ -134,29 +97,8 @@ def renyi(p: Any, q: Any, order: float, *, accuracy: float = ACCURACY, rng: Any 
     >>> round(renyi(Gaussian([2.0], [1.0]), Gaussian([0.0], [1.0]), 3.0), 12)  # s m^2/2
     6.0
     """
-    order = number("order", order, above=0)
-    if order == 1:
-        return kl(p, q, accuracy=accuracy, rng=rng)
-
-    def finish(gap: float) -> float:  # of |int p^s q^{1-s} - 1|
-        gap = gap if order > 1 else -min(gap, 1.0)
-        return math.log1p(gap) / (order - 1) if gap > -1 else math.inf
-
-    if is_shared(p, q):
-        if order > 1:
-            raise ValueError(f"order: expected at most 1 beside a SharedLaw, got {order:g}")
-        return shared_power(p, q, order, finish, _accuracy(accuracy), rng)
-    if on_the_line(p, q):
-        return line_renyi(p, q, order)
-    mixture, other = _split(p, q)
-    if mixture is None:
-        return renyi_divergence(pair_of(p, q), order)
-
-    own = mixture is p
-    return averaged.power(
-        mixture, other, order if own else 1 - order, finish, _accuracy(accuracy), rng,
-        lower=lambda: averaged.moment_kl(mixture, other) if own and order > 1 else 0.0,
-    )  # fmt: skip
+    order, seen = number("order", order, above=0), together(p, q, accuracy, rng)
+    return seen.kl() if order == 1 else seen.renyi(order)
 
 
 def chi2(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0) -> Value:
@@ -168,18 +110,7 @@ def chi2(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0) -> Value:
     >>> round(chi2(Gaussian([1.0], [1.0]), Gaussian([0.0], [1.0])), 12)  # e - 1
     1.718281828459
     """
-    if on_the_line(p, q):
-        return line_chi2(p, q)
-    mixture, other = _split(p, q)
-    if mixture is None:
-        return chi_squared(pair_of(p, q))
-    own = mixture is p
-
-    def lower() -> float:  # ln(1 + chi^2) >= KL
-        return math.expm1(min(averaged.moment_kl(mixture, other), 700.0)) if own else 0.0
-
-    order = 2.0 if own else -1.0
-    return averaged.power(mixture, other, order, lambda gap: gap, _accuracy(accuracy), rng, lower=lower)
+    return together(p, q, accuracy, rng).chi2()
 
 
 def hellinger(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: bool = False) -> Value:
@@ -192,29 +123,14 @@ def hellinger(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certi
     >>> round(value**2, 12)  # 1 - e^{-1/2}
     0.393469340287
     """
-    if certified:
-        return _certified("hellinger", p, q)
-
-    def finish(gap: float) -> float:
-        return math.sqrt(min(gap, 1.0))
-
-    if is_shared(p, q):
-        return shared_power(p, q, 0.5, finish, _accuracy(accuracy), rng, 1.0)
-    if on_the_line(p, q):
-        return line_hellinger(p, q)
-    mixture, other = _split(p, q)
-    if mixture is None:
-        return hellinger_distance(pair_of(p, q))
-    exact = _radial(radial_hellinger, mixture, other)
-    if exact is not None:
-        return exact
-    return averaged.power(mixture, other, 0.5, finish, _accuracy(accuracy), rng, 1.0)
+    return together(p, q, accuracy, rng, certified=certified).hellinger()
 
 
 def w2(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: bool = False) -> Value:
     r"""Wasserstein-2 distance, W_2^2 = min E|X - Y|^2 over couplings; between Gaussians the Bures distance.
 
-    For a mixture a bracket: from Gelbrich's bound on its exact moments up to (E_a W_2^2(P_a, q))^{1/2}, the upper end a
+    Between laws on the line, or products of them, one integral over their quantiles. For a mixture over midpoints a
+    bracket: from Gelbrich's bound on its exact moments up to (E_a W_2^2(P_a, q))^{1/2}, the upper end a
     confidence limit at the level of 97.5 %.
 
     Examples
@@ -223,51 +139,36 @@ def w2(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: b
     >>> float(w2(Gaussian([3.0, 0.0], [1.0, 4.0]), Gaussian([0.0, 0.0], [1.0, 36.0])))
     5.0
     """
-    if certified:
-        return _certified("w2", p, q)
-    mixture, other = _split(p, q)
-    if mixture is None:
-        if p.dim != q.dim:
-            raise ValueError(f"q: expected a law in dimension {p.dim} as p, got dimension {q.dim}")
-        known = relative(p, q)
-        return wasserstein_pair(known) if known is not None else wasserstein(plain(p), plain(q))
-    return averaged.w2_bracket(mixture, other, _accuracy(accuracy), rng)
+    return together(p, q, accuracy, rng, certified=certified).w2()
 
 
-def _certified(name: str, p: Any, q: Any) -> Value:
-    """The enclosure of a divergence; ball arithmetic is imported for it alone."""
-    from rmverify.divergences.enclosed import enclosure
+def expected_tv(law: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0) -> Value:
+    r"""E_alpha TV(P_alpha, q): the average over midpoints of the total variation of the law given them.
 
-    return enclosure(name, p, q)
+    It is what a sampler is off by whose midpoints are drawn once and shared by all particles, and an upper bound on the
+    total variation of the unconditional law. Exact on centred isotropic targets, once enough steps were taken that the
+    density of the log variance is smooth. Elsewhere `monte-carlo`, as for `tv`.
 
+    Parameters
+    ----------
+    law : MixtureLaw
+    q : Gaussian
+    accuracy, rng : float, int or generator
+        As for `tv`.
 
-def _split(p: Any, q: Any) -> tuple[Any, Any]:
-    """(the mixture among the two, the other law), or (None, None) for two Gaussians."""
-    for name, law in (("p", p), ("q", q)):
-        if not isinstance(law, Gaussian | MixtureLaw):
-            raise TypeError(f"{name}: expected a Gaussian or the law of a plan, got {type(law).__name__}")
-    first, second = (isinstance(law, MixtureLaw) and not _gaussian(law) for law in (p, q))
-    if first and second:
-        raise TypeError("p, q: at most one of the laws may be a mixture")
-    if p.dim != q.dim:
-        raise ValueError(f"q: expected a law in dimension {p.dim} as p, got dimension {q.dim}")
-    if first:
-        return p, plain(q)
-    if second:
-        return q, plain(p)
-    return None, None
+    Raises
+    ------
+    ValueError
+        Where the law is no mixture over midpoints.
 
-
-def _gaussian(law: Any) -> bool:
-    return isinstance(law, StationaryLaw) and law.is_gaussian
-
-
-def _radial(radial: Any, mixture: MixtureLaw, q: Gaussian) -> Value | None:
-    """The exact divergence where the mixture is a resolved scale mixture and q centred with one variance too."""
-    if q.variances.size != 1 or q.means[0] != 0 or q.variances[0] == 0:
-        return None
-    return resolved(radial, mixture, float(q.variances[0]))
-
-
-def _accuracy(accuracy: Any) -> float:
-    return number("accuracy", accuracy, above=0)
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rmverify import Gaussian, Plan, Predict, output_law, schemes
+    >>> target = Gaussian.isotropic(0.25, 10_000)
+    >>> plan = Plan([Predict(schemes.randomized_midpoint, np.linspace(3.0, 0.0, 101))])
+    >>> value = expected_tv(output_law(plan, target, start="exact"), target)
+    >>> bool(0.1 < value < 0.2), value.kind
+    (True, 'exact')
+    """
+    return together(law, q, accuracy, rng).expected_tv()

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from rmverify.divergences.closed_forms import (
 )
 from rmverify.divergences.pair import APART, canonical, common_modes
 from rmverify.divergences.sampled import Convex, Ensemble, Given
+from rmverify.divergences.seen import Seen
 from rmverify.divergences.tv import total_variation_many
 from rmverify.laws import MixtureLaw
 from rmverify.laws.averages.extremes import Range, extremes
@@ -31,7 +33,7 @@ from rmverify.numbers.checks import Array
 from rmverify.numbers.values import Value
 from rmverify.targets import Gaussian
 
-__all__ = ["at_most", "entropy", "expected", "power", "variation", "w2_bracket", "within"]
+__all__ = ["Sampled", "at_most", "hellinger_of_gap", "renyi_of_gap", "within"]
 
 ACCURACY = 0.01
 """Relative half-width of the interval that is worked towards."""
@@ -125,79 +127,195 @@ class _Beside:
         cost = sum(steps * (100 + (6 if each == 1 else 40 * each) * self.n.size) for steps, each in draws)
         return Ensemble(make, aim, own, single, float(cost), self.mixture._analytic)
 
+    def largest(self, ends: Range | None, divergence: Callable[[Gaussian, Gaussian], float]) -> float:
+        """The largest divergence of all laws that can be drawn, from q."""
+        if not self._sure(ends):
+            return math.inf
+        return sum(divergence(p, self.q) for p in ends.far(self.q))
 
-def _sup(beside: _Beside, ends: Range | None, divergence: Callable[[Gaussian, Gaussian], float]) -> float:
-    """The largest divergence of all laws that can be drawn, from q."""
-    if ends is None or len(ends.low) != beside.q.variances.size:
-        return math.inf
-    return sum(divergence(p, beside.q) for p in ends.far(beside.q))
+    def _sure(self, ends: Range | None) -> TypeGuard[Range]:
+        return bool(ends is not None and len(ends.low) == self.q.variances.size)
 
-
-# --- total variation, KL, powers ------------------------------------------------------------------------------------
-
-
-def variation(mixture: MixtureLaw, q: Gaussian, accuracy: float, rng: Any) -> Value:
-    """TV(P, q)."""
-    beside = _Beside(mixture, q)
-    if beside.singular or not beside.n.size:
-        return _UNKNOWN if math.isnan(beside.singular) else Value(beside.singular, complement=1 - beside.singular)
-    if mixture.midpoints > _MOST_MIDPOINTS:
-        return _UNKNOWN
-    known = float(pair_tv(canonical(beside.single, beside.q)))
-    found = sampled.interval(beside.ensemble, sampled.ABSOLUTE, known, accuracy, rng, 1.0)
-    return within(found.lower - beside.slip, found.upper + beside.slip, 1.0)
-
-
-def entropy(mixture: MixtureLaw, q: Gaussian, accuracy: float, rng: Any, reverse: bool) -> Value:
-    """KL(P||q), or KL(q||P) where `reverse`."""
-
-    def divergence(p: Gaussian, q: Gaussian) -> float:
-        return float(kullback_leibler(canonical(q, p) if reverse else canonical(p, q)))
-
-    f = sampled.REVERSE if reverse else sampled.ENTROPY
-    return _of(mixture, q, f, divergence, accuracy, rng, lambda v: v, lambda: 0.0 if reverse else moment_kl(mixture, q))
-
-
-def power(mixture: MixtureLaw, q: Gaussian, s: float, finish: Callable[[float], float], accuracy: float, rng: Any,
-          top: float = math.inf, lower: Callable[[], float] = lambda: 0.0) -> Value:  # fmt: skip
-    """`finish`, an increasing function, of |int P^s q^{1-s} - 1|."""
-
-    def divergence(p: Gaussian, q: Gaussian) -> float:
+    def finite(self, ends: Range | None, s: float) -> bool | None:
+        """None where int P^s q^{1-s} is finite, True where it is infinite, and False where neither is known."""
+        edge = self.b * s / (s - 1)  # v below it for s > 1, above it for s < 0
+        if self._sure(ends):
+            high, low = ends.high[self.live], ends.low[self.live]
+            if (high < edge).all() if s > 1 else (low > edge).all():
+                return None
+            if s < 0 and (high <= edge).any():
+                return True
+        seen = np.concatenate([v for _, v in self.laws(8, _SIZE, np.random.default_rng(0), None)])
         if s < 0:
-            log = -s * float(renyi_divergence(canonical(q, p), 1 - s))
-        else:
-            log = (s - 1) * float(renyi_divergence(canonical(p, q), s))
-        return abs(math.expm1(log)) if log < 700 else math.inf
-
-    return _of(mixture, q, sampled.power(s), divergence, accuracy, rng, finish, lower, s, top)
+            return None if (seen > edge).all(axis=1).mean() > 0.1 else False
+        return bool((seen > edge).any())
 
 
-def _of(
-    mixture: MixtureLaw, q: Gaussian, f: Convex, divergence: Callable[[Gaussian, Gaussian], float], accuracy: float,
-    rng: Any, finish: Callable[[float], float], lower: Callable[[], float], s: float = 0.5, top: float = math.inf,
-) -> Value:  # fmt: skip
-    beside = _Beside(mixture, q)
-    if not beside.n.size:
-        return Value(0.0)
-    if beside.singular:
-        return at_most(0.0, top) if math.isnan(beside.singular) else apart(APART, top)
-    if mixture.midpoints > _MOST_MIDPOINTS:
-        return at_most(0.0, top)
-    ends = extremes(mixture) if f.order is not None or not mixture._analytic else None
-    if f.order is not None:
-        verdict = _finite(beside, ends, s)
-        if verdict is not None:
-            return Value(math.inf) if verdict else at_most(lower(), top)
-    known = divergence(beside.single, beside.q)
-    sup = 0.0 if mixture._analytic else _sup(beside, ends, divergence)
-    if math.isinf(sup):
-        return at_most(lower(), top)
+# --- divergences ----------------------------------------------------------------------------------------------------
 
-    found = sampled.interval(beside.ensemble, f, known, accuracy, rng, sup, finish)
-    if not found.reliable:  # what is bounded has its upper end in any case
-        return at_most(lower(), finish(min(found.upper, f.most)) if f.most < math.inf else top)
-    more = 4 * beside.slip * (math.sqrt(found.upper) + beside.slip) * (1 + (found.upper if f.order is not None else 0))
-    return within(finish(max(found.lower - more, 0.0)), finish(min(found.upper + more, f.most)), top)
+
+class Sampled(Seen):
+    """The law averaged over the midpoints of a plan beside a Gaussian, by sets of paths.
+
+    `forward` says whether p is the average; `accuracy` and `rng` are as for `rmverify.divergences.tv`.
+    """
+
+    def __init__(self, p: Any, q: Any, accuracy: float = ACCURACY, rng: Any = 0) -> None:
+        super().__init__(p, q)
+        self.forward = isinstance(p, MixtureLaw)
+        self.mixture, self.other = (p, q) if self.forward else (q, p)
+        self.accuracy, self.rng = accuracy, rng
+
+    @cached_property
+    def beside(self) -> _Beside:
+        return _Beside(self.mixture, self.other)
+
+    @property
+    def _drawn(self) -> bool:
+        """Whether a path is short enough to be drawn."""
+        return bool(self.mixture.midpoints <= _MOST_MIDPOINTS)
+
+    def tv(self) -> Value:
+        beside = self.beside
+        if beside.singular or not beside.n.size:
+            return _UNKNOWN if math.isnan(beside.singular) else Value(beside.singular, complement=1 - beside.singular)
+        if not self._drawn:
+            return _UNKNOWN
+        known = float(pair_tv(canonical(beside.single, beside.q)))
+        found = sampled.interval(beside.ensemble, sampled.ABSOLUTE, known, self.accuracy, self.rng, 1.0)
+        return within(found.lower - beside.slip, found.upper + beside.slip, 1.0)
+
+    def kl(self) -> Value:
+        def divergence(p: Gaussian, q: Gaussian) -> float:
+            return float(kullback_leibler(canonical(p, q) if self.forward else canonical(q, p)))
+
+        f = sampled.ENTROPY if self.forward else sampled.REVERSE
+        return self._of(f, divergence, lambda value: value, self._moment_kl)
+
+    def renyi(self, order: float) -> Value:
+        def finish(gap: float) -> float:
+            return renyi_of_gap(gap, order)
+
+        return self._power(order, finish, self._moment_kl if order > 1 else lambda: 0.0)
+
+    def chi2(self) -> Value:
+        def lower() -> float:  # ln(1 + chi^2) >= KL
+            return math.expm1(min(self._moment_kl(), 700.0))
+
+        return self._power(2.0, lambda gap: gap, lower)
+
+    def hellinger(self) -> Value:
+        return self._power(0.5, hellinger_of_gap, lambda: 0.0, 1.0)
+
+    def w2(self) -> Value:
+        """From that of the Gaussians with the same moments (Gelbrich) up to (E_a W_2^2(P_a, q))^{1/2}."""
+        beside, mixture = self.beside, self.mixture
+        least = 0.0
+        if self._moments_known:
+            value = wasserstein(mixture.surrogate, self.other)
+            least = max(0.0, float(value) - value.error)
+        if not self._drawn:
+            return Value(math.inf, "upper", 0.0, lower=least, upper=math.inf)
+
+        def squares(means: Array, variances: Array) -> Array:
+            gap = np.sqrt(variances) - np.sqrt(beside.b)
+            return np.asarray((gap**2 + (means - beside.c) ** 2) @ beside.n)
+
+        _, upper = self._over_paths(squares)
+        if not mixture._analytic:
+            sup = beside.largest(extremes(mixture), lambda p, q: float(wasserstein(p, q)) ** 2)
+            upper += sampled.unshown(_SETS * _SIZE) * sup
+        scale = np.sqrt(np.maximum(beside.b, beside.single.variances[beside.live]))
+        upper = math.sqrt(upper) + float(np.sqrt(beside.n @ (beside.rounding * scale) ** 2))
+        return Value(max(upper, least), "upper", max(upper, least) - least, lower=least, upper=max(upper, least))
+
+    def expected_tv(self) -> Value:
+        """E_a TV(P_a, q), what a sampler is off by whose particles share one set of midpoints."""
+        beside = self.beside
+        if beside.singular or not beside.n.size or not self._drawn:
+            return _UNKNOWN if beside.singular != 1 and beside.n.size else Value(beside.singular)
+
+        def distances(means: Array, variances: Array) -> Array:
+            ratio = (beside.b - variances) / variances
+            return total_variation_many(ratio, (means - beside.c) ** 2 / variances, beside.n)[0]
+
+        lower, upper = self._over_paths(distances)
+        more = beside.slip + (0.0 if self.mixture._analytic else sampled.unshown(_SETS * _SIZE))
+        return within(lower - more, upper + more, 1.0)
+
+    # --- how ------------------------------------------------------------------------------------------------
+
+    def _power(
+        self, order: float, finish: Callable[[float], float], lower: Callable[[], float], top: float = math.inf
+    ) -> Value:
+        """`finish`, an increasing function, of |int p^s q^{1-s} - 1|, s = `order`; of the average P^s q^{1-s}."""
+        s = order if self.forward else 1 - order
+
+        def divergence(p: Gaussian, q: Gaussian) -> float:
+            if s < 0:
+                log = -s * float(renyi_divergence(canonical(q, p), 1 - s))
+            else:
+                log = (s - 1) * float(renyi_divergence(canonical(p, q), s))
+            return abs(math.expm1(log)) if log < 700 else math.inf
+
+        return self._of(sampled.power(s), divergence, finish, lower, s, top)
+
+    def _of(
+        self, f: Convex, divergence: Callable[[Gaussian, Gaussian], float], finish: Callable[[float], float],
+        lower: Callable[[], float], s: float = 0.5, top: float = math.inf,
+    ) -> Value:  # fmt: skip
+        beside, mixture = self.beside, self.mixture
+        if not beside.n.size:
+            return Value(0.0)
+        if beside.singular:
+            return at_most(0.0, top) if math.isnan(beside.singular) else apart(APART, top)
+        if not self._drawn:
+            return at_most(0.0, top)
+        ends = extremes(mixture) if f.order is not None or not mixture._analytic else None
+        if f.order is not None:
+            verdict = beside.finite(ends, s)
+            if verdict is not None:
+                return Value(math.inf) if verdict else at_most(lower(), top)
+        known = divergence(beside.single, beside.q)
+        sup = 0.0 if mixture._analytic else beside.largest(ends, divergence)
+        if math.isinf(sup):
+            return at_most(lower(), top)
+
+        found = sampled.interval(beside.ensemble, f, known, self.accuracy, self.rng, sup, finish)
+        if not found.reliable:  # what is bounded has its upper end in any case
+            return at_most(lower(), finish(min(found.upper, f.most)) if f.most < math.inf else top)
+        more = (
+            4 * beside.slip * (math.sqrt(found.upper) + beside.slip) * (1 + (found.upper if f.order is not None else 0))
+        )
+        return within(finish(max(found.lower - more, 0.0)), finish(min(found.upper + more, f.most)), top)
+
+    @property
+    def _moments_known(self) -> bool:
+        return not self.mixture.correlated or self.mixture.dim <= _MOST_CORRELATED
+
+    def _moment_kl(self) -> float:
+        """KL(g||q) <= KL(p||q) for p the average and g the Gaussian with its moments: KL(p||q) = KL(p||g) + KL(g||q).
+        0 where q is the average."""
+        if not (self.forward and self._moments_known):
+            return 0.0
+        value = kullback_leibler(canonical(self.mixture.surrogate, self.other))
+        return float(value) - value.error if math.isfinite(value) else 0.0
+
+    def _over_paths(self, values: Callable[[Array, Array], Array]) -> tuple[float, float]:
+        """Confidence limits of the mean over paths: sets are added while a first look says that they are needed."""
+        beside = self.beside
+        first, last = (np.random.default_rng(seed) for seed in sampled.seeds(self.rng))
+        with np.errstate(divide="ignore", invalid="ignore"):  # of singular laws
+            aim = beside.ensemble.aim([beside.given(*law) for law in beside.laws(8, _SIZE, first, None)])
+        sets = _SETS
+        for done in (False, True):
+            means = np.array([values(*law).mean() for law in beside.laws(sets, _SIZE, last if done else first, aim)])
+            wide = sampled.quantile(sets)
+            if not done:
+                off = wide * float(means.std(ddof=1)) / max(self.accuracy * abs(float(means.mean())), 1e-300)
+                sets = int(min(max(_SETS, math.ceil(1.2 * off * off)), _MOST_SETS))
+        half = wide * float(means.std(ddof=1)) / math.sqrt(sets)
+        return float(means.mean()) - half, float(means.mean()) + half
 
 
 def at_most(lower: float, top: float) -> Value:
@@ -214,84 +332,12 @@ def within(lower: float, upper: float, top: float) -> Value:
     return Value(middle, "monte-carlo", (upper - lower) / 2, lower=lower, upper=upper)
 
 
-def _finite(beside: _Beside, ends: Range | None, s: float) -> bool | None:
-    """None where int P^s q^{1-s} is finite, True where it is infinite, and False where neither is known."""
-    edge = beside.b * s / (s - 1)  # v below it for s > 1, above it for s < 0
-    sure = ends is not None and len(ends.low) == beside.q.variances.size
-    if sure and ends is not None:
-        high, low = ends.high[beside.live], ends.low[beside.live]
-        if (high < edge).all() if s > 1 else (low > edge).all():
-            return None
-        if s < 0 and (high <= edge).any():
-            return True
-    seen = np.concatenate([v for _, v in beside.laws(8, _SIZE, np.random.default_rng(0), None)])
-    if s < 0:
-        return None if (seen > edge).all(axis=1).mean() > 0.1 else False
-    return bool((seen > edge).any())
+def renyi_of_gap(gap: float, order: float) -> float:
+    """D_s from |int p^s q^{1-s} - 1|."""
+    gap = gap if order > 1 else -min(gap, 1.0)
+    return math.log1p(gap) / (order - 1) if gap > -1 else math.inf
 
 
-# --- from the exact moments -----------------------------------------------------------------------------------------
-
-
-def moment_kl(mixture: MixtureLaw, q: Gaussian) -> float:
-    """KL(g||q) <= KL(p||q) for Gaussian q and g the Gaussian with p's moments: KL(p||q) = KL(p||g) + KL(g||q)."""
-    if mixture.correlated and mixture.dim > _MOST_CORRELATED:
-        return 0.0
-    value = kullback_leibler(canonical(mixture.surrogate, q))
-    return float(value) - value.error if math.isfinite(value) else 0.0
-
-
-def w2_bracket(mixture: MixtureLaw, q: Gaussian, accuracy: float, rng: Any) -> Value:
-    """W_2 from that of the Gaussians with the same moments (Gelbrich) up to (E_a W_2^2(P_a, q))^{1/2}."""
-    beside = _Beside(mixture, q)
-    least = 0.0
-    if not mixture.correlated or mixture.dim <= _MOST_CORRELATED:
-        value = wasserstein(mixture.surrogate, q)
-        least = max(0.0, float(value) - value.error)
-    if mixture.midpoints > _MOST_MIDPOINTS:
-        return Value(math.inf, "upper", 0.0, lower=least, upper=math.inf)
-
-    def squares(means: Array, variances: Array) -> Array:
-        gap = np.sqrt(variances) - np.sqrt(beside.b)
-        return np.asarray((gap**2 + (means - beside.c) ** 2) @ beside.n)
-
-    _, upper = _over_paths(beside, squares, accuracy, rng)
-    if not mixture._analytic:
-        sup = _sup(beside, extremes(mixture), lambda p, q: float(wasserstein(p, q)) ** 2)
-        upper += sampled.unshown(_SETS * _SIZE) * sup
-    scale = np.sqrt(np.maximum(beside.b, beside.single.variances[beside.live]))
-    upper = math.sqrt(upper) + float(np.sqrt(beside.n @ (beside.rounding * scale) ** 2))
-    return Value(max(upper, least), "upper", max(upper, least) - least, lower=least, upper=max(upper, least))
-
-
-def expected(mixture: MixtureLaw, q: Gaussian, accuracy: float = ACCURACY, rng: Any = 0) -> Value:
-    """E_a TV(P_a, q), what a sampler is off by whose particles share one set of midpoints."""
-    beside = _Beside(mixture, q)
-    if beside.singular or not beside.n.size or mixture.midpoints > _MOST_MIDPOINTS:
-        return _UNKNOWN if beside.singular != 1 and beside.n.size else Value(beside.singular)
-
-    def distances(means: Array, variances: Array) -> Array:
-        ratio = (beside.b - variances) / variances
-        return total_variation_many(ratio, (means - beside.c) ** 2 / variances, beside.n)[0]
-
-    lower, upper = _over_paths(beside, distances, accuracy, rng)
-    more = beside.slip + (0.0 if mixture._analytic else sampled.unshown(_SETS * _SIZE))
-    return within(lower - more, upper + more, 1.0)
-
-
-def _over_paths(
-    beside: _Beside, values: Callable[[Array, Array], Array], accuracy: float, rng: Any
-) -> tuple[float, float]:
-    """Confidence limits of the mean over paths: sets are added while a first look says that they are needed."""
-    first, last = (np.random.default_rng(seed) for seed in sampled.seeds(rng))
-    with np.errstate(divide="ignore", invalid="ignore"):  # of singular laws
-        aim = beside.ensemble.aim([beside.given(*law) for law in beside.laws(8, _SIZE, first, None)])
-    sets = _SETS
-    for done in (False, True):
-        means = np.array([values(*law).mean() for law in beside.laws(sets, _SIZE, last if done else first, aim)])
-        wide = sampled.quantile(sets)
-        if not done:
-            off = wide * float(means.std(ddof=1)) / max(accuracy * abs(float(means.mean())), 1e-300)
-            sets = int(min(max(_SETS, math.ceil(1.2 * off * off)), _MOST_SETS))
-    half = wide * float(means.std(ddof=1)) / math.sqrt(sets)
-    return float(means.mean()) - half, float(means.mean()) + half
+def hellinger_of_gap(gap: float) -> float:
+    """H from 1 - int sqrt(p q)."""
+    return math.sqrt(min(gap, 1.0))

@@ -9,33 +9,53 @@ from __future__ import annotations
 import math
 import sys
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 
 from rmverify.divergences.chernoff import log_transform, modes
-from rmverify.divergences.pair import EPS, Pair, modewise
+from rmverify.divergences.pair import Pair, modewise, pair_of, plain, relative
+from rmverify.divergences.seen import Seen
 from rmverify.divergences.tv import total_variation
 from rmverify.elementary import log1p_minus
 from rmverify.numbers.checks import Array
+from rmverify.numbers.rounding import EPS
 from rmverify.numbers.values import Value
 from rmverify.targets import Gaussian
 
-__all__ = [
-    "apart",
-    "chi_squared",
-    "hellinger_distance",
-    "kullback_leibler",
-    "law_of",
-    "pair_tv",
-    "renyi_divergence",
-    "wasserstein",
-    "wasserstein_pair",
-]
+__all__ = ["Gaussians", "apart", "kullback_leibler", "pair_tv", "renyi_divergence", "wasserstein"]
 
 _COARSE = 1e-12  # errors of the laws from which on a large TV is looked at more closely
 _HUGE = 1e300  # a ratio is not larger where TV is integrated: 1 - TV is below 1e-75
 _LARGEST = sys.float_info.max
 _LEAST = 5e-324
+
+
+class Gaussians(Seen):
+    """Two Gaussians, of which one or both may be what Langevin steps leave invariant."""
+
+    @cached_property
+    def pair(self) -> Pair:
+        return pair_of(self.p, self.q)
+
+    def tv(self) -> Value:
+        return pair_tv(self.pair)
+
+    def kl(self) -> Value:
+        return kullback_leibler(self.pair)
+
+    def renyi(self, order: float) -> Value:
+        return renyi_divergence(self.pair, order)
+
+    def chi2(self) -> Value:
+        return chi_squared(self.pair)
+
+    def hellinger(self) -> Value:
+        return hellinger_distance(self.pair)
+
+    def w2(self) -> Value:
+        known = relative(self.p, self.q)
+        return wasserstein_pair(known) if known is not None else wasserstein(plain(self.p), plain(self.q))
 
 
 def apart(pair: Pair, most: float) -> Value:

@@ -21,15 +21,17 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from flint import acb, acb_mat, arb, arb_mat, ctx
 
 from rmverify.divergences.chernoff import log_transform, modes, saddle, steepest_path
 from rmverify.divergences.pair import common_modes
+from rmverify.divergences.seen import Seen
 from rmverify.divergences.tv import total_variation
 from rmverify.numbers.values import Value
 from rmverify.readings.balls import lift
 from rmverify.targets import Gaussian
 
-__all__ = ["as_enclosure", "enclosure", "total_variation_ball"]
+__all__ = ["Enclosed", "as_enclosure", "total_variation_ball"]
 
 _RELATIVE = 2.0**-44  # radius that is asked for, below 1e-13
 _BITS = (128, 256, 512, 1024)
@@ -56,8 +58,8 @@ class Pair(NamedTuple):
         return cls(a, b, square, ratio, _each(lambda r: (1 + r).log(), ratio), square / a, count)
 
 
-def enclosure(name: str, p: Gaussian, q: Gaussian) -> Value:
-    """The divergence called `name` between two Gaussians, enclosed to a relative radius below 1e-12.
+class Enclosed(Seen):
+    """Two Gaussians given by their own numbers, whose divergences are enclosed to a relative radius below 1e-12.
 
     A dense covariance stands for its symmetrized floats. Laws in one and the same eigenbasis stand for their floats per
     mode, the basis for an orthogonal one.
@@ -70,35 +72,46 @@ def enclosure(name: str, p: Gaussian, q: Gaussian) -> Value:
     ArithmeticError
         Where 1024 bits do not reach that radius.
     """
-    import flint
 
-    for side, law in (("p", p), ("q", q)):
-        _admit(side, law)
-    if p.dim != q.dim:
-        raise ValueError(f"q: expected a law in dimension {p.dim} as p, got dimension {q.dim}")
-    for bits in _BITS:
-        with flint.ctx.workprec(bits):
-            try:
-                value = _DIVERGENCES[name](p, q)
-            except _Unresolved:
-                continue
-            if value is not None:
-                return value
-    raise ArithmeticError(_HARD)
+    def __init__(self, p: Any, q: Any) -> None:
+        super().__init__(p, q)
+        for name, law in (("p", p), ("q", q)):
+            if not isinstance(law, Gaussian):
+                raise TypeError(f"{name}: certified=True is for Gaussians, got {type(law).__name__}")
+            if law.rounding.any():
+                raise ValueError(
+                    f"{name}: certified=True needs a law specified exactly; this one was computed in floating point "
+                    f"(estimated error {law.rounding.max():.2g})"
+                )
+        if p.dim != q.dim:
+            raise ValueError(f"q: expected a law in dimension {p.dim} as p, got dimension {q.dim}")
+
+    def tv(self) -> Value:
+        return self._resolved(_tv)
+
+    def kl(self) -> Value:
+        return self._resolved(_kl)
+
+    def hellinger(self) -> Value:
+        return self._resolved(_hellinger)
+
+    def w2(self) -> Value:
+        return self._resolved(_w2)
+
+    def _resolved(self, divergence: Callable[[Gaussian, Gaussian], Value | None]) -> Value:
+        for bits in _BITS:
+            with ctx.workprec(bits):
+                try:
+                    value = divergence(self.p, self.q)
+                except _Unresolved:
+                    continue
+                if value is not None:
+                    return value
+        raise ArithmeticError(_HARD)
 
 
 class _Unresolved(Exception):
     """More bits are needed."""
-
-
-def _admit(name: str, law: Any) -> None:
-    if not isinstance(law, Gaussian):
-        raise TypeError(f"{name}: certified divergences are for Gaussians, got {type(law).__name__}")
-    if law.rounding.any():
-        raise ValueError(
-            f"{name}: expected a law given by its own numbers, which count as exact, got one propagated in floats (its "
-            f"rounding, up to {law.rounding.max():.2g}, is an estimate and cannot be certified)"
-        )
 
 
 def _aligned(p: Gaussian, q: Gaussian) -> tuple[Gaussian, Gaussian] | None:
@@ -123,8 +136,6 @@ def _canonical(p: Gaussian, q: Gaussian) -> Pair | None:
 
 def _dense(p: Gaussian, q: Gaussian) -> Pair:
     """The canonical pair of two dense covariances: eigenvectors R of A^{-1} B, with R^T A R and R^T B R diagonal."""
-    from flint import acb_mat, arb
-
     A, B = _matrix("p", p), _matrix("q", q)
     m = _column(p, q)
     one = lift(np.ones(p.dim))
@@ -144,8 +155,6 @@ def _dense(p: Gaussian, q: Gaussian) -> Pair:
 
 def _matrix(name: str, law: Gaussian) -> Any:
     """The covariance as balls, of certainly positive eigenvalues."""
-    from flint import acb_mat, arb, arb_mat
-
     if law.basis is not None and law._matrix is None:
         raise ValueError(f"{name}: expected a law given by its covariance, or both laws in one eigenbasis")
     if law.dim > _MOST_DENSE:
@@ -159,8 +168,6 @@ def _matrix(name: str, law: Gaussian) -> Any:
 
 
 def _column(p: Gaussian, q: Gaussian) -> Any:
-    from flint import arb_mat
-
     return arb_mat([[x - y] for x, y in zip(lift(p.mean), lift(q.mean), strict=True)])
 
 
@@ -173,9 +180,7 @@ def _each(function: Callable[[Any], Any], values: Any) -> Any:
 
 
 def _bits() -> int:
-    import flint
-
-    return int(flint.ctx.prec)
+    return int(ctx.prec)
 
 
 def _eigen(matrix: Any, name: str, **options: Any) -> Any:
@@ -227,14 +232,12 @@ def _kl(p: Gaussian, q: Gaussian) -> Value | None:
     if pair is None:
         return Value(math.inf, "enclosure")
     terms = pair.count * (pair.log - pair.ratio / (1 + pair.ratio) + pair.square / pair.b)
-    value = terms.sum() / 2 + _zero()
+    value = terms.sum() / 2 + arb(0)
     return as_enclosure(value, least=0.0) if _same(pair) or _tight(value) else None
 
 
 def _w2(p: Gaussian, q: Gaussian) -> Value | None:
     """sqrt(sum n [(sqrt a - sqrt b)^2 + m^2]), or the Bures distance tr A + tr B - 2 tr (AB)^{1/2} + |m|^2."""
-    from flint import acb_mat
-
     aligned = _aligned(p, q)
     if aligned is not None:
         p, q = aligned
@@ -248,16 +251,10 @@ def _w2(p: Gaussian, q: Gaussian) -> Value | None:
         square = (m.transpose() * m)[0, 0]
         if not (p.covariance == q.covariance).all():
             A, B = _matrix("p", p), _matrix("q", q)
-            roots = sum((e.real.sqrt() for e in _eigen(acb_mat(A * B), "q", multiple=True)), _zero())
+            roots = sum((e.real.sqrt() for e in _eigen(acb_mat(A * B), "q", multiple=True)), arb(0))
             square += A.trace() + B.trace() - 2 * roots
     value = square.sqrt()
     return as_enclosure(value, least=0.0) if _tight(value) else None
-
-
-def _zero() -> Any:
-    from flint import arb
-
-    return arb(0)
 
 
 def _log_bc(s: Any, pair: Pair) -> Any:
@@ -279,8 +276,6 @@ def _log_bc(s: Any, pair: Pair) -> Any:
 
 def _hellinger(p: Gaussian, q: Gaussian) -> Value | None:
     """sqrt(1 - BC(1/2))."""
-    from flint import acb
-
     pair = _canonical(p, q)
     if pair is None:
         return Value(1.0, "enclosure", complement=0.0)
@@ -306,8 +301,6 @@ def _tv(p: Gaussian, q: Gaussian) -> Value | None:
 
 def total_variation_ball(pair: Pair) -> tuple[Any, Any]:
     """(TV, 1 - TV) of a pair of laws, as balls at the current precision."""
-    from flint import acb, arb
-
     if all(r.is_zero() for r in pair.ratio):
         mu = ((pair.count * pair.shift).sum() / 8).sqrt()
         return mu.erf(), mu.erfc()
@@ -345,13 +338,5 @@ def _tail(end: Any, pair: Pair) -> Any:
     for r, mu, n in zip(pair.ratio, pair.shift, pair.count, strict=True):
         if not mu.is_zero() and not 1 + end.real * r > 0:
             below = -(1 / (1 + end * r)).real
-            growth += n * mu * (1 + r) / r**2 * below.max(_zero()) / 2
+            growth += n * mu * (1 + r) / r**2 * below.max(arb(0)) / 2
     return (growth.exp() / (end.imag * type(growth).pi())).upper()
-
-
-_DIVERGENCES: dict[str, Callable[[Gaussian, Gaussian], Value | None]] = {
-    "kl": _kl,
-    "w2": _w2,
-    "hellinger": _hellinger,
-    "tv": _tv,
-}

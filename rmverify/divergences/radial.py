@@ -16,69 +16,25 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
-from rmverify.divergences.pair import Pair
 from rmverify.elementary import log1p_minus, phi2
-from rmverify.laws import MixtureLaw, ScaleMixture
-from rmverify.laws.scale import MOST_CELLS, STENCIL, Lattice, Unresolved, lagrange, log_defect
+from rmverify.laws import ScaleMixture
+from rmverify.laws.scale import MOST_CELLS, STENCIL, Lattice, Unresolved, lagrange
 from rmverify.numbers.checks import Array
 from rmverify.numbers.values import Value
-from rmverify.plans import Plan
-from rmverify.targets import Gaussian
 
-__all__ = ["propagated", "radial_hellinger", "radial_kl", "radial_reverse_kl", "radial_tv", "resolved"]
+__all__ = ["radial_hellinger", "radial_kl", "radial_reverse_kl", "radial_tv"]
 
 Integrand = Callable[[Array, Array], Array]
 
-_AGREE = 1e-9  # relative, between one form of the law and a finer one
-_RULES = (8, 12, 18, 27, 40, 60)
-_FINENESS = (5.0, 6.5, 9.0, 13.0)
-_MOST_WORK = 3e9  # steps x nodes^4
-_WIDE = 0.4  # spread from which the lattice is tried before the rules
 _MOST_PANELS = 2000
 _NOISE = 1e-15  # rounding of a density from a lattice, relative to its largest value
 _NOTHING = -745.0  # e^-745 = 0
 _DROP = 45.0  # nats below the peak at which the radius is cut: e^-45 < 2^-64
 _X, _W = np.polynomial.legendre.leggauss(20)
-
-
-def resolved(radial: Callable[[Any, float], Value], law: MixtureLaw, variance: float) -> Value | None:
-    """The divergence `radial` of a mixture with finer and finer Gauss rules, or lattices, of its scales until two
-    agree, to 1e-9 or to their rounding, their difference in the error; None where they do not."""
-    if not law.is_scale_mixture:
-        return None
-    try:
-        spread = law.scale_spread
-    except Unresolved:
-        return None
-    rules = [n for n in _RULES if law.scale_work * n**4 <= _MOST_WORK or n <= 12]
-    ways: list[tuple[Any, Any]] = [(law.scale_rule, rules), (law.scale_lattice, _FINENESS)]
-    for form, sizes in ways if spread < _WIDE else ways[::-1]:
-        found = _settled(radial, form, sizes, variance)
-        if found is not None:
-            return found
-    return None
-
-
-def _settled(radial: Any, form: Any, sizes: Any, variance: float) -> Value | None:
-    before: Value | None = None
-    for size in sizes:
-        try:
-            value: Value = radial(form(size), variance)
-        except Unresolved:
-            return None
-        if not math.isfinite(value) or value.kind != "exact":
-            return None
-        if before is not None and abs(value - before) <= max(_AGREE * value, before.error + value.error):
-            error = value.error + abs(value - before)
-            top = 1.0 if radial in (radial_tv, radial_hellinger) else math.inf
-            return Value.clipped(value, error, 0, top)
-        before = value
-    return None
 
 
 def radial_tv(mixture: ScaleMixture | Lattice, variance: float) -> Value:
@@ -160,37 +116,6 @@ def radial_hellinger(mixture: ScaleMixture | Lattice, variance: float) -> Value:
     value = min(math.sqrt(max(square, 0.0) / 2), 1.0)
     error = min((error / (4 * value) if value else 0.0) + mixture.rounding * math.sqrt(mixture.dim / 8), 1.0)
     return Value.clipped(value, error, 0, 1)
-
-
-def propagated(plan: Plan, target: Any, *, start: Any = "normal") -> Pair:
-    """The output of a plan without midpoints beside the target's marginal, as the pair that divergences are computed
-    from, with variances whose ratio is known to its own relative accuracy (`rmverify.laws.scale.log_defect`).
-
-    For centred Gaussian targets.
-
-    Raises
-    ------
-    ValueError
-        For a target with means, a biased score, or a plan that draws midpoints.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from rmverify import Gaussian, Plan, Predict, schemes
-    >>> from rmverify.divergences.tv import total_variation
-    >>> plan = Plan([Predict(schemes.midpoint, np.linspace(3.0, 0.0, 20_001))])
-    >>> pair = propagated(plan, Gaussian.isotropic(0.25, 10**4), start="exact")
-    >>> value = total_variation(pair.ratio, pair.shift, pair.multiplicity, pair.distance_error, pair.log_ratio)
-    >>> bool(value.error < 1e-9 * value < 1e-14)
-    True
-    """
-    truth = target if isinstance(target, Gaussian) else target.target
-    if truth.means.any() or (isinstance(start, Gaussian) and start.means.any()):
-        raise ValueError("target: expected a centred Gaussian, got one with means")
-    if getattr(target, "bias", None) is not None:
-        raise ValueError("target: expected a score without bias")
-    u, error = log_defect(plan, target, start=start)
-    return Pair.of_log_ratios(u, error, truth.at(plan.end).variances, truth.multiplicities)
 
 
 def _shifts(mixture: ScaleMixture | Lattice, variance: float) -> Array:

@@ -21,14 +21,15 @@ from typing import Any
 import numpy as np
 
 from rmverify.divergences import sampled
-from rmverify.divergences.averaged import at_most, within
+from rmverify.divergences.averaged import at_most, hellinger_of_gap, renyi_of_gap, within
 from rmverify.divergences.sampled import Convex, Ensemble
+from rmverify.divergences.seen import Seen
 from rmverify.laws.shared import Grid, SharedLaw, grid_of, log_densities
 from rmverify.numbers.checks import Array
 from rmverify.numbers.values import Value
-from rmverify.targets import Factor, Product
+from rmverify.targets import Factor
 
-__all__ = ["is_shared", "shared_entropy", "shared_power", "shared_variation"]
+__all__ = ["Shared"]
 
 _FINEST = 4  # halvings of the grid
 _PATHS = 8  # on which grids are compared
@@ -117,8 +118,8 @@ def _beside(law: SharedLaw, q: Factor, accuracy: float) -> _Beside:
             return _Beside(law, coarse, log_q, np.argsort(log_q), slip, kink)
         coarse, seen = fine, better
     raise ArithmeticError(
-        f"plan: expected laws given the midpoints that {coarse.x.size} points resolve in dimension {law.dim}, got ones "
-        f"that these leave off by {slip:.1g} in total variation"
+        f"plan: {coarse.x.size} points do not resolve the laws given the midpoints in dimension {law.dim}: they are "
+        f"off by {slip:.1g} in total variation; use rmverify.sample, or more and shorter steps"
     )
 
 
@@ -154,56 +155,48 @@ def _of_two(log_q: Array, log_p: Array) -> float:
 # --- divergences ----------------------------------------------------------------------------------------------------
 
 
-def is_shared(p: Any, q: Any) -> bool:
-    """Whether one of the laws is that of a randomized plan on a product."""
-    return isinstance(p, SharedLaw) or isinstance(q, SharedLaw)
+class Shared(Seen):
+    """The law of a randomized plan on a product beside a product; `accuracy` and `rng` as for `rmverify.tv`."""
 
+    def __init__(self, p: Any, q: Any, accuracy: float, rng: Any) -> None:
+        super().__init__(p, q)
+        self.forward, self.accuracy, self.rng = isinstance(p, SharedLaw), accuracy, rng
+        self.law, other = (p, q) if self.forward else (q, p)
+        if self.law.dim > _LARGEST:
+            raise ValueError(
+                f"{'p' if self.forward else 'q'}: expected a dimension of at most 10^18, for counts that are integers, "
+                f"got {self.law.dim}"
+            )
+        self.factor: Factor = other.factor
 
-def _split(p: Any, q: Any) -> tuple[SharedLaw, Factor]:
-    """The plan's law, and the factor of the product beside it."""
-    law, name, other = (p, "q", q) if isinstance(p, SharedLaw) else (q, "p", p)
-    if not isinstance(other, Product):
-        raise TypeError(f"{name}: expected a Product beside a SharedLaw, got {type(other).__name__}")
-    if other.dim != law.dim:
-        raise ValueError(f"{name}: expected a law in dimension {law.dim} as the plan's, got dimension {other.dim}")
-    if law.dim > _LARGEST:
-        raise ValueError(f"{name}: expected a dimension of at most 10^18, for counts that are integers, got {law.dim}")
-    return law, other.factor
+    def tv(self) -> Value:
+        return self._found(sampled.ABSOLUTE, lambda value: value, 1.0, 1.0)
 
+    def kl(self) -> Value:
+        f = sampled.ENTROPY if self.forward else sampled.REVERSE
+        return self._found(f, lambda value: value, math.inf, math.inf)
 
-def shared_variation(p: Any, q: Any, accuracy: float, rng: Any) -> Value:
-    """TV, whichever of the two is the plan's law."""
-    return _found(*_split(p, q), sampled.ABSOLUTE, lambda value: value, accuracy, rng, 1.0, 1.0)
+    def renyi(self, order: float) -> Value:
+        if order > 1:
+            raise ValueError(f"order: expected at most 1 beside a SharedLaw, got {order:g}")
+        f = sampled.power(order if self.forward else 1 - order)
+        return self._found(f, lambda gap: renyi_of_gap(gap, order), 1.0, math.inf)
 
+    def hellinger(self) -> Value:
+        return self._found(sampled.power(0.5), hellinger_of_gap, 1.0, 1.0)
 
-def shared_entropy(p: Any, q: Any, accuracy: float, rng: Any) -> Value:
-    """KL(p||q)."""
-    f = sampled.ENTROPY if isinstance(p, SharedLaw) else sampled.REVERSE
-    return _found(*_split(p, q), f, lambda value: value, accuracy, rng, math.inf, math.inf)
-
-
-def shared_power(
-    p: Any, q: Any, s: float, finish: Callable[[float], float], accuracy: float, rng: Any, top: float = math.inf
-) -> Value:
-    """`finish`, an increasing function, of 1 - int p^s q^{1-s}, 0 < s < 1."""
-    f = sampled.power(s if isinstance(p, SharedLaw) else 1 - s)
-    return _found(*_split(p, q), f, finish, accuracy, rng, 1.0, top)
-
-
-def _found(
-    law: SharedLaw, q: Factor, f: Convex, finish: Callable[[float], float], accuracy: float, rng: Any, most: float,
-    top: float,
-) -> Value:  # fmt: skip
-    """`finish` of E_q f, which is `most` at most."""
-    rare = 0.0 if law.analytic else most  # what steps may do that no path shows
-    if law.plan.evaluations > _MOST or math.isinf(rare):
-        return at_most(0.0, top)
-    beside = _beside(law, q, accuracy)
-    found = sampled.interval(beside.ensemble, f, math.inf, accuracy, rng, rare, finish)
-    if not found.reliable:
-        return at_most(0.0, top)
-    if f is sampled.ABSOLUTE:
-        more = beside.slip + beside.kink * found.upper
-    else:
-        more = 4 * beside.slip * (math.sqrt(found.upper) + beside.slip)
-    return within(finish(max(found.lower - more, 0.0)), finish(min(found.upper + more, most)), top)
+    def _found(self, f: Convex, finish: Callable[[float], float], most: float, top: float) -> Value:
+        """`finish`, an increasing function, of E_q f, which is `most` at most."""
+        law = self.law
+        rare = 0.0 if law.analytic else most  # what steps may do that no path shows
+        if law.plan.evaluations > _MOST or math.isinf(rare):
+            return at_most(0.0, top)
+        beside = _beside(law, self.factor, self.accuracy)
+        found = sampled.interval(beside.ensemble, f, math.inf, self.accuracy, self.rng, rare, finish)
+        if not found.reliable:
+            return at_most(0.0, top)
+        if f is sampled.ABSOLUTE:
+            more = beside.slip + beside.kink * found.upper
+        else:
+            more = 4 * beside.slip * (math.sqrt(found.upper) + beside.slip)
+        return within(finish(max(found.lower - more, 0.0)), finish(min(found.upper + more, most)), top)

@@ -9,39 +9,29 @@ from typing import Any
 
 import numpy as np
 
+from rmverify.laws.averages.bends import callable_bias
 from rmverify.laws.averages.counts import few
-from rmverify.laws.averages.rules import LEAST_NODES, anywhere, averaged, callable_bias, node_count, rules
+from rmverify.laws.averages.rules import LEAST_NODES, anywhere, at_nodes, node_count, rules
 from rmverify.laws.averages.strata import Averages, chainable, settled, step_averages, strata_rule
 from rmverify.laws.conditional import (
     CANCEL,
     ONCE,
     QUIET,
     STEP,
-    UNIT,
     column,
     conditional,
     initial,
+    moments_after,
     pieces,
-    pushed,
     require_finite,
     rounding_of,
     split_target,
     stage_map,
 )
 from rmverify.laws.invariant import after, spread, step_map
-from rmverify.laws.scale import (
-    NODES,
-    Known,
-    Lattice,
-    ScaleMixture,
-    Unresolved,
-    kept,
-    many_strata,
-    scale_lattice,
-    scale_mixture,
-    scale_spread,
-)
+from rmverify.laws.scale import NODES, Lattice, ScaleMixture, Scales, Unresolved, kept, many_strata
 from rmverify.numbers.checks import Array
+from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Correct, Plan, Stage
 from rmverify.readings.affine import Transition, drawn
 from rmverify.readings.cells import read_chain, transition
@@ -171,8 +161,7 @@ class MixtureLaw:
         for foot, stage, size in zip(feet, self.plan, sizes, strict=True):
             rows: Any = uniforms[:, used : used + size].T.reshape(len(stage), foot.alphas, n, 1).swapaxes(0, 1)
             used += size
-            stratum, strata = (v.reshape(-1, 1, 1, 1) for v in (foot.stratum, foot.strata))
-            rows = (rows + stratum) / strata if foot.alphas else None
+            rows = foot.placed(rows) if foot.alphas else None
             if not foot.plain:
                 t, h = (column(z) for z in stage.steps_)
                 rows = drawn(stage.scheme, split_target(self.target)[1], t, h, rows)
@@ -186,7 +175,7 @@ class MixtureLaw:
     def _given(self, alphas: list[Any], n: int) -> tuple[Array, Array]:
         truth, modes = split_target(self.target)
         start = initial(truth, self.plan, self.start)
-        *laws, _ = pushed(self.plan, modes, (start.means, start.variances), alphas)
+        *laws, _ = moments_after(self.plan, modes, (start.means, start.variances), alphas)
         means, variances = (np.broadcast_to(part, (n, truth.variances.size)) for part in laws)
         return means, variances
 
@@ -202,20 +191,19 @@ class MixtureLaw:
     def scale_rule(self, nodes: int) -> ScaleMixture | None:
         """The same with so many nodes. They resolve P while `scale_spread` is at most of their order, and what a
         divergence does not resolve shows when there are more of them."""
-        found: ScaleMixture | None = self._scale_form(scale_mixture, nodes)
+        found: ScaleMixture | None = self._scale_form(self._scales.mixture, nodes)
         return found
 
     def scale_lattice(self, fineness: float) -> Lattice | None:
         """The same as signed weights on a lattice, for any `scale_spread`."""
-        found: Lattice | None = self._scale_form(scale_lattice, fineness)
+        found: Lattice | None = self._scale_form(self._scales.lattice, fineness)
         return found
 
     def _scale_form(self, form: Any, size: float) -> Any:
         if not self.is_scale_mixture:
             return None
         if (form, size) not in self._scale_forms:
-            found = form(self.plan, self.target, self.start, size, self._strata)
-            self._scale_forms[form, size] = found
+            found = self._scale_forms[form, size] = form(size)
             if not self._analytic:
                 variance = found.reference * float(found.weights @ np.exp(found.logs))
                 if self.means.any() or not abs(variance / float(self.variances[0]) - 1) < _SAME:
@@ -234,11 +222,11 @@ class MixtureLaw:
     @cached_property
     def scale_spread(self) -> float:
         """sd(ln s^2) sqrt(d/2), at most: the spread of P in units of that of the log radius of a Gaussian."""
-        return scale_spread(self.plan, self.target, self.start, self._strata)
+        return self._scales.spread()
 
     @cached_property
-    def _strata(self) -> Known:
-        return {}
+    def _scales(self) -> Scales:
+        return Scales(self.plan, self.target, self.start)
 
     @cached_property
     def is_scale_mixture(self) -> bool:
@@ -276,7 +264,7 @@ def _moves(stage: Stage, modes: Any) -> bool:
         rows = None if points is None else np.broadcast_to(points, (len(points), len(t), *points.shape[2:]))
         steps = [transition(stage.scheme, foot, modes, t, h, rows)]
         if panels:
-            steps.append(averaged(stage, modes, t, h, LEAST_NODES, slice(first, first + len(t)))[0])
+            steps.append(at_nodes(stage, modes, t, h, LEAST_NODES, slice(first, first + len(t)))[0])
         if any(np.any(part) for step in steps for part in step.shift):
             return True
     return False
@@ -306,7 +294,8 @@ def _averaged_moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
     for stage in plan:
         mass = velocity_variance(stage.scheme)
         if not stage.footprint.alphas:
-            (((a,),), (b,), ((c,),)), slip = stage_map(stage, modes)
+            step, slip = stage_map(stage, modes)
+            a, b, c = step.scalar
             error = error + slip
             a, b, c = (np.broadcast_to(e, (1, variance.size))[0] for e in (a, b, c))
             mean, variance = a * mean + b, a * a * variance + c
@@ -326,7 +315,7 @@ def _averaged_moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
                     second, state, off = _through_strata(stage, modes, t, h, nodes, state)
                     error = error + off
                 else:
-                    steps, weights = averaged(stage, modes, t, h, nodes, slice(first, first + len(t)))
+                    steps, weights = at_nodes(stage, modes, t, h, nodes, slice(first, first + len(t)))
                     weights = np.broadcast_to(weights, (len(t), weights.shape[1]))
                     shape = (*weights.shape, variance.size)
                     second = np.einsum("nqk,nq->nk", np.broadcast_to(steps.linear[0][0], shape) ** 2, weights)

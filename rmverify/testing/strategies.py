@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -246,7 +247,7 @@ def predictors() -> SearchStrategy[Scheme]:
     )
 
 
-def _bound(scheme: Scheme, **parameters: SearchStrategy[Any]) -> SearchStrategy[Scheme]:
+def _bound(scheme: Callable[..., Any], **parameters: SearchStrategy[Any]) -> SearchStrategy[Scheme]:
     return st.fixed_dictionaries(parameters).map(lambda drawn: scheme(**drawn))
 
 

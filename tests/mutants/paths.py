@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import inspect
-import textwrap
 from dataclasses import dataclass
 from typing import Any
 
+from mutants import rewritten, run
 from rmverify.divergences import averaged, sampled
 from rmverify.laws.averages import paths
 
@@ -26,10 +25,8 @@ class Line:
     def write(self, patch):
         """The function with the wrong line, in the place of the right one until `patch` is undone."""
         function = getattr(self.owner, self.of)
-        source = textwrap.dedent(inspect.getsource(function))
-        assert source.count(self.old) == 1, f"{self.name}: the line is not in {self.of}"
-        scope: dict[str, Any] = {}
-        exec(compile(source.replace(self.old, self.new), self.name, "exec"), function.__globals__, scope)
+        scope = dict(function.__globals__)
+        run(rewritten(function, self.old, self.new), self.name, scope)
         patch.setattr(self.owner, self.of, scope[self.of])
 
 
@@ -47,7 +44,7 @@ LINES = [
     Line("all_points_of_one_path", sampled, "_even", "(size / count)", "0", "controls_of_mean_0"),
     Line("a_ratio_to_first_order", sampled, "_values", "np.expm1(np.minimum(b - a, 700.0))", "(b - a)",
          "controls_of_mean_0"),
-    Line("kl_the_other_way", averaged, "entropy", "sampled.REVERSE if reverse", "sampled.REVERSE if not reverse",
+    Line("kl_the_other_way", averaged.Sampled, "kl", "ENTROPY if self.forward", "ENTROPY if not self.forward",
          "off_the_centre"),
     Line("means_alone", averaged._Beside, "given", "(means - self.c) / np.sqrt(self.b)", "0 * means",
          "off_the_centre"),

@@ -26,7 +26,7 @@ from rmverify.targets.process import mode_variance
 
 __all__ = ["SCHEMES", "same_step"]
 
-SCHEMES = tuple(name for name in schemes.__all__ if name not in ("parameters", "scheme", "velocity_variance"))
+SCHEMES = tuple(schemes.SHIPPED)
 """The names under which a scheme may be offered."""
 
 LEVELS = 720  # noise levels, from LOW to HIGH
