@@ -8,7 +8,7 @@ from typing import get_args
 
 from rmverify.claims.evidence import Kind
 from rmverify.claims.ledger import Claim, Evidence, Look, Report, Result, load, run
-from rmverify.errors.boxes import EFFORT
+from rmverify.errors import EFFORT
 from rmverify.numbers.checks import positive_integer
 from rmverify.schemes.contract import Scheme
 from rmverify.targets import Gaussian
