@@ -492,7 +492,7 @@ def test_what_is_shown_is_short():
     best = program.solve()
     assert repr(program).startswith("<Program d5-log-concave: kappa^{7/6} eps_w^{-1/3}, ")
     assert repr(best) == ("<Optimum of d5-log-concave: kappa^{4/3} d^{1/3} eps^{-2/3}, kappa^{4/5} d^{2/5} eps^{-4/5}>")
-    assert repr(program.claims[0]) == f"<Claim {program.claims[0]} ([derived])>"
+    assert repr(program.claims[0]) == f"<PrintedCost {program.claims[0]} ([derived])>"
     table = best._repr_html_()
     assert table.count("<tr>") == 3
     assert all(str(cost) in table and best.condition(v.where[0]).replace("<", "&lt;").replace(">", "&gt;") in table

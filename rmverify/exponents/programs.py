@@ -11,7 +11,7 @@ from functools import partial
 
 from rmverify.exponents.bounds import BOUNDS
 from rmverify.exponents.formulas import Bound, Monomial
-from rmverify.exponents.problem import Claim
+from rmverify.exponents.problem import PrintedCost
 from rmverify.exponents.program import Program
 
 __all__ = ["PROGRAMS"]
@@ -20,13 +20,13 @@ __all__ = ["PROGRAMS"]
 _Printed = tuple[tuple[str, str] | tuple[str, str, str], ...]
 
 
-def _claims(printed: _Printed) -> tuple[Claim, ...]:
+def _claims(printed: _Printed) -> tuple[PrintedCost, ...]:
     """(bound, source of the whole form, source of its power of d alone): the costs that claims print."""
     found = []
     for bound, source, *alone in printed:
         cost, about = BOUNDS[bound].monomials, bound.partition(",")[0]
-        found.append(Claim(cost, None, source, about))
-        found += [Claim(tuple(Monomial(d=m["d"]) for m in cost[:1]), ("d",), text, about) for text in alone]
+        found.append(PrintedCost(cost, None, source, about))
+        found += [PrintedCost(tuple(Monomial(d=m["d"]) for m in cost[:1]), ("d",), text, about) for text in alone]
     return tuple(found)
 
 
