@@ -32,7 +32,8 @@ import numpy as np
 from flint import acb, arb, arb_poly, arb_series, ctx
 
 from rmverify.elementary import exp, expm1
-from rmverify.errors.boxes import EFFORT, Box, Search, interval, supremum
+from rmverify.errors import EFFORT
+from rmverify.errors.boxes import Box, Search, interval, supremum
 from rmverify.laws.langevin.linear import unit_flow
 from rmverify.numbers.quadrature import unit_balls
 from rmverify.readings.affine import AffineDraw, X, forms
