@@ -38,6 +38,9 @@ class Lattice:
     rounding: float
     reference: float
 
+    def __repr__(self) -> str:
+        return f"Lattice(dim={self.dim}, points={self.weights.size}, spacing={self.spacing:.3g})"
+
     @property
     def logs(self) -> Array:
         return np.asarray(self.first + self.spacing * np.arange(self.weights.size))
