@@ -215,14 +215,14 @@ class ScaleStage:
         """eta of the steps in `part`, to a few roundings of 1, and the variance that they add, in units of the target's
         own after them; arrays (steps, Q), None without noise."""
         t, h, end = (column(z[part]) for z in self.levels)
-        step = read(self.stage.scheme, self.modes, t, h, _in_rows(alphas, len(t)))
-        A, c = (np.broadcast_to(z[0][0], (len(t), alphas.shape[1], 1))[..., 0] for z in (step.linear, step.noise))
-        before, after = (mode_variance(self.lam, z)[..., 0] for z in (t, end))
+        step, shape = read(self.stage.scheme, self.modes, t, h, _in_rows(alphas, len(t))), (len(t), alphas.shape[1], 1)
+        before, after = (mode_variance(self.lam, z) for z in (t, end))
+        A, c = np.broadcast_to(step.linear[0][0], shape)[..., 0], step.noise[0][0]
         floor = UNIT * np.abs(A).max()  # below it A is rounding, about a midpoint that annihilates x
         if not ((after > 0).all() and floor > 0):
             raise Unresolved
-        eta = 2 * np.log(np.maximum(np.abs(A), floor)) + np.log(before / after)
-        return np.asarray(eta), c / after if np.ndim(step.noise[0][0]) else None
+        eta = np.asarray(2 * np.log(np.maximum(np.abs(A), floor)) + np.log(before / after)[..., 0])
+        return eta, None if isinstance(c, int) and c == 0 else np.broadcast_to(c / after, shape)[..., 0]
 
     def float_images(self, part: Any, alphas: Array, u: Array) -> Array:
         """What each u becomes in every step in `part`, up to a shift of its own: (u or 1, steps, Q) in floats."""
