@@ -16,11 +16,16 @@ _WHERE = {
     "EstimatedScore": "targets",
     "Gaussian": "targets",
     "GaussianMixture": "targets",
+    "LineLaw": "laws",
     "LocalError": "errors.local",
     "MixtureLaw": "laws",
     "Plan": "plans",
     "Predict": "plans",
     "Product": "targets",
+    "Report": "claims",
+    "SharedLaw": "laws",
+    "StationaryLaw": "laws",
+    "TransportLaw": "laws",
     "Value": "numbers.values",
     "chi2": "divergences",
     "coupling_error": "errors.local",
@@ -37,6 +42,7 @@ _WHERE = {
 }
 _ROOMS = {
     "budget": "studies.budget",
+    "claims": "claims",
     "elementary": "elementary",
     "exponents": "exponents",
     "laws": "laws",
@@ -54,15 +60,21 @@ __all__ = [
     "EstimatedScore",
     "Gaussian",
     "GaussianMixture",
+    "LineLaw",
     "LocalError",
     "MixtureLaw",
     "Plan",
     "Predict",
     "Product",
+    "Report",
+    "SharedLaw",
+    "StationaryLaw",
+    "TransportLaw",
     "Value",
     "__version__",
     "budget",
     "chi2",
+    "claims",
     "coupling_error",
     "elementary",
     "exponents",
@@ -87,11 +99,19 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from rmverify import elementary, exponents, laws, plans, schemes, targets
-    from rmverify.claims import verify
+    from rmverify import claims, elementary, exponents, laws, plans, schemes, targets
+    from rmverify.claims import Report, verify
     from rmverify.divergences import chi2, hellinger, kl, renyi, tv, w2
     from rmverify.errors.local import LocalError, coupling_error, local_error
-    from rmverify.laws import MixtureLaw, output_law, stationary_law
+    from rmverify.laws import (
+        LineLaw,
+        MixtureLaw,
+        SharedLaw,
+        StationaryLaw,
+        TransportLaw,
+        output_law,
+        stationary_law,
+    )
     from rmverify.numbers.values import Value
     from rmverify.plans import Correct, Plan, Predict
     from rmverify.readings.particles import sample

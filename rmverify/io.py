@@ -169,14 +169,12 @@ def ambiguity(rows: Matrix) -> str | None:
     Examples
     --------
     >>> ambiguity(np.eye(3))
-    'a symmetric positive semidefinite matrix: say --covariance if it is one, --samples if its rows are samples'
+    'ambiguous: a symmetric, semidefinite matrix may be a covariance; pass --covariance if it is, else --samples'
     >>> ambiguity(np.array([[1.0, 2.0], [3.0, 5.0]])) is None
     True
     """
     if rows.shape[1] == 1 and (rows > 0).all():
-        return (
-            "a single column of positive numbers: say --spectrum if they are variances, --samples if they are samples"
-        )
+        return "ambiguous: a column of positive numbers may be variances; pass --spectrum if it is, else --samples"
     largest = np.abs(rows).max()
     if rows.shape[0] != rows.shape[1] or largest == 0:
         return None
@@ -186,7 +184,7 @@ def ambiguity(rows: Matrix) -> str | None:
     low, *_, high = np.linalg.eigvalsh(scaled)
     if low < -TOLERANCE * high:
         return None
-    return "a symmetric positive semidefinite matrix: say --covariance if it is one, --samples if its rows are samples"
+    return "ambiguous: a symmetric, semidefinite matrix may be a covariance; pass --covariance if it is, else --samples"
 
 
 def remarks(rows: Matrix) -> list[str]:
@@ -245,7 +243,7 @@ def atomic_write(path: PathLike, content: str | bytes) -> None:
         else:
             Path(path).write_bytes(data)
     except (OSError, ValueError) as error:
-        raise _complaint(path, "a file that can be written", _reason(error)) from error
+        raise ValueError(f"{os.fspath(path)!r}: cannot be written: {_reason(error)}") from error
 
 
 def _complaint(path: PathLike, expected: str, found: str) -> ValueError:
@@ -270,7 +268,7 @@ def _read_matrix(path: PathLike, dimensions: tuple[int, ...] = (2,)) -> Matrix:
     """Any matrix file as finite float64 numbers, at least one row and one column."""
     npy = _magic(path).startswith(b"\x93NUMPY")
     if not npy and str(path).endswith(".npy"):
-        raise _complaint(path, "an NPY file, as its name says", "a file that does not begin as one")
+        raise _complaint(path, "an NPY file, as its name says", "other data")
     values = _read_npy(path, dimensions) if npy else _read_csv(path)
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
@@ -291,7 +289,9 @@ def _magic(path: PathLike) -> bytes:
             start: bytes = file.read(6)
     except FileNotFoundError as error:
         names = ", ".join(map(repr, BUILT_IN))
-        raise _complaint(path, f"{expected} (or a built-in covariance: {names})", "no such file") from error
+        raise ValueError(
+            f"{os.fspath(path)!r}: no such file; expected a CSV or NPY file, or for a covariance the name {names}"
+        ) from error
     except (OSError, ValueError) as error:
         raise _complaint(path, expected, _reason(error)) from error
     if not start:

@@ -145,7 +145,7 @@ def test_a_step_that_is_not_affine_is_a_type_error_with_the_reason():
     one = np.ones((1, 1, 1))
     with pytest.raises(TypeError, match="not affine"):
         read(quadratic, Modes(LAM, MEAN), one, one / 4)
-    with pytest.raises(TypeError, match="particles"):
+    with pytest.raises(TypeError, match="instead of a state that is affine in x"):
         read(constant, Modes(LAM, MEAN), one, one / 4)
 
 

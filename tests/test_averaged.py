@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from mutants import paths as mutants
 from oracles import midpoints
+from oracles.plain import noised, parallel_midpoint, score_of, slope, strata_rule
 from scipy import stats
 
 import rmverify as rm
@@ -138,43 +139,16 @@ def test_a_distance_next_to_one_stays_below_it():
 # --- against nested quadrature --------------------------------------------------------------------------------------
 
 
-def variance(lam, t):
-    return 1 + (lam - 1) * np.exp(-2 * t)
-
-
-def moved(x, lam, mean, t, h, strata, rounds, alphas, gain=0.0, bias=0.0):
-    """The parallel midpoint step, line by line: randomized midpoints are one stratum and no round."""
-
-    def score(s, y):
-        return -(1 + gain) * (y - mean * np.exp(-s)) / variance(lam, s) + bias
-
-    low = np.arange(strata) / strata
-    first = score(t, x)
-    points = [np.exp(a * h) * x + np.expm1(a * h) * first for a in alphas]
-    for _ in range(rounds):
-        seen = [score(t - a * h, y) for a, y in zip(alphas, points, strict=True)]
-        points = [
-            np.exp(a * h) * (x + sum(np.exp(-low[j] * h) * -np.expm1(-h / strata) * seen[j] for j in range(i)))
-            + np.expm1((a - low[i]) * h) * seen[i]
-            for i, a in enumerate(alphas)
-        ]
-    ends = (np.exp((1 - a) * h) * score(t - a * h, y) for a, y in zip(alphas, points, strict=True))
-    return np.exp(h) * x + h / strata * sum(ends)
-
-
 def nested(lams, means, levels, *, strata=1, rounds=0, nodes=12, start="normal", **score):
     """Means and variances (paths, modes) given every combination of nodes, and weights."""
-    x, w = np.polynomial.legendre.leggauss(nodes)
-    grids = np.meshgrid(*([(1 + x) / 2] * strata), indexing="ij")
-    alphas = [(i + g.ravel()) / strata for i, g in enumerate(grids)]
-    each = functools.reduce(np.multiply.outer, [w / 2] * strata).ravel()
+    alphas, each = strata_rule(strata, nodes)
     lams, means = np.asarray(lams), np.asarray(means)
     m, v, weights = np.zeros((1, lams.size)), np.ones((1, lams.size)), np.ones(1)
     if start == "exact":
-        m, v = means[None] * np.exp(-levels[0]), variance(lams, levels[0])[None]
+        m, v = means[None] * np.exp(-levels[0]), noised(lams, levels[0])[None]
     for t, end in itertools.pairwise(levels):
         columns = [a[:, None] for a in alphas]
-        b, top = (moved(y, lams, means, t, t - end, strata, rounds, columns, **score) for y in (0.0, 1.0))
+        b, top = (parallel_midpoint(y, t, t - end, columns, score_of(lams, means, **score), rounds) for y in (0.0, 1.0))
         m = ((top - b) * m[:, None] + b).reshape(-1, lams.size)
         v = ((top - b) ** 2 * v[:, None]).reshape(-1, lams.size)
         weights = np.outer(weights, each).ravel()
@@ -286,7 +260,7 @@ def test_a_kept_velocity_against_nested_quadrature():
 def test_an_offered_step_with_other_draws():
     """x' = (1 - d h/v) x with d of 0 or 1: two Gaussians."""
     lams, t, h, p = np.array([0.5, 2.0]), 1.0, 0.25, 0.3
-    v = variance(lams, t) * (1 - np.arange(2)[:, None] * h / variance(lams, t)) ** 2
+    v = noised(lams, t) * (1 - np.arange(2)[:, None] * h / noised(lams, t)) ** 2
     law, q = predicted(
         rm.Gaussian([0.0, 0.0], lams), [t, t - h],
         scheme=lambda x, t, h, score, draw: x + draw.bernoulli(p) * h * score(t, x),
@@ -454,8 +428,7 @@ def worst(lams, levels):
     """The largest and least v(a)/b of one step from the exact start, over a."""
     a = np.linspace(0, 1, 1001)
     t, h = levels[0], levels[0] - levels[1]
-    slope = moved(1.0, np.array(lams), 0.0, t, h, 1, 0, [a[:, None]])
-    ratio = slope**2 * variance(np.array(lams), t) / variance(np.array(lams), levels[1])
+    ratio = slope(lams, t, h, a[:, None]) ** 2 * noised(lams, t) / noised(lams, levels[1])
     return ratio.min(), ratio.max()
 
 
@@ -467,12 +440,11 @@ def test_powers_are_infinite_where_a_midpoint_makes_them_so(lam, levels):
     """int p^s q^{1-s} of N(0, v) and N(0, b): finite where s b > (s - 1) v. Of a mixture with a density of v: of all v
     for s > 1, and of some v for s < 0."""
     law, q = predicted(rm.Gaussian([0.0, 0.0], [lam, 1.0]), levels)
-    least, most = worst((lam, 1.0), levels)
+    least, most = worst(np.array([lam, 1.0]), levels)
     for order in (2.0, 8.0):
         value = rm.renyi(law, q, order, accuracy=0.2)
         assert most <= order / (order - 1) or math.isinf(value.lower)
         assert most > 0.95 * order / (order - 1) or math.isfinite(value.upper), (order, most)
-        assert value.lower >= 0
     assert math.isinf(rm.chi2(law, q, accuracy=0.2).lower) == (most > 2)
     if least > 0.5:
         assert math.isfinite(rm.chi2(q, law, accuracy=0.2).upper)

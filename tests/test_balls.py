@@ -109,7 +109,7 @@ def test_what_cannot_be_lifted_is_refused_by_name(value):
         lift_scheme(functools.partial(stubborn, theta=value))
     with pytest.raises(TypeError, match="state"):
         lift_scheme(schemes.euler)(value, 1.0, 0.1, score, None)
-    with pytest.raises(TypeError, match="h: expected"):
+    with pytest.raises(TypeError, match="h: only finite floats, integers and balls"):
         lift_scheme(schemes.euler)(1.0, 1.0, value, score, None)
 
 

@@ -9,8 +9,9 @@ import math
 import mpmath as mp
 import numpy as np
 import pytest
+from oracles import plain
+from oracles.plain import isotropic_tv, noised, unit_rule
 from scipy.special import erfinv
-from scipy.stats import chi2 as chi_square
 
 from rmverify import Gaussian, Value, output_law, sample, schemes, tv
 from rmverify.divergences import expected_tv
@@ -25,51 +26,27 @@ DETERMINISTIC = ("euler", "exponential_integrator", "heun", "midpoint")
 # --- the textbook -----------------------------------------------------------------------------------------------
 
 
-def spread(lam, t):
-    """Variance of e^{-t} X + sqrt(1 - e^{-2t}) Z."""
-    return lam * np.exp(-2 * t) - np.expm1(-2 * t)
-
-
 def step(scheme: str, lam, mean, t: float, h: float, a: float = 0.5):
     """(A, b): the step x' = A x + b of a scheme with midpoint a, on the score -(x - e^{-t} mean)/v(t)."""
-
-    def affine(s, p, c):  # the score at level s of the point p x + c
-        return -p / spread(lam, s), -(c - np.exp(-s) * mean) / spread(lam, s)
-
-    one, zero = np.ones_like(lam), np.zeros_like(lam)
-    p, c = affine(t, one, zero)
-    if scheme == "euler":
-        return 1 + h * (1 + p), h * c
-    if scheme == "exponential_integrator":
-        return math.exp(h) + (math.exp(h) - 1) * p, (math.exp(h) - 1) * c
-    if scheme == "heun":
-        y, d = 1 + h * (1 + p), h * c
-        p_end, c_end = affine(t - h, y, d)
-        return 1 + h / 2 * (1 + p + y + p_end), h / 2 * (c + d + c_end)
-    grown = np.exp(a * h)
-    p_half, c_half = affine(t - a * h, grown + (grown - 1) * p, (grown - 1) * c)
-    rest = h * np.exp((1 - a) * h)
-    return math.exp(h) + rest * p_half, rest * c_half
+    midpoints = (a,) if scheme.endswith("midpoint") else ()
+    move = plain.randomized_midpoint if midpoints else getattr(plain, scheme)
+    b, top = (move(x, t, h, *midpoints, plain.score_of(lam, mean)) for x in (0.0, 1.0))
+    return top - b, b
 
 
 def corrected(lam, mean, t: float, h: float, friction: float, n: int, m, v):
     """Mean and variance after n exponential-integrator steps of underdamped Langevin from a fresh velocity."""
-    k = 1 / spread(lam, t)
-    decay = math.exp(-friction * h)
-    p = (1 - decay) / friction
-    q = (h - p) / friction
-    x_x = (2 * h - (3 - 4 * decay + decay**2) / friction) / friction
-    x_v = (1 - decay) ** 2 / friction
+    k = 1 / noised(lam, t)
+    ((a, b), (c, d)), ((x_x, x_v), (_, v_v)) = plain.langevin(k, friction, h)
     center = math.exp(-t) * mean
     m, w = m - center, np.zeros_like(lam)
     c_xx, c_xv, c_vv = v, np.zeros_like(lam), np.ones_like(lam)
     for _ in range(n):
-        a, b, c, d = 1 - q * k, p, -p * k, decay
         m, w = a * m + b * w, c * m + d * w
         c_xx, c_xv, c_vv = (
             a * a * c_xx + 2 * a * b * c_xv + b * b * c_vv + x_x,
             a * c * c_xx + (a * d + b * c) * c_xv + b * d * c_vv + x_v,
-            c * c * c_xx + 2 * c * d * c_xv + d * d * c_vv + 1 - decay**2,
+            c * c * c_xx + 2 * c * d * c_xv + d * d * c_vv + v_v,
         )
     return m + center, c_xx
 
@@ -79,7 +56,7 @@ def windows(lam, levels):
     first, delta = 0, levels[-1]
     while first < len(levels) - 1:
         t = levels[first]
-        smoothness = max(1.0, float((1 / spread(lam, t)).max()))
+        smoothness = max(1.0, float((1 / noised(lam, t)).max()))
         edge = max(t - 1 / smoothness, t / 2, delta)
         last = next(k for k in range(first + 1, len(levels)) if levels[k] <= edge or k == len(levels) - 1)
         yield first, last
@@ -93,7 +70,7 @@ def output(scheme, corrector, lam, mean, dim, where, steps, *, exact_start=False
     levels[0], levels[-1] = where.horizon, where.early_stop
     alphas = np.full(steps, 0.5) if alphas is None else alphas
     top = where.horizon
-    m, v = (math.exp(-top) * mean, spread(lam, top)) if exact_start else (0 * lam, 1 + 0 * lam)
+    m, v = (math.exp(-top) * mean, noised(lam, top)) if exact_start else (0 * lam, 1 + 0 * lam)
     evaluations = 0
     for first, last in windows(lam, levels) if corrector else [(0, steps)]:
         for k in range(first, last):
@@ -102,18 +79,10 @@ def output(scheme, corrector, lam, mean, dim, where, steps, *, exact_start=False
             evaluations += 1 if scheme in ("euler", "exponential_integrator") else 2
         if corrector:
             t, count = levels[last], last - first
-            root = math.sqrt(max(1.0, float((1 / spread(lam, t)).max())))
+            root = math.sqrt(max(1.0, float((1 / noised(lam, t)).max())))
             m, v = corrected(lam, mean, t, 1 / (root * dim ** (1 / 18)) / count, root, count, m, v)
             evaluations += count
     return m, v, evaluations
-
-
-def isotropic_tv(a: float, b: float, dim: float) -> float:
-    """TV(N(0, a I), N(0, b I)): the ball where one density exceeds the other, by the chi-square law."""
-    if a == b:
-        return 0.0
-    radius = dim * math.log(b / a) / (1 / a - 1 / b)
-    return abs(chi_square.cdf(radius / a, dim) - chi_square.cdf(radius / b, dim))
 
 
 def planar_tv(a, b, rays: int = 1 << 14) -> float:
@@ -149,7 +118,7 @@ TARGETS = [
 
 
 @pytest.mark.parametrize("variances, counts, means", TARGETS)
-def test_the_early_stop_costs_one_percent_of_the_spread(variances, counts, means):
+def test_the_early_stop_costs_one_percent_of_the_noised(variances, counts, means):
     with mp.workdps(40):
         modes = [(mp.mpf(v), n, mp.mpf(m)) for v, n, m in zip(variances, counts, means, strict=True)]
         scale = mp.sqrt(mp.fsum(n * v for v, n, _ in modes))
@@ -195,7 +164,7 @@ def test_the_start_costs_a_tenth_of_the_request(variance, dim, accuracy):
     assert where.horizon == pytest.approx(expected, rel=1e-7)  # 1e-10 in ln t, rounding of TV, and a margin of 1e-9
     assert where.start_error == pytest.approx(accuracy / 10, rel=1e-6)
     # the variance that is compared with 1 is rounded
-    slack = 2**-52 / abs(float(spread(variance, where.horizon)) - 1)
+    slack = 2**-52 / abs(float(noised(variance, where.horizon)) - 1)
     assert where.start_error <= accuracy / 10 * (1 + slack)
 
 
@@ -219,7 +188,7 @@ def test_the_start_of_a_shifted_law_is_an_error_function():
 def test_levels_that_are_given_are_kept_and_their_errors_reported():
     where = setting(Gaussian.isotropic(4.0, 3), 0.1, early_stop=0.125, horizon=0.5, grid="uniform")
     assert (where.early_stop, where.horizon, where.grid) == (0.125, 0.5, "uniform")
-    stopped, top = (float(spread(4.0, t)) for t in (0.125, 0.5))
+    stopped, top = (float(noised(4.0, t)) for t in (0.125, 0.5))
     assert where.early_stop_error == pytest.approx(math.sqrt(3) * (2 - math.sqrt(stopped)), rel=1e-12)
     assert where.start_error == pytest.approx(isotropic_tv(top, 1.0, 3), rel=1e-10)
     assert (where.smoothness, where.data_smoothness) == (1.0, 1.0)  # no mode is narrower than the noise
@@ -228,11 +197,11 @@ def test_levels_that_are_given_are_kept_and_their_errors_reported():
 @pytest.mark.parametrize("variance, dim", [(0.25, 3), (4.0, 50), (1e-6, 2), (1e6, 1000)])
 def test_the_early_stop_costs_a_total_variation_too(variance, dim):
     where = setting(Gaussian.isotropic(variance, dim), 0.1)
-    truth = isotropic_tv(float(spread(variance, where.early_stop)), variance, dim)
+    truth = isotropic_tv(float(noised(variance, where.early_stop)), variance, dim)
     assert where.early_stop_tv == pytest.approx(truth, rel=1e-7)  # chi-square laws that differ by little
     for most in (0.3, 0.02):
         delta = setting(Gaussian.isotropic(variance, dim), 0.1, early_stop_tv=most).early_stop
-        truth = isotropic_tv(float(spread(variance, delta)), variance, dim)
+        truth = isotropic_tv(float(noised(variance, delta)), variance, dim)
         assert most * (1 - 1e-6) < truth <= most * (1 + 1e-9)
 
 
@@ -321,7 +290,7 @@ def test_the_corrector_ends_every_window(grid, steps, constant):
     ends = list(windows(THREE, levels))
     assert [len(stage) for stage in predictors] == [last - first for first, last in ends]
     for stage, before, (_, last) in zip(correctors, predictors, ends, strict=True):
-        root = math.sqrt(max(1.0, (1 / spread(THREE, levels[last])).max()))
+        root = math.sqrt(max(1.0, (1 / noised(THREE, levels[last])).max()))
         assert stage.time == levels[last]
         assert len(stage) == len(before)
         assert stage.scheme.keywords["friction"] == pytest.approx(root, rel=1e-12)
@@ -400,7 +369,7 @@ def test_isotropic_budgets_by_the_chi_square_law(variance, dim, accuracy, grid):
                 row.scheme, row.corrector, lam, mean, dim, answer.setting, steps, exact_start=exact_start
             )
             assert m[0] == 0
-            return isotropic_tv(float(v[0]), float(spread(variance, answer.setting.early_stop)), dim), cost
+            return isotropic_tv(float(v[0]), float(noised(variance, answer.setting.early_stop)), dim), cost
 
         check_row(row, distance, accuracy, 1e-10)  # chi-square laws to 1e-12, textbook formulas that cancel to 1e-11
 
@@ -409,7 +378,7 @@ def test_isotropic_budgets_by_the_chi_square_law(variance, dim, accuracy, grid):
 def test_budgets_of_two_modes_by_integrals_along_rays(variances):
     lam, accuracy = np.array(variances), 0.05
     answer = budget(Gaussian(np.zeros(2), lam), accuracy, predictors=[getattr(schemes, n) for n in DETERMINISTIC])
-    goal = spread(lam, answer.setting.early_stop)
+    goal = noised(lam, answer.setting.early_stop)
     for row in answer.rows:
 
         def distance(steps, exact_start=False, row=row):
@@ -427,7 +396,7 @@ def test_the_answer_is_the_first_plan_that_reaches(variances, accuracy):
     lam = np.array(variances)
     answer = budget(Gaussian(np.zeros(2), lam), accuracy, predictors=[schemes.heun], correctors=[False])
     (row,) = answer.rows
-    goal = spread(lam, answer.setting.early_stop)
+    goal = noised(lam, answer.setting.early_stop)
     for steps in range(1, row.upper.steps):
         _, v, _ = output("heun", False, lam, np.zeros(2), 2, answer.setting, steps)
         assert planar_tv(v, goal) > accuracy, steps
@@ -464,7 +433,7 @@ def test_the_least_number_of_steps_is_the_least_although_the_next_ones_fail(digi
     target = Gaussian(np.zeros(64), read_covariance("digits"))
     answer = budget(target, 0.1, predictors=[schemes.exponential_integrator], correctors=[True])
     (row,) = answer.rows
-    goal = spread(digits, answer.setting.early_stop)
+    goal = noised(digits, answer.setting.early_stop)
 
     def distance(steps):
         plan = "exponential_integrator", True, digits, np.zeros(64), 64, answer.setting, steps
@@ -523,7 +492,7 @@ def test_every_spectrum_has_a_budget(name, accuracy):
     answer = budget(
         target, accuracy, predictors=[getattr(schemes, n) for n in DETERMINISTIC], correctors=[False], max_steps=20
     )
-    goal = spread(lam, answer.setting.early_stop)
+    goal = noised(lam, answer.setting.early_stop)
     zero = np.zeros_like(lam)
     for row in answer.rows:
         assert row.proved
@@ -549,7 +518,7 @@ def test_a_curve_that_is_not_monotone_is_marked():
     """Heun on one mode of variance 4: two steps are by luck better than four, but not good enough."""
     answer = budget(Gaussian([0.0], [4.0]), 0.02, predictors=[schemes.heun], correctors=[False])
     (row,) = answer.rows
-    goal = float(spread(4.0, answer.setting.early_stop))
+    goal = float(noised(4.0, answer.setting.early_stop))
     values = []
     for point in row.curve:
         _, v, _ = output("heun", False, np.array([4.0]), np.zeros(1), 1, answer.setting, point.steps)
@@ -566,7 +535,7 @@ def test_random_midpoints_by_the_density_of_the_mixture():
     answer = budget(target, accuracy, predictors=[schemes.randomized_midpoint], correctors=[False], rng=3)
     (row,) = answer.rows
     rng, goal = np.random.default_rng(2), answer.setting.early_stop
-    m_q, v_q = float(math.exp(-goal) * mean[0]), float(spread(lam, goal)[0])
+    m_q, v_q = float(math.exp(-goal) * mean[0]), float(noised(lam, goal)[0])
     x = m_q + 0.1 * np.sinh(np.linspace(-10, 10, 8001))  # fine in the middle, as far as 1000
 
     def normal(m, v):
@@ -767,7 +736,7 @@ def test_a_trillion_equal_coordinates_by_the_normal_law():
     (row,) = answer.rows
     for steps, reached in ((row.upper.steps, True), (row.upper.steps - 1, False)):
         _, v, _ = output("heun", False, lam, np.zeros(1), dim, answer.setting, steps)
-        ratio = math.log(float(v[0] / spread(lam, answer.setting.early_stop)[0]))
+        ratio = math.log(float(v[0] / noised(lam, answer.setting.early_stop)[0]))
         assert (math.erf(math.sqrt(dim) * abs(ratio) / 4) < 0.1) is reached
 
 
@@ -818,7 +787,7 @@ def test_a_description_holds_the_textbooks_distances(scheme, corrector):
     plan = schedule(target, getattr(schemes, scheme), where, steps, corrector=corrector)
     found = describe(plan, target, where)
     m, v, evaluations = output(scheme, corrector, lam, mean, 3, where, steps)
-    c, w = math.exp(-where.early_stop) * mean, spread(lam, where.early_stop)
+    c, w = math.exp(-where.early_stop) * mean, noised(lam, where.early_stop)
     gap = (m - c) ** 2
     affinity = np.sqrt(np.sqrt(v * w) / ((v + w) / 2)) * np.exp(-gap / (4 * (v + w)))
     quotient = w / np.sqrt(v * (2 * w - v)) * np.exp(gap / (2 * w - v))
@@ -845,7 +814,7 @@ def test_a_description_from_the_true_start_has_no_start_error():
     where = setting(target, 0.1)
     found = describe(schedule(target, schemes.heun, where, 20, corrector=False), target, where, start="exact")
     _, v, _ = output("heun", False, np.array([4.0]), np.zeros(1), 3, where, 20, exact_start=True)
-    truth = isotropic_tv(float(v[0]), float(spread(4.0, where.early_stop)), 3)
+    truth = isotropic_tv(float(v[0]), float(noised(4.0, where.early_stop)), 3)
     assert found.divergences["tv"] == pytest.approx(truth, abs=1e-10)
     assert found.discretization == found.divergences["tv"]
 
@@ -864,7 +833,7 @@ def test_a_description_of_random_midpoints_has_intervals():
         assert name == "w2" or value.error < 0.06 * value
     plan = "randomized_midpoint", False, lam, np.zeros(2), 2, where, steps
     _, variances, _ = output(*plan, alphas=np.random.default_rng(11).random((steps, paths, 1)))
-    values = [planar_tv(v, spread(lam, where.early_stop), 1 << 10) for v in variances]
+    values = [planar_tv(v, noised(lam, where.early_stop), 1 << 10) for v in variances]
     assert found.expected_tv.kind == "monte-carlo"
     noise = 4 * np.std(values) / math.sqrt(paths)
     assert abs(found.expected_tv - np.mean(values)) < noise + 2 * found.expected_tv.error
@@ -884,12 +853,11 @@ def test_the_mean_over_few_midpoints_by_a_product_rule(steps):
     target = Gaussian.isotropic(0.3, dim)
     where = setting(target, 0.1, horizon=1.0, early_stop=0.2)
     plan = schedule(target, schemes.randomized_midpoint, where, steps, corrector=False)
-    nodes, weights = np.polynomial.legendre.leggauss(60)
-    nodes, weights = (nodes + 1) / 2, weights / 2
+    nodes, weights = unit_rule(60)
     grid = np.stack(np.meshgrid(*[nodes] * steps, indexing="ij")).reshape(steps, -1, 1)
     mass = functools.reduce(np.multiply.outer, [weights] * steps).ravel()
     _, v, _ = output("randomized_midpoint", False, lam, np.zeros(1), dim, where, steps, alphas=grid)
-    goal = float(spread(lam, where.early_stop)[0])
+    goal = float(noised(lam, where.early_stop)[0])
     truth = float(mass @ [isotropic_tv(float(one), goal, dim) for one in v[:, 0]])
     found = expected_tv(output_law(plan, target), target.at(where.early_stop), accuracy=0.003, rng=1)
     assert found.error < 0.004 * truth

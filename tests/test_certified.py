@@ -16,8 +16,10 @@ from mutants import probability_flow as mutants
 import rmverify as rm
 from rmverify import schemes
 from rmverify.errors import certified as laws
-from rmverify.errors.boxes import Dual, interval, supremum
+from rmverify.errors.boxes import interval, supremum
 from rmverify.errors.certified import certified_constant, certified_start
+from rmverify.readings.balls import precision
+from rmverify.readings.duals import Dual
 from rmverify.schemes.contract import scheme
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -197,7 +199,7 @@ def test_supremum_of_a_known_function():
     """x y (1 - x - y) has the supremum 1/27 on [0, 1]^2, at x = y = 1/3."""
 
     def function(box):
-        x, y = (Dual(interval(a, b), [float(i == j) for j in range(2)]) for i, (a, b) in enumerate(box))
+        x, y = (Dual(interval(a, b), *(float(i == j) for j in range(2))) for i, (a, b) in enumerate(box))
         return x * y * (1 - x - y)
 
     found = supremum([function], [((0.0, 1.0), (0.0, 1.0))], effort=10_000, width=1e-4)
@@ -262,7 +264,7 @@ def test_errors_over_small_boxes_contain_points_and_difference_quotients(claim):
                 mean_square = getattr(rm.local_error(step, rm.Gaussian.isotropic(lam, 1), t, h), which)
                 return mean_square / h ** (2 * order) / (1 + (lam - 1) * math.exp(-2 * t))
 
-            with laws.working_balls():
+            with precision(laws.BITS, laws.TERMS):
                 tail = laws._tail(step, random, cell)
                 w = interval(1 / v * (1 - 1e-13), 1 / v * (1 + 1e-13))
                 point = error(step, random, tail, order, w, interval(h, h))

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from oracles.plain import heun, isotropic_tv, noised, score_of
 from scipy.stats import chi2
 
 from rmverify.cli import main
@@ -243,7 +244,7 @@ def test_two_rows_and_a_constant_column_have_an_answer(run):
 
 def test_a_matrix_that_could_be_a_covariance_asks_which(run, covariance):
     for command in COMMANDS:
-        refused(run(command, covariance, *QUICK, *enough(command)), "covariance.csv", "--covariance if", "--samples if")
+        refused(run(command, covariance, *QUICK, *enough(command)), "covariance.csv", "--covariance if", "--samples")
     both = [json.loads(run("law", covariance, *QUICK, flag, "--json")[1]) for flag in ("--covariance", "--samples")]
     assert both[0]["smoothness_of_data"] == pytest.approx(25)  # 1/0.04
     assert both[1]["smoothness_of_data"] == "inf"  # three rows in three dimensions
@@ -252,7 +253,7 @@ def test_a_matrix_that_could_be_a_covariance_asks_which(run, covariance):
 def test_a_column_of_positive_numbers_asks_whether_it_is_a_spectrum(run):
     write("column.csv", [[4.0], [0.25], [0.25]])
     write("counted.csv", [[4.0, 1], [0.25, 2]])
-    refused(run("budget", "column.csv", *QUICK), "column.csv", "--spectrum if", "--samples if")
+    refused(run("budget", "column.csv", *QUICK), "column.csv", "--spectrum if", "--samples")
     write("diagonal.csv", np.diag([4.0, 0.25, 0.25]))
     expected = law_of(run, "diagonal.csv", "--covariance")
     assert expected["dim"] == 3
@@ -389,7 +390,7 @@ def test_an_unstable_plan_says_so_in_one_line(run):
     """Heun asks the score at the end of its step: 10^7 times the slope that it can bear, 36 times."""
     write("singular.csv", np.diag([0.0, 1.0]))
     arguments = ["law", "singular.csv", "--covariance", *QUICK, "--early-stop", "1e-252", "--steps", "36"]
-    refused(run(*arguments), "unstable", "more steps")
+    refused(run(*arguments), "unstable", "shorter steps")
 
 
 # --- nothing half-written ---------------------------------------------------------------------------------------
@@ -784,7 +785,7 @@ def test_a_seed_that_nobody_gave_is_drawn_and_told(run, data):
     assert (np.load("a.npy") != np.load("b.npy")).any()
     run(*samples, "c.npy", "--seed", seed)
     assert (np.load("a.npy") == np.load("c.npy")).all()
-    law = ["law", data, "--steps", 40, "--precision", 0.1]
+    law = ["law", data, "--steps", 40, "--precision", 0.3]
     seed = told(*law)
     _, out, err = run(*law, "--seed", seed)
     assert f" {seed} " in out
@@ -796,38 +797,27 @@ def test_a_seed_that_nobody_gave_is_drawn_and_told(run, data):
 
 def test_a_seed_fixes_the_intervals(run, data):
     def found(seed):
-        law = strict(run("law", data, "--steps", 40, "--precision", 0.1, "--seed", seed, "--json")[1])
+        law = strict(run("law", data, "--steps", 40, "--precision", 0.3, "--seed", seed, "--json")[1])
         return law["divergences"], law["expected_tv"]
 
-    assert found(1) == found(1)
-    assert found(1)[0]["tv"] != found(2)[0]["tv"]
+    first = found(1)
+    assert first == found(1)
+    assert first[0]["tv"] != found(2)[0]["tv"]
 
 
 # --- verdicts ---------------------------------------------------------------------------------------------------
 
 
 def heun_variance(lam: float, levels: np.ndarray) -> float:
-    """The variance of one zero-mean mode after the steps of Heun from N(0, 1), by the textbook."""
-    factor = 1.0
-    for t, s in itertools.pairwise(levels):
-        h = t - s
-        slope = 1 - 1 / (lam * math.exp(-2 * t) + 1 - math.exp(-2 * t))
-        end = 1 - 1 / (lam * math.exp(-2 * s) + 1 - math.exp(-2 * s))
-        factor *= 1 + h / 2 * (slope + end * (1 + h * slope))
-    return factor**2
-
-
-def isotropic_tv(a: float, b: float, dim: int) -> float:
-    """TV(N(0, a I), N(0, b I)): a ball holds more of the narrower law by a difference of two chi-square laws."""
-    radius = dim * math.log(b / a) / (1 / a - 1 / b)
-    return abs(chi2.cdf(radius / a, dim) - chi2.cdf(radius / b, dim))
+    """The variance of one zero-mean mode after the steps of Heun from N(0, 1)."""
+    return math.prod(heun(1.0, t, t - s, score_of(lam)) for t, s in itertools.pairwise(levels)) ** 2
 
 
 def test_claims_are_verified_or_refuted(run):
     lam, dim, delta, horizon, steps = 0.25, 5, 0.125, 2.5, 4
     write("isotropic.csv", lam * np.eye(dim))
     variance = heun_variance(lam, np.geomspace(horizon, delta, steps + 1))
-    goal = lam * math.exp(-2 * delta) + 1 - math.exp(-2 * delta)
+    goal = noised(lam, delta)
     truth = float(isotropic_tv(variance, goal, dim))
     assert 0.01 < truth < 0.9
     options = ["isotropic.csv", "--covariance", *QUICK, "--early-stop", delta, "--horizon", horizon, "--steps", steps]
@@ -842,7 +832,7 @@ def test_claims_are_verified_or_refuted(run):
 
 
 def test_a_claim_inside_the_interval_is_inconclusive(run, data):
-    options = ["law", data, "--steps", 40, "--json", "--seed", 0, "--precision", 0.1]
+    options = ["law", data, "--steps", 40, "--json", "--seed", 0, "--precision", 0.3]
     tv = strict(run(*options)[1])["divergences"]["tv"]
     assert tv["lower"] < tv["upper"]
     for claim, code in (((tv["lower"] + tv["upper"]) / 2, 3), (tv["upper"], 0)):

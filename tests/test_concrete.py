@@ -81,9 +81,9 @@ BROKEN = {
     antithetic: "keeps state between calls, in LAST",
     antithetic_over_steps: "keeps state between calls, in LAST",
     in_place: "changes its state x in place",
-    one_midpoint_for_all: "each must have its own",
-    mean_field: "look at each other",
-    single_precision: "got float64 and returned float32",
+    one_midpoint_for_all: "move each by itself, with its own draws",
+    mean_field: "the step depends on how many they are",
+    single_precision: "returned float32 for a state of float64",
     with_information: "must return its state x of shape",
     wrong_function: "raised TypeError",
 }
@@ -104,7 +104,7 @@ def test_a_midpoint_kept_from_an_earlier_call_is_seen_whenever_it_was_drawn():
     KEPT.clear()
     with pytest.raises(BrokenContract, match="keeps state between calls, in KEPT"):
         examine(drawn_once, (rows(),), 1.0, 0.25, score, Tape(8))
-    with pytest.raises(BrokenContract, match="keeps one from an earlier call"):  # nothing changes any more
+    with pytest.raises(BrokenContract, match="uses one kept from an earlier call"):  # nothing changes any more
         examine(drawn_once, (rows(),), 1.0, 0.25, score, Tape(8))
 
 

@@ -12,6 +12,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles.plain import (
+    at_every_midpoint,
+    noised,
+    parallel_midpoint,
+    randomized_midpoint,
+    score_of,
+    strata_rule,
+    unit_rule,
+)
+from scipy import stats
 
 import rmverify as rm
 from rmverify import schemes
@@ -314,30 +324,9 @@ def scale_law(dim, levels=(1.5, 0.9, 0.6)):
     return rm.output_law(plan, target, start="exact"), target.at(levels[-1])
 
 
-def plain_variances(levels, nodes):
-    """Variances and weights of the two-step output given both midpoints, by the textbook step -x/v for the score."""
-    x, w = np.polynomial.legendre.leggauss(nodes)
-    x, w = (x + 1) / 2, w / 2
-
-    def v(t):
-        return 1 - 0.8 * np.exp(-2 * t)
-
-    s2, weights = np.array([v(levels[0])]), np.ones(1)
-    for t, end in itertools.pairwise(levels):
-        h = t - end
-        half = np.exp(x * h) - (np.exp(x * h) - 1) / v(t)
-        a = np.exp(h) - h * np.exp((1 - x) * h) * half / v(t - x * h)
-        s2, weights = np.outer(a**2, s2).ravel(), np.outer(w, weights).ravel()
-    return s2, weights
-
-
-@pytest.mark.parametrize("dim", [1, 2, 5])
-def test_scale_mixture_against_nested_quadrature(dim):
-    """TV, KL and Hellinger of the two-step law by direct sums over both midpoints and the trapezoid in ln r."""
-    law, q = scale_law(dim)
-    s2, weights = plain_variances((1.5, 0.9, 0.6), 20)
-    b = float(q.variances[0])
-    log_r = np.linspace(math.log(1e-9), math.log(60.0), 100_001)
+def by_the_trapezoid(dim, s2, weights, b, points):
+    """TV, KL, Hellinger and chi^2 of sum w N(0, s^2 I) and N(0, b I), in ln r."""
+    log_r = np.linspace(math.log(1e-9), math.log(60.0), points)
     r = np.exp(log_r)
     volume = 2 * math.pi ** (dim / 2) / math.gamma(dim / 2) * r**dim  # r^(d-1) dr = r^d d ln r
 
@@ -350,7 +339,17 @@ def test_scale_mixture_against_nested_quadrature(dim):
     tv = 0.5 * float((volume * np.abs(p_r - q_r)).sum()) * step
     hellinger = math.sqrt(0.5 * float((volume * (np.sqrt(p_r) - np.sqrt(q_r)) ** 2).sum()) * step)
     live = (p_r > 1e-290) & (q_r > 1e-290)
-    kl = float((volume[live] * p_r[live] * np.log(p_r[live] / q_r[live])).sum()) * step
+    volume, p_r, q_r = volume[live], p_r[live], q_r[live]
+    kl = float((volume * p_r * np.log(p_r / q_r)).sum()) * step
+    return tv, kl, hellinger, float((volume * (p_r - q_r) ** 2 / q_r).sum()) * step
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_scale_mixture_against_nested_quadrature(dim):
+    """TV, KL and Hellinger of the two-step law by direct sums over both midpoints."""
+    law, q = scale_law(dim)
+    mixture = at_every_midpoint(0.2, (1.5, 0.9, 0.6), unit_rule(20))
+    tv, kl, hellinger, _ = by_the_trapezoid(dim, *mixture, float(q.variances[0]), 100_001)
     # the trapezoid's error at the kinks of |p - q| is O(step^2)
     assert rm.tv(law, q) == pytest.approx(tv, rel=1e-7)
     assert rm.kl(law, q) == pytest.approx(kl, rel=1e-6)
@@ -380,7 +379,7 @@ def test_a_degenerate_scale_mixture_is_a_gaussian(dim):
 def test_w2_of_a_mixture_is_a_bracket(dim):
     """From |E s - sqrt(b)| sqrt(d) up, as the law of |x| is no closer, to (E (s - sqrt(b))^2 d)^{1/2}."""
     law, q = scale_law(dim)
-    s2, weights = plain_variances((1.5, 0.9, 0.6), 20)
+    s2, weights = at_every_midpoint(0.2, (1.5, 0.9, 0.6), unit_rule(20))
     value = rm.w2(law, q)
     most = math.sqrt(dim * float(weights @ (np.sqrt(s2) - math.sqrt(float(q.variances[0]))) ** 2))
     assert value.kind == "upper"
@@ -392,7 +391,7 @@ def test_moment_bound_of_kl_is_pythagoras():
     from rmverify.divergences.averaged import Sampled
 
     law, q = scale_law(2)
-    s2, weights = plain_variances((1.5, 0.9, 0.6), 40)
+    s2, weights = at_every_midpoint(0.2, (1.5, 0.9, 0.6), unit_rule(40))
     ratio = float(weights @ s2) / float(q.variances[0])
     bound = ratio - 1 - math.log(ratio)  # d/2 (ratio - 1 - ln ratio) with d = 2
     assert rm.kl(law, q) >= bound
@@ -461,19 +460,8 @@ def test_the_error_of_an_ill_conditioned_w2_says_so():
 
 def binned_mixture_tv(variance, levels, dim):
     """TV of the unconditional law of two steps, midpoint by midpoint, by the trapezoid over the radius."""
-    x, w = np.polynomial.legendre.leggauss(150)
-    x, w = (x + 1) / 2, w / 2
-
-    def v(t):
-        return 1 + (variance - 1) * math.exp(-2 * t) if np.isscalar(t) else 1 + (variance - 1) * np.exp(-2 * t)
-
-    s2, weights = np.array([v(levels[0])]), np.ones(1)
-    for t, end in itertools.pairwise(levels):
-        h = t - end
-        half = np.exp(x * h) - (np.exp(x * h) - 1) / v(t)
-        a = np.exp(h) - h * np.exp((1 - x) * h) * half / v(t - x * h)
-        s2, weights = np.outer(a**2, s2).ravel(), np.outer(w, weights).ravel()
-    u = np.log(s2 / v(levels[-1]))
+    s2, weights = at_every_midpoint(variance, levels, unit_rule(150))
+    u = np.log(s2 / noised(variance, levels[-1]))
     tau = np.linspace(u.min() - 12 / math.sqrt(dim), u.max() + 12 / math.sqrt(dim), 4001)
     log_q = dim / 2 * (tau - np.expm1(tau)) + dim / 2 * math.log(dim / 2) - dim / 2 - math.lgamma(dim / 2)
     log_p = dim / 2 * (np.subtract.outer(tau, u) - np.expm1(np.subtract.outer(tau, u)))
@@ -503,37 +491,57 @@ def test_an_infinite_average_is_not_a_number_of_paths():
     assert right > 2 * float(target.at(0.1).variances[0])
     for seed in range(5):
         assert rm.chi2(law, target.at(0.1), rng=seed) == math.inf
+    # 1 - H^2 = int sqrt(p q) of the mixture of normals around the mean 1, at every midpoint
+    a, w = unit_rule(40)
+    move = [randomized_midpoint(x, 1.0, 0.9, a, score_of(0.0, 1.0)) for x in (0.0, 1.0)]
+    x = np.linspace(-4, 4, 4001)[:, None]
+    p = stats.norm.pdf(x, move[0], np.abs(move[1] - move[0])) @ w
+    q = stats.norm.pdf(x[:, 0], math.exp(-0.1), math.sqrt(noised(0.0, 0.1)))
     value = rm.hellinger(law, target.at(0.1))
-    assert 0 <= value.lower <= value.upper <= 1
-
-
-def every(law, goal):
-    """All six distances of a mixture, in order."""
-    values = [f(law, goal) for f in (rm.tv, rm.kl, rm.hellinger, rm.w2, rm.chi2)] + [rm.renyi(law, goal, 2.0)]
-    assert all(0 <= v.lower <= v.upper for v in values)
-    return values
+    assert value.lower <= math.sqrt(1 - np.trapezoid(np.sqrt(p * q), x[:, 0])) <= value.upper
 
 
 @pytest.mark.parametrize("strata", [1, 2, 3])
 def test_strata_on_an_isotropic_target(strata):
-    """More strata, less spread: the law comes closer to the target's exact flow; one stratum is the scheme itself."""
-    target = rm.Gaussian.isotropic(0.25, 5)
-    levels = [1.5, 1.2, 1.0]
-    many = rm.Plan([rm.Predict(schemes.parallel_midpoint(strata, 0), levels)])
-    one = rm.Plan([rm.Predict(schemes.randomized_midpoint, levels)])
-    laws = [rm.output_law(plan, target, start="exact") for plan in (many, one)]
-    found, plain = (every(law, target.at(1.0)) for law in laws)
-    if strata == 1:
-        assert found[0] == pytest.approx(plain[0], rel=1e-9)
-    assert found[0].kind == "exact"
+    """All distances of two steps, by sums over the midpoints of every stratum and over the radius."""
+    lam, dim, levels = 0.25, 5, [1.5, 1.2, 1.0]
+    target = rm.Gaussian.isotropic(lam, dim)
+    plan = rm.Plan([rm.Predict(schemes.parallel_midpoint(strata, 0), levels)])
+    law, goal = rm.output_law(plan, target, start="exact"), target.at(1.0)
+    alphas, w = strata_rule(strata, 5)
+    s2, weights = noised(lam, 1.5), np.ones(1)
+    for t, end in itertools.pairwise(levels):
+        slope = parallel_midpoint(1.0, t, t - end, alphas, score_of(lam), 0)
+        s2, weights = np.multiply.outer(s2, slope**2).ravel(), np.outer(weights, w).ravel()
+    tv, kl, hellinger, chi2 = by_the_trapezoid(dim, s2, weights, noised(lam, 1.0), 1001)
+    for value, due, rel in ((rm.tv(law, goal), tv, 1e-3), (rm.kl(law, goal), kl, 1e-6),
+                            (rm.hellinger(law, goal), hellinger, 1e-6)):  # fmt: skip
+        assert value.kind == "exact"
+        assert value == pytest.approx(due, rel=rel)  # |p - q| has kinks
+    for value, due in ((rm.chi2(law, goal, accuracy=0.1), chi2), (rm.renyi(law, goal, 2.0, accuracy=0.1), chi2)):
+        assert value.kind == "monte-carlo"
+        assert abs(value - due) <= 2 * value.error + chi2**2
+    most = math.sqrt(dim * float(weights @ (np.sqrt(s2) - math.sqrt(noised(lam, 1.0))) ** 2))
+    assert rm.w2(law, goal).lower <= most <= rm.w2(law, goal).upper <= 1.02 * most
 
 
 @pytest.mark.parametrize("means", [None, [1.0, -1.0]])
 def test_mixtures_in_very_high_dimension(means):
-    target = rm.Gaussian.from_spectrum([0.25, 4.0], [10**12, 3], means)
-    law = rm.output_law(rm.Plan([rm.Predict(schemes.randomized_midpoint, [2.0, 1.9, 1.8])]), target)
+    """KL is its average over the midpoints but for the nats that they are worth; s^2 spreads far beyond the radius."""
+    lam, dim, levels = 0.25, 10**12, [2.0, 1.9, 1.8]
+    target = rm.Gaussian.from_spectrum([lam, 4.0], [dim, 3], means)
+    law = rm.output_law(rm.Plan([rm.Predict(schemes.randomized_midpoint, levels)]), target)
+    goal = target.at(1.8)
     assert law.correlated == (means is not None)
-    every(law, target.at(1.8))
+    s2, weights = at_every_midpoint(lam, levels, unit_rule(20))
+    ratio = s2 / noised(lam, 2.0) / noised(lam, 1.8)  # from N(0, 1)
+    off = 0.0 if means is None else math.exp(-4.0)  # the start's mean is off by e^{-2}
+    value, due = rm.kl(law, goal, accuracy=0.05), dim / 2 * float(weights @ ((1 + off) * ratio - 1 - np.log(ratio)))
+    assert abs(value - due) <= 2 * value.error + 1e-6 * due
+    for distance in (rm.tv, rm.hellinger):
+        assert distance(law, goal, accuracy=0.2).lower > 0.7
+        assert distance(law, goal, accuracy=0.2).upper == 1
+    assert rm.chi2(law, goal, accuracy=0.2).upper == math.inf
 
 
 def test_mixtures_far_apart():

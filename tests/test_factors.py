@@ -567,7 +567,7 @@ def test_points_that_are_not_real_arrays_are_refused(name, xp):
     with refused("x", "complex"):
         q.score(1.0, xp.asarray(np.ones(3, dtype=complex)))
     for x in (sympy.Symbol("x"), [1.0, 2.0], None):
-        with pytest.raises(TypeError, match="not affine.*use particles"):
+        with pytest.raises(TypeError, match="not affine.*use rmverify.sample"):
             q.score(1.0, x)
 
 

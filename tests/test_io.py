@@ -34,7 +34,9 @@ def csv_text(rows) -> str:
 
 def complaint(read, path) -> str:
     """The message of the ValueError that reading raises: one line that names the file."""
-    with pytest.raises(ValueError, match="expected .* found ") as caught:
+    with pytest.raises(
+        ValueError, match="(expected .* found )|(no such file; expected )|(cannot be written: )"
+    ) as caught:
         read(path)
     message = str(caught.value)
     assert "\n" not in message
@@ -146,13 +148,13 @@ def test_name_that_looks_compressed(tmp_path):
 @pytest.mark.parametrize("read", [read_data, read_covariance])
 class TestUnreadable:
     def test_missing(self, read, tmp_path):
-        assert "found no such file" in complaint(read, tmp_path / "none.csv")
+        assert ": no such file; " in complaint(read, tmp_path / "none.csv")
 
     def test_missing_says_what_is_built_in(self, read, tmp_path):
         assert "'digits'" in complaint(read, tmp_path / "digit")
 
     def test_name_with_a_line_break(self, read, tmp_path):
-        assert "found no such file" in complaint(read, str(tmp_path / "two\nlines.csv"))
+        assert ": no such file; " in complaint(read, str(tmp_path / "two\nlines.csv"))
 
     @pytest.mark.parametrize("name", ["nul\0byte", "x" * 5000])
     def test_impossible_name(self, read, name):
@@ -429,7 +431,7 @@ def test_a_path_is_never_a_built_in_name(tmp_path, monkeypatch):
 
 def test_built_in_names_are_not_data():
     assert set(BUILT_IN) == {"digits"}
-    assert "a built-in covariance" in complaint(read_data, "digits")
+    assert "for a covariance the name" in complaint(read_data, "digits")
 
 
 # ------------------------------------------------------------------- writing
@@ -517,10 +519,10 @@ def test_write_to_a_folder_or_below_a_file(tmp_path):
         atomic_write(path, "text")
 
     (tmp_path / "file").write_text("old")
-    assert "expected a file that can be written" in complaint(write, tmp_path)
-    assert "expected a file that can be written" in complaint(write, tmp_path / "file" / "below")
+    assert ": cannot be written: " in complaint(write, tmp_path)
+    assert ": cannot be written: " in complaint(write, tmp_path / "file" / "below")
     assert "No such file or directory" in complaint(write, tmp_path / "none" / "out")
-    assert "expected a file that can be written" in complaint(write, "nul\0byte")
+    assert ": cannot be written: " in complaint(write, "nul\0byte")
     assert os.listdir(tmp_path) == ["file"]
 
 
@@ -528,7 +530,7 @@ def test_write_to_a_read_only_file(tmp_path, monkeypatch):
     path = tmp_path / "out"
     path.write_text("old")
     monkeypatch.setattr(os, "access", lambda *args: False)  # the superuser may write anything
-    assert complaint(lambda p: atomic_write(p, "new"), path).endswith("found it is read-only")
+    assert complaint(lambda p: atomic_write(p, "new"), path).endswith(": cannot be written: it is read-only")
     assert path.read_text() == "old"
 
 

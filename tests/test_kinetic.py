@@ -125,7 +125,7 @@ def test_the_zero_of_the_force_stays():
         ((1.0, 1.0, -2.0), ValueError, "time: expected numbers > 0, got -2.0"),
         ((1.0, 1.0, 1.0, 0.0), ValueError, "mass: expected numbers > 0, got 0.0"),
         ((math.nan, 1.0, 1.0), ValueError, "curvature: expected finite numbers, got nan"),
-        ((-1e8, 1.0, 10.0), OverflowError, "time: expected a flow within floats, got exp"),
+        ((-1e8, 1.0, 10.0), OverflowError, "time: too long: for k < 0 the flow grows like exp"),
     ],
 )
 def test_bad_arguments_are_named(arguments, error, message):
@@ -276,7 +276,7 @@ def test_the_law_is_that_of_simulated_particles():
 
 
 def test_an_expansion_that_does_not_decay_is_refused():
-    with pytest.raises(ArithmeticError, match="terms: expected an expansion that decays, got"):
+    with pytest.raises(ArithmeticError, match="terms: the expansion does not decay"):
         kinetic_law(lambda x: -np.sin(0.43 * x + 4.4) / 0.43, 0.0, 0.02, 2.0, 0.3)
 
 

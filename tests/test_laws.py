@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import textbook
 from oracles.facts import legendre
+from oracles.plain import heun, parallel_midpoint, randomized_midpoint, score_of, unit_rule
 from scipy import stats
 
 import rmverify as rm
@@ -44,10 +45,7 @@ def assert_whitened(x, mean, covariance):
 LAM, MEAN = np.array([0.05, 3.0]), np.array([1.5, -1.0])
 TARGET = rm.Gaussian(MEAN, LAM)
 FRICTION, MASS = 1.7, 0.4
-
-
-def plain_score(t, x):
-    return -(x - np.exp(-t) * MEAN) / (1 + (LAM - 1) * np.exp(-2 * t))
+plain_score = score_of(LAM, MEAN)
 
 
 def simulate(alphas, rng):
@@ -55,9 +53,7 @@ def simulate(alphas, rng):
     x = rng.standard_normal((PARTICLES, 2))
     levels = [2.0, 1.6, 1.3, 1.0]
     for a, t, end in zip(alphas[:3], levels, levels[1:], strict=False):
-        h = t - end
-        half = np.exp(a * h) * x + (np.exp(a * h) - 1) * plain_score(t, x)
-        x = np.exp(h) * x + h * np.exp((1 - a) * h) * plain_score(t - a * h, half)
+        x = randomized_midpoint(x, t, t - end, a, plain_score)
     g, u, h = FRICTION, MASS, 0.3
     E = np.exp(-g * h)
     v = np.sqrt(u) * rng.standard_normal(x.shape)
@@ -141,17 +137,12 @@ def test_samples_of_strata_have_the_mixture_s_moments():
 # --- the averaged law against nested quadrature -------------------------------------------------------------------
 
 
-def rule(count):
-    x, w = np.polynomial.legendre.leggauss(count)
-    return (1 + x) / 2, w / 2
-
-
 def quadrature(steps, count, mean, covariance):
     """Every midpoint of every step by its own Gauss rule, all nested: mean and covariance of the position.
 
     `steps[n](a)` gives (A, b, C) of step n per mode for its tuple of midpoints (A: (modes, s, s) and so on).
     """
-    x, w = rule(count)
+    x, w = unit_rule(count)
     modes = mean.shape[0]
     total_mean, second = np.zeros(modes), np.zeros((modes, modes))
     for choice in itertools.product(range(count), repeat=len(steps)):
@@ -170,16 +161,9 @@ def predictor_step(t, h, lam=LAM, mean=MEAN, gain=0.0, bias=0.0):
     """The randomized midpoint as (A, b, 0) for the score (1 + gain) s_t + bias, plainly."""
 
     def step(k, a):
-        def score(level, x):
-            s = -(x - np.exp(-level) * mean) / (1 + (lam - 1) * np.exp(-2 * level))
-            return (1 + gain) * s + (bias(level) if callable(bias) else bias)
-
-        def move(x):
-            half = np.exp(a * h) * x + (np.exp(a * h) - 1) * score(t, x)
-            return np.exp(h) * x + h * np.exp((1 - a) * h) * score(t - a * h, half)
-
-        b = move(np.zeros_like(lam))
-        return (move(np.ones_like(lam)) - b)[:, None, None], b[:, None], np.zeros((lam.size, 1, 1))
+        score = score_of(lam, mean, gain, bias)
+        b, top = (randomized_midpoint(x, t, h, a, score) for x in (np.zeros_like(lam), np.ones_like(lam)))
+        return (top - b)[:, None, None], b[:, None], np.zeros((lam.size, 1, 1))
 
     return step
 
@@ -264,31 +248,15 @@ def test_mixture_moments_of_parallel_strata():
     levels, count = [2.0, 1.5, 1.0], 10
     scheme = schemes.parallel_midpoint(strata=2, rounds=1)
     law = rm.output_law(rm.Plan([rm.Predict(scheme, levels)]), TARGET)
-    x, w = rule(count)
-    mean, covariance = np.zeros((1, 2)), np.zeros((2, 2))
+    x, w = unit_rule(count)
     # E over independent steps of affine maps: the moments of (1, x) move linearly
     first, second = np.zeros(2), np.eye(2)
     for t, end in itertools.pairwise(levels):
-        h = t - end
         new_first, new_second = np.zeros(2), np.zeros((2, 2))
         for i, j in itertools.product(range(count), repeat=2):
             a = np.array([x[i] / 2, (1 + x[j]) / 2])
-
-            def move(y, a=a, t=t, h=h):
-                half = [np.exp(b * h) * y + (np.exp(b * h) - 1) * plain_score(t, y) for b in a]
-                s = [plain_score(t - b * h, p) for b, p in zip(a, half, strict=True)]
-                half = [
-                    np.exp(a[0] * h) * y + (np.exp(a[0] * h) - 1) * s[0],
-                    np.exp(a[1] * h) * y
-                    + (np.exp(a[1] * h) - np.exp(a[1] * h - h / 2)) * s[0]
-                    + (np.exp(a[1] * h - h / 2) - 1) * s[1],
-                ]
-                ends = [np.exp((1 - b) * h) * plain_score(t - b * h, p) for b, p in zip(a, half, strict=True)]
-                return np.exp(h) * y + h / 2 * (ends[0] + ends[1])
-
-            b = move(np.zeros(2))
-            A = move(np.ones(2)) - b
-            weight = w[i] * w[j]
+            b, top = (parallel_midpoint(np.full(2, y), t, t - end, a, plain_score, 1) for y in (0.0, 1.0))
+            A, weight = top - b, w[i] * w[j]
             new_first += weight * (A * first + b)
             new_second += weight * (
                 np.outer(A, A) * second + np.outer(A * first, b) + np.outer(b, A * first) + np.outer(b, b)
@@ -317,7 +285,7 @@ def test_mixture_moments_in_turned_coordinates_and_in_blocks():
 
 def quadrature_within(steps, count):
     """E of the conditional variance of each mode."""
-    x, w = rule(count)
+    x, w = unit_rule(count)
     result = np.ones(2)
     for step in steps:
         result = result * sum(w[k] * step(k, x[k])[0][:, 0, 0] ** 2 for k in range(count))
@@ -385,7 +353,7 @@ def test_scale_mixture_moments_follow_their_recursions(lam):
         ]
     )
     found = rm.output_law(plan, rm.Gaussian.isotropic(lam, 7)).scale_mixture
-    x, w = rule(40)
+    x, w = unit_rule(40)
 
     def random(moments, levels):
         for t, end in itertools.pairwise(levels):
@@ -701,9 +669,7 @@ def test_steps_of_no_length_are_refused_and_the_shortest_are_taken():
 def test_one_step_to_level_zero():
     law = rm.output_law(rm.Plan([rm.Predict(schemes.heun, [0.2, 0.0])]), TARGET)
     x = np.array([0.0, 1.0])[:, None]
-    slope = x + plain_score(0.2, x)
-    y = x + 0.2 * slope
-    image = x + 0.1 * (slope + y + plain_score(0.0, y))
+    image = heun(x, 0.2, 0.2, plain_score)
     assert np.abs(law.means - image[0]).max() < 1e-13
     assert np.abs(law.variances / (image[1] - image[0]) ** 2 - 1).max() < 1e-12
 

@@ -167,7 +167,7 @@ OUTSIDE = [
 @pytest.mark.parametrize("target, concave, smooth", OUTSIDE, ids=["steep", "flat", "estimated", "factor", "product"])
 def test_targets_outside_the_class_are_refused_with_both_constants(target, concave, smooth, use):
     words = (
-        f"^target: expected strong concavity >= 1 and smoothness <= 4, .*"
+        f"^target: the plan needs strong concavity >= 1 and smoothness <= 4, "
         f"got strong concavity {concave:g} and smoothness {smooth:g}$"
     )
     with pytest.raises(ValueError, match=words):
@@ -176,7 +176,7 @@ def test_targets_outside_the_class_are_refused_with_both_constants(target, conca
 
 def test_a_target_that_does_not_know_its_constants_is_refused_but_not_its_score():
     mixture = rm.GaussianMixture([0.5, 0.5], [[-0.1], [0.1]], [[0.9], [0.9]])
-    with pytest.raises(ValueError, match="^target: expected one with strong concavity >= 1 .*GaussianMixture.* score"):
+    with pytest.raises(ValueError, match="^target: the plan needs strong concavity >= 1 .*GaussianMixture.* score"):
         sample(PLAN, mixture, 3, 1)
     assert sample(PLAN, mixture.score, 3, 1, rng=0).shape == (3, 1)
 

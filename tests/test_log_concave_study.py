@@ -16,13 +16,14 @@ from rich.console import Console
 from scipy import integrate, special, stats
 
 from rmverify import schemes
-from rmverify.claims import measure, verify
+from rmverify.claims import verify
 from rmverify.claims.ledger import Look
+from rmverify.claims.looks import measure
 from rmverify.cli import main
 from rmverify.numbers.values import Value
 from rmverify.studies import log_concave, sweep
 from rmverify.studies.log_concave import STUDIES, Comb, Row, Table, Theorem
-from rmverify.views.log_concave import as_csv, as_latex, as_markdown, picture, refuted, shown, unsettled
+from rmverify.views.log_concave import VIEW
 
 # ------------------------------------------------------------------- steps
 
@@ -261,27 +262,27 @@ def test_fits_are_of_n_over_the_hidden_logarithm():
     assert found.exponent == pytest.approx(0.3, abs=1e-4)
     assert (found.against, found.claimed, found.predicted) == ("d", 5 / 12, 1 / 3)
     assert found.verdict == "claim not sharp here"
-    assert not refuted(HAND)
+    assert not VIEW.refuted(HAND)
     steep = [a_row(BY_DIM, dim, round(math.log(100 * dim) * dim**0.5)) for dim in BY_DIM.at]
-    assert refuted(replace(HAND, fits=(log_concave.fitted(BY_DIM, steep),)))
+    assert VIEW.refuted(replace(HAND, fits=(log_concave.fitted(BY_DIM, steep),)))
 
 
 def test_the_tables_say_everything():
-    text = printed(shown(HAND))
+    text = printed(VIEW.shown(HAND))
     fit = next(line for line in text.splitlines() if "N/ln(d/eps^2)" in line)
     assert "1/3 (!)" in fit  # what is derived was not what these rows were made of
     assert "5/12" in fit
     assert "claim not sharp here" in fit
     assert "beyond max_steps" in next(line for line in text.splitlines() if "1/" not in line and " none " in line)
     assert "1.23e7" in text
-    narrow = printed(shown(HAND, 80), 80)
+    narrow = printed(VIEW.shown(HAND, 80), 80)
     assert max(map(len, narrow.splitlines())) <= 80
-    assert "Not shown for want of columns" in " ".join(narrow.split())
-    assert unsettled(HAND) == [LOST]
+    assert "Columns omitted to fit the terminal" in " ".join(narrow.split())
+    assert VIEW.unsettled(HAND) == [LOST]
 
 
 def test_programs_and_papers_get_the_same():
-    records = list(csv.DictReader(io.StringIO(as_csv(HAND))))
+    records = list(csv.DictReader(io.StringIO(VIEW.as_csv(HAND))))
     assert len(records) == len(HAND.rows)
     assert records[0]["steps"] == "500"
     assert records[0]["value_kind"] == "exact"
@@ -290,13 +291,13 @@ def test_programs_and_papers_get_the_same():
     assert [c["before"]["value"] for c in plain["combs"]] == [1.0] * 4
     assert plain["theorems"][0]["value"]["kind"] == "exact"
     assert plain["rows"][len(ROWS)]["value"] is None
-    assert "| TV, unconditional |" in as_markdown(HAND)
-    assert as_latex(HAND).count(r"\begin{tabular}") == 4
+    assert "| TV, unconditional |" in VIEW.as_markdown(HAND)
+    assert VIEW.as_latex(HAND).count(r"\begin{tabular}") == 4
 
 
 @pytest.mark.parametrize("suffix, magic", [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_a_picture_is_the_same_every_time(suffix, magic):
-    first, second = picture(HAND, suffix), picture(HAND, suffix)
+    first, second = VIEW.picture(HAND, suffix), VIEW.picture(HAND, suffix)
     assert first.startswith(magic)
     assert first == second
 
@@ -319,10 +320,10 @@ def test_the_command_prints_and_judges(monkeypatch, capsys, tmp_path):
     assert (code, err) == (0, "")
     assert "What the corrector is for" in out
     assert (asked["max_steps"], asked["store"]) == (1000, store)
-    assert (tmp_path / "p.svg").read_bytes() == picture(settled, "svg")
+    assert (tmp_path / "p.svg").read_bytes() == VIEW.picture(settled, "svg")
     code, out, _ = run(capsys, "--json")
     assert json.loads(out)["command"] == "rates --log-concave"
-    assert run(capsys, "--csv")[1] == as_csv(settled)
+    assert run(capsys, "--csv")[1] == VIEW.as_csv(settled)
     monkeypatch.setattr(log_concave, "table", lambda **_: HAND)
     assert run(capsys)[0] == 3
     steep = [a_row(BY_DIM, dim, round(math.log(100 * dim) * dim**0.5)) for dim in BY_DIM.at]

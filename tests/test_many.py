@@ -11,14 +11,15 @@ import mpmath as mp
 import numpy as np
 import pytest
 from oracles import textbook
+from oracles.plain import parallel_midpoint, score_of, strata_rule
 from scipy import special
 
 import rmverify as rm
 from rmverify import schemes
 from rmverify.elementary import exp, prefix, total
 from rmverify.laws.averages.counts import COUNTS, continued, few
-from rmverify.laws.averages.rules import unit_rule
-from rmverify.laws.averages.strata import cumulants, gauss
+from rmverify.laws.averages.strata import cumulants
+from rmverify.numbers.quadrature import gauss, unit_rule
 from rmverify.plans import footprint
 from rmverify.readings.balls import lift, lift_scheme
 from rmverify.readings.cells import read_cells, read_chain
@@ -162,31 +163,15 @@ def test_steps_that_end_in_a_row_over_the_cells_are_refused(step):
 
 
 def plain_slope(lam, t, h, alphas, rounds):
-    """A of the parallel step as it is printed, for the score -x/v(t): alphas (R, n)."""
-
-    def v(s):
-        return 1 + (lam - 1) * np.exp(-2 * s)
-
-    R = len(alphas)
-    points = [np.exp(b * h) - (np.exp(b * h) - 1) / v(t) for b in alphas]
-    for _ in range(rounds):
-        s = [-y / v(t - b * h) for b, y in zip(alphas, points, strict=True)]
-        points = [
-            np.exp(alphas[i] * h)
-            + sum((np.exp(alphas[i] * h - j * h / R) - np.maximum(np.exp(alphas[i] * h - (j + 1) * h / R), 1)) * s[j]
-                  for j in range(i + 1))
-            for i in range(R)
-        ]  # fmt: skip
-    return np.exp(h) - h / R * sum(np.exp((1 - b) * h) * y / v(t - b * h) for b, y in zip(alphas, points, strict=True))
+    """A of the parallel step for the score -x/v(t): alphas (R, n)."""
+    return parallel_midpoint(1.0, t, h, alphas, score_of(lam), rounds)
 
 
 @functools.cache
 def tensor(lam, t, h, strata, rounds, nodes):
     """A at every choice of the nodes of Gauss's rule, and the weights."""
-    x, w = np.polynomial.legendre.leggauss(nodes)
-    choice = np.array(list(itertools.product(range(nodes), repeat=strata))).T
-    alphas = ((1 + x[choice]) / 2 + np.arange(strata)[:, None]) / strata
-    return plain_slope(lam, t, h, alphas, rounds), np.prod(w[choice] / 2, axis=0)
+    alphas, weights = strata_rule(strata, nodes)
+    return plain_slope(lam, t, h, alphas, rounds), weights
 
 
 @pytest.mark.parametrize("rounds", [0, 1, 3])

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from rmverify import Value
 from rmverify.claims.ledger import Claim, Evidence, Report, Result, load
+from rmverify.views.claims import Asked
 from rmverify.views.page import claims_page, formula
-from rmverify.views.report import Asked
 
 MATHML = "{http://www.w3.org/1998/Math/MathML}"
 VOID = {"meta", "br", "hr", "img", "input", "link", "col", "wbr"}
@@ -33,14 +33,14 @@ PICTURE = {
 def a_claim(id="B2", **said) -> Claim:
     said = {
         "statement": "what is said",
-        "latex": r"\mathbb{E}\,\|x\|^2 \lesssim \frac{L^4}{t}",
+        "formula": r"\mathbb{E}\,\|x\|^2 \lesssim \frac{L^4}{t}",
         "source": "a paper",
         "provenance": "derived",
         "left": "the left side",
-        "right": "the right side",
+        "right_text": "the right side",
         "hypotheses": ("h <= 1/L",),
     } | said
-    return Claim(id, check=lambda look: iter(()), **said)
+    return Claim(id=id, measure=lambda look: iter(()), **said)
 
 
 def evidence(**more) -> Evidence:

@@ -270,7 +270,7 @@ def test_a_step_too_long_to_contract_is_refused_with_the_bound(L):
     sweep = plans.parallel(100, L, 0.1, predictor_constant=longest * (1 - 1e-12)).stages[0]
     assert L * math.expm1(sweep.steps_[1].max()) <= 1 + 1e-9
     with pytest.raises(
-        ValueError, match=rf"^predictor_constant: expected c <= {longest:.6g}, .*{longest / L:.6g}.*got"
+        ValueError, match=rf"^predictor_constant: expected at most {longest:.6g}, got .*{longest / L:.6g}"
     ):
         plans.parallel(100, L, 0.1, predictor_constant=longest * (1 + 1e-9))
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.stats
+from oracles import plain
 
 from rmverify import Correct, EstimatedScore, Gaussian, GaussianMixture, Plan, Predict, sample, schemes
 
@@ -223,8 +224,7 @@ def test_randomized_midpoint_is_the_published_step_at_the_alphas_drawn():
     score = Recorder(TARGET)
     value = sample(ONE_STEP, score, 7, 3, x0=x, rng=8)
     a = (t - score.levels[1]) / h
-    half = np.exp(a * h) * x + (np.exp(a * h) - 1) * textbook_score(t, x)
-    expected = np.exp(h) * x + h * np.exp((1 - a) * h) * textbook_score(t - a * h, half)
+    expected = plain.randomized_midpoint(x, t, h, a, textbook_score)
     np.testing.assert_allclose(value, expected, rtol=0, atol=1e-12)
 
 
@@ -233,25 +233,11 @@ def test_parallel_midpoint_is_the_published_step_at_the_alphas_drawn(strata, rou
     """x_i^k = e^{a_i h} x + sum_{j<=i} (e^{a_i h - (j-1)d} - max(e^{a_i h - jd}, 1)) s_j(x_j^{k-1}), d = h/R."""
     x = np.random.default_rng(3).standard_normal((5, 3))
     t, h = 1.5, 0.5
-    d = h / strata
     score = Recorder(TARGET)
     plan = Plan([Predict(schemes.parallel_midpoint(strata=strata, rounds=rounds), [t, t - h])])
     value = sample(plan, score, 5, 3, x0=x, rng=8)
     a = [np.reshape((t - level) / h, (5, 1)) for level in score.levels[1]]
-    points = [np.exp(a_i * h) * x + (np.exp(a_i * h) - 1) * textbook_score(t, x) for a_i in a]
-    for _ in range(rounds):
-        slopes = [textbook_score(t - a_j * h, p) for a_j, p in zip(a, points, strict=True)]
-        points = [
-            np.exp(a[i] * h) * x
-            + sum(
-                (np.exp(a[i] * h - j * d) - np.maximum(np.exp(a[i] * h - (j + 1) * d), 1)) * slopes[j]
-                for j in range(i + 1)
-            )
-            for i in range(strata)
-        ]
-    expected = np.exp(h) * x + d * sum(
-        np.exp((1 - a_i) * h) * textbook_score(t - a_i * h, p) for a_i, p in zip(a, points, strict=True)
-    )
+    expected = plain.parallel_midpoint(x, t, h, a, textbook_score, rounds)
     np.testing.assert_allclose(value, expected, rtol=0, atol=1e-11)
 
 
@@ -430,11 +416,11 @@ def test_randomized_midpoint_langevin_has_its_law():
         variance = u * slope_v**2 + (weight * K) ** 2 * w_11 - 2 * weight * K * w_12 + w_22
         return mean, math.sqrt(variance)
 
-    nodes, weights = np.polynomial.legendre.leggauss(40)
-    pairs = [given((1 + z) / 2) for z in nodes]
+    nodes, weights = plain.unit_rule(40)
+    pairs = [given(a) for a in nodes]
 
     def cdf(x):
-        return sum(w / 2 * scipy.stats.norm.cdf(x, m, s) for w, (m, s) in zip(weights, pairs, strict=True))
+        return sum(w * scipy.stats.norm.cdf(x, m, s) for w, (m, s) in zip(weights, pairs, strict=True))
 
     values = run_corrector(schemes.randomized_midpoint_langevin(friction=GAMMA, mass=MASS))[:, 0]
     assert_cells(values, cdf)
@@ -443,26 +429,18 @@ def test_randomized_midpoint_langevin_has_its_law():
 
 
 def test_randomized_midpoint_has_its_law():
-    """x' = A(a) x from x ~ N(0, 1), target N(0, lam): v(t) = 1 + (lam-1) e^{-2t}; the law is the mixture over a."""
+    """x' = A(a) x from x ~ N(0, 1), target N(0, lam): the law is the mixture over a."""
     lam, t, h = 0.1, 0.6, 0.5
-
-    def variance(level):
-        return 1 + (lam - 1) * math.exp(-2 * level)
-
-    def slope(a):
-        half = math.exp(a * h) - (math.exp(a * h) - 1) / variance(t)
-        return math.exp(h) - h * math.exp((1 - a) * h) * half / variance(t - a * h)
-
-    nodes, weights = np.polynomial.legendre.leggauss(60)
-    slopes = [abs(slope((1 + z) / 2)) for z in nodes]
+    nodes, weights = plain.unit_rule(60)
+    slopes = np.abs(plain.slope(lam, t, h, nodes))
 
     def cdf(x):
-        return sum(w / 2 * scipy.stats.norm.cdf(x, 0, s) for w, s in zip(weights, slopes, strict=True))
+        return sum(w * scipy.stats.norm.cdf(x, 0, s) for w, s in zip(weights, slopes, strict=True))
 
     plan = Plan([Predict(schemes.randomized_midpoint, [t, t - h])])
     values = sample(plan, Gaussian.isotropic(lam, 1), N, 1, rng=17)[:, 0]
     assert_cells(values, cdf)
-    assert_another_law_would_fail(values, lambda x: scipy.stats.norm.cdf(x, 0, abs(slope(0.5))))
+    assert_another_law_would_fail(values, lambda x: scipy.stats.norm.cdf(x, 0, abs(plain.slope(lam, t, h, 0.5))))
 
 
 class Silent:
@@ -603,7 +581,7 @@ def test_steps_use_numbers_of_their_own():
             "must return its state x of shape .4, 3., nothing else; got tuple",
         ),
         (lambda x, t, h, score, draw: x[0], r"nothing else; got ndarray of shape \(3,\)"),
-        (lambda x, t, h, score, draw: x.astype(np.float32), "got float64 and returned float32"),
+        (lambda x, t, h, score, draw: x.astype(np.float32), "returned float32 for a state of float64"),
         (lambda x, t, h, score, draw: x + draw.normal(h), "draw.normal: expected the rows of a covariance"),
     ],
 )
@@ -632,7 +610,9 @@ def test_a_step_that_runs_on_one_backend_only_is_sampled_there():
     plan = Plan([Predict(step, [1.0, 0.5])])
     x0 = strict.ones((4, 3), dtype=strict.float64)
     assert bool(strict.all(sample(plan, lambda t, x: -x, 4, 3, x0=x0) == 0.5))
-    with pytest.raises(ValueError, match="step cannot be counted: run on NumPy arrays it raised AssertionError"):
+    with pytest.raises(
+        ValueError, match="cannot count the score evaluations of step: on NumPy arrays it raised AssertionError"
+    ):
         _ = plan.evaluations
 
 

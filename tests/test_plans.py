@@ -364,18 +364,20 @@ def test_theorem_parameters_that_make_no_sense_are_refused(name, argument, bad):
     ],
 )
 def test_plans_beyond_any_computer_are_refused_at_once(build, argument, numbers):
-    with pytest.raises(ValueError, match=rf"^{argument}: expected .*got"):
+    with pytest.raises(ValueError, match=rf"^{argument}: (expected .*got|this plan needs .* above the limit of)"):
         build(*numbers)
 
 
 @pytest.mark.parametrize("build", [plans.sequential, plans.dpum])
 def test_a_plan_of_more_levels_than_memory_holds_is_refused(build):
-    with pytest.raises(ValueError, match=r"^accuracy: expected a plan of at most 1.0e\+08 steps, got"):
+    with pytest.raises(
+        ValueError, match=r"^accuracy: this plan needs .* steps, above the limit of 1.0e\+08; loosen accuracy"
+    ):
         build(10**12, 4.0, 1e-12)
 
 
 def test_a_horizon_below_the_early_stop_is_refused():
-    with pytest.raises(ValueError, match="^horizon: expected T > .*got 0.1"):
+    with pytest.raises(ValueError, match="^horizon: expected a number > .*got 0.1"):
         plans.sequential(**ARGUMENTS, horizon=0.1)
 
 
@@ -419,7 +421,7 @@ def test_what_is_no_scheme_is_refused(scheme):
 
 
 def test_a_scheme_without_its_parameters_is_refused_with_the_remedy():
-    with pytest.raises(ValueError, match=r"^scheme: underdamped needs friction; give underdamped\(friction=\.\.\.\)"):
+    with pytest.raises(ValueError, match=r"^scheme: underdamped needs friction; pass underdamped\(friction=\.\.\.\)"):
         Correct(schemes.underdamped, 0.5, 0.1, 3)
     with pytest.raises(ValueError, match="^scheme: parallel_midpoint needs strata, rounds"):
         Predict(schemes.parallel_midpoint, LEVELS)
@@ -430,7 +432,7 @@ def test_a_scheme_without_its_parameters_is_refused_with_the_remedy():
 
 
 def test_a_predictor_with_a_velocity_is_refused():
-    with pytest.raises(ValueError, match="^scheme: a predictor moves x alone, got underdamped"):
+    with pytest.raises(ValueError, match="^scheme: underdamped carries a velocity.*Correct"):
         Predict(schemes.underdamped(friction=1), LEVELS)
 
 
@@ -485,16 +487,16 @@ def test_physical_parameters_must_be_numbers(bad):
 
 def test_stages_must_fit_together():
     first = Predict(schemes.heun, [2.0, 1.0])
-    with pytest.raises(ValueError, match="^stages: .*0.5 follows .*1.0"):
+    with pytest.raises(ValueError, match="^stages: each stage must start where .* at 0.5 after .* at 1.0"):
         Plan([first, Correct(schemes.overdamped, 0.5, 0.1, 1)])
-    with pytest.raises(ValueError, match="^stages: .*2.0 follows .*1.0"):
+    with pytest.raises(ValueError, match="^stages: each stage must start where .* at 2.0 after .* at 1.0"):
         Plan([first, first])
     with pytest.raises(ValueError, match="^stages: .*"):
         Plan([Correct(schemes.overdamped, 0.5, 0.1, 1), first])
 
 
 def test_an_empty_plan_and_strangers_are_refused():
-    with pytest.raises(ValueError, match="^stages: expected at least one stage"):
+    with pytest.raises(ValueError, match="^stages: a plan needs at least one stage"):
         Plan([])
     for stranger in (None, "stage", schemes.heun, Plan([Predict(schemes.heun, LEVELS)])):
         with pytest.raises(ValueError, match=f"^stages: expected Predict or Correct, got {type(stranger).__name__}"):

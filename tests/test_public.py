@@ -5,17 +5,23 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
+import re
 import subprocess
 import sys
+import typing
 
+import numpy as np
 import pytest
 
 import rmverify
+from rmverify import Correct, EstimatedScore, Gaussian, GaussianMixture, Plan, Predict, Product, laws, plans, schemes
+from rmverify.targets import LaplaceGaussian, SkewNormal, TwoGaussians
 
 ROOMS = (
     "rmverify.claims",
     "rmverify.elementary",
     "rmverify.exponents",
+    "rmverify.laws",
     "rmverify.plans",
     "rmverify.schemes",
     "rmverify.targets",
@@ -77,6 +83,16 @@ def test_sampling_needs_no_symbols_balls_or_progress_bar():
         "plan = rm.Plan([rm.Predict(rm.schemes.randomized_midpoint, [1.0, 0.5])])\n"
         "rm.sample(plan, rm.Gaussian.isotropic(0.25, 2), 3, 2)\n"
         "print([m for m in ('flint', 'matplotlib', 'mpmath', 'rich', 'scipy', 'sympy') if m in sys.modules])"
+    )
+    assert run(code) == "[]"
+
+
+def test_distances_in_floats_need_no_balls_or_symbols():
+    code = (
+        "import sys, rmverify as rm\n"
+        "target, plan = rm.Gaussian.isotropic(0.25, 2), rm.Plan([rm.Predict(rm.schemes.heun, [1.0, 0.5])])\n"
+        "rm.tv(rm.output_law(plan, target), target)\n"
+        "print([m for m in ('flint', 'matplotlib', 'mpmath', 'rich', 'sympy') if m in sys.modules])"
     )
     assert run(code) == "[]"
 
@@ -148,3 +164,52 @@ def test_examples_are_found_where_pytest_looks(room):
     for module in {name.rsplit(".", 1)[0] for name in written}:
         found |= {t.name for t in doctest.DocTestFinder().find(importlib.import_module(module)) if t.examples}
     assert written <= found
+
+
+# ------------------------------------------------------------------- what is handed back
+
+PUBLIC = {name.split(".")[-1] for name in DOCUMENTED}
+
+
+@pytest.mark.parametrize("name", [n for n, value in DOCUMENTED.items() if inspect.isfunction(value)])
+def test_what_a_public_function_returns_has_a_public_name(name):
+    function = DOCUMENTED[name]
+    for each in typing.get_overloads(function) or [function]:
+        home = importlib.import_module(each.__module__)
+        for word in re.findall(r"[A-Z]\w+", str(each.__annotations__.get("return"))):
+            kind = getattr(home, word, None)
+            assert not inspect.isclass(kind) or word in PUBLIC or not kind.__module__.startswith("rmverify")
+
+
+MIDPOINTS = Plan([Predict(schemes.randomized_midpoint, [2.0, 1.5, 1.2])])
+HEUN = Plan([Predict(schemes.heun, np.linspace(3.0, 0.1, 1000))])
+SHOWN = {
+    "scheme": lambda: schemes.parallel_underdamped(cells=10**6, rounds=7, friction=2 / 3, mass=1 / 7),
+    "footprint": lambda: plans.footprint(schemes.parallel_midpoint(strata=4, rounds=2)),
+    "predictor": lambda: HEUN.stages[0],
+    "corrector": lambda: Correct(schemes.underdamped(friction=2 / 3), 1 / 3, 1 / 7, 10**6),
+    "stranger": lambda: Predict(lambda x, t, h, score, draw: x + h * score(t, x), [1.0, 0.5]),
+    "plan": lambda: HEUN,
+    "plan that cannot be counted": lambda: Plan([Predict(lambda *_: np.zeros(3) + None, [1.0, 0.5])]),
+    "sequential": lambda: plans.sequential(100, 4.0, 0.1),
+    "log-concave": lambda: plans.log_concave(100, 4.0, 1.0, 0.1),
+    "gaussian": lambda: Gaussian(np.zeros(500), np.arange(500.0)),
+    "modes": lambda: Gaussian(np.zeros(500), np.arange(500.0)).modes,
+    "mixture": lambda: GaussianMixture(np.full(20, 0.05), np.zeros((20, 2)), np.ones((20, 2))),
+    "estimate": lambda: EstimatedScore(Gaussian.isotropic(1.0, 40), gain=1 / 3, bias=np.arange(40) / 3),
+    "estimate in time": lambda: EstimatedScore(Gaussian.isotropic(1.0, 40), bias=np.sin),
+    "factor": lambda: SkewNormal(1 / 3, 1 / 7, 1 / 9).at(0.3),
+    "product": lambda: Product(LaplaceGaussian(1 / 3, 1 / 7), 10**12),
+    "law of a map": lambda: rmverify.output_law(HEUN, TwoGaussians(2 / 3)),
+    "law on the line": lambda: rmverify.output_law(MIDPOINTS, TwoGaussians(2 / 3)),
+    "law of shared midpoints": lambda: rmverify.output_law(MIDPOINTS, Product(TwoGaussians(2 / 3), 7)),
+    "flow": lambda: laws.kinetic_flow(np.arange(500.0), 1.0, 0.1),
+    "kinetic law": lambda: laws.kinetic_law(np.sin, 1 / 3, 1 / 7, 0.1, 2.0),
+}
+
+
+@pytest.mark.parametrize("what", SHOWN)
+def test_what_a_prompt_shows_is_one_short_line(what):
+    shown = repr(SHOWN[what]())
+    assert len(shown) <= 200
+    assert not re.search(r"0x[0-9a-f]{6}|object at|\n", shown)

@@ -26,16 +26,7 @@ from rmverify.cli import main
 from rmverify.numbers.values import Value
 from rmverify.studies import rates, sweep
 from rmverify.studies.rates import Fit, Row, Table, Theorem
-from rmverify.views.rates import (
-    rates_csv,
-    rates_latex,
-    rates_markdown,
-    rates_picture,
-    rates_record,
-    rates_tables,
-    theorem_cells,
-    undecided,
-)
+from rmverify.views.rates import VIEW, undecided
 
 # --- a table by hand --------------------------------------------------------------------------------------------
 
@@ -122,6 +113,7 @@ PLANS = (
     Theorem("dpum", 100, 4.0, 0.1, 29570, 29570, Value(0.00224, "exact", 1e-10)),
     Theorem("sequential", 100, 4.0, 0.1, 15299, 15299, Value(0.000909, "exact", 1e-13)),
 )
+PLANNED = replace(HAND, theorems=PLANS)
 
 
 def text_of(blocks, width: int = 10_000) -> str:
@@ -140,7 +132,7 @@ def cells(line: str) -> list[str]:
 
 
 def test_without_a_width_there_is_one_line_for_every_exponent():
-    lines = text_of(rates_tables(HAND)).splitlines()
+    lines = text_of(VIEW.shown(HAND)).splitlines()
     header = next(k for k, line in enumerate(lines) if line.startswith("scheme"))
     assert cells(lines[header])[-1] == "verdict"
     body = lines[header + 2 : header + 2 + len(FITS)]
@@ -159,7 +151,7 @@ def test_without_a_width_there_is_one_line_for_every_exponent():
 
 
 def test_a_derived_exponent_that_was_not_found_is_marked():
-    text = text_of(rates_tables(HAND))
+    text = text_of(VIEW.shown(HAND))
     assert text.count("1/2 (!)") == 1  # 0.41 +- 0.02
     assert "1/4 (!)" not in text
 
@@ -167,7 +159,7 @@ def test_a_derived_exponent_that_was_not_found_is_marked():
 @pytest.mark.parametrize("rows", [False, True])
 @pytest.mark.parametrize("width", [80, 100, 120, 200])
 def test_the_tables_fit_their_width_and_keep_what_matters(width, rows):
-    text = text_of(rates_tables(HAND, PLANS, width, rows), width)
+    text = text_of(VIEW.shown(PLANNED, width, rows=rows), width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
     for fit in FITS:
@@ -175,32 +167,32 @@ def test_the_tables_fit_their_width_and_keep_what_matters(width, rows):
         assert f"{fit.exponent:.{places}f} ±" in text
     for word in ("100..1e8", "3.33..100", "consistent", "settled", "5/12", "1/2 (!)", "costs 2.4x", "helps 2x", "none"):
         assert word in text, word
-    assert ("0.544..0.500" in text) == ("Not shown" not in text or "local slopes" not in text.split("Not shown")[1])
+    assert ("0.544..0.500" in text) == ("omitted" not in text or "local slopes" not in text.split("omitted")[1])
     assert all(text.count(fit.scheme) for fit in FITS)
 
 
 def test_a_wide_terminal_shows_everything():
-    assert "Not shown" not in text_of(rates_tables(HAND, PLANS, 120), 120)
-    assert "residual, local slopes" in text_of(rates_tables(HAND, PLANS, 80), 80).replace("\n", " ")
+    assert "omitted" not in text_of(VIEW.shown(PLANNED, 120), 120)
+    assert "residual, local slopes" in text_of(VIEW.shown(PLANNED, 80), 80).replace("\n", " ")
 
 
 def test_rows_with_the_corrector_stand_beside_those_without():
-    text = text_of(rates_tables(HAND))
+    text = text_of(VIEW.shown(HAND))
     body = text.split("With the corrector and without")[1].split("Score evaluations")[0].strip().splitlines()[2:]
     assert [cells(line)[3:] for line in body] == [
         ["4", "0.1", "50", "120", "costs 2.4x"],
         ["1", "0.1", "50", "25", "helps 2x"],
     ]
-    assert "120* " in text_of(rates_tables(Table((replace(WITH, tried=7),), ())))  # not every smaller N was tried
-    alone = text_of(rates_tables(Table((WITH,), ())))
+    assert "120* " in text_of(VIEW.shown(Table((replace(WITH, tried=7),), ())))  # not every smaller N was tried
+    alone = text_of(VIEW.shown(Table((WITH,), ())))
     assert "costs 2.4x" not in alone  # there is nothing to compare it with
     never = replace(a_row(), steps=None, evaluations=None, status="beyond max_steps")
-    assert "only with it" in text_of(rates_tables(Table((never, WITH), ())))
+    assert "only with it" in text_of(VIEW.shown(Table((never, WITH), ())))
 
 
 def test_an_estimated_score_is_compared_with_the_perfect_one():
     meets = replace(ESTIMATED, crossing=7)
-    text = text_of(rates_tables(Table((*LADDER, meets, FLOOR), ())))
+    text = text_of(VIEW.shown(Table((*LADDER, meets, FLOOR), ())))
     body = text.split("With an estimated score")[1].split("Score evaluations")[0].strip().splitlines()[2:]
     assert [cells(line)[5:] for line in body] == [
         ["0.001", "50", "53", "0.0995", "cancel near N = 7"],
@@ -209,11 +201,11 @@ def test_an_estimated_score_is_compared_with_the_perfect_one():
 
 
 def test_the_theorems_plans_are_shown_with_what_they_reach():
-    text = text_of(rates_tables(HAND, PLANS))
+    text = text_of(VIEW.shown(PLANNED))
     assert cells(next(line for line in text.splitlines() if line.startswith("DPUM"))) == [
         "DPUM (D0)", "100", "4", "0.1", "29570", "29570", "0.00224", "0.022",
     ]  # fmt: skip
-    assert "theorems" not in text_of(rates_tables(HAND))
+    assert "theorems" not in text_of(VIEW.shown(HAND))
 
 
 def test_the_start_error_is_told_apart():
@@ -221,14 +213,14 @@ def test_the_start_error_is_told_apart():
         a_row(dim=1, start_error=Value(0.00045)),
         a_row(dim=10**8, start_error=Value(1.0, "exact", 0, complement=0)),
     )
-    text = text_of(rates_tables(Table(rows, ())))
+    text = text_of(VIEW.shown(Table(rows, ())))
     assert "d=1: 0.00045; d=1e8: 1." in text
 
 
 def test_every_row_is_printed_only_if_asked_for():
     head = "Every row"
-    assert head not in text_of(rates_tables(HAND, PLANS))
-    body = text_of(rates_tables(HAND, PLANS, rows=True)).split(head)[1].strip().splitlines()
+    assert head not in text_of(VIEW.shown(PLANNED))
+    body = text_of(VIEW.shown(PLANNED, rows=True)).split(head)[1].strip().splitlines()
     assert len(body) == 2 + len(HAND.rows)
     assert cells(body[2])[:9] == ["TV", "exponential_integrator", "exact", "1", "4", "0.1", "5", "5", "0.0995"]
     assert body[-1].rstrip().endswith("floor")
@@ -236,14 +228,14 @@ def test_every_row_is_printed_only_if_asked_for():
 
 def test_an_interval_of_the_number_of_steps_is_shown():
     sampled = a_row(MIDPOINT, law="unconditional", family="two-block", condition=16.0, fewest=49, most=51)
-    body = text_of(rates_tables(Table((sampled,), ()), rows=True)).split("Every row")[1]
+    body = text_of(VIEW.shown(Table((sampled,), ()), rows=True)).split("Every row")[1]
     assert " 50 (49 to 51) " in body
 
 
 def test_rows_that_differ_are_told_apart_on_a_narrow_terminal():
     shapes = tuple(a_row(family="two-block", condition=4.0**k) for k in (1, 2, 5))
     table = Table((a_row(), *shapes, WITH, ESTIMATED, a_row(MIDPOINT, law="unconditional", dim=10**12)), ())
-    body = text_of(rates_tables(table, width=80, rows=True), 80).split("Every row")[1].splitlines()
+    body = text_of(VIEW.shown(table, width=80, rows=True), 80).split("Every row")[1].splitlines()
     assert max(map(len, body)) <= 80
     listed = [line for line in body if re.match(r"[0-9]", line)]
     assert len(listed) == len(set(listed)) == len(table.rows)
@@ -256,25 +248,25 @@ def test_rows_without_an_answer_are_listed_but_a_floor_is_an_answer():
     assert undecided(HAND) == []
     table = Table((*HAND.rows, unclear, beyond, hopeless), FITS)
     assert undecided(table) == [unclear, beyond, hopeless]
-    body = text_of(rates_tables(table)).split("Not found")[1].strip().splitlines()[2:5]
+    body = text_of(VIEW.shown(table)).split("Not found")[1].strip().splitlines()[2:5]
     assert [line.split("TV")[1].strip() for line in body] == ["cannot tell", "beyond max_steps", "cannot tell"]
 
 
 def test_a_table_without_exponents_says_so():
-    text = text_of(rates_tables(Table((a_row(),), ()), width=80), 80)
+    text = text_of(VIEW.shown(Table((a_row(),), ()), width=80), 80)
     assert "No exponent" in text
     assert "measured" not in text
 
 
 def test_names_with_square_brackets_are_printed_as_they_are():
-    assert "[bold]x[/bold]" in text_of(rates_tables(Table((), (a_fit(note="[bold]x[/bold]"),))))
+    assert "[bold]x[/bold]" in text_of(VIEW.shown(Table((), (a_fit(note="[bold]x[/bold]"),))))
 
 
 # --- for programs -----------------------------------------------------------------------------------------------
 
 
 def test_csv_has_one_line_a_row_and_every_field():
-    read = list(csv.DictReader(io.StringIO(rates_csv(HAND))))
+    read = list(csv.DictReader(io.StringIO(VIEW.as_csv(HAND))))
     assert len(read) == len(HAND.rows)
     assert {f.name for f in fields(Row)} <= set(read[0])
     for line, row in zip(read, HAND.rows, strict=True):
@@ -302,28 +294,27 @@ def strict(text: str) -> dict:
 
 def test_the_record_is_plain_json():
     endless = a_row(metric="kl", value=Value(math.inf, "lower"), steps=None)
-    record = strict(json.dumps(rates_record(Table((*HAND.rows, endless), FITS), PLANS, "digits"), allow_nan=False))
-    assert set(record) == {"data", "rows", "fits", "theorems"}
-    assert record["data"] == "digits"
+    record = strict(json.dumps(Table((*HAND.rows, endless), FITS, PLANS).as_dict(), allow_nan=False))
+    assert set(record) == {"rows", "fits", "theorems"}
     assert record["rows"][0]["value"]["value"] == 0.0995
     assert [fit["exponent"] for fit in record["fits"]] == [fit.exponent for fit in FITS]
     assert record["theorems"][1]["value"]["value"] == 0.000909
 
 
 def test_markdown_is_a_table_with_as_many_cells_in_every_line():
-    lines = rates_markdown(HAND).splitlines()
+    lines = VIEW.as_markdown(HAND).splitlines()
     table = lines[: lines.index("")]
     assert {line.count("|") for line in table} == {16}
     assert len(table) == 2 + len(FITS)
     assert set(table[1]) == set("| -")
     assert "| `randomized_midpoint` | `E_alpha` |" in table[7]
     assert lines[-2:] == [f"- `{FITS[0].source}`", f"- `{D1}`"]
-    piped = rates_markdown(Table((), (a_fit(note="|bias|"),))).splitlines()[2]
+    piped = VIEW.as_markdown(Table((), (a_fit(note="|bias|"),))).splitlines()[2]
     assert "\\|bias\\|" in piped
 
 
 def test_latex_is_a_booktabs_table_without_a_bare_special_character():
-    text = rates_latex(Table((), (*FITS, a_fit(note="50% & $5 #1 ~ \\x"))))
+    text = VIEW.as_latex(Table((), (*FITS, a_fit(note="50% & $5 #1 ~ \\x"))))
     body = text.split("\\midrule\n")[1].split("\\bottomrule")[0].splitlines()
     assert len(body) == len(FITS) + 1
     for line in body:
@@ -353,7 +344,7 @@ def drawn(table: Table):
     kept, close = [], plt.close
     try:
         plt.close = kept.append
-        content = rates_picture(table, "svg")
+        content = VIEW.picture(table, "svg")
     finally:
         plt.close = close
     axes = kept[0].axes
@@ -413,13 +404,7 @@ def asked(monkeypatch):
         return answer
 
     monkeypatch.setattr(rates, "table", table)
-    monkeypatch.setattr(rates, "theorem", planned)
     return seen
-
-
-def planned(**cell):
-    """In place of a theorem's plan."""
-    return cell | {"evaluations": 7, "rounds": 7, "value": Value(0.25 * cell["accuracy"])}
 
 
 @pytest.fixture
@@ -469,18 +454,28 @@ def test_answers_go_to_stdout_alone(run):
         code, out, err = run(*options)
         assert (code, err) == (0, ""), options
         assert out.endswith("\n")
-    assert run("--csv")[1] == rates_csv(HAND)
-    assert run("--markdown")[1] == rates_markdown(HAND)
-    assert run("--latex")[1] == rates_latex(HAND)
+    assert run("--csv")[1] == VIEW.as_csv(HAND)
+    assert run("--markdown")[1] == VIEW.as_markdown(HAND)
+    assert run("--latex")[1] == VIEW.as_latex(HAND)
 
 
-def test_json_is_one_document_with_the_theorems(run):
+def test_json_is_one_document_with_the_theorems(run, asked):
+    asked["answer"] = PLANNED
     document = strict(run("--json")[1])
     assert (document["schema"], document["command"]) == (3, "rates")
     assert len(document["rows"]) == len(HAND.rows)
-    assert [t["plan"] for t in document["theorems"]] == ["dpum"] * 3 + ["sequential"] * 3
-    assert strict(run("--json", "--scheme", "heun")[1])["theorems"] == []
-    assert {c["plan"] for c in theorem_cells(predictors=[MIDPOINT])} == {"sequential"}
+    assert [t["plan"] for t in document["theorems"]] == ["dpum", "sequential"]
+    assert asked["theorems"]
+    run("--csv")
+    assert not asked["theorems"]
+
+
+def test_the_theorems_of_a_table_are_those_of_its_schemes(monkeypatch):
+    monkeypatch.setattr(rates, "theorem", lambda **cell: Theorem(**cell, evaluations=7, rounds=7, value=Value(0.01)))
+    monkeypatch.setattr(rates, "studies", lambda full, predictors: [])
+    for chosen, plans in (([], ["dpum"] * 3 + ["sequential"] * 3), ([MIDPOINT], ["sequential"] * 3), (["heun"], [])):
+        monkeypatch.setattr(rates, "extras", lambda full, predictors: [])
+        assert [t.plan for t in rates.table(predictors=chosen).theorems] == plans
 
 
 def test_forms_exclude_each_other(run):
@@ -527,7 +522,7 @@ def test_a_sweep_that_fails_is_one_line(run, asked):
 @pytest.mark.parametrize("suffix, magic", [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_a_plot_is_written_beside_what_is_printed(run, suffix, magic):
     code, out, err = run("--plot", f"rates.{suffix}", "--csv")
-    assert (code, out, err) == (0, rates_csv(HAND), "")
+    assert (code, out, err) == (0, VIEW.as_csv(HAND), "")
     assert Path(f"rates.{suffix}").read_bytes().startswith(magic)
     assert [path.name for path in Path().iterdir()] == [f"rates.{suffix}"]
 

@@ -14,15 +14,9 @@ from rich.console import Console
 
 from rmverify import Value
 from rmverify.studies.budget import Budget, Cost, Description, Point, Row, Setting
-from rmverify.views.report import (
-    budget_csv,
-    budget_picture,
-    budget_record,
-    budget_tables,
-    document,
-    law_record,
-    law_tables,
-)
+from rmverify.views import budget as budget_view
+from rmverify.views import law as law_view
+from rmverify.views.common import document
 
 
 def text_of(blocks, width: int = 200) -> str:
@@ -68,7 +62,7 @@ def a_budget(*rows: Row, **setting) -> Budget:
 
 
 def test_the_document_is_strict_json_with_a_head():
-    record = json.loads(document("budget", budget_record(a_budget(data_smoothness=math.inf), "x")))
+    record = json.loads(document("budget", budget_view.as_record(a_budget(data_smoothness=math.inf), "x")))
     assert list(record)[:3] == ["schema", "rmverify", "command"]
     assert record["smoothness_of_data"] == "inf"
     with pytest.raises(ValueError, match="JSON"):
@@ -77,12 +71,12 @@ def test_the_document_is_strict_json_with_a_head():
 
 def test_the_budget_record_holds_every_number():
     answer = a_budget()
-    record = budget_record(answer, "data.csv")
+    record = budget_view.as_record(answer, "data.csv")
     assert (record["data"], record["dim"], record["accuracy"], record["metric"]) == ("data.csv", 3, 0.1, "tv")
     assert (record["early_stop"], record["horizon"], record["grid"]) == (0.5, 3.0, "geometric")
     assert record["early_stop_error_w2"]["value"] == 0.125
     assert (record["early_stop_error_tv"]["value"], record["early_stop_within_accuracy"]) == (0.0625, True)
-    assert not budget_record(a_budget(stopped=0.125), "x")["early_stop_within_accuracy"]  # 0.1 was asked for
+    assert not budget_view.as_record(a_budget(stopped=0.125), "x")["early_stop_within_accuracy"]  # 0.1 was asked for
     exact, interval, endless = record["schemes"]
     assert [row["proved_least"] for row in record["schemes"]] == [True, False, True]
     assert [row["every_number_tried_up_to"] for row in record["schemes"]] == [3, 0, 2]
@@ -137,7 +131,7 @@ def test_a_curve_is_monotone_unless_it_rises_beyond_its_errors():
 
 def test_csv_reads_back_to_the_same_floats():
     answer = a_budget(a_row(points=curve(1 / 3, 0.1 + 1e-17)), interval_row(), endless_row())
-    rows = list(csv.DictReader(io.StringIO(budget_csv(answer))))
+    rows = list(csv.DictReader(io.StringIO(budget_view.as_csv(answer))))
     points = [(row, p) for row in answer.rows for p in row.curve]
     assert len(rows) == len(points)
     for found, (row, p) in zip(rows, points, strict=True):
@@ -156,7 +150,7 @@ def test_csv_reads_back_to_the_same_floats():
 
 
 def test_the_table_has_a_line_for_every_scheme_with_its_answer():
-    lines = text_of(budget_tables(a_budget(), "data.csv")).splitlines()
+    lines = text_of(budget_view.shown(a_budget(), "data.csv")).splitlines()
     assert "data.csv" in lines[0]
     assert "dimension 3" in lines[0]
     heun, midpoint, euler = (
@@ -176,7 +170,7 @@ LONG = Row(
 
 @pytest.mark.parametrize("width", [200, 100, 80, 40])
 def test_no_width_cuts_a_number_or_a_name(width):
-    text = text_of(budget_tables(a_budget(LONG, a_row()), "data.csv", width), width)
+    text = text_of(budget_view.shown(a_budget(LONG, a_row()), "data.csv", width), width)
     assert "…" not in text
     assert all(len(line) <= width for line in text.splitlines())
     if width >= 80:
@@ -186,13 +180,13 @@ def test_no_width_cuts_a_number_or_a_name(width):
     dropped = [
         name for name in ("steps", "rounds", "discretization") if f" {name} " not in text.split("Random midpoints")[0]
     ]
-    assert all(name in text.split("Not shown")[1] for name in dropped)
+    assert all(name in text.split("Columns omitted")[1] for name in dropped)
     assert not dropped or width < 200
 
 
 def test_without_a_width_everything_is_shown():
-    text = text_of(budget_tables(a_budget(LONG), "data.csv"))
-    assert "Not shown" not in text
+    text = text_of(budget_view.shown(a_budget(LONG), "data.csv"))
+    assert "omitted" not in text
     for cell in ("10352", "20704 (19428 to 20704)", "discretization", "95 %"):
         assert cell in text
 
@@ -200,28 +194,28 @@ def test_without_a_width_everything_is_shown():
 def test_a_curve_that_is_not_monotone_takes_one_line_and_is_printed_whole_on_request():
     zigzag = curve(0.5, 0.03125, 0.25, 0.125, 0.15625, 0.0625)
     answer = a_budget(a_row("heun"), a_row("midpoint", corrector=True, points=zigzag))
-    lines = text_of(budget_tables(answer, "x")).splitlines()
+    lines = text_of(budget_view.shown(answer, "x")).splitlines()
     assert [line for line in lines if "not monotone" in line] == [
         "midpoint + underdamped: not monotone, TV rises from 0.0312 at 2 steps to 0.25 at 3; --curves prints all."
     ]
     assert lines[-1] in [line for line in lines if "not monotone" in line]
-    whole = " ".join(text_of(budget_tables(answer, "x", curves=True)).split())
+    whole = " ".join(text_of(budget_view.shown(answer, "x", curves=True)).split())
     assert all(f"{p.steps} {p.evaluations} {float(p.tv):g}" in whole for row in answer.rows for p in row.curve)
 
 
 def test_answers_that_are_not_proved_least_are_named():
-    text = text_of(budget_tables(a_budget(), "x"))
+    text = text_of(budget_view.shown(a_budget(), "x"))
     named = text.split("too few, but for")[1].split("can pass over")[0]
     assert "parallel_midpoint + underdamped (few of them" in named
     assert "heun" not in named
-    assert "is too few." in text_of(budget_tables(a_budget(a_row()), "x"))
+    assert "is too few." in text_of(budget_view.shown(a_budget(a_row()), "x"))
     far = a_row(points=(*curve(0.5, 0.25), *curve(0.0625, first=7)))
-    assert "heun (up to 2);" in text_of(budget_tables(a_budget(far), "x"))
+    assert "heun (up to 2);" in text_of(budget_view.shown(a_budget(far), "x"))
 
 
 def test_the_distance_to_the_data_is_compared_with_the_request():
-    assert "above the request" not in text_of(budget_tables(a_budget(), "x"))
-    text = text_of(budget_tables(a_budget(stopped=0.125), "x"))
+    assert "above the request" not in text_of(budget_view.shown(a_budget(), "x"))
+    text = text_of(budget_view.shown(a_budget(stopped=0.125), "x"))
     assert "TV(q_delta, q_0) = 0.125\n" in text
     assert "TV(q_delta, q_0) = 0.125 is above the request" in text
     assert "--early-stop-tv" in text
@@ -229,30 +223,30 @@ def test_the_distance_to_the_data_is_compared_with_the_request():
 
 def test_a_number_that_its_error_exceeds_shows_it():
     row = Row("heun", False, True, None, None, None, (Point(8192, 8192, 8192, Value(0.01, "exact", 1.0)),))
-    assert "0.01 ± 1" in text_of(budget_tables(a_budget(row), "x"))
+    assert "0.01 ± 1" in text_of(budget_view.shown(a_budget(row), "x"))
 
 
 def test_the_seed_of_random_midpoints_is_named():
-    assert "Seed" not in text_of(budget_tables(a_budget(), "x"))
+    assert "Seed" not in text_of(budget_view.shown(a_budget(), "x"))
     seeded = Budget(0.1, 3, a_setting(), (interval_row(),), 1234)
-    assert "1234" in text_of(budget_tables(seeded, "x"))
-    assert budget_record(seeded, "x")["seed"] == 1234
+    assert "1234" in text_of(budget_view.shown(seeded, "x"))
+    assert budget_view.as_record(seeded, "x")["seed"] == 1234
 
 
 def test_an_interval_wider_than_was_asked_for_is_named():
-    assert "15 to 16 steps" in text_of(budget_tables(a_budget(interval_row()), "x"))
+    assert "15 to 16 steps" in text_of(budget_view.shown(a_budget(interval_row()), "x"))
     wide = Budget(0.1, 3, a_setting(), (interval_row(),), 1234, 0.05)
-    assert "15 to 16 steps" not in text_of(budget_tables(wide, "x"))
-    assert "strata = 3, rounds = 1" in text_of(budget_tables(wide, "x"))
+    assert "15 to 16 steps" not in text_of(budget_view.shown(wide, "x"))
+    assert "strata = 3, rounds = 1" in text_of(budget_view.shown(wide, "x"))
 
 
 def test_the_singular_data_are_named():
-    assert "singular" in text_of(budget_tables(a_budget(data_smoothness=math.inf), "x"))
-    assert "singular" not in text_of(budget_tables(a_budget(), "x"))
+    assert "singular" in text_of(budget_view.shown(a_budget(data_smoothness=math.inf), "x"))
+    assert "singular" not in text_of(budget_view.shown(a_budget(), "x"))
 
 
 def test_names_with_square_brackets_are_printed_as_they_are():
-    assert "[red]a.csv" in text_of(budget_tables(a_budget(), "[red]a.csv"))
+    assert "[red]a.csv" in text_of(budget_view.shown(a_budget(), "[red]a.csv"))
 
 
 # --- one law ----------------------------------------------------------------------------------------------------
@@ -265,23 +259,23 @@ def a_description() -> Description:
 
 
 def test_a_law_as_a_record_and_as_a_table():
-    record = json.loads(document("law", law_record(a_description(), "x", 0.5, "verified")))
+    record = json.loads(document("law", law_view.as_record(a_description(), "x", 0.5, "verified")))
     assert (record["steps"], record["evaluations"], record["rounds"], record["corrector"]) == (7, 21, 19, "underdamped")
     assert record["divergences"]["chi2"]["value"] == "inf"
     assert record["divergences"]["kl"]["value"] == 0.25
     assert record["claim"] == {"tv": 0.5, "verdict": "verified"}
-    assert law_record(a_description(), "x", None, None)["claim"] is None
-    text = text_of(law_tables(a_description(), "x", 0.5, "refuted"))
+    assert law_view.as_record(a_description(), "x", None, None)["claim"] is None
+    text = text_of(law_view.shown(a_description(), "x", 0.5, "refuted"))
     assert "heun + underdamped corrector: 7 steps, 21 evaluations, 19 rounds" in text
     assert text.rstrip().endswith("claim TV <= 0.5: refuted")
-    assert "claim" not in text_of(law_tables(a_description(), "x", None, None))
+    assert "claim" not in text_of(law_view.shown(a_description(), "x", None, None))
 
 
 def test_a_law_averaged_over_midpoints_stands_beside_its_parts():
     tv, shared = (Value(v, "monte-carlo", 1e-3) for v in (0.125, 0.25))
     plain = a_description()
     found = dataclasses.replace(plain, divergences=plain.divergences | {"tv": tv}, expected_tv=shared, seed=5)
-    text = text_of(law_tables(found, "x", 0.125, "inconclusive"))
+    text = text_of(law_view.shown(found, "x", 0.125, "inconclusive"))
     own, all_ = (
         re.split(r"\s{2,}", next(line for line in text.splitlines() if part in line).strip())
         for part in ("every particle its own midpoints", "one set of midpoints shared by all")
@@ -289,8 +283,8 @@ def test_a_law_averaged_over_midpoints_stands_beside_its_parts():
     assert own[1:] == ["0.125 ± 0.001", "95 % interval", "0.001"]
     assert all_[1:] == ["0.250 ± 0.001", "95 % interval", "0.001"]
     assert text.rstrip().endswith("claim TV <= 0.125 (95 %: 0.124 to 0.126): inconclusive")
-    assert law_record(found, "x", None, None)["expected_tv"]["value"] == 0.25
-    assert law_record(plain, "x", None, None)["expected_tv"] is None
+    assert law_view.as_record(found, "x", None, None)["expected_tv"]["value"] == 0.25
+    assert law_view.as_record(plain, "x", None, None)["expected_tv"] is None
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------
@@ -299,7 +293,7 @@ def test_a_law_averaged_over_midpoints_stands_beside_its_parts():
 def picture(answer: Budget):
     """The PNG as an array (height, width, 4) of numbers in [0, 1]."""
     image = pytest.importorskip("matplotlib.image")
-    return image.imread(io.BytesIO(budget_picture(answer, "x", "png")))
+    return image.imread(io.BytesIO(budget_view.picture(answer, "x", "png")))
 
 
 def test_a_picture_has_one_colour_for_every_scheme():

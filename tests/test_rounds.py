@@ -19,7 +19,7 @@ from rmverify.cli import main
 from rmverify.numbers.values import Value
 from rmverify.studies import rounds, sweep
 from rmverify.studies.rounds import Row, Table, Trade
-from rmverify.views.rounds import as_csv, as_latex, as_markdown, picture, shown, undecided
+from rmverify.views.rounds import VIEW, undecided
 
 # ------------------------------------------------------------------- the search
 
@@ -188,23 +188,23 @@ def test_the_frontier_is_what_nothing_beats():
 
 
 def test_the_tables_say_everything():
-    text = printed(shown(HAND))
+    text = printed(VIEW.shown(HAND))
     line = next(line.split() for line in text.splitlines() if line.startswith("1e4"))
     assert line == ["1e4", "5.0", "800", "2", "8", "16", "3", "800", "8000", "0.05", "1620", "5120", *THEOREMS]
     assert "beyond max_steps" in next(line for line in text.splitlines() if line.startswith("1e5"))
-    assert "1 of them could not be told" in text
+    assert "left out of the fits: 1." in text
     starred = [line.split()[:2] for line in text.splitlines() if " * " in line and line[:1].isdigit()]
     assert starred == [["1", "0"], ["8", "2"], ["32", "4"]]
     assert "eps = 0.1" in text
     assert "d = 1e4" in text
-    narrow = printed(shown(HAND, 80), 80)
+    narrow = printed(VIEW.shown(HAND, 80), 80)
     assert max(map(len, narrow.splitlines())) <= 80
-    assert "Not shown for want of columns: T, K_c, M, R, evaluations" in " ".join(narrow.split())
+    assert "Columns omitted to fit the terminal: T, K_c, M, R, evaluations" in " ".join(narrow.split())
     assert undecided(HAND) == [HAND.rows[-1]]
 
 
 def test_programs_and_papers_get_the_same():
-    records = list(csv.DictReader(io.StringIO(as_csv(HAND))))
+    records = list(csv.DictReader(io.StringIO(VIEW.as_csv(HAND))))
     assert len(records) == 15
     assert records[3]["rounds"] == "800"
     assert records[3]["value_kind"] == "exact"
@@ -212,15 +212,15 @@ def test_programs_and_papers_get_the_same():
     plain = json.loads(json.dumps(HAND.as_dict(), allow_nan=False))
     assert [t["best"] for t in plain["trades"]] == [True, True, False, True, False]
     assert [law["better"] for law in plain["laws"]] == ["logarithms", "power", "power"]
-    assert "| 1e4 |" in as_markdown(HAND)
-    assert "ln^2 d" in as_markdown(HAND)
-    assert r"\begin{tabular}" in as_latex(HAND)
-    assert r"d\textasciicircum{}" in as_latex(HAND)
+    assert "| 1e4 |" in VIEW.as_markdown(HAND)
+    assert "ln^2 d" in VIEW.as_markdown(HAND)
+    assert r"\begin{tabular}" in VIEW.as_latex(HAND)
+    assert r"d\textasciicircum{}" in VIEW.as_latex(HAND)
 
 
 @pytest.mark.parametrize("suffix, magic", [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_a_picture_is_the_same_every_time(suffix, magic):
-    first, second = picture(HAND, suffix), picture(HAND, suffix)
+    first, second = VIEW.picture(HAND, suffix), VIEW.picture(HAND, suffix)
     assert first.startswith(magic)
     assert first == second
 
@@ -254,8 +254,8 @@ def test_the_command_prints_and_judges(monkeypatch, capsys, tmp_path):
     code, out, _ = run(capsys, "--json")
     assert json.loads(out)["command"] == "rates --parallel"
     code, out, _ = run(capsys, "--csv")
-    assert out == as_csv(HAND)
-    worse = replace(HAND, laws=tuple(replace(law, residual=law.power_residual * 2) for law in HAND.laws))
+    assert out == VIEW.as_csv(HAND)
+    worse = replace(HAND, curves=tuple(replace(curve, residual=curve.power_residual * 2) for curve in HAND.curves))
     given(monkeypatch, worse)
     assert run(capsys)[0] == 1
     lost = replace(HAND, rows=(replace(HAND.rows[0], status="cannot tell"), *HAND.rows[1:]))

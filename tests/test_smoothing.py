@@ -14,13 +14,29 @@ from oracles import kinetic, textbook
 
 import rmverify as rm
 from rmverify import schemes
-from rmverify.claims import c, smoothing, verify
-from rmverify.claims.ledger import Look
+from rmverify.claims import verify
+from rmverify.claims.ledger import Look, load
+from rmverify.claims.looks import c, smoothing
 from rmverify.errors.certified import certified_smoothing
+from rmverify.exponents import BOUNDS, Bound
 from rmverify.laws.langevin.smooth import kinetic_law
 from rmverify.schemes.langevin import kinetic_noise
 
-BRACKETS = {name: bracket for name, bracket, _ in c.BRACKETS}
+BRACKETS = {
+    "printed": lambda T, g: 1 / 2 + T**3 / (6 * g) + g * T / 2,
+    "sharper": lambda T, g: 1 / 2 + T**3 / (12 * g) + T**2 / 4 + g * T / 4,
+    "log-concave": lambda T, g: 1 / 2 + T**3 / (12 * g) + g * T / 4,
+}
+"""C4's, at L = 1."""
+ENTROPIES = {name: BOUNDS["C4" if name == "printed" else f"C4, {name}"] for name in BRACKETS}
+
+
+def test_the_bounds_of_kl_are_the_brackets():
+    for T, g in ((0.3, 0.7), (1.0, 1.0), (2.0, 5.0)):
+        for name, bound in ENTROPIES.items():
+            due = 0.49 / T**2 * BRACKETS[name](T, g)
+            assert bound(W_2=0.7, L=1.0, T=T, gamma=g) == pytest.approx(due, rel=1e-14)
+            assert bound(W_2=0.7, L=4.0, T=T / 2, gamma=2 * g) == pytest.approx(4 * due, rel=1e-14)  # units of 1/L
 
 
 def supremum(k, joint, T=1.0):
@@ -67,7 +83,7 @@ def test_c4_holds_and_is_sharp(report):
     """KL: T^2/(2n) against the brackets, which it meets as T -> 0; TV: 0.57 and 0.47 of 0.764 and 0.646."""
     *entropies, hill, convex, potentials = report["C4"].evidence
     assert report["C4"].finding == "holds"
-    assert len(entropies) == len(c.BRACKETS)
+    assert len(entropies) == len(BRACKETS)
     for evidence in entropies:
         assert 0.999 < evidence.constant < 1
     assert hill.constant == pytest.approx(supremum(-1, joint=False), rel=1e-6)
@@ -124,19 +140,21 @@ def test_kl_of_two_points(T):
 
 def test_a_bound_that_is_too_small_is_violated_with_a_witness():
     look = Look()
-    small = smoothing.within(smoothing.variation_ratio(look, False, 1.0, "", lowest=-1), 0.57, "0.57 W_2/T")
+    small = smoothing.within(smoothing.variation_ratio(look, False, Bound("W_2/T"), lowest=-1), 0.57, "0.57 W_2/T")
     assert small.finding == "violated"
     assert small.where["k/L"] == -1
-    for wrong in (lambda T, g: BRACKETS["sharper"](T, g) - 0.01, lambda T, g: 1 / 2 + g * T / 4):
-        assert smoothing.within(smoothing.entropy_ratio(look, wrong, "", lowest=-1), 1, "").finding == "violated"
-    assert smoothing.of_potentials({"printed": BRACKETS["log-concave"]}, 0.737, 0.646).finding == "violated"  # a hill
-    assert smoothing.of_potentials(BRACKETS, 0.56, 0.646).finding == "violated"
+    for wrong in ("49/100 + L^2 T^3/(12 gamma) + L T^2/4 + gamma T/4", "1/2 + gamma T/4"):
+        found = smoothing.entropy_ratio(look, Bound(f"W_2^2/T^2 ({wrong})"), lowest=-1)
+        assert smoothing.within(found, 1, "").finding == "violated"
+    assert smoothing.of_potentials({"printed": ENTROPIES["log-concave"]}, 0.737, 0.646).finding == "violated"  # a hill
+    assert smoothing.of_potentials(ENTROPIES, 0.56, 0.646).finding == "violated"
 
 
 def test_c4_without_a_force_leaves_no_room_for_half_the_friction():
     """n = u T^2 (1 - gT/3 + ..): with gT/8 for gT/4 the bracket is wrong already to first order in T."""
-    wrong = smoothing.entropy_ratio(Look(), lambda T, g: 1 / 2 + T**3 / (12 * g) + T**2 / 4 + g * T / 8, "", lowest=-1)
-    assert smoothing.within(wrong, 1, "").finding == "violated"
+    wrong = Bound("W_2^2/T^2 (1/2 + L^2 T^3/(12 gamma) + L T^2/4 + gamma T/8)")
+    found = smoothing.entropy_ratio(Look(), wrong, lowest=-1)
+    assert smoothing.within(found, 1, "").finding == "violated"
 
 
 @pytest.mark.parametrize("joint", [True, False])
@@ -246,8 +264,9 @@ def pushed_away(state, t, h, score, draw, *, friction, mass=1):
 @pytest.mark.parametrize("wrong", [half_the_noise, pushed_away])
 def test_a_corrector_of_other_dynamics_does_not_come_closer(wrong):
     look = Look(schemes={"underdamped": wrong})
-    assert c._power_against_the_flow(look).finding == "violated"
-    assert c._against_the_flow(look).constant > 0.5
+    bound = load()["C2"].bounds[0].at(eps_sc=0)
+    assert c._power_against_the_flow(look, bound).finding == "violated"
+    assert c._against_the_flow(look, bound).constant > 0.5
 
 
 # --- forces that are not linear -----------------------------------------------------------------------------------

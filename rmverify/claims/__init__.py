@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import get_args
 
-from rmverify.claims.ledger import Claim, Evidence, Kind, Look, Report, Result, load, run
+from rmverify.claims.evidence import Kind
+from rmverify.claims.ledger import Claim, Evidence, Look, Report, Result, load, run
 from rmverify.errors.boxes import EFFORT
 from rmverify.numbers.checks import positive_integer
 from rmverify.schemes.contract import Scheme
@@ -73,7 +74,7 @@ def verify(
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from multiprocessing import get_context
 
-    from rmverify.claims.offered import SCHEMES
+    from rmverify.claims.looks.offered import SCHEMES
 
     claims = load()
     wanted = DEFAULT if kinds is None else _checked("kinds", kinds, get_args(Kind))

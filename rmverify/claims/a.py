@@ -1,304 +1,63 @@
-"""A: the process, its flow, its score, its start and its early stop."""
+"""A: the process, its flow, its score, its start and its early stop, as statements."""
 
-from __future__ import annotations
+from rmverify.claims.evidence import Claim
+from rmverify.exponents import Bound
 
-import math
-from collections.abc import Iterator
-from typing import Any
-
-import numpy as np
-
-from rmverify.claims.largest import Axis
-from rmverify.claims.ledger import Evidence, Look, claim
-from rmverify.claims.measure import (
-    LEVELS,
-    class_axes,
-    effort,
-    enclosed,
-    modes_of,
-    over_class,
-    pointwise,
-    residuals,
-    searched,
-    spectrum,
-    times,
-    uncertified,
+CLAIMS = (
+    Claim(
+        id="A1",
+        statement="the OU marginals of every shipped target solve the Fokker-Planck equation and its score is "
+        "grad ln q",
+        formula=r"\partial_t q = \nabla\cdot(x\,q) + \Delta q, \qquad s_t = \nabla \ln q_t",
+        source="the forward process of Gupta, Cai, Chen 2024 and all its predecessors",
+        provenance="derived",
+        left="d_t m, d_t v and d_x ln q of each mode, from the package's own marginals and score; d_t ln q of each "
+        "factor",
+        right_text="-m, 2 - 2v and -(x-m)/v; 1 + x s + s^2 + s'",
+        hypotheses=("t > 0, or a target with a density",),
+        kinds=("symbolic", "exact"),
+    ),
+    Claim(
+        id="A2",
+        statement="the reverse probability flow carries q_t to q_(t-h)",
+        formula=r"x_{t-h} = e^{h} x_t + \int_0^h e^{h-r} s_{t-r}(x_{t-r})\,dr \;\Rightarrow\; x_{t-h}\sim q_{t-h}",
+        source="the probability flow of the forward process",
+        provenance="derived",
+        left="the package's flow map: its derivative in h, and the mean and variance that it makes of q_t",
+        right_text="x + s_{t-h}(x), the mean and the variance of q_{t-h}",
+        hypotheses=("0 <= h <= t",),
+        kinds=("symbolic", "exact"),
+    ),
+    Claim(
+        id="A3",
+        statement="score perturbation: the score changes slowly along the flow",
+        formula=r"\mathbb{E}\,\|\partial_t[s_t(x_t)]\|^2 \lesssim %s",
+        source="Chen, Chewi, Lee, Li, Lu, Salim 2023",
+        provenance="quoted",
+        left="E|d/dt s_t(x_t)|^2 along the exact flow: sum of (1-v)^2/v^3 over modes",
+        bounds=(Bound("L^2 d max(L, 1/t)"),),
+        hypotheses=("L is the Lipschitz constant of the score along the whole path", "x_t ~ q_t"),
+        kinds=("exact",),
+    ),
+    Claim(
+        id="A4",
+        statement="start: N(0, I) is close to q_T",
+        formula=r"\mathrm{TV}(q_T, N(0,I)) \lesssim %s, \qquad m_2^2 = \mathbb{E}\|X_0\|^2",
+        source="Chen, Chewi, Lee, Li, Lu, Salim 2023",
+        provenance="quoted",
+        left="TV(q_T, N(0,I)), exact",
+        bounds=(Bound("exp(-T) (sqrt(d) + m_2)"),),
+        kinds=("symbolic", "exact", "certified"),
+    ),
+    Claim(
+        id="A5",
+        statement="early stop: q_delta is close to the data in W2",
+        formula=r"W_2(q_\delta, q_0) \lesssim %s",
+        source="the coupling X_delta = e^{-delta} X_0 + noise",
+        provenance="derived",
+        left="W_2(q_delta, q_0), exact",
+        bounds=(Bound("sqrt(delta d) + delta m_2"),),
+        hypotheses=("delta <= 1",),
+        kinds=("exact",),
+    ),
 )
-from rmverify.claims.proofs import symbolic
-from rmverify.numbers.checks import Array
-from rmverify.numbers.values import Value
-from rmverify.targets import (
-    ExponentialGaussian,
-    Factor,
-    Gaussian,
-    LaplaceGaussian,
-    SkewNormal,
-    TwoGaussians,
-    UniformGaussian,
-)
-from rmverify.targets.factors_balls import BallFactor
-from rmverify.targets.process import flow_slope, mode_mean, mode_score, mode_variance
-
-BITS = 256
-ROUNDING = 1e-12
-
-
-@claim(
-    "A1",
-    statement="the OU marginals of every shipped target solve the Fokker-Planck equation and its score is grad ln q",
-    latex=r"\partial_t q = \nabla\cdot(x\,q) + \Delta q, \qquad s_t = \nabla \ln q_t",
-    source="the forward process of Gupta, Cai, Chen 2024 and all its predecessors",
-    provenance="derived",
-    left="d_t m, d_t v and d_x ln q of each mode, from the package's own marginals and score; d_t ln q of each factor",
-    right="-m, 2 - 2v and -(x-m)/v; 1 + x s + s^2 + s'",
-    hypotheses=("t > 0, or a target with a density",),
-)
-def marginals(look: Look) -> Iterator[Evidence]:
-    yield from symbolic(look, "A1")
-    if look.wants("exact"):
-        yield residuals(
-            "the marginals and the score of each mode as power series over balls", _marginal_residuals(look)
-        )
-        if look.target is None:
-            yield residuals("ln q of each factor that is not Gaussian, as power series over balls", _factor_residuals())
-            yield _factors_in_floats()
-
-
-def _marginal_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
-    from flint import arb, arb_series, ctx
-
-    for lam, mean in modes_of(look):
-        for t in LEVELS:
-            with ctx.workprec(BITS):
-                time = arb_series([t, 1], prec=2)
-                m, v = mode_mean(arb(mean), time), mode_variance(arb(lam), time)
-                x = arb_series([0.75, 1], prec=3)
-                at = arb(t)
-                log_density = -((x - m[0]) ** 2) / (2 * v[0])
-                where = {"lambda": lam, "mean": mean, "t": t}
-                yield where | {"equation": "m' = -m"}, m[1] + m[0]
-                yield where | {"equation": "v' = 2 - 2v"}, v[1] - (2 - 2 * v[0])
-                score = mode_score(arb(mean), arb(lam), at, arb(0.75))
-                yield where | {"equation": "s = d ln q/dx"}, log_density[1] - score
-
-
-FACTORS: tuple[Factor, ...] = (
-    TwoGaussians(0.75, 0.5), TwoGaussians(3.0, 0.25), SkewNormal(-4.0, 0.5, 0.75), UniformGaussian(1.5, 0.125),
-    LaplaceGaussian(0.75, 0.25), ExponentialGaussian(1.25, 0.5),
-)  # fmt: skip
-PLACES = (-12.0, -1.0, 0.125, 2.0, 15.0)  # in standard deviations from the mean
-
-
-def _places(law: Factor) -> Array:
-    return np.round(law.mean + math.sqrt(law.variance) * np.array(PLACES), 6)
-
-
-def _factor_residuals() -> Iterator[tuple[dict[str, Any], Any]]:
-    from flint import arb, ctx
-
-    for factor in FACTORS:
-        for t in LEVELS:
-            with ctx.workprec(4 * BITS):  # the tails of a density are differences of numbers of the order of 1
-                law, time = BallFactor(factor), arb(t)
-                for x in _places(factor.at(t)).tolist():
-                    at = np.array([arb(x)], dtype=object)
-                    slope, curve = law.score(time, at)[0], law.slope(time, at)[0]
-                    where = {"factor": repr(factor), "t": t, "x": x, "equation": "d_t ln q = 1 + x s + s^2 + s'"}
-                    yield where, law.rate(time, arb(x)) - (1 + arb(x) * slope + slope * slope + curve)
-
-
-def _factors_in_floats() -> Evidence:
-    """What float64 makes of ln q, its score and its slope: relative to themselves, or to 1, sqrt(L) and L near a 0."""
-    worst, where = 0.0, {}
-    for factor in FACTORS:
-        for t in LEVELS:
-            here = factor.at(t)
-            L = max(here.smoothness, -here.strong_concavity)
-            for name, scale in (("log_density", 1.0), ("score", math.sqrt(L)), ("slope", L)):
-                for x, off in _rounding(factor, t, _places(here), name, scale):
-                    if off > worst:
-                        worst, where = off, {"of": name, "factor": repr(factor), "t": t, "x": x}
-    return Evidence(
-        "exact", "rounding of the factors' closed forms: float64 against balls",
-        "holds" if 0 < worst <= ROUNDING else "violated", computed=f"relative deviation at most {worst:.2g}",
-        bound=f"{ROUNDING:g}", label="lower", constant=Value(worst, "exact", 1e-18), where=where,
-        domain="from 12 standard deviations to the left to 15 to the right", source="stated by this package",
-    )  # fmt: skip
-
-
-def _rounding(factor: Factor, t: float, x: Array, name: str, scale: float) -> Iterator[tuple[float, float]]:
-    from flint import arb, ctx
-
-    with ctx.workprec(4 * BITS):
-        balls = getattr(BallFactor(factor), name)(arb(t), np.frompyfunc(arb, 1, 1)(x))
-        for place, found, ball in zip(x.tolist(), getattr(factor, name)(t, x).tolist(), balls, strict=True):
-            yield place, abs(float(arb(found) - ball)) / max(abs(float(ball)), scale)
-
-
-@claim(
-    "A2",
-    statement="the reverse probability flow carries q_t to q_(t-h)",
-    latex=r"x_{t-h} = e^{h} x_t + \int_0^h e^{h-r} s_{t-r}(x_{t-r})\,dr \;\Rightarrow\; x_{t-h}\sim q_{t-h}",
-    source="the probability flow of the forward process",
-    provenance="derived",
-    left="the package's flow map: its derivative in h, and the mean and variance that it makes of q_t",
-    right="x + s_{t-h}(x), the mean and the variance of q_{t-h}",
-    hypotheses=("0 <= h <= t",),
-)
-def probability_flow(look: Look) -> Iterator[Evidence]:
-    yield from symbolic(look, "A2")
-    if look.wants("exact"):
-        yield residuals("the flow of each mode as power series in h over balls", _flow_residuals(look))
-
-
-def _flow_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
-    from flint import arb, arb_series, ctx
-
-    for lam, mean in modes_of(look):
-        for t in LEVELS:
-            for part in (0.0, 0.25, 0.75):
-                with ctx.workprec(BITS):
-                    h0, at, lam_, mean_ = arb(part * t), arb(t), arb(lam), arb(mean)
-                    h = arb_series([h0, 1], prec=2)
-                    y = arb(0.75)
-                    slope = flow_slope(lam_, at, h)
-                    x = slope * y + mode_mean(mean_, at - h)
-                    where = {"lambda": lam, "mean": mean, "t": t, "h": part * t}
-                    score = mode_score(mean_, lam_, at - h0, x[0])
-                    yield where | {"equation": "dx/dh = x + s"}, x[1] - x[0] - score
-                    carried = slope[0] * slope[0] * mode_variance(lam_, at) - mode_variance(lam_, at - h0)
-                    yield where | {"equation": "variance carried"}, carried
-
-
-@claim(
-    "A3",
-    statement="score perturbation: the score changes slowly along the flow",
-    latex=r"\mathbb{E}\,\|\partial_t[s_t(x_t)]\|^2 \lesssim L^2 d\,(L\vee \tfrac1t)",
-    source="Chen, Chewi, Lee, Li, Lu, Salim 2023",
-    provenance="quoted",
-    left="E|d/dt s_t(x_t)|^2 along the exact flow: sum of (1-v)^2/v^3 over modes",
-    right="L^2 d (L or 1/t)",
-    hypotheses=("L is the Lipschitz constant of the score along the whole path", "x_t ~ q_t"),
-)
-def score_perturbation(look: Look) -> Iterator[Evidence]:
-    if not look.wants("exact"):
-        return
-    yield residuals("d/dt of the score along the flow, by power series over balls", _speed_residuals(look))
-
-    def ratio(lam: Any, n: Any, L: Any, t: Any) -> Any:
-        return _speed(mode_variance(lam, t)) @ n / (n.sum() * L**2 * np.maximum(L, 1 / t))[:, 0]
-
-    yield searched(
-        "the largest ratio of the two sides", over_class(look, ratio), [*class_axes(look), Axis("t", 1e-3, 10)],
-        exact=lambda where: _speed_ratio(spectrum(look) or Gaussian.isotropic(where["lambda"], 1), where["t"]),
-        computed="E|d/dt s_t(x_t)|^2", bound="L^2 d (L or 1/t)",
-    )  # fmt: skip
-
-
-def _speed(v: Any) -> Any:
-    """E (d/dt s_t(x_t))^2 of a mode: s = -y/v with y growing like sqrt(v), so s' = (v'/2) y/v^2, v' = 2 - 2v."""
-    return (1 - v) ** 2 / v**3
-
-
-def _speed_ratio(target: Gaussian, level: float) -> Value:
-    """The two sides' ratio over balls, rounded once."""
-    from flint import arb, ctx
-
-    with ctx.workprec(BITS):
-        t, L = arb(level), 1 / arb(min(1.0, float(target.variances.min())))
-        left = sum(arb(float(n)) * _speed(mode_variance(arb(float(v)), t))
-                   for v, n in zip(target.variances, target.multiplicities, strict=True))  # fmt: skip
-        ratio = left / (arb(target.dim) * L**2 * L.max(1 / t))
-        return Value(float(ratio.mid()), "exact", float(ratio.rad()) + 2.0**-53 * abs(float(ratio.mid())))
-
-
-def _speed_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
-    from flint import arb, arb_series, ctx
-
-    for lam, mean in modes_of(look):
-        for t in LEVELS:
-            with ctx.workprec(BITS):
-                h = arb_series([0, 1], prec=2)
-                at, lam_, mean_ = arb(t), arb(lam), arb(mean)
-                v = mode_variance(lam_, at)
-                # from m(t) + sqrt(v), the point at one standard deviation: its square is the mean of the squares
-                x = flow_slope(lam_, at, h) * v.sqrt() + mode_mean(mean_, at - h)
-                speed = mode_score(mean_, lam_, at - h, x)[1]
-                yield {"lambda": lam, "mean": mean, "t": t}, speed * speed - _speed(v)
-
-
-@claim(
-    "A4",
-    statement="start: N(0, I) is close to q_T",
-    latex=r"\mathrm{TV}(q_T, N(0,I)) \lesssim e^{-T}(\sqrt d + m_2), \qquad m_2^2 = \mathbb{E}\|X_0\|^2",
-    source="Chen, Chewi, Lee, Li, Lu, Salim 2023",
-    provenance="quoted",
-    left="TV(q_T, N(0,I)), exact",
-    right="e^{-T} (sqrt d + m_2)",
-)
-def start_error(look: Look) -> Iterator[Evidence]:
-    if look.wants("exact"):
-        from rmverify.divergences import tv
-
-        if look.target is not None:
-            axes = [Axis("T", 1e-3, 12)]
-        else:
-            axes = [
-                Axis("lambda", 1e-6, 1e3),
-                Axis("mean", 1e-3, 1e2),
-                Axis("d", 1, 1e6, whole=True, ends=("low",)),
-                Axis("T", 1e-3, 12),
-            ]
-
-        def one(**p: float) -> Any:
-            target = look.target or Gaussian.from_spectrum([p["lambda"]], [int(p["d"])], [p["mean"]])
-            value = tv(target.at(p["T"]), target.with_modes(1.0, 0.0))
-            return times(value, math.exp(p["T"]) / (math.sqrt(target.dim) + _second_moment(target)))
-
-        yield searched(
-            "the largest ratio of the two sides", pointwise(one), axes, exact=lambda p: one(**p),
-            computed="TV(q_T, N(0,I))", bound="e^{-T} (sqrt d + m_2)", effort=effort(look, 512, 16, 4, 16),
-        )  # fmt: skip
-    if look.wants("certified"):
-        from rmverify.errors.certified import certified_start
-
-        if look.target is not None:
-            yield uncertified("the class that can be has centred isotropic laws only")
-            return
-        found = certified_start(effort=look.effort)
-        text = "the smallest constant, every point of the class"
-        yield enclosed(text, found, ("lambda", "T", "d"), "e^{-T} (sqrt d + m_2)")
-
-
-@claim(
-    "A5",
-    statement="early stop: q_delta is close to the data in W2",
-    latex=r"W_2(q_\delta, q_0) \lesssim \sqrt{\delta d} + \delta\, m_2",
-    source="the coupling X_delta = e^{-delta} X_0 + noise",
-    provenance="derived",
-    left="W_2(q_delta, q_0), exact",
-    right="sqrt(delta d) + delta m_2",
-    hypotheses=("delta <= 1",),
-)
-def early_stop(look: Look) -> Iterator[Evidence]:
-    if not look.wants("exact"):
-        return
-    from rmverify.divergences import w2
-
-    axes = [Axis("delta", 1e-9, 1)]
-    if look.target is None:
-        axes += [Axis("lambda", 1e-12, 1e6), Axis("mean", 1e-3, 1e3)]
-
-    def one(**p: float) -> Any:
-        target = look.target or Gaussian.from_spectrum([p["lambda"]], [1], [p["mean"]])
-        bound = math.sqrt(p["delta"] * target.dim) + p["delta"] * _second_moment(target)
-        return times(w2(target.at(p["delta"]), target), 1 / bound)
-
-    yield searched(
-        "the largest ratio of the two sides", pointwise(one), axes, exact=lambda p: one(**p),
-        computed="W_2(q_delta, q_0)", bound="sqrt(delta d) + delta m_2", effort=effort(look, 512, 16, 4, 16),
-    )  # fmt: skip
-
-
-def _second_moment(target: Gaussian) -> float:
-    return float(np.sqrt(target.multiplicities @ (target.variances + target.means**2)))

@@ -1,471 +1,115 @@
-"""D: the theorems: steps, rounds and exponents."""
+"""D: the theorems: steps, rounds and exponents, as statements."""
 
-from __future__ import annotations
-
-import functools
-import itertools
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any
-
-from rmverify import exponents, plans
-from rmverify.claims import parallel_steps
-from rmverify.claims.constants import leading_constants, noise_in_floats
-from rmverify.claims.ledger import Evidence, Kind, Look, claim
-from rmverify.claims.measure import Axis, fitted, pointwise, searched, spectrum, studied, times
-from rmverify.claims.proofs import symbolic
-from rmverify.divergences import tv
-from rmverify.laws import output_law
-from rmverify.numbers.values import Value
-from rmverify.plans import Plan, footprint
-from rmverify.schemes.contract import parameters, unwrap
-from rmverify.studies import rounds
-from rmverify.targets import EstimatedScore, Gaussian
+from rmverify.claims.evidence import Claim
+from rmverify.exponents import BOUNDS, Bound
 
 LOGARITHMS = "constants and logarithms are left out"
+PUBLISHED = f"T_corr = {BOUNDS['D1, time'].monomials[0]}"
 
-
-def calculus(look: Look, program: str, about: str = "") -> Iterator[Evidence]:
-    """What the lemmas of the ledger imply, by the rational program of that name, and its verdict on printed costs:
-    those that are `about` another claim, or those about its own. No scheme enters."""
-    if look.schemes or not look.wants("symbolic"):
-        return
-    found = exponents.load(program).solve()
-    cost = "max(" + ", ".join(map(str, found.cost)) + ")" if len(found.cost) > 1 else str(found.cost[0])
-    rows = tuple(
-        {"cost": str(v.cost), "dual multipliers": ", ".join(f"{k} {m}" for k, m in v.multipliers.items())}
-        for v in found.vertices
-        if not v.dominated
-    )
-    for verdict in found.claims:
-        claimed, source = str(verdict.claim), verdict.claim.source
-        if about != (source.split()[0].removesuffix("'s") if source.startswith(("D1", "D3")) else ""):
-            continue
-        conditions = " or ".join(" and ".join(map(found.condition, part)) for part in verdict.where)
-        text = f"the lemmas imply {cost}"
-        if verdict.finding == "implied where":
-            text += f", at most the printed one where {conditions}"
-        elif verdict.finding == "not implied":
-            text += f", at most the printed one only where {conditions}"
-        witness = {scale: float(power) for scale, power in (verdict.witness or {}).items()}
-        yield Evidence(
-            "symbolic", f"exponents of {program}, with exact primal and dual certificates",
-            "holds" if verdict.finding == "implied" else "not implied", computed=text,
-            bound=f"{claimed} ({source})",
-            where={f"power of {scale}": power for scale, power in witness.items()} if verdict.witness else {},
-            domain=f"scales {', '.join(verdict.claim.scales or found.program.scales)} >= 1; {LOGARITHMS}",
-            source=f"rmverify exponents {program}", rows=rows,
-        )  # fmt: skip
-
-
-MOST = 3_000_000  # steps (up to a logarithm) times modes of a plan on a target of one's own
-MOST_SAMPLED = 10_000_000  # the same where its law is sampled, for modes and 16 more, which a step costs in any case
-_LONG = 150_000  # from here on the largest eps alone is looked at
-_SAMPLED = 0.03  # relative half-width of a total variation that is sampled
-
-
-def theorem_plan(look: Look, make: Any, name: str, *, score: bool = False) -> Iterator[Evidence]:
-    """The theorem's own plan on isotropic Gaussians: TV at the end against eps, start from N(0, I).
-
-    On a target of one's own only where the plan is of a bearable length; where it draws midpoints there, the total
-    variation is sampled and the constant has an interval.
-    """
-    axes = [Axis("eps", 0.2, 0.5), Axis("L", 1, 2.5, ends=("low",)), Axis("d", 1, 100, whole=True, ends=("low",))]
-    kind: Kind = "exact"
-    effort, skipped = {"points": 4, "rounds": 1, "keep": 1, "around": 4}, ""
-    if look.target is not None:
-        axes = axes[:1]
-        L, d = look.target.path_smoothness(), look.target.dim
-        modes, most = look.target.variances.size, MOST
-        if footprint(look.scheme(name)).alphas and modes > 1:
-            kind, effort = "monte-carlo", {"points": 1, "rounds": 0, "keep": 1, "around": 0}
-            modes, most = modes + 16, MOST_SAMPLED
-            if L**2 * math.sqrt(d) / axes[0].low * modes > _LONG:
-                axes = [Axis("eps", axes[0].high, axes[0].high)]
-            skipped = "the law of a step of one's own is not sampled" if name in look.schemes else ""
-        if L**2 * math.sqrt(d) / axes[0].low * modes > most:
-            skipped = f"some {L**2 * math.sqrt(d) / axes[0].low:.1g} steps of the plan are more than are looked at"
-    if not look.wants(kind):
-        return
-    if skipped:
-        yield Evidence(kind, f"the theorem's plan with all constants 1, {name}", "not yet", computed=skipped)
-        return
-
-    @functools.cache
-    def one(**p: float) -> Value:
-        target, L = _setting(look, p)
-        plan = _with_schemes(look, make(target.dim, max(1.0, L), p["eps"]))
-        handed: Any = target
-        if score:  # a relative error of the score with ||s^ - s|| <= eps/(d^{1/12} sqrt(L)) under every q_t
-            allowed = p["eps"] / (target.dim ** (1 / 12) * math.sqrt(L))
-            handed = EstimatedScore(target, gain=allowed / math.sqrt(target.dim * L))
-        return times(tv(output_law(plan, handed), target.at(plan.end), accuracy=_SAMPLED), 1 / p["eps"])
-
-    extra = ", score off by the eps_sc of D4" if score else ""
-    yield searched(
-        f"the theorem's plan with all constants 1, {name}: TV/eps at its end{extra}", pointwise(one), axes,
-        exact=lambda p: one(**p), computed="TV(output, q_delta)", bound="eps",
-        domain="isotropic, variance 1/L, start N(0, I)" if look.target is None else "start N(0, I)",
-        effort=effort,
-    )  # fmt: skip
-
-
-def _setting(look: Look, p: Any) -> tuple[Gaussian, float]:
-    target = spectrum(look)
-    if target is not None:
-        target = target.with_modes(target.variances, 0.0)
-        return target, target.path_smoothness()
-    return Gaussian.isotropic(1 / p["L"], int(p["d"])), p["L"]
-
-
-@claim(
-    "D0",
-    statement="DPUM: total variation eps in L^2 sqrt(d)/eps steps",
-    latex=r"N = \tilde O\!\left(L^2\sqrt d/\varepsilon\right)",
-    source="Chen, Chewi, Lee, Li, Lu, Salim 2023",
-    provenance="quoted",
-    left="the cost that B4, C1 and C2 imply; TV after the theorem's plan",
-    right="L^2 sqrt(d)/eps; eps",
-    hypotheses=(LOGARITHMS, "eps_sc = 0"),
-    schemes=("exponential_integrator", "underdamped"),
-)
-def dpum(look: Look) -> Iterator[Evidence]:
-    yield from symbolic(look, "D0")
-    yield from calculus(look, "d0")
-    yield from theorem_plan(look, plans.dpum, "exponential_integrator")
-
-
-@claim(
-    "D1",
-    statement="the sequential algorithm: total variation eps in d^{5/12} steps",
-    latex=r"N = \tilde O(d^{5/12}), \qquad \text{printed as } L^{5/3}d^{5/12}/\varepsilon",
-    source="Gupta, Cai, Chen 2024",
-    provenance="abstract; the printed form quoted",
-    left="the cost that B2-B5, C1 and C2 imply; TV after the theorem's plan",
-    right="d^{5/12}; L^{5/3} d^{5/12}/eps",
-    hypotheses=(LOGARITHMS, "T_corr = L^{-1/2} d^{-1/18}", "eps_sc = 0"),
-    schemes=("randomized_midpoint", "underdamped"),
-)
-def sequential(look: Look) -> Iterator[Evidence]:
-    yield from symbolic(look, "D1")
-    yield from calculus(look, "d1")
-    yield from calculus(look, "d5", about="D1")
-    yield from calculus(look, "d7", about="D1")
-    yield from theorem_plan(look, plans.sequential, "randomized_midpoint")
-    if look.wants("fitted") and look.target is None and not look.schemes:
-        yield powers_on("two-block")
-
-
-@claim(
-    "D2",
-    statement="the parallel algorithm: total variation eps in log^2 d rounds",
-    latex=r"\tilde O(\log^2 d) \text{ rounds}, \qquad \tilde O\!\left(L\log^2(Ld/\varepsilon)\right)",
-    source="Gupta, Cai, Chen 2024",
-    provenance="abstract; the printed form quoted",
-    left="rounds counted",
-    right="L log^2(L d/eps)",
-    hypotheses=("h_pred of the order of 1/L",),
-    schemes=("parallel_midpoint", "parallel_underdamped"),
-)
-def parallel(look: Look) -> Iterator[Evidence]:
-    yield from symbolic(look, "D2")
-    if look.wants("exact"):
-        yield leading_constants(look, "parallel_underdamped")
-        yield noise_in_floats(look, "parallel_underdamped")
-        yield _picard(look)
-        if look.target is None:
-            yield _plan_within_eps(look)
-            yield _error_against_rounds(look)
-    if look.wants("fitted") and look.target is None:
-        yield _growth_of_rounds()
-
-
-def _picard(look: Look) -> Evidence:
-    """The corrector's error after K rounds against z^{2K}/(2K)!, z = sqrt(L) h = 1."""
-    rows = parallel_steps.picard_errors(look.scheme("parallel_underdamped"), cells=(8, 16), rounds=range(1, 7))
-    ratios = [float(row["TV"]) * math.factorial(2 * row["K"]) for row in rows]
-    worst = max(range(len(rows)), key=ratios.__getitem__)
-    curves = {f"M = {M}": ([2 * r["K"] for r in rows if r["M"] == M], [float(r["TV"]) for r in rows if r["M"] == M])
-              for M in (8, 16)}  # fmt: skip
-    return Evidence(
-        "exact", "the corrector's Picard error after K rounds over M cells", "holds with constant", label="lower",
-        computed="TV of the positions after K rounds and after M", bound="z^{2K}/(2K)!, z = sqrt(L) h",
-        constant=Value(ratios[worst], "exact", 1e-12 * ratios[worst]), where={k: rows[worst][k] for k in ("M", "K")},
-        rows=tuple(rows), picture={"curves": curves, "x": "2K", "y": "TV"},
-        domain="score -L x, z = 1, friction sqrt(L), from the invariant law, K from 1 to 6",
-    )  # fmt: skip
-
-
-def _with_schemes(look: Look, plan: Plan) -> Plan:
-    """The plan with the schemes that are looked at, under the parameters that it gives them."""
-    return Plan([replace(stage, scheme=_standing_in(look, stage.scheme)) for stage in plan])
-
-
-def _standing_in(look: Look, shipped: Any) -> Any:
-    scheme, bound = look.scheme(unwrap(shipped)[0].__name__), parameters(shipped)
-    return functools.partial(scheme, **bound) if bound else scheme
-
-
-def _tv_of(look: Look, target: Gaussian, plan: Plan, start: Any = "normal") -> Value:
-    plan = _with_schemes(look, plan)
-    return tv(output_law(plan, target, start=start), target.at(plan.end))
-
-
-def _plan_within_eps(look: Look) -> Evidence:
-    rows: list[dict[str, Any]] = []
-    for d, L in ((10, 4.0), (10**3, 1.0), (10**6, 4.0)):
-        plan = plans.parallel(d, L, 0.1)
-        found = _tv_of(look, Gaussian.isotropic(1 / L, d), plan)
-        rows.append(
-            {"d": d, "L": L, "rounds": plan.rounds, "evaluations": plan.evaluations, "TV/eps": times(found, 10)}
-        )
-    worst = max(rows, key=lambda row: float(row["TV/eps"]))
-    return Evidence(
-        "exact", "the theorem's plan with all constants 1: TV/eps at its end", "holds with constant", label="lower",
-        computed="TV(output, q_delta) of the unconditional law", bound="eps = 0.1", constant=worst["TV/eps"],
-        where={k: worst[k] for k in ("d", "L")}, rows=tuple(rows),
-        domain="isotropic, variance 1/L, start N(0, I); `rmverify rates --parallel` has d to 10^12",
-    )  # fmt: skip
-
-
-def _error_against_rounds(look: Look) -> Evidence:
-    """TV of the whole plan against K: down by the Picard factor to what strata and cells leave."""
-    target, rows = Gaussian.isotropic(0.25, 10**4), []
-    for K in (0, 1, 2, 4):
-        plan = plans.parallel(10**4, 4.0, 0.1, rounds=K, horizon=3.0, early_stop=1e-3, strata=32)
-        rows.append({"K": K, "rounds": plan.rounds, "TV": _tv_of(look, target, plan, start="exact")})
-    values = [float(row["TV"]) for row in rows]
-    falls = all(b < a for a, b in itertools.pairwise(values[:3])) and values[-1] < values[0] / 10
-    return Evidence(
-        "exact", "the whole plan's error against its rounds", "holds" if falls else "violated",
-        computed=f"TV from {values[0]:.3g} at K = 0 to {values[-1]:.3g} at K = 4",
-        bound="falls with K to what strata and cells leave", rows=tuple(rows),
-        picture={"curves": {"TV": ([float(r["rounds"]) for r in rows], values)}, "x": "rounds", "y": "TV"},
-        domain="d = 10^4, variance 1/4, T = 3, delta = 0.001, start q_T, R = 32, M by the theorem's formula",
-    )  # fmt: skip
-
-
-def _growth_of_rounds() -> Evidence:
-    """The plan's own rounds, d from 10 to 10^24: the power of ln d, and logarithms against a power of d."""
-    dims = [10.0**k for k in range(1, 25)]
-    counted = [float(plans.rounds_of("parallel", d, 4.0, 0.1)) for d in dims]
-    law = rounds.fit("parallel", "theorem", dims, counted)
-    scale = [n / (4 * math.log(40 * d) ** 2) for d, n in zip(dims, counted, strict=True)]
-    holds = law.better == "logarithms" and law.squares <= 2
-    return Evidence(
-        "fitted", "rounds of the theorem's plan against d", "holds" if holds else "violated",
-        computed=f"{law.a:.3g} ln^2 d {law.b:+.3g} ln d {law.c:+.3g} within {law.residual:.1%}, a power within "
-        f"{law.power_residual:.0%}; power of ln d {law.squares:.2f}",
-        bound=f"at most 2; L ln^2(Ld/eps) times {min(scale):.3g} to {max(scale):.3g}",
-        constant=Value(law.squares, "exact", abs(law.squares) * law.residual),
-        rows=tuple(
-            {"d": d, "rounds": n, "rounds/(L ln^2(Ld/eps))": c} for d, n, c in zip(dims, counted, scale, strict=True)
+CLAIMS = (
+    Claim(
+        id="D0",
+        statement=f"DPUM: total variation eps in {BOUNDS['D0']} steps",
+        formula=r"N = \tilde O\left(%s\right)",
+        source="Chen, Chewi, Lee, Li, Lu, Salim 2023",
+        provenance="quoted",
+        left="the cost that B4, C1 and C2 imply; TV after the theorem's plan",
+        bounds=(BOUNDS["D0"],),
+        right_text="%s; eps",
+        hypotheses=(LOGARITHMS, "eps_sc = 0"),
+        kinds=("symbolic", "exact"),
+        schemes=("exponential_integrator", "underdamped"),
+    ),
+    Claim(
+        id="D1",
+        statement="the sequential algorithm: total variation eps in d^{5/12} steps",
+        formula=r"N = \tilde O(%s), \qquad \text{printed as } %s",
+        source="Gupta, Cai, Chen 2024",
+        provenance="abstract; the printed form quoted",
+        left="the cost that B2-B5, C1 and C2 imply; TV after the theorem's plan",
+        bounds=(BOUNDS["D1"].at(L=1, eps=1), BOUNDS["D1"]),
+        right_text="%s; %s",
+        hypotheses=(LOGARITHMS, PUBLISHED, "eps_sc = 0"),
+        kinds=("symbolic", "exact", "fitted"),
+        schemes=("randomized_midpoint", "underdamped"),
+    ),
+    Claim(
+        id="D2",
+        statement="the parallel algorithm: total variation eps in log^2 d rounds",
+        formula=r"\tilde O(\log^2 d) \text{ rounds}, \qquad \tilde O\left(%s\right)",
+        source="Gupta, Cai, Chen 2024",
+        provenance="abstract; the printed form quoted",
+        left="rounds counted",
+        bounds=(Bound("L log(L d/eps)^2"),),
+        hypotheses=("h_pred of the order of 1/L",),
+        kinds=("exact", "fitted"),
+        schemes=("parallel_midpoint", "parallel_underdamped"),
+    ),
+    Claim(
+        id="D3",
+        statement="log-concave sampling in total variation: d^{5/12} steps",
+        formula=r"N = \tilde O(%s), \qquad \text{printed as } %s",
+        source="Gupta, Cai, Chen 2024",
+        provenance="abstract; the printed form recalled",
+        left="the cost that C1-C3 imply; TV after the theorem's plan",
+        bounds=(Bound(BOUNDS["D3"].at(kappa=1, eps=1).monomials[0]), BOUNDS["D3"]),
+        right_text="%s; %s; eps",
+        hypotheses=(LOGARITHMS, "an m-strongly convex and L-smooth potential"),
+        kinds=("symbolic", "exact", "fitted"),
+        schemes=("randomized_midpoint_langevin", "parallel_underdamped", "underdamped"),
+    ),
+    Claim(
+        id="D4",
+        statement="the score accuracy that D1 needs",
+        formula=r"\varepsilon_{sc} \lesssim %s",
+        source="Gupta, Cai, Chen 2024",
+        provenance="recalled",
+        left="the largest eps_sc that B2-B5, C1 and C2 allow; TV after the theorem's plan with a score that is off "
+        "by it",
+        bounds=(Bound("eps/(d^{1/12} sqrt(L))"),),
+        right_text="%s; eps",
+        hypotheses=(LOGARITHMS, PUBLISHED),
+        kinds=("symbolic", "exact"),
+        schemes=("randomized_midpoint", "underdamped"),
+    ),
+    Claim(
+        id="D5",
+        statement="the same lemmas at their best corrector time: d^{2/5}, below the published d^{5/12}",
+        formula=r"\tilde O\left(%s\right) \text{ at } T_{corr} = %s",
+        source="this project",
+        provenance="derived",
+        left="the optimum of the rational program over all corrector times",
+        bounds=(BOUNDS["D5"], BOUNDS["D5, time"]),
+        right_text="%s",
+        hypotheses=(LOGARITHMS,),
+        kinds=("symbolic",),
+    ),
+    Claim(
+        id="D6",
+        statement="measured on Gaussians: the powers of d in the steps to total variation, none above D0's and D1's",
+        formula=r"N \sim %s,\; %s,\; %s",
+        source="this project",
+        provenance="derived",
+        left="steps to accuracy, from d = 1 to 10^12; on spectra of several variances an interval of them",
+        bounds=(
+            Bound("sqrt(d)/eps"),
+            Bound("d^{1/3} eps^{-2/3}"),
+            Bound("max(d^{1/4} eps^{-1/2}, d^{1/3} eps^{-1/3})"),
         ),
-        picture={"curves": {"rounds": (dims, counted)}, "x": "d", "y": "rounds"},
-        domain="L = 4, eps = 0.1, all constants 1, counted; measured ones by `rmverify rates --parallel`",
-    )  # fmt: skip
-
-
-@claim(
-    "D3",
-    statement="log-concave sampling in total variation: d^{5/12} steps",
-    latex=r"N = \tilde O(d^{5/12}), \qquad"
-    r" \text{printed as } d^{5/12}(\kappa^{4/3}\varepsilon^{-2/3} + \kappa/\varepsilon)",
-    source="Gupta, Cai, Chen 2024",
-    provenance="abstract; the printed form recalled",
-    left="the cost that C1-C3 imply; TV after the theorem's plan",
-    right="d^{5/12} (kappa^{4/3} eps^{-2/3} + kappa/eps); eps",
-    hypotheses=(LOGARITHMS, "an m-strongly convex and L-smooth potential"),
-    schemes=("randomized_midpoint_langevin", "parallel_underdamped", "underdamped"),
+        right_text="the powers stated",
+        kinds=("fitted",),
+        schemes=("exponential_integrator", "randomized_midpoint"),
+    ),
+    Claim(
+        id="D7",
+        statement="with C4 in place of C1 the same lemmas give d^{5/13}",
+        formula=r"\tilde O\left(%s\right) \text{ at } T_{corr} = %s",
+        source="this project",
+        provenance="derived",
+        left="the optimum of the rational program with the position-only smoothing lemma",
+        bounds=(BOUNDS["D7"], BOUNDS["D7, time"]),
+        right_text="%s",
+        hypotheses=(LOGARITHMS, "C4"),
+        kinds=("symbolic",),
+    ),
 )
-def log_concave(look: Look) -> Iterator[Evidence]:
-    yield from symbolic(look, "D3")
-    yield from calculus(look, "d3")
-    yield from calculus(look, "d5-log-concave", about="D3")
-    yield from calculus(look, "d7-log-concave", about="D3")
-    if look.wants("exact") and look.target is None:
-        yield _log_concave_within_eps(look)
-    if look.wants("fitted") and look.target is None:
-        yield studied(look, "tv", "dim", at=(1e2, 1e4, 1e6))
-
-
-def _log_concave_within_eps(look: Look) -> Evidence:
-    rows: list[dict[str, Any]] = []
-    for together, (d, kappa) in itertools.product((False, True), ((10, 4.0), (10**4, 4.0), (100, 16.0))):
-        plan = plans.log_concave(d, kappa, 1.0, 0.1, parallel=together)
-        for k in (1.0, kappa):
-            target = Gaussian.isotropic(1 / k, d)
-            found = _tv_of(look, target, plan, target.with_modes(0.0, 0.0))
-            rows.append({
-                "plan": "parallel" if together else "sequential", "d": d, "kappa": kappa, "curvature": k,
-                "rounds": plan.rounds, "evaluations": plan.evaluations, "TV/eps": times(found, 10),
-            })  # fmt: skip
-    worst = max(rows, key=lambda row: float(row["TV/eps"]))
-    return Evidence(
-        "exact", "the theorem's plan with all constants 1: TV/eps at its end", "holds with constant", label="lower",
-        computed="TV(output, target) of the unconditional law", bound="eps = 0.1", constant=worst["TV/eps"],
-        where={k: worst[k] for k in ("plan", "d", "kappa", "curvature")}, rows=tuple(rows),
-        domain="isotropic, curvature m = 1 or L, started at the minimum; `rmverify rates --log-concave` has more",
-    )  # fmt: skip
-
-
-@claim(
-    "D4",
-    statement="the score accuracy that D1 needs",
-    latex=r"\varepsilon_{sc} \lesssim \varepsilon/(d^{1/12}\sqrt L)",
-    source="Gupta, Cai, Chen 2024",
-    provenance="recalled",
-    left="the largest eps_sc that B2-B5, C1 and C2 allow; TV after the theorem's plan with a score that is off by it",
-    right="eps/(d^{1/12} sqrt(L)); eps",
-    hypotheses=(LOGARITHMS, "T_corr = L^{-1/2} d^{-1/18}"),
-    schemes=("randomized_midpoint", "underdamped"),
-)
-def score_accuracy(look: Look) -> Iterator[Evidence]:
-    yield from symbolic(look, "D4")
-    if look.wants("symbolic") and not look.schemes:
-        yield _allowed_score_error()
-    yield from theorem_plan(look, plans.sequential, "randomized_midpoint", score=True)
-
-
-def _allowed_score_error() -> Evidence:
-    """1/eps_sc as the only cost of D1's program: the smallest possible is what the theorem needs."""
-    program = exponents.load("d1")
-    needed = exponents.Monomial(eps_sc=-1)
-    found = exponents.Program(
-        program.scales, program.free, {"1/eps_sc": needed}, program.errors, program.constraints, program.fix, name="d4"
-    ).solve()
-    printed = exponents.Monomial(d="1/12", L="1/2", eps=-1)
-    cost = [str(1 / m) for m in found.cost]
-    return Evidence(
-        "symbolic", "the largest eps_sc under the lemmas, with exact primal and dual certificates",
-        "holds" if found.cost == (printed,) else "not implied", computed=f"eps_sc <= {' and '.join(cost)}",
-        bound=f"{1 / printed} [recalled]", domain=LOGARITHMS, source="rmverify exponents d1",
-    )  # fmt: skip
-
-
-@claim(
-    "D5",
-    statement="the same lemmas at their best corrector time: d^{2/5}, below the published d^{5/12}",
-    latex=r"\tilde O\!\left(\max(L^{9/5}d^{2/5}\varepsilon^{-4/5},\; L^{5/3}d^{1/3}\varepsilon^{-2/3})\right)"
-    r" \text{ at } T_{corr} = L^{-19/30}d^{-1/15}\varepsilon^{2/15}",
-    source="this project",
-    provenance="derived",
-    left="the optimum of the rational program over all corrector times",
-    right="max(L^{9/5} d^{2/5} eps^{-4/5}, L^{5/3} d^{1/3} eps^{-2/3})",
-    hypotheses=(LOGARITHMS,),
-)
-def best_corrector_time(look: Look) -> Iterator[Evidence]:
-    yield from symbolic(look, "D5")
-    yield from calculus(look, "d5")
-    yield from calculus(look, "d5-log-concave")
-
-
-@claim(
-    "D6",
-    statement="measured on Gaussians: the powers of d in the steps to total variation, none above D0's and D1's",
-    latex=r"N \sim d^{1/2},\; d^{1/3}\varepsilon^{-2/3},\;"
-    r" \max\!\left(d^{1/4}\varepsilon^{-1/2}, (d/\varepsilon)^{1/3}\right)",
-    source="this project",
-    provenance="derived",
-    left="steps to accuracy, from d = 1 to 10^12; on spectra of several variances an interval of them",
-    right="the powers stated",
-    schemes=("exponential_integrator", "randomized_midpoint"),
-)
-def measured_rates(look: Look) -> Iterator[Evidence]:
-    yield from symbolic(look, "D6")
-    if look.wants("fitted") and look.target is None:
-        for name, law, against, points, fixed, power in _RATES:
-            yield _rate(look, name, law, against, points, fixed, power)
-        if not look.schemes:  # sampling the law of a step of one's own takes minutes
-            yield powers_on("power-law")
-
-
-def powers_on(family: str) -> Evidence:
-    """The powers of d of both errors of random midpoints on spectra of several variances, from sampled N."""
-    from rmverify import schemes
-    from rmverify.studies import rates
-
-    dims, kinds = (10**3, 10**4, 10**5), {"unconditional": "TV of the unconditional law", "expected": "E_alpha TV"}
-    found = {
-        law: [rates.steps_to(schemes.randomized_midpoint, rates.family(family, d, 4.0, 16.0), 0.1, law=law)
-              for d in dims] for law in kinds
-    }  # fmt: skip
-    title = f"steps of randomized_midpoint to TV <= 0.1 against d on {family} spectra, of both errors"
-    if any(row.status != "found" for rows in found.values() for row in rows):
-        return Evidence("fitted", title, "inconclusive", computed="a number of steps was not found")
-    fits = {
-        law: rates.fit(dims, [float(row.steps or 1) for row in rows], [row.loose for row in rows])
-        for law, rows in found.items()
-    }
-    texts = [f"{fits[law]['exponent']:.2f} +- {fits[law]['error']:.2f} of {text}" for law, text in kinds.items()]
-    share = found["unconditional"][-1].steps / found["expected"][-1].steps  # type: ignore[operator]
-    above = any(fit["exponent"] - fit["error"] > 5 / 12 for fit in fits.values())
-    below = all(fit["exponent"] + fit["error"] <= 5 / 12 for fit in fits.values())
-    power, error = fits["unconditional"]["exponent"], fits["unconditional"]["error"]
-    return Evidence(
-        "fitted", title, "violated" if above else "holds" if below else "inconclusive",
-        computed=f"powers {' and '.join(texts)}; at d = {dims[-1]} the first needs {share:.2f} times the steps",
-        bound="at most 5/12, D1's; 1/3 is derived on isotropic targets", where={"d": dims[-1]},
-        constant=Value(power, "monte-carlo", error),
-        domain=f"least variance 1/4, largest 4, T = 3, uniform steps to 0, start q_T; d from {dims[0]} to {dims[-1]}, "
-        "each N within 2 %, at the level of 95 %",
-        rows=tuple(
-            {"d": d, **{f"{law}: {name}": getattr(row, name) for law, row in zip(kinds, pair, strict=True)
-                        for name in ("steps", "fewest", "most")}}
-            for d, *pair in zip(dims, *found.values(), strict=True)
-        ),
-        picture={"curves": {text: (list(map(float, dims)), [float(row.steps or 1) for row in found[law]])
-                            for law, text in kinds.items()}, "x": "d", "y": "steps"},
-    )  # fmt: skip
-
-
-_RATES: tuple[tuple[str, str, str, tuple[float, ...], Mapping[str, float], float], ...] = (
-    ("exponential_integrator", "exact", "dim", (1e2, 1e4, 1e6, 1e8), {"accuracy": 0.1}, 1 / 2),
-    ("exponential_integrator", "exact", "accuracy", (0.1, 0.03, 0.01, 0.003), {"dim": 1e4}, -1.0),
-    ("randomized_midpoint", "expected", "dim", (1e3, 1e4, 1e5, 1e6), {"accuracy": 0.1}, 1 / 3),
-    ("randomized_midpoint", "unconditional", "dim", (1e4, 1e5, 1e6, 1e7), {"accuracy": 0.1}, 1 / 3),
-    ("randomized_midpoint", "unconditional", "dim", (1e1, 1e2, 1e3, 1e4), {"accuracy": 1e-3}, 1 / 4),
-    ("randomized_midpoint", "unconditional", "accuracy", (1e-2, 1e-3, 1e-4, 1e-5), {"dim": 10.0}, -1 / 2),
-)
-
-
-def _rate(
-    look: Look, name: str, law: str, against: str, points: tuple[float, ...], fixed: Mapping[str, float], power: float
-) -> Evidence:
-    """N against a parameter on the isotropic Gaussian of variance 1/4, each N found exactly."""
-    from rmverify.studies.rates import steps_to
-
-    rows = []
-    for point in points:
-        p = {**fixed, against: point}
-        target = Gaussian.isotropic(0.25, int(p["dim"]))
-        rows.append(steps_to(look.scheme(name), target, p["accuracy"], law=None if law == "exact" else law))
-    what = {"exact": "TV", "expected": "E_alpha TV", "unconditional": "TV of the unconditional law"}[law]
-    steps = [row.steps for row in rows if row.steps is not None and row.status == "found"]
-    side = "" if law != "unconditional" else f", {'above' if power == 1 / 3 else 'below'} the crossover d eps^2 ~ 1"
-    title = f"steps of {name} to {what} <= eps against {'d' if against == 'dim' else 'eps'}{side}"
-    if len(steps) < len(rows):
-        return Evidence("fitted", title, "inconclusive", computed="a number of steps was not found")
-    return fitted(
-        title, points, [float(n) for n in steps], power, names=("d" if against == "dim" else "eps", "steps"),
-        domain="variance 1/4, T = 3, uniform steps to 0, start q_T; "
-        + ", ".join(f"{k} = {v:g}" for k, v in fixed.items()), relative=0.5 / min(steps[-2:]),
-    )  # fmt: skip
-
-
-@claim(
-    "D7",
-    statement="with C4 in place of C1 the same lemmas give d^{5/13}",
-    latex=r"\tilde O\!\left(L^{23/13}d^{5/13}\varepsilon^{-10/13}\right)"
-    r" \text{ at } T_{corr} = L^{-17/26}d^{-1/13}\varepsilon^{2/13}",
-    source="this project",
-    provenance="derived",
-    left="the optimum of the rational program with the position-only smoothing lemma",
-    right="L^{23/13} d^{5/13} eps^{-10/13}",
-    hypotheses=(LOGARITHMS, "C4"),
-)
-def with_position_smoothing(look: Look) -> Iterator[Evidence]:
-    yield from symbolic(look, "D7")
-    yield from calculus(look, "d7")
-    yield from calculus(look, "d7-log-concave")

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rmverify.claims.evidence import Evidence, Result
 from rmverify.numbers.values import Value
-
-if TYPE_CHECKING:
-    from rmverify.claims.ledger import Evidence, Result
 
 __all__ = ["NAMES", "cell_text", "constant_text", "finding_text", "names_in", "where_text"]
 
@@ -19,22 +17,22 @@ NAMES: Mapping[str, str] = {
     "t": "the noise level at which a step starts",
     "h": "the length of a step",
     "h/limit": "h in units of the longest step of the hypotheses, min(1/L, t)",
-    "L/least": "L in units of the smallest that the target and its estimated score allow",
-    "gain": "the relative error of an estimated score (1 + gain) s + bias, the worst one searched for",
-    "bias sqrt(v)": "the constant error of that score, in units of 1/sqrt(v), v the largest variance at t",
+    "L/least": "L in units of the smallest Lipschitz constant of the target and its estimated score",
+    "gain": "the relative error of an estimated score (1 + gain) s + bias; the search looks for the worst",
+    "bias sqrt(v)": "the constant error of that score in units of 1/sqrt(v), where v is the largest variance at t",
     "t L": "the noise level in units of 1/L",
-    "steps": "how many steps",
+    "steps": "the number of steps",
     "T sqrt(L)": "the Langevin time in units of 1/sqrt(L)",
     "g/sqrt(L)": "the friction in units of sqrt(L)",
     "k/L": "the curvature of the potential in units of L",
     "a L": "the variance of one start, in units of 1/L",
-    "b L": "the variance of the other",
-    "shift sqrt(L)": "the distance of the starts' means, in units of 1/sqrt(L)",
+    "b L": "the variance of the other start, in units of 1/L",
+    "shift sqrt(L)": "the distance between the means of the starts, in units of 1/sqrt(L)",
     "|k| E x^2": "the second moment of the start, in units of 1/|k|",
-    "mean's share": "the part of it that is the mean's",
-    "mode": "the mode in which a start differs from the target, the steepest first",
-    "W_2/deviation": "by how much, in standard deviations",
-    "spread's share": "the part of that which is a change of the deviation, with its sign; the rest is a shift",
+    "mean's share": "the share of the mean in that second moment",
+    "mode": "the mode in which the start differs from the target; the steepest is the first",
+    "W_2/deviation": "W_2 between that start and the target, in standard deviations of the mode",
+    "spread's share": "the signed share of W_2 that changes the deviation; the rest is a shift",
 }
 """What the names of a point's parameters mean, where the formulas do not say."""
 

@@ -1,7 +1,7 @@
-r"""Functions over boxes: values with derivatives in ball arithmetic, and branch and bound for a guaranteed supremum.
+r"""Branch and bound over boxes, for a guaranteed supremum of functions in ball arithmetic.
 
-`Dual` carries a value and its slopes in a few directions, in any ring of balls: over ``arb_series`` in h with the slope
-in a parameter, over ``arb`` with the gradient along the sides of a box. On a box X with midpoint c the mean-value form
+A function over a box returns a `Dual`: balls for its values, and for its slopes along the sides. With c the midpoint of
+a box X the mean-value form
 
     R(X) in R(c) + sum_i dR/dx_i(X) (X_i - c_i)
 
@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from rmverify import elementary
+from rmverify.readings.duals import Dual
 
-__all__ = ["EFFORT", "Box", "Dual", "Search", "interval", "supremum"]
+__all__ = ["EFFORT", "Box", "Search", "interval", "supremum"]
 
 LOOSE = 0.05
 
@@ -29,85 +29,6 @@ EFFORT = 20_000
 """The most boxes that a search examines: four times as many as the hardest of the shipped ones needs."""
 
 Box = tuple[tuple[float, float], ...]
-
-
-class Dual:
-    """A value and its slopes: forward differentiation over balls or jets."""
-
-    __slots__ = ("slopes", "value")
-
-    over_balls = True
-
-    def __init__(self, value: Any, slopes: Sequence[Any]) -> None:
-        self.value, self.slopes = value, tuple(slopes)
-
-    def apply(self, value: Any, derivative: Any) -> Dual:
-        """f of this number, from f and f' at its value."""
-        return Dual(value, [derivative * s for s in self.slopes])
-
-    def __add__(self, other: Any) -> Any:
-        if isinstance(other, Dual):
-            return Dual(self.value + other.value, [a + b for a, b in zip(self.slopes, other.slopes, strict=True)])
-        return NotImplemented if _foreign(other) else Dual(self.value + other, self.slopes)
-
-    __radd__ = __add__
-
-    def __neg__(self) -> Dual:
-        return Dual(-self.value, [-s for s in self.slopes])
-
-    def __sub__(self, other: Any) -> Any:
-        return self + (-other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return -self + other
-
-    def __mul__(self, other: Any) -> Any:
-        if isinstance(other, Dual):
-            pairs = zip(self.slopes, other.slopes, strict=True)
-            return Dual(self.value * other.value, [a * other.value + self.value * b for a, b in pairs])
-        return NotImplemented if _foreign(other) else Dual(self.value * other, [s * other for s in self.slopes])
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, other: Any) -> Any:
-        if isinstance(other, Dual):
-            value = self.value / other.value
-            pairs = zip(self.slopes, other.slopes, strict=True)
-            return Dual(value, [(a - value * b) / other.value for a, b in pairs])
-        return NotImplemented if _foreign(other) else Dual(self.value / other, [s / other for s in self.slopes])
-
-    def __rtruediv__(self, other: Any) -> Any:
-        value = other / self.value
-        return self.apply(value, -value / self.value)
-
-    def __pow__(self, power: int) -> Dual:
-        if power == 0:
-            return self.apply(self.value * 0 + 1, self.value * 0)
-        return self.apply(self.value**power, power * self.value ** (power - 1))
-
-    def exp(self) -> Dual:
-        value = elementary.exp(self.value)
-        return self.apply(value, value)
-
-    def expm1(self) -> Dual:
-        return self.apply(elementary.expm1(self.value), elementary.exp(self.value))
-
-    def log(self) -> Dual:
-        return self.apply(self.value.log(), 1 / self.value)
-
-    def sqrt(self) -> Dual:
-        value = elementary.sqrt(self.value)
-        return self.apply(value, 1 / (2 * value))
-
-
-def _foreign(other: Any) -> bool:
-    """What takes the number as one of its coefficients: affine forms and arrays."""
-    return isinstance(other, np.ndarray) or hasattr(other, "parts")
-
-
-elementary.exp.register(Dual, Dual.exp)
-elementary.expm1.register(Dual, Dual.expm1)
-elementary.sqrt.register(Dual, Dual.sqrt)
 
 
 def interval(low: Any, high: Any) -> Any:

@@ -24,15 +24,19 @@ import contextlib
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from flint import acb, arb, arb_poly, arb_series, ctx
+
 from rmverify.elementary import exp, expm1
-from rmverify.errors.boxes import EFFORT, Box, Dual, Search, interval, supremum
+from rmverify.errors.boxes import EFFORT, Box, Search, interval, supremum
 from rmverify.laws.langevin.linear import unit_flow
+from rmverify.numbers.quadrature import unit_balls
 from rmverify.readings.affine import read
-from rmverify.readings.balls import legendre, lift_scheme
+from rmverify.readings.balls import lift_scheme, precision
+from rmverify.readings.duals import Dual
 from rmverify.schemes.contract import Scheme, parameters, unwrap
 
 __all__ = ["Certified", "certified_constant", "certified_smoothing", "certified_start"]
@@ -98,7 +102,7 @@ class _Midpoint:
 
     def __mul__(self, step: Any) -> Any:
         if step is not self._step:
-            raise TypeError("certified constants need a scheme in which a midpoint only multiplies the step h")
+            raise TypeError("scheme: certified constants need a midpoint that only multiplies the step h")
         return self._a * step
 
     __rmul__ = __mul__
@@ -118,10 +122,10 @@ class _Midpoints:
             return self._only
         if which == slice(0, 1):
             return self
-        raise TypeError("certified constants are for schemes with one uniform midpoint, got more")
+        raise TypeError("scheme: certified constants are known for one uniform midpoint a step, got more")
 
     def __mul__(self, other: Any) -> Any:
-        raise TypeError("certified constants are for schemes with one uniform midpoint, got strata")
+        raise TypeError("scheme: certified constants are known for one uniform midpoint a step, got strata")
 
     __rmul__ = __rsub__ = __mul__
 
@@ -149,10 +153,10 @@ def _coefficient(scheme: Scheme, w: Any, h: Any, zero: Any, a: Any) -> Any:
 
 
 def _read(scheme: Scheme, modes: _Modes, h: Any, zero: Any, a: Any) -> Any:
-    step = read(scheme, modes, _Level(zero), h, _Midpoints(a, h))
-    if not isinstance(step.noise[0][0], int):
-        raise TypeError("certified constants are for predictors, got a scheme that draws noise")
-    return step.linear[0][0]
+    slope, _, noise = read(scheme, modes, _Level(zero), h, _Midpoints(a, h)).scalar
+    if not isinstance(noise, int):
+        raise TypeError("scheme: certified constants are known for predictors, got one that draws noise")
+    return slope
 
 
 # --- orders, on symbols ---------------------------------------------------------------------------------------
@@ -177,7 +181,7 @@ def _orders(scheme: Scheme) -> tuple[int, int | None]:
             spread = k
         if bias is not None and (spread is not None or not random):
             return bias, spread
-    raise ArithmeticError(f"the errors of the scheme vanish to order {TERMS}")
+    raise ArithmeticError(f"scheme: its errors vanish up to order {TERMS}, so they have no leading constant")
 
 
 def _over_symbols(scheme: Scheme) -> Scheme:
@@ -205,8 +209,6 @@ class _Tail(NamedTuple):
     def at(self, size: float, order: int, h: Any, first: int | None = None) -> tuple[Any, Any]:
         """sum_{k >= first} f_k h^{k-order} and its slope in h: balls around 0 that contain them; first is TERMS if not
         given."""
-        from flint import arb
-
         n = (TERMS if first is None else first) - order
         x = h.abs_upper() / self.radius
         if not x < 1:
@@ -217,8 +219,6 @@ class _Tail(NamedTuple):
 
 
 def _around(radius: Any) -> Any:
-    from flint import arb
-
     return arb(0, radius.abs_upper())
 
 
@@ -230,20 +230,17 @@ def _polynomials(scheme: Scheme, random: bool) -> tuple[tuple[Any, ...], tuple[A
     and scale scores, so that A at h^k has a degree of at most k plus the number of scores; the slope at most k. They
     are interpolated from that many exact points and one, in balls.
     """
-    import flint
-    from flint import arb, arb_poly, arb_series
-
     step = lift_scheme(scheme)
     h, zero = arb_series([0, 1], prec=TERMS), arb_series([0], prec=TERMS)
 
-    with flint.ctx.workprec(POINT_BITS):
-        points, weights = legendre(TERMS) if random else ([arb(0)], [arb(1)])
+    with ctx.workprec(POINT_BITS):
+        points, weights = unit_balls(TERMS) if random else ([arb(0)], [arb(1)])
         counter = _Modes(arb(1))
         _read(step, counter, h, zero, points[0])
         places = [arb(k + 1) / 8 for k in range(TERMS + len(counter.offsets))]
 
         if not all(offset[0].is_zero() for offset in counter.offsets):
-            raise TypeError("certified constants need a scheme that asks the score at levels t - O(h)")
+            raise TypeError("scheme: certified constants need a score asked at levels t - O(h)")
 
         def fitted(function: Callable[[Any], Any]) -> list[Any]:
             rows = [function(w) + zero for w in places]
@@ -262,8 +259,6 @@ def _polynomials(scheme: Scheme, random: bool) -> tuple[tuple[Any, ...], tuple[A
 
 def _over_interval(polynomials: Any, w: Any, h: Any) -> Dual:
     """sum p_k(w) h^k, with its slopes in w and h, p_k by its Taylor series at the middle of w."""
-    from flint import arb_poly
-
     shift, off = arb_poly([w.mid(), 1]), w - w.mid()
     value = slope = along = off * 0
     for k in range(len(polynomials) - 1, -1, -1):
@@ -272,7 +267,7 @@ def _over_interval(polynomials: Any, w: Any, h: Any) -> Dual:
         value, slope = value * h + p, slope * h + local.derivative()(off)
         if k:
             along = along * h + k * p
-    return Dual(value, [slope, along])
+    return Dual(value, slope, along)
 
 
 @functools.lru_cache(maxsize=512)
@@ -280,8 +275,6 @@ def _tail(scheme: Scheme, random: bool, cell: int) -> _Tail:
     """Cauchy's estimate for ln w in [cell, cell+1]/GRID, on the largest of a few discs |h| <= radius on which
     everything is certainly analytic: no denominator contains 0 on cells that cover it. The sizes are those on arcs that
     cover its boundary (maximum principle); the lower half plane mirrors the upper."""
-    from flint import acb, arb
-
     step = lift_scheme(scheme)
     w = interval((arb(cell) / GRID).exp(), (arb(cell + 1) / GRID).exp())
     parts = [interval(arb(k) / CELLS, arb(k + 1) / CELLS) for k in range(CELLS)] if random else [arb(0)]
@@ -313,12 +306,12 @@ def _tail(scheme: Scheme, random: bool, cell: int) -> _Tail:
     found = []
     for k in range(ARCS):
         arc = radius * (acb(0, interval(arb(k) / ARCS, arb(k + 1) / ARCS)) * arb.pi()).exp()
-        precision = Dual(acb(w), [acb(1)])
-        A = [e if isinstance(e, Dual) else Dual(acb(e), [acb(0)]) for e in coefficients(precision, arc)]
+        precision = Dual(acb(w), acb(1))
+        A = [e if isinstance(e, Dual) else Dual(acb(e), acb(0)) for e in coefficients(precision, arc)]
         square = _growth(precision, -arc)
-        root = square.value.abs_upper().sqrt(), square.slopes[0].abs_upper() / (2 * square.value.abs_lower().sqrt())
+        root = square.value.abs_upper().sqrt(), square.slope.abs_upper() / (2 * square.value.abs_lower().sqrt())
         found.append([
-            max(float(e.value.abs_upper()) for e in A), max(float(e.slopes[0].abs_upper()) for e in A),
+            max(float(e.value.abs_upper()) for e in A), max(float(e.slope.abs_upper()) for e in A),
             *(float(r.abs_upper()) for r in root),
         ])  # fmt: skip
     sizes = [max(column) for column in zip(*found, strict=True)]
@@ -330,7 +323,7 @@ def _bias(scheme: Scheme, random: bool, tail: _Tail, order: int, w: Any, h: Any)
     g = _over_interval(_polynomials(scheme, random)[0][order:], w, h)
     rest, rest_h = tail.at(tail.A + tail.flow, order, h)
     rest_w, _ = tail.at(tail.A_w + tail.flow_w, order, h)
-    square: Dual = Dual(g.value + rest, [g.slopes[0] + rest_w, g.slopes[1] + rest_h]) ** 2
+    square: Dual = Dual(g.value + rest, g.slopes[0] + rest_w, g.slopes[1] + rest_h) ** 2
     return square
 
 
@@ -347,7 +340,8 @@ def _variance(scheme: Scheme, random: bool, tail: _Tail, order: int, w: Any, h: 
     p_w, _ = tail.at(2 * tail.A_w, order, h, order)
     return Dual(
         P.value + 2 * p * e + e * e,
-        [P.slopes[0] + 2 * (p * e_w + p_w * e + e * e_w), P.slopes[1] + 2 * (p * e_h + p_h * e + e * e_h)],
+        P.slopes[0] + 2 * (p * e_w + p_w * e + e * e_w),
+        P.slopes[1] + 2 * (p * e_h + p_h * e + e * e_h),
     )
 
 
@@ -393,8 +387,6 @@ def _early_wide(x: Dual, z: Dual) -> _Point:
 
 
 def _log(x: float) -> Any:
-    from flint import arb
-
     return arb(x).log()
 
 
@@ -447,26 +439,11 @@ def certified_constant(
     """
     if which not in ("bias", "variance", "mean_square"):
         raise ValueError(f"which: expected 'bias', 'variance' or 'mean_square', got {which!r}")
-    with working_balls():
+    with precision(BITS, TERMS):
         return _constant(scheme, which, bound, effort, width)
 
 
-@contextlib.contextmanager
-def working_balls() -> Iterator[None]:
-    """The precision and the length of series that this module works with."""
-    import flint
-
-    cap, bits = flint.ctx.cap, flint.ctx.prec
-    flint.ctx.cap, flint.ctx.prec = TERMS, BITS
-    try:
-        yield
-    finally:
-        flint.ctx.cap, flint.ctx.prec = cap, bits
-
-
 def _constant(scheme: Scheme, which: str, bound: Callable[..., Any], effort: int, width: float) -> Certified:
-    from flint import arb
-
     bias, spread = _orders(scheme)
     power = _power(bound)
     parts: list[tuple[Callable[..., Dual], int]] = []
@@ -485,20 +462,20 @@ def _constant(scheme: Scheme, which: str, bound: Callable[..., Any], effort: int
         at = piece(x, z)
         w, h = 1 / at.v, rho * at.longest
         if not w.value > 0:
-            return Dual(arb.nan(), w.slopes)
+            return Dual(arb.nan(), *w.slopes)
         ends = (float(w.value.lower().log().mid()) * GRID, float(w.value.upper().log().mid()) * GRID)
         first, last = math.floor(ends[0] - 1e-6), math.floor(ends[1] + 1e-6)
         if last - first > GRID // 2:  # the interval of w is too wide; the slopes say which side to cut
-            return Dual(arb.nan(), w.log().slopes)
+            return Dual(arb.nan(), *w.log().slopes)
         tails = [_tail(scheme, random, cell) for cell in range(first, last + 1)]
         total: Any = 0
         for error, order in parts:
             e = _hull([error(scheme, random, each, order, w.value, h.value) for each in tails])
             slopes = [e.slopes[0] * a + e.slopes[1] * b for a, b in zip(w.slopes, h.slopes, strict=True)]
-            total = total + Dual(e.value, slopes) * h ** (2 * order - power)
+            total = total + Dual(e.value, *slopes) * h ** (2 * order - power)
         over = bound(at.L, at.M, 1) + 0 * at.L
         low, high = (bound(end(at.L.value), end(at.M.value), 1) for end in (arb.lower, arb.upper))  # it increases
-        result: Dual = total / w / Dual(interval(low, high), over.slopes)
+        result: Dual = total / w / Dual(interval(low, high), *over.slopes)
         return result
 
     functions = [functools.partial(ratio, piece) for piece in _PIECES]
@@ -510,19 +487,15 @@ def _hull(duals: list[Dual]) -> Dual:
     """What contains all of them."""
     rows = zip(*((d.value, *d.slopes) for d in duals), strict=True)
     value, *slopes = (functools.reduce(lambda a, b: a.union(b), row) for row in rows)
-    return Dual(value, slopes)
+    return Dual(value, *slopes)
 
 
 def _sides(box: Box) -> list[Dual]:
-    from flint import arb
-
-    return [Dual(interval(a, b), [arb(int(i == j)) for j in range(len(box))]) for i, (a, b) in enumerate(box)]
+    return [Dual(interval(a, b), *(arb(int(i == j)) for j in range(len(box)))) for i, (a, b) in enumerate(box)]
 
 
 def _power(bound: Callable[..., Any]) -> int:
     """The degree in h of a monomial bound."""
-    from flint import arb, arb_series
-
     given = bound(arb(2), arb(3), arb_series([0, 1], prec=TERMS))
     powers = [k for k, c in enumerate(given.coeffs()) if not c.is_zero()] if isinstance(given, arb_series) else []
     if len(powers) != 1:
@@ -577,7 +550,6 @@ def certified_start(*, effort: int = EFFORT, width: float = 0.02) -> Certified:
     >>> 0.6 < c.lower <= c.upper < 0.65, c.argmax[2]
     (True, 1)
     """
-    from flint import arb
 
     def tv(d: int, v: Any) -> Any:
         square = v * v.log() / (v - 1)  # |x|^2/d where the densities are equal
@@ -601,7 +573,7 @@ def certified_start(*, effort: int = EFFORT, width: float = 0.02) -> Certified:
             if decay[0] > 0:
                 above.append(max((k.upper() for k in known), key=float) / (arb(d) * decay[0]).sqrt())
         top = min((b.upper() for b in above if b.is_finite()), key=float) / (1 + lam[0].sqrt())
-        return Dual(interval(below / (1 + lam[1].sqrt()), top), [arb.nan()] * 2)
+        return Dual(interval(below / (1 + lam[1].sqrt()), top), arb.nan(), arb.nan())
 
     def variance(x: float) -> Any:
         return LEAST * (x * (_log(MOST) - _log(LEAST))).exp()
@@ -647,9 +619,7 @@ def certified_smoothing(joint: bool, lowest: float, *, effort: int = EFFORT, wid
     >>> 0.743 < c.lower <= c.upper < 0.745, c.argmax[1]
     (True, 1.0)
     """
-    from flint import arb
-
-    x, weights = legendre(FLOW_NODES)
+    x, weights = unit_balls(FLOW_NODES)
 
     def ratio(box: Box) -> Dual:
         k, T = _sides(box)
@@ -665,7 +635,7 @@ def certified_smoothing(joint: bool, lowest: float, *, effort: int = EFFORT, wid
         found: Dual = (above / (2 * arb.pi() * below)).sqrt() + arb(0, LEFT_OUT)
         return found
 
-    with working_balls():
+    with precision(BITS, TERMS):
         found = supremum([ratio], [((lowest, 1.0), (0.0, 1.0))], effort=effort, width=width)
     argmax = found.point[1] if found.point is not None else None
     left = _named(found, lambda _, box: f"(k/L, T sqrt(L)) in {box}")

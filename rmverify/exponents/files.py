@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rmverify.exponents.monomials import Monomial
-from rmverify.exponents.program import Claim, Program
+from rmverify.exponents.formulas import Monomial
+from rmverify.exponents.problem import Claim
+from rmverify.exponents.program import Program
+from rmverify.exponents.programs import PROGRAMS
 from rmverify.exponents.solution import Optimum
 
-BUILT_IN = ("d0", "d1", "d3", "d5", "d5-log-concave", "d7", "d7-log-concave")
+BUILT_IN = tuple(PROGRAMS)
 """Programs that come with the package, by the names of their claims."""
 
 Terms: TypeAlias = "Mapping[str, Monomial | str] | Sequence[Monomial | str]"
@@ -103,17 +104,16 @@ def load(path: str | os.PathLike[str]) -> Program:
     >>> print(best.cost[0], "at T_corr =", best.free[0]["T_corr"])
     L^{9/5} d^{2/5} eps^{-4/5} at T_corr = L^{-19/30} d^{-1/15} eps^{2/15}
     """
+    if isinstance(path, str) and path in PROGRAMS:
+        return PROGRAMS[path]()
     name = os.fspath(path)
     try:
-        built_in = resources.files("rmverify") / "data" / "exponents" / f"{name}.toml"
-        file = built_in if isinstance(path, str) and path in BUILT_IN else Path(path)
-        content = tomllib.loads(file.read_bytes().decode())
+        content = tomllib.loads(Path(path).read_bytes().decode())
     except FileNotFoundError:
-        known = f"a TOML file (or a built-in program: {', '.join(BUILT_IN)})"
-        raise ValueError(f"{name!r}: expected {known}, found no such file") from None
+        raise ValueError(f"{name!r}: no such file; the built-in programs are {', '.join(BUILT_IN)}") from None
     except (OSError, ValueError) as error:  # a bad encoding and bad TOML are ValueErrors
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
-        raise ValueError(f"{name!r}: expected a TOML file, found: {reason}") from None
+        raise ValueError(f"{name!r}: cannot be read as TOML: {reason}") from None
     try:
         return _program(name, content)
     except ValueError as error:
@@ -145,7 +145,7 @@ def _tables(kind: str, tables: Any) -> dict[str, Monomial]:
         _table(f"{kind} {number}", table, {"name", "monomial"}, {"monomial"})
         name = table.get("name", f"{kind} {number}")
         if not isinstance(name, str) or name in terms:
-            raise ValueError(f"{kind} {number}: expected a name of its own, got {name!r}")
+            raise ValueError(f"{kind} {number}: the name must be a text of its own, got {name!r}")
         if kind == "cost" and "<" in str(table["monomial"]):
             raise ValueError(f"{kind} {name!r}: expected a monomial, got {table['monomial']!r}")
         terms[name] = _monomial(f"{kind} {name!r}", table["monomial"])
@@ -161,9 +161,9 @@ def _given(argument: str, value: Any, kind: type, expected: str) -> Any:
 def _table(argument: str, table: Any, known: set[str], needed: set[str]) -> None:
     _given(argument, table, dict, "a table")
     if unknown := [key for key in table if key not in known]:
-        raise ValueError(f"{argument}: expected the keys {', '.join(sorted(known))}, got {unknown[0]!r}")
+        raise ValueError(f"{argument}: unknown key {unknown[0]!r}; the keys are {', '.join(sorted(known))}")
     if missing := needed - table.keys():
-        raise ValueError(f"{argument}: expected the key {min(missing)!r}, got none")
+        raise ValueError(f"{argument}: the key {min(missing)!r} is missing")
 
 
 def _names(argument: str, names: Any) -> tuple[str, ...]:

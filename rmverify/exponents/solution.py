@@ -14,8 +14,9 @@ from typing import Any
 
 from rmverify.exponents import cones
 from rmverify.exponents.cones import Ray, Vector, dot, minus, units
-from rmverify.exponents.monomials import Monomial, along, product
-from rmverify.exponents.program import Claim, Infeasible, Program, Unbounded
+from rmverify.exponents.formulas import Monomial, along, product
+from rmverify.exponents.problem import Claim, Infeasible, Problem, Unbounded
+from rmverify.numbers.html import html_table
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Verdict:
     equal: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Optimum:
     """The smallest worst cost of a program: the largest of `cost`, up to constants.
 
@@ -76,7 +77,7 @@ class Optimum:
     `claims`: the verdicts on the program's claims.
     """
 
-    program: Program
+    program: Problem
     vertices: tuple[Vertex, ...]
     claims: tuple[Verdict, ...]
 
@@ -89,6 +90,17 @@ class Optimum:
     def free(self) -> tuple[dict[str, Monomial], ...]:
         """Optimal parameters for each of `cost` (of its first piece, where one choice does not reach it everywhere)."""
         return tuple(v.pieces[0].free for v in self.vertices if not v.dominated)
+
+    def __repr__(self) -> str:
+        return f"<Optimum of {self.program.name or 'a program'}: {', '.join(map(str, self.cost))}>"
+
+    def _repr_html_(self) -> str:
+        def parameters(vertex: Vertex) -> str:
+            return ", ".join(f"{name} = {m}" for name, m in vertex.pieces[0].free.items())
+
+        kept = [v for v in self.vertices if not v.dominated]
+        rows = [(v.cost, " and ".join(map(self.condition, v.where)) or "everywhere", parameters(v)) for v in kept]
+        return html_table(("smallest worst cost", "where", "reached with"), rows)
 
     @property
     def alone(self) -> dict[str, Monomial]:
@@ -151,7 +163,7 @@ class Optimum:
 class _Scales:
     """The cone of scales of a program (`alone`: of some of them), and monomials as vectors of exponents on it."""
 
-    def __init__(self, program: Program, alone: Sequence[str] | None = None) -> None:
+    def __init__(self, program: Problem, alone: Sequence[str] | None = None) -> None:
         self.program, self.signs, self.size = program, program.signs, len(program.scales)
         self.given = [self.vector(m) for m in program.assumptions.values()]
         if alone is not None:
@@ -182,7 +194,7 @@ class _Scales:
         return x if all(dot(v, x) > dot(o, x) for o in others) else None
 
 
-def solve(program: Program) -> Optimum:
+def solve(program: Problem) -> Optimum:
     """All vertices of the dual, the maximum that they make up, and the verdicts on the claims."""
     costs, terms, scales = program.objectives, program.objectives | program.rows, _Scales(program)
     _require_growth(scales)
@@ -197,7 +209,7 @@ def solve(program: Program) -> Optimum:
         elif bad := [x for x in scales.rays if dot(cost, x) > 0]:
             free = f"whatever {', '.join(program.free)} may be, " if program.free else ""
             x = cones.simplest(bad)
-            reason = f"{free}but grows along {along(program.scales, x)}"
+            reason = f"{free}but it grows along {along(program.scales, x)}"
             raise _infeasible(program, multipliers, scales.direction(x), reason)
     if not found:
         raise _unbounded(program)
@@ -213,7 +225,7 @@ def solve(program: Program) -> Optimum:
     return Optimum(program, tuple(vertices), tuple(_judge(program, kept, claim) for claim in program.claims))
 
 
-def _rays(program: Program, equations: Sequence[Sequence[Fraction]], size: int) -> list[Ray]:
+def _rays(program: Problem, equations: Sequence[Sequence[Fraction]], size: int) -> list[Ray]:
     return cones.extreme_rays(equations, size, repr(program.name) if program.name else "errors")
 
 
@@ -261,7 +273,7 @@ def _vertex(scales: _Scales, v: Vector, multipliers: dict[str, Fraction], others
     return Vertex(scales.monomial(v), multipliers, scales.where(inequalities), inside, tuple(pieces))
 
 
-def _judge(program: Program, cost: Sequence[Vector], claim: Claim) -> Verdict:
+def _judge(program: Problem, cost: Sequence[Vector], claim: Claim) -> Verdict:
     """Where max(cost) <= max(claim): on the union over the claim's monomials m of {every cost <= m}."""
     scales = _Scales(program, claim.scales)
     printed = [scales.vector(m) for m in claim.cost]
@@ -320,24 +332,24 @@ def _require_growth(scales: _Scales) -> None:
         equations = [[*(a[j] for a in scales.given), *(-e for e in u), -unit[j]] for j, u in enumerate(units(size))]
         y = cones.simplest(y for y in _rays(program, equations, len(equations[0])) if y[-1])
         used = {n: Fraction(v, y[-1]) for n, v in zip(program.assumptions, y, strict=False) if v}
-        raise _infeasible(program, used, scales.direction(unit), f"keeps {program.scales[k]} constant")
+        raise _infeasible(program, used, scales.direction(unit), f"which keeps {program.scales[k]} constant")
 
 
 def _infeasible(
-    program: Program, multipliers: dict[str, Fraction], direction: dict[str, Fraction], reason: str
+    program: Problem, multipliers: dict[str, Fraction], direction: dict[str, Fraction], reason: str
 ) -> Infeasible:
     monomial = product(program.rows | program.assumptions, multipliers)
     used = {*monomial.exponents} & {*program.free}
     if used or min(multipliers.values()) < 0 or program.growth(monomial, direction) <= 0:
         raise ArithmeticError("the certificate of infeasibility does not hold")
     text = product({n: Monomial(**{f"({n})": 1}) for n in multipliers}, multipliers)
-    found = f"an infeasible one: {text} = {monomial} must be <= 1, {reason}"
-    error = Infeasible(program.complaint("errors", "a feasible program", found))
+    wrong = f"the program is infeasible: {text} = {monomial} must be <= 1, {reason}"
+    error = Infeasible(program.complaint("errors", wrong))
     error.multipliers, error.monomial, error.direction = multipliers, monomial, direction
     return error
 
 
-def _unbounded(program: Program) -> Unbounded:
+def _unbounded(program: Problem) -> Unbounded:
     """A ray f with row·f <= 0 for every row and cost·f < 0 for every cost; f = p - q with p, q >= 0."""
     costs, order = len(program.costs), len(program.free)
     terms = [[m[p] for p in program.free] for m in (program.objectives | program.rows).values()]
@@ -352,7 +364,7 @@ def _unbounded(program: Program) -> Unbounded:
     if max(growth[:costs]) >= 0 or max(growth) > 0:
         raise ArithmeticError("the certificate of unboundedness does not hold")
     path = along(program.free, f)
-    found = f"an unbounded one: along {path}, t -> oo, nothing that must be <= 1 grows and every cost falls"
-    error = Unbounded(program.complaint("costs", "a program whose cost is bounded below", found))
+    wrong = f"the program is unbounded: along {path}, t -> oo, every cost falls and nothing that must be <= 1 grows"
+    error = Unbounded(program.complaint("costs", wrong))
     error.ray = {p: e for p, e in zip(program.free, f, strict=True) if e}
     return error

@@ -18,29 +18,40 @@ What correctors discretize, underdamped Langevin in continuous time, is known to
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
-from rmverify.laws.conditional import conditional, initial, split_target
+from rmverify.laws.conditional import check_start, conditional, split_target
 from rmverify.laws.full import full_law
 from rmverify.laws.langevin.linear import kinetic_flow, start_noise
 from rmverify.laws.langevin.smooth import KineticLaw, kinetic_law
+from rmverify.laws.law import Law
 from rmverify.laws.line.averaged import LineLaw, line_law
-from rmverify.laws.line.given import NotMonotone, TransportLaw, transport_law
+from rmverify.laws.line.given import Carry, NotMonotone, TransportLaw, transport_law
 from rmverify.laws.mixture import MixtureLaw
-from rmverify.laws.scale import ScaleMixture
+from rmverify.laws.scale import Lattice, ScaleMixture
 from rmverify.laws.shared import SharedLaw
 from rmverify.laws.stationary import StationaryLaw, stationary_law
 from rmverify.plans import Plan
+from rmverify.readings.affine import Transition
 from rmverify.readings.witness import acts_on_line, mixes
-from rmverify.targets import Factor, Product
+from rmverify.targets import EstimatedScore, Factor, Gaussian, Product, Target
 
 __all__ = [
-    "KineticLaw", "LineLaw", "MixtureLaw", "NotMonotone", "ScaleMixture", "SharedLaw", "StationaryLaw", "TransportLaw",
-    "kinetic_flow", "kinetic_law", "output_law", "start_noise", "stationary_law",
+    "Carry", "KineticLaw", "Lattice", "Law", "LineLaw", "MixtureLaw", "NotMonotone", "ScaleMixture", "SharedLaw",
+    "StationaryLaw", "Transition", "TransportLaw", "kinetic_flow", "kinetic_law", "output_law", "start_noise",
+    "stationary_law",
 ]  # fmt: skip
 
 
-def output_law(plan: Plan, target: Any, *, alphas: Any = None, start: Any = "normal") -> Any:
+@overload
+def output_law(
+    plan: Plan, target: Gaussian | EstimatedScore, *, alphas: Any = None, start: Any = "normal"
+) -> Gaussian | MixtureLaw: ...
+@overload
+def output_law(
+    plan: Plan, target: Factor | Product, *, alphas: Any = None, start: Any = "normal"
+) -> TransportLaw | LineLaw | SharedLaw: ...
+def output_law(plan: Plan, target: Target, *, alphas: Any = None, start: Any = "normal") -> Law:
     """The exact law of what a plan outputs.
 
     Parameters
@@ -101,17 +112,17 @@ def output_law(plan: Plan, target: Any, *, alphas: Any = None, start: Any = "nor
         if alphas is None and (noisy or plan.drawing_steps):
             return line_law(plan, target, start)
         return transport_law(plan, target, alphas, start)
-    whys = [mixes(stage, target, *split_target(target)) for stage in plan]
+    truth, modes = split_target(target)
+    whys = [mixes(stage, target, truth, modes) for stage in plan]
     why = next(filter(None, whys), None)
     if why is not None:
         if alphas is None and plan.drawing_steps:
             raise TypeError(
-                f"plan: a step does not act on each mode by itself ({why}); the law averaged over random midpoints is "
-                "computed per mode only: give the midpoints (alphas=), or draw from it with rmverify.sample"
+                f"plan: a step does not act on each mode by itself ({why}); averaged over random midpoints its law is "
+                "computed per mode only; pass the midpoints with alphas=, or draw from it with rmverify.sample"
             )
         return full_law(plan, target, () if alphas is None else alphas, start)
     if alphas is None and plan.drawing_steps:
-        law = MixtureLaw(plan, target, start)
-        initial(law._truth, plan, start)
-        return law
+        check_start(truth, plan, start)
+        return MixtureLaw(plan, target, start)
     return conditional(plan, target, alphas, start)

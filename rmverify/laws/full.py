@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.laws.conditional import UNIT, initial, split_target, stage_alphas
+from rmverify.laws.conditional import initial, split_target, stage_alphas
 from rmverify.numbers.checks import Array
+from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Correct, Plan
 from rmverify.readings.concrete import Matrices, matrices
-from rmverify.schemes.contract import Scheme, name, velocity_variance
+from rmverify.schemes.contract import Scheme, Unstable, name, velocity_variance
 from rmverify.targets import Gaussian
 
 __all__ = ["full_law", "full_stationary"]
@@ -93,7 +94,7 @@ def _slip(A: Array, noise: Array, covariance: Array, shift: Array, mean: Array) 
 
 def _law(mean: Array, covariance: Array, lost: Array, missed: Array) -> Gaussian:
     if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
-        raise OverflowError("the law overflows: the scheme is unstable")
+        raise Unstable
     law = Gaussian(mean, (covariance + covariance.T) / 2)
     spread, off = float(np.linalg.norm(lost, 2)), math.sqrt(float(np.linalg.norm(missed, 2)))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -120,8 +121,8 @@ def full_stationary(scheme: Scheme, target: Any, t: float, h: float) -> Gaussian
     radius = float(np.abs(np.linalg.eigvals(A)).max())
     if not radius < 1:
         raise ValueError(
-            f"step: expected steps that contract, got {h!r}, where an eigenvalue of {name(scheme)} has size "
-            f"{radius:.6g}, so that there is no stationary law; a shorter one may help where the dynamics contracts"
+            f"step: {h!r} is too long: a step of {name(scheme)} has an eigenvalue of size {radius:.6g}, so no "
+            "stationary law exists; use a shorter step"
         )
     noise = step.root @ step.root.T
     S, E = noise, np.eye(size)

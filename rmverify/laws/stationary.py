@@ -44,6 +44,13 @@ class StationaryLaw(MixtureLaw):
         variance/(the target's) - 1, to its own relative accuracy.
     velocity_variances, covariances : ndarray, shape (K,), or None
         Of the velocity, and of position and velocity, where the scheme has one.
+
+    Examples
+    --------
+    >>> from rmverify import Gaussian, schemes, stationary_law
+    >>> law = stationary_law(schemes.overdamped, Gaussian.isotropic(1.0, 3), 0.5)
+    >>> law.is_gaussian, law.variances.round(12)  # 2h/(1 - (1-h)^2)
+    (True, array([1.33333333]))
     """
 
     step_: Spread = field(default=None, repr=False, kw_only=True)  # type: ignore[assignment]

@@ -9,7 +9,7 @@ import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
 from numpy.typing import NDArray
 
-__all__ = ["Array", "dimension", "finite_array", "least_level", "number", "positive_integer"]
+__all__ = ["Array", "brief", "dimension", "finite_array", "least_level", "number", "positive_integer"]
 
 Array = NDArray[np.float64]
 
@@ -73,6 +73,11 @@ def least_level(t: Any) -> float:
     if not 0 <= low < math.inf:
         raise ValueError(f"t: expected finite noise levels >= 0, got {low!r}")
     return low
+
+
+def brief(values: Array) -> str:
+    """An array as a message or a repr shows it: six digits, and of a long one the first and the last two entries."""
+    return np.array2string(values, threshold=6, edgeitems=2, separator=", ", formatter={"float_kind": "{:.6g}".format})
 
 
 def _short(values: Any) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.numbers.checks import Array, finite_array, number
+from rmverify.numbers.checks import Array, brief, finite_array, number
 from rmverify.schemes.contract import (
     Scheme,
     check_covariance,
@@ -26,6 +26,7 @@ from rmverify.schemes.contract import (
     name,
     parameters,
     shipped,
+    text,
     unwrap,
     velocity_variance,
 )
@@ -82,6 +83,11 @@ class Footprint:
     def strata(self) -> Array:
         """Of each uniform, the number of strata."""
         return np.concatenate([np.full(r, float(r)) for r in self.uniforms] or [np.zeros(0)])
+
+    def placed(self, u: Array) -> Array:
+        """Numbers of [0, 1], one of each draw along the first axis, inside their strata."""
+        shape = (-1, *(1,) * (np.ndim(u) - 1))
+        return np.asarray((u + self.stratum.reshape(shape)) / self.strata.reshape(shape))
 
 
 class _Probe:
@@ -168,7 +174,7 @@ def _footprint(step: Any, keywords: tuple[tuple[str, Any], ...], t: float, h: fl
         except Exception as error:  # such as shapes that do not fit; of the first dimension it is the one to tell
             first = first or error
     raise ValueError(
-        f"scheme: {getattr(step, '__name__', step)} cannot be counted: run on NumPy arrays it raised "
+        f"scheme: cannot count the score evaluations of {name(step)}: on NumPy arrays it raised "
         f"{type(first).__name__} ({first})"
     ) from first
 
@@ -191,7 +197,7 @@ def _probed(step: Any, keywords: dict[str, Any], t: float, h: float, dim: int) -
 # --- stages -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Stage:
     """A run of steps of one scheme. Two stages are equal when their configurations are."""
 
@@ -234,7 +240,7 @@ class Stage:
         if other is not None:
             raise ValueError(
                 f"scheme: {name(self.scheme)} draws {_drawn(largest)} in some steps and {_drawn(other)} in others; "
-                "give each kind of step a stage of its own"
+                "put each kind of step into a stage of its own"
             )
         largest = replace(largest, noises=max(foot.noises for foot in each))
         share = len(self) / len(each)
@@ -275,7 +281,7 @@ class Stage:
         return hash(tuple(sorted(plain.items())))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Predict(Stage):
     """Predictor steps down the noise levels `times`.
 
@@ -289,6 +295,8 @@ class Predict(Stage):
     --------
     >>> from rmverify import Predict, schemes
     >>> stage = Predict(schemes.heun, [2.0, 1.0, 0.5])
+    >>> stage
+    Predict(heun, levels 2 to 0.5, 2 steps)
     >>> len(stage), stage.start, stage.end
     (2, 2.0, 0.5)
     """
@@ -300,18 +308,23 @@ class Predict(Stage):
         given = np.asarray(self.times)
         if given.dtype.kind == "f" and np.isposinf(given).any():
             raise ValueError(
-                f"times: expected finite noise levels, got inf at index {int(np.argmax(given))}; pure noise is the "
-                "limit: start at t = 20, where a law of variance 1 is N(0, I) to every digit"
+                f"times: expected finite noise levels, got inf at index {int(np.argmax(given))}; start at t = 20 "
+                "instead, where a law of variance 1 is N(0, I) to every digit"
             )
         times = finite_array("times", self.times, ndim=1)
         if times.size < 2 or not (np.diff(times) < 0).all() or times[-1] < 0:
             raise ValueError(
-                f"times: expected at least two strictly decreasing levels down to >= 0, got {_brief(times)}"
+                f"times: expected two or more strictly decreasing noise levels, all >= 0, got {brief(times)}"
             )
         if velocity_variance(self.scheme) is not None:
-            raise ValueError(f"scheme: a predictor moves x alone, got {name(self.scheme)}, which carries a velocity")
+            raise ValueError(
+                f"scheme: {name(self.scheme)} carries a velocity, so it is no predictor; use it in Correct"
+            )
         times.setflags(write=False)
         object.__setattr__(self, "times", times)
+
+    def __repr__(self) -> str:
+        return f"Predict({text(self.scheme)}, levels {self.start:.6g} to {self.end:.6g}, {_steps(len(self))})"
 
     @property
     def start(self) -> float:
@@ -330,7 +343,7 @@ class Predict(Stage):
         return super().configuration | {"times": self.times.tolist()}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Correct(Stage):
     """`steps` corrector steps of Langevin time `step` at the noise level `time`; T_corr = step * steps.
 
@@ -346,6 +359,8 @@ class Correct(Stage):
     --------
     >>> from rmverify import Correct, schemes
     >>> stage = Correct(schemes.underdamped(friction=2), time=0.5, step=0.05, steps=4)
+    >>> stage
+    Correct(underdamped(friction=2), level 0.5, 4 steps of 0.05)
     >>> len(stage), stage.footprint.evaluations
     (4, 1)
     """
@@ -362,6 +377,9 @@ class Correct(Stage):
         if count != math.floor(count):
             raise ValueError(f"steps: expected an integer >= 1, got {self.steps!r}")
         object.__setattr__(self, "steps", int(count))
+
+    def __repr__(self) -> str:
+        return f"Correct({text(self.scheme)}, level {self.time:.6g}, {_steps(self.steps)} of {self.step:.6g})"
 
     @property
     def start(self) -> float:
@@ -383,7 +401,7 @@ class Correct(Stage):
         return super().configuration | {"time": self.time, "step": self.step, "steps": self.steps}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Plan:
     """Stages, one after the other; each starts at the noise level where the one before ended.
 
@@ -391,6 +409,8 @@ class Plan:
     --------
     >>> from rmverify import Plan, Predict, schemes
     >>> plan = Plan([Predict(schemes.randomized_midpoint, [2.0, 1.0, 0.5])])
+    >>> plan
+    Plan([Predict(randomized_midpoint, levels 2 to 0.5, 2 steps)], evaluations=4)
     >>> plan.evaluations, plan.rounds, plan.start, plan.end
     (4, 4, 2.0, 0.5)
     """
@@ -407,13 +427,26 @@ class Plan:
             )
         object.__setattr__(self, "stages", tuple(stages))
         if not self.stages:
-            raise ValueError("stages: expected at least one stage, got none")
+            raise ValueError("stages: a plan needs at least one stage, got none")
         for stage in self.stages:
             if not isinstance(stage, Predict | Correct):
                 raise ValueError(f"stages: expected Predict or Correct, got {type(stage).__name__}")
         for before, after in itertools.pairwise(self.stages):
             if before.end != after.start:
-                raise ValueError(f"stages: a stage at level {after.start!r} follows one that ends at {before.end!r}")
+                raise ValueError(
+                    "stages: each stage must start where the previous one ends; got a start at "
+                    f"{after.start!r} after an end at {before.end!r}"
+                )
+
+    def __repr__(self) -> str:
+        first, *rest = self.stages
+        shown = [repr(first), *(["..."] if len(rest) > 1 else []), *(repr(stage) for stage in rest[-1:])]
+        count = f", {len(self.stages)} stages" if len(rest) > 1 else ""
+        try:
+            cost = f", evaluations={self.evaluations}"
+        except ValueError:  # a step that cannot be counted, which only its use has to refuse
+            cost = ""
+        return f"Plan([{', '.join(shown)}]{count}{cost})"
 
     def admit(self, target: Any) -> None:
         """Refuse a target outside the class that the plan is made for, m I <= -grad^2 ln density <= L I.
@@ -430,13 +463,13 @@ class Plan:
         concave, smooth = (getattr(law, name, None) for name in ("strong_concavity", "smoothness"))
         if concave is None or smooth is None:
             raise ValueError(
-                f"target: expected one with strong concavity >= {m:g} and smoothness <= {L:g}, for which the plan is "
-                f"made, got {type(law).__name__}, which does not know its own; hand over its score"
+                f"target: the plan needs strong concavity >= {m:g} and smoothness <= {L:g}, and "
+                f"{type(law).__name__} does not state its own; pass its score function instead"
             )
         if not (concave >= m * (1 - 1e-9) and smooth <= L * (1 + 1e-9)):
             raise ValueError(
-                f"target: expected strong concavity >= {m:g} and smoothness <= {L:g}, for which the plan is made, got "
-                f"strong concavity {concave:g} and smoothness {smooth:g}"
+                f"target: the plan needs strong concavity >= {m:g} and smoothness <= {L:g}, got strong concavity "
+                f"{concave:g} and smoothness {smooth:g}"
             )
 
     def __iter__(self) -> Iterator[Any]:
@@ -482,14 +515,14 @@ def _drawn(foot: Footprint) -> str:
     return ", ".join(f"{foot.slots.count(kind)} {kind}" for kind in dict.fromkeys(foot.slots)) or "no midpoint"
 
 
+def _steps(count: int) -> str:
+    return f"{count} step{'' if count == 1 else 's'}"
+
+
 def _known(scheme: Scheme) -> None:
     if not callable(scheme):
         raise ValueError(f"scheme: expected a step function, got {type(scheme).__name__}")
     check_parameters(scheme)
     needed = missing_parameters(scheme)
     if needed:
-        raise ValueError(f"scheme: {name(scheme)} needs {', '.join(needed)}; give {name(scheme)}({needed[0]}=...)")
-
-
-def _brief(times: Array) -> str:
-    return np.array2string(times, threshold=6, edgeitems=2)
+        raise ValueError(f"scheme: {name(scheme)} needs {', '.join(needed)}; pass {name(scheme)}({needed[0]}=...)")

@@ -230,8 +230,8 @@ def parallel(
     most = L * math.log1p(1 / L)
     if c > most:
         raise ValueError(
-            f"predictor_constant: expected c <= {most:.6g}, so that h = c/L <= ln(1 + 1/L) = {most / L:.6g} and a "
-            f"Picard round contracts by L(e^h - 1) <= 1, got {c!r}"
+            f"predictor_constant: expected at most {most:.6g}, got {c!r}: a step h = c/L above ln(1 + 1/L) = "
+            f"{most / L:.6g} is too long, as its Picard rounds need not contract"
         )
     t_corr = _positive("corrector_time_constant", corrector_time_constant) / math.sqrt(L)
     times = _final_levels(top, delta, c / L)
@@ -309,7 +309,9 @@ def log_concave(
     L = number("smoothness", smoothness, above=0, most=_HUGE)
     m = number("strong_concavity", strong_concavity)
     if not 0 < m <= L:
-        raise ValueError(f"strong_concavity: expected m in (0, smoothness] = (0, {L:g}], got {strong_concavity!r}")
+        raise ValueError(
+            f"strong_concavity: expected a number in (0, smoothness] = (0, {L:g}], got {strong_concavity!r}"
+        )
     number("strong_concavity", m, least=1 / _HUGE)
     kappa, root = L / m, math.sqrt(L)
     horizon, c = _positive("horizon_constant", horizon_constant), _positive("step_constant", step_constant)
@@ -373,8 +375,8 @@ def _steps(length: float, most: int, what: str = "steps") -> int:
     """How many steps of length 1 cover it, refused beyond `most`."""
     if not length <= most:
         raise ValueError(
-            f"accuracy: expected a plan of at most {most:.1e} {what}, got {length:.3g}, which dim, smoothness and "
-            "accuracy ask for"
+            f"accuracy: this plan needs {length:.3g} {what}, above the limit of {most:.1e}; loosen accuracy, or lower "
+            "dim or smoothness"
         )
     return math.ceil(length - 1e-9)
 
@@ -406,7 +408,7 @@ def _theorem(dim: Any, smoothness: Any, accuracy: Any) -> tuple[float, float, fl
 def _accuracy(accuracy: Any) -> float:
     eps = number("accuracy", accuracy, above=0)
     if not 1 / _HUGE <= eps < 1:
-        raise ValueError(f"accuracy: expected a number in (0, 1), from {1 / _HUGE:g} on, got {accuracy!r}")
+        raise ValueError(f"accuracy: expected a number from {1 / _HUGE:g} to below 1, got {accuracy!r}")
     return eps
 
 
@@ -423,7 +425,7 @@ def _levels(
     constant = _positive("horizon_constant", constant)
     top = constant * math.log(scale / eps**2) if horizon is None else number("horizon", horizon, above=0)
     if not top > max(1 / L, delta):
-        raise ValueError(f"horizon: expected T > max(1/L, early_stop) = {max(1 / L, delta):g}, got {top!r}")
+        raise ValueError(f"horizon: expected a number > max(1/L, early_stop) = {max(1 / L, delta):g}, got {top!r}")
     return top, delta
 
 

@@ -6,17 +6,18 @@ its score returns are lifted: then no float meets a float on the way, and no rou
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from rmverify.readings.affine import AffineForm
-from rmverify.schemes.contract import Scheme, missing_parameters, parameters, unwrap
+from rmverify.schemes.contract import Draw, Scheme, Score, missing_parameters, parameters, unwrap
 
-__all__ = ["legendre", "lift", "lift_scheme"]
+__all__ = ["lift", "lift_scheme", "precision"]
 
 
 class Whole(int):
@@ -48,10 +49,19 @@ for _name in ("__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__
     setattr(Whole, _name, _whole(_name))
 
 
+@functools.cache
+def _types() -> tuple[Any, ...]:
+    """Balls and jets; imported when they are first asked for, and an import in a loop of millions is not free."""
+    from flint import acb, acb_series, arb, arb_series
+
+    return arb, acb, arb_series, acb_series
+
+
 def _ball(name: str, value: Any) -> Any:
     """One number as a ball of radius 0; balls and jets pass."""
-    from flint import acb, arb
-
+    arb, acb, *_ = types = _types()
+    if isinstance(value, types):
+        return value
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return arb(int(value))
     if isinstance(value, float | np.float16 | np.float32) and math.isfinite(float(value)):
@@ -60,14 +70,12 @@ def _ball(name: str, value: Any) -> Any:
         return acb(float(value.real), float(value.imag))
     if _is_ball(value):
         return value
-    raise TypeError(f"{name}: expected finite floats, integers or balls, which can be lifted exactly, got {value!r}")
+    raise TypeError(f"{name}: only finite floats, integers and balls have an exact ball, got {value!r}")
 
 
 def _is_ball(value: Any) -> bool:
     """A ball, a jet, or what this package makes of them (marked `over_balls`)."""
-    from flint import acb, acb_series, arb, arb_series
-
-    return isinstance(value, arb | acb | arb_series | acb_series) or hasattr(value, "over_balls")
+    return isinstance(value, _types()) or hasattr(value, "over_balls")
 
 
 def lift(values: Any, name: str = "values") -> Any:
@@ -112,7 +120,7 @@ def _over(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 class _Draw:
     """The draws of another reading, as balls."""
 
-    def __init__(self, draw: Any) -> None:
+    def __init__(self, draw: Draw) -> None:
         self._draw = draw
 
     def __getattr__(self, kind: str) -> Any:
@@ -140,11 +148,11 @@ def lift_scheme(scheme: Scheme) -> Scheme:
     step, _ = unwrap(scheme)
     missing = missing_parameters(scheme)
     if missing:
-        raise TypeError(f"{getattr(step, '__name__', 'scheme')}: parameters {missing} are missing")
+        raise TypeError(f"{getattr(step, '__name__', 'scheme')}: missing parameters {', '.join(missing)}")
     bound = {name: _parameter(name, value) for name, value in parameters(scheme).items()}
 
     @functools.wraps(step)
-    def over_balls(state: Any, t: Any, h: Any, score: Any, draw: Any, **keywords: Any) -> Any:
+    def over_balls(state: Any, t: Any, h: Any, score: Score, draw: Draw, **keywords: Any) -> Any:
         t, h = _lifted("t", t), _lifted("h", h)
         return step(_lifted("state", state), t, h, _over("score", score), _Draw(draw), **keywords)
 
@@ -152,8 +160,14 @@ def lift_scheme(scheme: Scheme) -> Scheme:
     return functools.partial(over_balls, **bound)
 
 
-def legendre(nodes: int) -> tuple[Any, Any]:
-    from flint import arb
+@contextlib.contextmanager
+def precision(bits: int, terms: int) -> Iterator[None]:
+    """flint's precision, and its length of series, for this block."""
+    from flint import ctx
 
-    pairs = [arb.legendre_p_root(nodes, k, weight=True) for k in range(nodes)]
-    return np.array([(1 + x) / 2 for x, _ in pairs], dtype=object), np.array([w / 2 for _, w in pairs], dtype=object)
+    before = ctx.prec, ctx.cap
+    ctx.prec, ctx.cap = bits, terms
+    try:
+        yield
+    finally:
+        ctx.prec, ctx.cap = before

@@ -19,7 +19,7 @@ import numpy as np
 from rmverify.elementary import prefix, total
 from rmverify.numbers.checks import Array
 from rmverify.plans import Footprint
-from rmverify.readings.affine import ONE, AffineDraw, AffineForm, Transition, V, X, moved, read
+from rmverify.readings.affine import ONE, AffineDraw, AffineForm, Transition, V, X, image, read
 from rmverify.schemes.contract import Scheme, velocity_variance
 
 __all__ = ["Chain", "ChainForm", "read_cells", "read_chain", "transition"]
@@ -40,7 +40,9 @@ class _Sums:
         shapes = [np.shape(part) for part in form.parts.values()]
         count = max((shape[0] for shape in shapes if len(shape) > 3), default=0)
         if not count or not self.last.isdisjoint(form.parts):
-            raise not_a_chain("it sums what is no row over the strata, or goes on after a total over them")
+            raise not_a_chain(
+                "it sums something other than one value a stratum, or uses the strata again after a total over them"
+            )
         source = len(self.added)
         self.added.append(form)
         if last:
@@ -68,8 +70,8 @@ prefix.register(ChainForm, lambda z: z.sums.add(z, last=False))
 
 def not_a_chain(why: str) -> ValueError:
     return ValueError(
-        f"scheme: exact averages over its strata need a step that is a chain over them, but {why}; "
-        "give the midpoints (alphas=) or use fewer strata"
+        f"scheme: its averages over so many strata are not known exactly: {why}; pass the midpoints with alphas=, or "
+        "use fewer strata"
     )
 
 
@@ -115,7 +117,7 @@ def read_chain(
     stratum, strata = number(foot.stratum).reshape(-1, 1), number(foot.strata).reshape(-1, 1)
     draw = AffineDraw(((nodes[pick] + stratum) / strata)[:, None, :, None], number)
     sums = _Sums(number)
-    out = moved(scheme, ChainForm({X: 1}, sums), t, h, modes, draw)
+    out = image(scheme, ChainForm({X: 1}, sums), t, h, modes, draw)
     if not isinstance(out, ChainForm) or draw.draws:
         raise not_a_chain("it draws noise too" if draw.draws else "its state is not affine in x")
     names = [ONE, X, *range(len(sums.added))]
@@ -194,7 +196,7 @@ def read_cells(scheme: Scheme, modes: Any, t: Any, h: Any, number: Any = np.asar
     draw = _CellDraw(sums)
     inputs = (X, V) if kinetic else (X,)
     state = tuple(ChainForm({source: 1}, sums) for source in inputs)
-    out = moved(scheme, state if kinetic else state[0], t, h, modes, draw)
+    out = image(scheme, state if kinetic else state[0], t, h, modes, draw)
     outs = tuple(out) if kinetic else (out,)
     if not all(isinstance(form, ChainForm) for form in outs):
         raise not_a_chain("its state is not affine in x")

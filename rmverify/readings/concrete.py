@@ -22,7 +22,7 @@ import numpy as np
 
 from rmverify.numbers.checks import Array
 from rmverify.readings.particles import ParticleDraw, state_of
-from rmverify.schemes.contract import NoCovariance, Scheme, name, unwrap, velocity_variance
+from rmverify.schemes.contract import NoCovariance, Scheme, Score, Unstable, name, unwrap, velocity_variance
 
 __all__ = ["BrokenContract", "Matrices", "Played", "Reach", "Script", "Tape", "examine", "matrices", "play", "steady"]
 
@@ -158,7 +158,7 @@ class Played(NamedTuple):
     script: Script
 
 
-def play(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Any, tape: Tape) -> Played:
+def play(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Score, tape: Tape) -> Played:
     """Run one step on the rows of `state`, copies of which it may do with as it likes.
 
     Raises
@@ -175,14 +175,14 @@ def play(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: An
     return _played(scheme, tuple(z.copy() for z in state), t, h, score, Script(tape))
 
 
-def _played(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Any, script: Script) -> Played:
+def _played(scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Score, script: Script) -> Played:
     try:
         with np.errstate(all="ignore"):
             out = scheme(state if len(state) > 1 else state[0], t, h, score, script.on(state[0]))
     except (MemoryError, RecursionError):
         raise
     except NoCovariance as error:
-        raise BrokenContract(f"scheme: {name(scheme)} asks for noise that there is not; {error}") from None
+        raise BrokenContract(f"scheme: {name(scheme)} asks for impossible noise; {error}") from None
     except Exception as error:
         advice = ": use the functions of rmverify.elementary, which take each of them"
         raise BrokenContract(
@@ -223,7 +223,7 @@ def examine(
     state: tuple[Array, ...],
     t: float,
     h: float,
-    score: Any,
+    score: Score,
     tape: Tape,
     *,
     before: tuple[float, float] | None = None,
@@ -245,7 +245,7 @@ def examine(
     >>> examine(noisy, (np.ones((6, 1)),), 1.0, 0.5, lambda t, x: -x, Tape(6))
     Traceback (most recent call last):
     rmverify.readings.concrete.BrokenContract: scheme: noisy draws random numbers of its own, from rng; use draw.normal
-    and draw.uniform, so that its law can be known
+    and draw.uniform instead
     """  # noqa: E501
     reach = Reach(scheme)
     first = steady(scheme, state, t, h, score, tape, reach)
@@ -266,14 +266,14 @@ def examine(
     for z, single in zip(first.state, zip(*alone, strict=True), strict=True):
         if not close(z[some], np.concatenate(single)):
             raise BrokenContract(
-                f"scheme: {name(scheme)} gives a particle another result among others than alone: its particles share "
-                "a midpoint, or look at each other or at how many they are; each must have its own"
+                f"scheme: {name(scheme)} gives a particle another result among others than alone: the particles share "
+                "a midpoint, or the step depends on how many they are; move each by itself, with its own draws"
             )
     return first
 
 
 def steady(
-    scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Any, tape: Tape, reach: Reach | None = None
+    scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Score, tape: Tape, reach: Reach | None = None
 ) -> Played:
     """`play` twice, for what shows at once: a state that is changed in place, or two results.
 
@@ -303,7 +303,7 @@ def _equal(a: Played, b: Played) -> bool:
 
 
 def _without_effect(
-    scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Any, tape: Tape, first: Played
+    scheme: Scheme, state: tuple[Array, ...], t: float, h: float, score: Score, tape: Tape, first: Played
 ) -> None:
     """A midpoint that was drawn, but makes no difference, in a step that holds an earlier one."""
     places = [what for what, value in _named(unwrap(scheme)[0], set()) if _holds_midpoint(value)]
@@ -315,8 +315,8 @@ def _without_effect(
 
         if _equal(first, play(scheme, state, t, h, score, Tape(tape.rows, tape.seed, uniforms=moved))):
             raise BrokenContract(
-                f"scheme: {name(scheme)} draws a midpoint that makes no difference to its result: it keeps one from an "
-                f"earlier call, in {', '.join(places)}; use each midpoint in the step that draws it"
+                f"scheme: {name(scheme)} ignores a midpoint that it draws and uses one kept from an earlier call, in "
+                f"{', '.join(places)}; use each midpoint in the step that draws it"
             )
 
 
@@ -333,7 +333,7 @@ def _differs(scheme: Scheme, changed: list[str]) -> str:
     if random_ones:
         return (
             f"scheme: {name(scheme)} draws random numbers of its own, from {', '.join(random_ones)}; use draw.normal "
-            "and draw.uniform, so that its law can be known"
+            "and draw.uniform instead"
         )
     if changed:
         return _keeps(scheme, changed)
@@ -433,7 +433,7 @@ def _is_random(scheme: Scheme, what: str) -> bool:
     return any(n == what and isinstance(value, kinds) for n, value in _reachable(scheme))
 
 
-def examine_velocity(scheme: Scheme, state: tuple[Array, ...], t: float, score: Any, tape: Tape) -> None:
+def examine_velocity(scheme: Scheme, state: tuple[Array, ...], t: float, score: Score, tape: Tape) -> None:
     """Refuse a second component that is no velocity: it must be left as it is by a step of no length, whatever x is.
 
     Raises
@@ -449,8 +449,8 @@ def examine_velocity(scheme: Scheme, state: tuple[Array, ...], t: float, score: 
     here, there = (play(scheme, (z, v), t, h, score, tape).state[1] for z in (x, x[::-1] + 1.0))
     if np.abs(here - there).max() > 1e-4 * np.sqrt(mass):
         raise BrokenContract(
-            f"scheme: the second part of the state of {name(scheme)} is not a velocity: in a step of no length it "
-            "follows x instead of staying as it is; what is kept from earlier steps has no law N(0, mass) to start from"
+            f"scheme: the second part of the state of {name(scheme)} is not a velocity: in a step of almost no length "
+            "it follows x instead of staying as it is; a step may keep a velocity of law N(0, mass) beside x, no more"
         )
 
 
@@ -473,7 +473,7 @@ def matrices(
     near: tuple[Array, ...],
     t: float,
     h: float,
-    score: Any,
+    score: Score,
     alphas: Array | None = None,
     checks: int = _CHECKS,
 ) -> Matrices:
@@ -528,14 +528,14 @@ def matrices(
     state = tuple(inputs[:, k * dim : (k + 1) * dim].copy() for k in range(parts))
     image = np.concatenate(_played(scheme, state, t, h, score, _Basis(len(inputs), given, normals)).state, axis=1)
     if not np.isfinite(image).all():
-        raise OverflowError(f"the law overflows in a step at level {t:g}: the scheme is unstable, or not finite")
+        raise Unstable(f"the law overflows in a step at level {t:g}")
     whole = (image[1:-checks] - image[0]).T / size
     terms = np.abs(inputs[-checks:]) @ np.abs(whole).T + np.abs(image[0])
     off = np.abs(image[0] + inputs[-checks:] @ whole.T - image[-checks:])
     if (off > _SAME * terms + MIXED * terms.max(axis=1, keepdims=True)).any():
         raise BrokenContract(
             f"scheme: the step {name(scheme)} is not affine in its state and its normal values (a function of them, a "
-            "cast or a branch on a value), so that its law is not Gaussian; draw from it with rmverify.sample"
+            "cast or a branch on a value), so its law cannot be computed exactly; draw from it with rmverify.sample"
         )
     return Matrices(whole[:, :s], image[0], whole[:, s:])
 

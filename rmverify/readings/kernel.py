@@ -15,21 +15,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmverify.readings.affine import ONE, AffineForm, V, gram
-from rmverify.readings.transport import Carried, Law1D, Silent, of_one_shape
+from rmverify.readings.duals import Dual
+from rmverify.readings.transport import Law1D, Silent
 from rmverify.schemes.contract import Scheme, velocity_variance
 
 __all__ = ["Kernel", "kernel", "named"]
 
 _ELSEWHERE = (
-    "scheme: expected a score asked at x, got one asked where a velocity or a noise has moved it: given (x, v) the "
-    "step is not Gaussian; use particles"
+    "scheme: it asks the score at a point that a velocity or a noise has moved, so given (x, v) the step is not "
+    "Gaussian; draw from it with rmverify.sample"
 )
 
 
 class Kernel(NamedTuple):
     """x' = moved[0] + coefficients[0] v + W_x and, where there is a velocity, v' in the same way; W ~ N(0, noise)."""
 
-    moved: tuple[Carried, ...]
+    moved: tuple[Dual, ...]
     coefficients: tuple[Any, ...]
     noise: tuple[tuple[Any, ...], ...]
 
@@ -42,14 +43,17 @@ class _Named(Silent):
         self.draws: list[tuple[Any, int | None]] = []
 
     def cells(self, count: int) -> Any:
-        raise TypeError(f"scheme: expected one noise in a step, got one for each of {count} cells; use particles")
+        raise TypeError(
+            f"scheme: laws on the line are known for one noise a step, got one for each of {count} cells; draw from it "
+            "with rmverify.sample"
+        )
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
         self.draws.append((covariance, None))
         return [AffineForm({(len(self.draws) - 1, i, 0): 1}) for i in range(len(covariance))]
 
 
-def kernel(scheme: Scheme, law: Law1D, x: Carried, t: Any, h: Any, alphas: Any = None) -> Kernel:
+def kernel(scheme: Scheme, law: Law1D, x: Dual, t: Any, h: Any, alphas: Any = None) -> Kernel:
     """Where one step takes the points, and the noise that it adds.
 
     Parameters
@@ -57,7 +61,7 @@ def kernel(scheme: Scheme, law: Law1D, x: Carried, t: Any, h: Any, alphas: Any =
     scheme : scheme on x or on (x, v)
     law : target on the line
         Its score is what the scheme asks.
-    x : Carried
+    x : Dual
     t, h : number or array
         Noise level and step; arrays broadcast with the points.
     alphas : array (A, ...), optional
@@ -72,20 +76,20 @@ def kernel(scheme: Scheme, law: Law1D, x: Carried, t: Any, h: Any, alphas: Any =
     --------
     >>> from rmverify.schemes import overdamped
     >>> from rmverify.targets import TwoGaussians
-    >>> step = kernel(overdamped, TwoGaussians(0.0), Carried(np.array([2.0]), np.ones(1)), 0.0, 0.25)
+    >>> step = kernel(overdamped, TwoGaussians(0.0), Dual(np.array([2.0]), np.ones(1)), 0.0, 0.25)
     >>> step.moved[0].value, step.moved[0].slope, step.noise
     (array([1.5]), array([0.75]), ((0.5,),))
     """
     forms, draws = named(scheme, law, x, t, h, alphas)
     return Kernel(
-        tuple(of_one_shape(form.parts[ONE]) for form in forms),
+        tuple(form.parts[ONE].spread() for form in forms),
         tuple(form.parts.get(V, 0) for form in forms),
         tuple(tuple(gram(a, b, draws) for b in forms) for a in forms),
     )
 
 
 def named(
-    scheme: Scheme, law: Law1D, x: Carried, t: Any, h: Any, alphas: Any = None
+    scheme: Scheme, law: Law1D, x: Dual, t: Any, h: Any, alphas: Any = None
 ) -> tuple[tuple[AffineForm, ...], list[Any]]:
     """The same as affine forms whose constants are points that carry their derivatives, and the draws."""
     draw = _Named(alphas)
@@ -96,14 +100,14 @@ def named(
         if any(np.any(part) for source, part in parts.items() if source is not ONE):
             raise TypeError(_ELSEWHERE)
         at = parts[ONE]
-        if not isinstance(at, Carried):
+        if not isinstance(at, Dual):
             return law.score(t, np.asarray(at, dtype=float))
-        return AffineForm({ONE: Carried(law.score(t, at.value), law.slope(t, at.value) * at.slope)})
+        return AffineForm({ONE: Dual(law.score(t, at.value), law.slope(t, at.value) * at.slope)})
 
     start = AffineForm({ONE: x})
     end = scheme((start, AffineForm({V: 1})) if kinetic else start, t, h, score, draw)
     forms = tuple(end) if kinetic else (end,)
     for form in forms:
-        if not isinstance(form, AffineForm) or not isinstance(form.parts.get(ONE), Carried):
-            raise TypeError(f"the scheme returned {type(form).__name__} where its state is points on the line")
+        if not isinstance(form, AffineForm) or not isinstance(form.parts.get(ONE), Dual):
+            raise TypeError(f"scheme: it returned {type(form).__name__} instead of points on the line")
     return forms, draw.draws

@@ -21,7 +21,8 @@ from array_api_compat import array_namespace, device, is_array_api_obj
 from rmverify.elementary import sqrt
 from rmverify.numbers.checks import dimension, number, positive_integer
 from rmverify.plans import Plan, Stage
-from rmverify.schemes.contract import check_covariance, name, velocity_variance
+from rmverify.schemes.contract import Scheme, Score, check_covariance, name, velocity_variance
+from rmverify.targets import Target
 
 __all__ = ["sample"]
 
@@ -109,7 +110,7 @@ class ParticleDraw:
 
 def sample(
     plan: Plan,
-    score: Any,
+    score: Score | Target,
     n: int,
     dim: int,
     *,
@@ -166,16 +167,17 @@ def sample(
     if not isinstance(plan, Plan):
         raise ValueError(f"plan: expected a Plan, got {type(plan).__name__}")
     n, dim = positive_integer("n", n), dimension(dim)
-    if not callable(getattr(score, "score", score)):
-        raise ValueError(f"score: expected a function score(t, x) or a target, got {type(score).__name__}")
     if hasattr(score, "score"):
         plan.admit(score)
+        score = score.score
+    if not callable(score):
+        raise ValueError(f"score: expected a function score(t, x) or a target, got {type(score).__name__}")
     memory = number("memory", memory, above=0)
     draw = ParticleDraw(_generator(rng))
     x = _start(n, dim, x0, draw, like)
     xp = array_namespace(x)
     _finite(xp, x, "x0", "is not finite at the start")
-    ask = _checked(getattr(score, "score", score), dim)
+    ask = _checked(score, dim)
     steps = sum(len(stage) for stage in plan)
     done = 0
     with _bar(progress, steps) as advance:
@@ -217,7 +219,7 @@ def _chunk(stage: Stage, x: Any, memory: float) -> int:
 
 
 def _step(
-    scheme: Any, state: tuple[Any, ...], size: int, t: float, h: float, ask: Any, draw: ParticleDraw
+    scheme: Scheme, state: tuple[Any, ...], size: int, t: float, h: float, ask: Score, draw: ParticleDraw
 ) -> tuple[Any, ...]:
     """One step of the state (x,) or (x, v), `size` particles at a time."""
     n = state[0].shape[0]
@@ -231,7 +233,7 @@ def _step(
     return tuple(array_namespace(column[0]).concat(column, axis=0) for column in zip(*parts, strict=True))
 
 
-def state_of(scheme: Any, out: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
+def state_of(scheme: Scheme, out: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
     """What a step returned as a tuple of arrays, refused unless it is a state like the one it got.
 
     Raises
@@ -252,7 +254,7 @@ def state_of(scheme: Any, out: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
     other = next((z.dtype for z in outs if z.dtype != dtype), None)
     if other is not None:
         raise ValueError(
-            f"scheme: {name(scheme)} got {dtype} and returned {other}; a step keeps the dtype of its state"
+            f"scheme: {name(scheme)} returned {other} for a state of {dtype}; a step must keep the dtype of its state"
         )
     return outs
 
@@ -273,7 +275,7 @@ def _start(n: int, dim: int, x0: Any, draw: ParticleDraw, like: Any) -> Any:
     return xp.asarray(values, dtype=model.dtype, device=device(model), copy=True)
 
 
-def _checked(score: Any, dim: int) -> Any:
+def _checked(score: Score, dim: int) -> Score:
     def ask(t: Any, x: Any) -> Any:
         s = score(t, x)
         if tuple(getattr(s, "shape", ())) != tuple(x.shape) or s.dtype != x.dtype:

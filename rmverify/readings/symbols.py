@@ -23,7 +23,7 @@ from sympy.polys.ring_series import rs_mul
 from sympy.polys.rings import ring
 
 from rmverify import elementary
-from rmverify.schemes.contract import Scheme
+from rmverify.schemes.contract import Scheme, Score
 
 __all__ = ["Draws", "Series", "average", "covariance", "elementwise", "flow", "letters", "local"]
 
@@ -339,7 +339,7 @@ def elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
     return over
 
 
-def flow(x: Any, h: Series, score: Any) -> Any:
+def flow(x: Any, h: Series, score: Score) -> Any:
     """The exact reverse flow over the step, as a series: X(r) = x + int_0^r (X + s_{t-r}(X)) by Picard's rounds.
 
     Examples
@@ -354,7 +354,7 @@ def flow(x: Any, h: Series, score: Any) -> Any:
     return point
 
 
-def local(scheme: Scheme, x: Any, h: Series, score: Any, midpoints: Iterable[Any] = ()) -> tuple[Any, Any]:
+def local(scheme: Scheme, x: Any, h: Series, score: Score, midpoints: Iterable[Any] = ()) -> tuple[Any, Any]:
     """The mean of one step over its midpoints minus the exact flow, and its variance, as series.
 
     Parameters

@@ -39,9 +39,10 @@ from rmverify.readings.concrete import (
     play,
     steady,
 )
+from rmverify.readings.duals import identity
 from rmverify.readings.kernel import named
-from rmverify.readings.transport import Carried, carry
-from rmverify.schemes.contract import Scheme, name, shipped, velocity_variance
+from rmverify.readings.transport import carry
+from rmverify.schemes.contract import Scheme, Score, name, shipped, velocity_variance
 from rmverify.targets import Factor, Gaussian
 
 __all__ = ["MOST_FULL", "acts_on_line", "mixes", "per_mode", "rounds_to_floats"]
@@ -59,7 +60,7 @@ class _Ground(NamedTuple):
     """Where a step is looked at: a target whose particles are run, its score, and its modes as readings see them."""
 
     look: Gaussian
-    score: Any
+    score: Score
     modes: Any
 
 
@@ -101,14 +102,14 @@ def per_mode(stages: Iterable[Stage], target: Any, truth: Gaussian, modes: Any, 
         if why is not None:
             raise TypeError(
                 f"scheme: {name(stage.scheme)} does not act on each mode by itself ({why}); {what} computed per mode "
-                "only: use a target whose covariance is diagonal, or rmverify.output_law"
+                "only; use a target whose covariance is diagonal, or rmverify.output_law"
             )
         if not shipped(stage.scheme):
             lost = rounds_to_floats(stage, modes)
             if lost is not None:
                 raise TypeError(
                     f"scheme: {name(stage.scheme)} rounds {lost} to a float on its way (math.exp, float(h), a cast); "
-                    f"{what} computed over balls, which keep every digit: use the functions of rmverify.elementary"
+                    f"{what} computed over balls, which keep every digit; use the functions of rmverify.elementary"
                 )
 
 
@@ -130,7 +131,7 @@ def _levels(stage: Stage) -> Iterator[_Level]:
         yield _Level(t, h, steps[n - 1] if n else None, n in some)
 
 
-def _run(scheme: Scheme, state: tuple[Array, ...], level: _Level, score: Any) -> Played:
+def _run(scheme: Scheme, state: tuple[Array, ...], level: _Level, score: Score) -> Played:
     """What the step does to the rows, refused where it breaks the contract."""
     tape = Tape(_ROWS)
     if not level.wholly:
@@ -171,8 +172,8 @@ def _is_affine(scheme: Scheme, truth: Gaussian, target: Any, level: _Level, why:
     """Refuse a step that is not affine in full coordinates either, or has too many of them."""
     if truth.dim > MOST_FULL:
         raise TypeError(
-            f"scheme: {name(scheme)} does not do to each mode what it does to particles ({why}); beyond {MOST_FULL} "
-            "dimensions its law is not computed, draw from it with rmverify.sample"
+            f"scheme: {name(scheme)} does not act on modes as it acts on particles ({why}); its law is then computed "
+            f"in at most {MOST_FULL} dimensions, got {truth.dim}; draw from it with rmverify.sample"
         )
     t, h = level.t, level.h
     near = _states(scheme, truth, t)
@@ -196,8 +197,8 @@ def _few(truth: Gaussian, modes: Any) -> _Ground:
     """A target of a few of the modes, and these, for one of more coordinates than particles are run in."""
     if truth.basis is not None:
         raise TypeError(
-            f"scheme: a step that is not the package's own is checked on particles in the target's own coordinates, "
-            f"which are more than {_MOST_RUN} here; use fewer, or the spectrum alone (Gaussian.from_spectrum)"
+            "scheme: a step that is not the package's own is checked on particles in the target's coordinates, at most "
+            f"{_MOST_RUN}, got {truth.dim}; use fewer, or the spectrum alone (Gaussian.from_spectrum)"
         )
     order = np.argsort(truth.variances)
     some = np.unique(order[np.linspace(0, order.size - 1, min(order.size, _FEW)).astype(int)])
@@ -330,7 +331,7 @@ def acts_on_line(stage: Stage, law: Factor, dim: int = 1) -> None:
         same = all(close(a[rows], b[rows], np.abs(z[rows])) for z, a, b in zip(state, due, played.state, strict=True))
         if not same or np.abs(turned - slope).max() > _SLOPE * max(1.0, float(np.abs(slope).max())):
             raise TypeError(
-                f"scheme: {name(scheme)} does not do to points that carry their derivative what it does to particles: "
+                f"scheme: {name(scheme)} does not act on points that carry their derivative as it acts on particles: "
                 "it has a branch on a value or a type; draw from it with rmverify.sample"
             )
     reach.refuse()
@@ -343,7 +344,7 @@ def _carried(
     width = state[0].shape[1]
     rows = [np.repeat(np.asarray(a).reshape(-1, _ROWS), width, axis=1) for a in played.script.alphas]
     alphas = np.concatenate(rows) if rows else None
-    points = Carried(state[0].ravel(), np.ones(state[0].size))
+    points = identity(state[0].ravel())
     if len(state) == 1 and not played.script.noises:
         end = carry(stage.scheme, law, points, t, h, alphas)
         return [end.value.reshape(_ROWS, width)], end.slope.reshape(_ROWS, width)

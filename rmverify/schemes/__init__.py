@@ -1,17 +1,17 @@
-"""The schemes, each written once as a pure step function in the paper's letters."""
+"""The schemes, each written once as a pure step function in the paper's letters.
 
-from rmverify.schemes.contract import SHIPPED, parameters, scheme, velocity_variance
+What is shipped is `SHIPPED`, by name; the rest is what a step of your own is made with and judged by.
+"""
+
+from rmverify.schemes.contract import SHIPPED, Draw, Score, parameters, scheme, velocity_variance
 from rmverify.schemes.langevin import overdamped, randomized_midpoint_langevin, underdamped
 from rmverify.schemes.parallel import parallel_midpoint, parallel_underdamped
-from rmverify.schemes.probability_flow import (
-    euler,
-    exponential_integrator,
-    heun,
-    midpoint,
-    randomized_midpoint,
-)
+from rmverify.schemes.probability_flow import euler, exponential_integrator, heun, midpoint, randomized_midpoint
 
 __all__ = [
+    "SHIPPED",
+    "Draw",
+    "Score",
     "euler",
     "exponential_integrator",
     "heun",
@@ -27,7 +27,10 @@ __all__ = [
     "velocity_variance",
 ]
 
-SHIPPED += [
-    euler, exponential_integrator, heun, midpoint, overdamped, parallel_midpoint, parallel_underdamped,
-    randomized_midpoint, randomized_midpoint_langevin, underdamped,
-]  # fmt: skip
+SHIPPED |= {
+    step.__name__: step
+    for step in (
+        euler, exponential_integrator, heun, midpoint, overdamped, parallel_midpoint, parallel_underdamped,
+        randomized_midpoint, randomized_midpoint_langevin, underdamped,
+    )
+}  # fmt: skip

@@ -45,11 +45,42 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
-__all__ = ["Scheme", "parameters", "scheme", "shipped", "velocity_variance"]
+__all__ = ["SHIPPED", "Draw", "Scheme", "Score", "parameters", "scheme", "shipped", "velocity_variance"]
 
-Scheme = Callable[..., Any]
+
+class Score(Protocol):
+    """What a step asks for a score: ``score(t, x)``, an approximation of grad ln q_t(x) of the shape of x."""
+
+    def __call__(self, t: Any, x: Any, /) -> Any: ...
+
+
+class Draw(Protocol):
+    """What a step asks for its random numbers; each reading of a scheme hands out numbers of its own kind."""
+
+    def uniform(self) -> Any:
+        """A midpoint in [0, 1]."""
+
+    def strata(self, count: int) -> tuple[Any, Any]:
+        """(lo, a): the lower ends of `count` strata of [0, 1], and a midpoint in each."""
+
+    def bernoulli(self, p: Any) -> Any:
+        """1 with probability p and 0 otherwise."""
+
+    def exponential(self) -> Any:
+        """A duration of mean 1."""
+
+    def cells(self, count: int) -> Any:
+        """0, .., count - 1."""
+
+    def normal(self, covariance: Any, count: int | None = None) -> Any:
+        """Jointly normal values, one for each row of the covariance."""
+
+
+Scheme = Callable[[Any, Any, Any, Score, Draw], Any]
+"""A step whose parameters are bound: ``scheme(state, t, h, score, draw)``."""
+
 
 _POSITIONAL = 5  # state, t, h, score, draw
 _SMALLEST = {"friction": (0, False), "mass": (0, False), "strata": (1, True), "cells": (1, True), "rounds": (0, True)}
@@ -59,14 +90,14 @@ _MOST_ROUNDS = 10**6  # of one step: they are run one after the other, and count
 def scheme(step: Callable[..., Any] | None = None, *, kinetic: bool = False, **smallest: int) -> Any:
     """Mark a step function as a scheme, and let a call without a state bind its parameters.
 
-    ``underdamped(friction=2)`` is ``functools.partial(underdamped, friction=2)``: picklable, its keywords its
+    ``underdamped(friction=2)`` is a ``functools.partial(underdamped, friction=2)``: picklable, its keywords its
     configuration. Bad parameters raise ValueError there; `smallest` raises the least value of a whole one.
 
     Examples
     --------
     >>> from rmverify.schemes import underdamped
-    >>> underdamped(friction=2).keywords
-    {'friction': 2}
+    >>> underdamped(friction=2), underdamped(friction=2).keywords
+    (underdamped(friction=2), {'friction': 2})
     """
     if step is None:
         return lambda step: scheme(step, kinetic=kinetic, **smallest)
@@ -79,18 +110,31 @@ def scheme(step: Callable[..., Any] | None = None, *, kinetic: bool = False, **s
         if len(args) == _POSITIONAL:
             return step(*args, **keywords)
         if len(args) > len(names):
-            raise TypeError(f"{step.__name__}: expected (state, t, h, score, draw) or parameters {names}, got {args!r}")
+            own = f"its parameters {', '.join(names)}" if names else "nothing, as it has no parameters"
+            raise TypeError(
+                f"{step.__name__}: call it with (state, t, h, score, draw), or with {own}; got {len(args)} arguments"
+            )
         bound = dict(zip(names, args, strict=False)) | keywords
         unknown = [n for n in bound if n not in names]
         missing = [n for n in required if n not in bound]
         if unknown or missing:
-            raise TypeError(f"{step.__name__}: parameters are {names}; unknown {unknown}, missing {missing}")
+            faults = [
+                f"{what} {', '.join(them)}" for what, them in (("unknown", unknown), ("missing", missing)) if them
+            ]
+            raise TypeError(f"{step.__name__}: its parameters are {', '.join(names)}; {'; '.join(faults)}")
         checked = {name: _checked(step.__name__, name, value, smallest.get(name)) for name, value in bound.items()}
-        return functools.partial(call, **checked)
+        return _Bound(call, **checked)
 
     call.kinetic = kinetic  # type: ignore[attr-defined]
     call.smallest = smallest  # type: ignore[attr-defined]
     return call
+
+
+class _Bound(functools.partial[Any]):
+    """A scheme with parameters, which it shows."""
+
+    def __repr__(self) -> str:
+        return text(self)
 
 
 def _checked(step: str, name: str, value: Any, least: int | None) -> Any:
@@ -128,8 +172,23 @@ def name(scheme: Scheme) -> str:
     return str(getattr(step, "__name__", type(step).__name__))
 
 
-SHIPPED: list[Callable[..., Any]] = []
-"""The package's own steps, each checked in every reading by the tests; `rmverify.schemes` lists them."""
+def text(scheme: Scheme) -> str:
+    """A scheme as it is written: its name, and the parameters that are bound to it."""
+    _, keywords = unwrap(scheme)
+    return (
+        f"{name(scheme)}({', '.join(f'{key}={_short(value)}' for key, value in keywords.items())})"
+        if keywords
+        else name(scheme)
+    )
+
+
+def _short(value: Any) -> str:
+    shape = getattr(value, "shape", ())
+    return f"<array of shape {tuple(shape)}>" if shape else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+SHIPPED: dict[str, Scheme] = {}
+"""The package's own steps by name, each checked in every reading by the tests; `rmverify.schemes` fills it."""
 
 
 def shipped(scheme: Scheme) -> bool:
@@ -143,7 +202,7 @@ def shipped(scheme: Scheme) -> bool:
     """
     step, _ = unwrap(scheme)
     step = getattr(step, "lifted", step)  # over balls
-    return any(step is own for own in SHIPPED)
+    return any(step is own for own in SHIPPED.values())
 
 
 def parameters(scheme: Scheme) -> dict[str, Any]:
@@ -165,6 +224,13 @@ def parameters(scheme: Scheme) -> dict[str, Any]:
 _ROUNDED = -1e-9  # of its entries: a determinant that rounding has made negative
 
 
+class Unstable(OverflowError):
+    """A scheme whose law leaves the floating-point numbers."""
+
+    def __init__(self, what: str = "the law overflows") -> None:
+        super().__init__(f"scheme: unstable: {what}; use more, shorter steps")
+
+
 class NoCovariance(ValueError):
     """Rows of numbers that are the covariance of nothing."""
 
@@ -183,8 +249,8 @@ def check_covariance(covariance: Any, values: bool = True) -> None:
     rows = covariance if isinstance(covariance, tuple | list) else ()
     if len(rows) not in (1, 2) or not all(isinstance(row, tuple | list) and len(row) == len(rows) for row in rows):
         raise TypeError(
-            "draw.normal: expected the rows of a covariance, ((variance,),) or ((a, b), (b, c)), which it answers with "
-            f"a list of one value or two, got {type(covariance).__name__} {str(covariance)[:60]}"
+            "draw.normal: expected the rows of a covariance, ((variance,),) or ((a, b), (b, c)), got "
+            f"{type(covariance).__name__} {str(covariance)[:60]}; it returns a list of one value for each row"
         )
     entries = [entry for row in rows for entry in row]
     if not (values and all(isinstance(entry, int | float) or _plain(entry) for entry in entries)):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from rmverify.elementary import exp, expm1, phi1, phi2, phi3
-from rmverify.schemes.contract import scheme
+from rmverify.schemes.contract import Draw, Score, scheme
 
 __all__ = ["kinetic_noise", "overdamped", "randomized_midpoint_langevin", "underdamped"]
 
@@ -30,7 +30,7 @@ def kinetic_noise(h: Any, friction: Any, mass: Any) -> Any:
 
 
 @scheme(kinetic=True)
-def underdamped(state: Any, t: Any, h: Any, score: Any, draw: Any, *, friction: Any, mass: Any = 1) -> Any:
+def underdamped(state: Any, t: Any, h: Any, score: Score, draw: Draw, *, friction: Any, mass: Any = 1) -> Any:
     r"""Exponential integrator of underdamped Langevin: the score frozen over the step, the rest exact.
 
     With E = e^{-gh}, p = (1-E)/g, q = (h-p)/g:
@@ -68,7 +68,7 @@ def underdamped(state: Any, t: Any, h: Any, score: Any, draw: Any, *, friction: 
 
 @scheme(kinetic=True)
 def randomized_midpoint_langevin(
-    state: Any, t: Any, h: Any, score: Any, draw: Any, *, friction: Any, mass: Any = 1
+    state: Any, t: Any, h: Any, score: Score, draw: Draw, *, friction: Any, mass: Any = 1
 ) -> Any:
     r"""Randomized midpoint for underdamped Langevin: the score asked at the time ah, a ~ U[0,1].
 
@@ -103,7 +103,7 @@ def randomized_midpoint_langevin(
 
 
 @scheme
-def overdamped(x: Any, t: Any, h: Any, score: Any, draw: Any) -> Any:
+def overdamped(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
     """x' = x + h s_t(x) + sqrt(2h) W: unadjusted Langevin. Baseline; one evaluation.
 
     Examples

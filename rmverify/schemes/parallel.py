@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from rmverify.elementary import exp, expm1, phi1, phi2, prefix, total
-from rmverify.schemes.contract import scheme
+from rmverify.schemes.contract import Draw, Score, scheme
 from rmverify.schemes.langevin import kinetic_noise
 
 __all__ = ["parallel_midpoint", "parallel_underdamped"]
 
 
 @scheme
-def parallel_midpoint(x: Any, t: Any, h: Any, score: Any, draw: Any, *, strata: Any, rounds: Any) -> Any:
+def parallel_midpoint(x: Any, t: Any, h: Any, score: Score, draw: Draw, *, strata: Any, rounds: Any) -> Any:
     r"""Randomized midpoints in R strata, all at once, improved by K Picard rounds.
 
     With d = h/R and a_i ~ U[(i-1)/R, i/R]: x_i^0 = e^{a_i h} x + (e^{a_i h}-1) s_t(x), then K times
@@ -47,7 +47,7 @@ def parallel_midpoint(x: Any, t: Any, h: Any, score: Any, draw: Any, *, strata: 
 
 @scheme(kinetic=True, rounds=1)
 def parallel_underdamped(
-    state: Any, t: Any, h: Any, score: Any, draw: Any, *, cells: Any, rounds: Any, friction: Any, mass: Any = 1
+    state: Any, t: Any, h: Any, score: Score, draw: Draw, *, cells: Any, rounds: Any, friction: Any, mass: Any = 1
 ) -> Any:
     r"""Underdamped Langevin over M cells of a step, by K Picard rounds on one Brownian path.
 

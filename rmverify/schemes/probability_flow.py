@@ -11,13 +11,13 @@ from __future__ import annotations
 from typing import Any
 
 from rmverify.elementary import exp, expm1
-from rmverify.schemes.contract import scheme
+from rmverify.schemes.contract import Draw, Score, scheme
 
 __all__ = ["euler", "exponential_integrator", "heun", "midpoint", "randomized_midpoint"]
 
 
 @scheme
-def exponential_integrator(x: Any, t: Any, h: Any, score: Any, draw: Any) -> Any:
+def exponential_integrator(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
     """x' = e^h x + (e^h - 1) s_t(x): the score frozen over the step.
 
     Source: the predictor of DPUM (Chen, Chewi, Lee, Li, Lu, Salim 2023). One evaluation, one round.
@@ -31,7 +31,7 @@ def exponential_integrator(x: Any, t: Any, h: Any, score: Any, draw: Any) -> Any
 
 
 @scheme
-def randomized_midpoint(x: Any, t: Any, h: Any, score: Any, draw: Any) -> Any:
+def randomized_midpoint(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
     """x_half = e^{ah} x + (e^{ah}-1) s_t(x);  x' = e^h x + h e^{(1-a)h} s_{t-ah}(x_half),  a ~ U[0,1].
 
     Source: Gupta, Cai, Chen 2024, Algorithm 1, equations (7)-(8) [quoted by later papers]. The integral of the
@@ -50,7 +50,7 @@ def randomized_midpoint(x: Any, t: Any, h: Any, score: Any, draw: Any) -> Any:
 
 
 @scheme
-def midpoint(x: Any, t: Any, h: Any, score: Any, draw: Any) -> Any:
+def midpoint(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
     """The randomized midpoint at a = 1/2: x' = e^h x + h e^{h/2} s_{t-h/2}(x_half).
 
     Baseline: the exponential midpoint rule. Two evaluations, two rounds.
@@ -65,7 +65,7 @@ def midpoint(x: Any, t: Any, h: Any, score: Any, draw: Any) -> Any:
 
 
 @scheme
-def heun(x: Any, t: Any, h: Any, score: Any, draw: Any) -> Any:
+def heun(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
     """y = x + h (x + s_t(x));  x' = x + (h/2) (x + s_t(x) + y + s_{t-h}(y)).
 
     Baseline: the explicit trapezoidal rule of second order. Two evaluations, two rounds; it asks the score at the
@@ -82,7 +82,7 @@ def heun(x: Any, t: Any, h: Any, score: Any, draw: Any) -> Any:
 
 
 @scheme
-def euler(x: Any, t: Any, h: Any, score: Any, draw: Any) -> Any:
+def euler(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
     """x' = x + h (x + s_t(x)).
 
     Baseline: the explicit Euler rule of first order. One evaluation, one round.

@@ -26,7 +26,7 @@ from rmverify.laws import output_law
 from rmverify.numbers.checks import Array, number, positive_integer
 from rmverify.numbers.values import Value
 from rmverify.plans import Correct, Plan, Predict, Stage, footprint
-from rmverify.schemes.contract import Scheme, shipped, unwrap
+from rmverify.schemes.contract import Scheme, Unstable, shipped, unwrap
 from rmverify.targets import Gaussian
 from rmverify.targets.process import mode_variance
 from rmverify.targets.spectra import spectrum
@@ -643,7 +643,7 @@ def describe(
     goal = target.at(where.early_stop)
     law = output_law(plan, target, start=start)
     if not np.isfinite(law.rounding).all():
-        raise OverflowError("the law is lost in its rounding: the scheme is unstable")
+        raise Unstable("the law is lost in its rounding")
     mixture = not isinstance(law, Gaussian)
     draws: dict[str, Any] = {"accuracy": precision, "rng": rng} if mixture else {}
     found = {

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import ndtr
@@ -29,8 +29,7 @@ from rmverify.laws.scale import ScaleMixture, Unresolved
 from rmverify.numbers.checks import Array, dimension, number, positive_integer
 from rmverify.numbers.values import Value
 from rmverify.plans import Correct, Plan, footprint, log_concave
-from rmverify.studies import sweep
-from rmverify.studies.rates import Fit, fit, judge
+from rmverify.studies.study import Fit, Record, Records, Study, fitted, settled, swept
 from rmverify.targets import Gaussian
 
 __all__ = [
@@ -111,8 +110,8 @@ class _Steps:
         return self.settled(error, steps, nodes, accuracy)
 
 
-@dataclass(frozen=True)
-class Row:
+@dataclass(frozen=True, repr=False)
+class Row(Record):
     """The smallest number N of sampler steps to an accuracy, over their length h too.
 
     `metric`: "w2", in units of sqrt(d/m), or "tv". `law`: "expected" (the root mean square over midpoints) or
@@ -132,6 +131,11 @@ class Row:
     value: Value | None
     before: Value | None
     status: str
+
+    brief = ("metric", "law", "target", "dim", "condition", "accuracy", "step", "steps", "value", "before", "status")
+    scheme: ClassVar[str] = "randomized_midpoint_langevin"
+    loose: ClassVar[None] = None
+    crossing: ClassVar[None] = None
 
 
 def steps_to(
@@ -293,8 +297,8 @@ def _golden(f: Callable[[float], float], high: float, low: float) -> float:
 # --- the theorem's plan, and what the corrector is for ----------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Theorem:
+@dataclass(frozen=True, repr=False)
+class Theorem(Record):
     """The corollary's plan with every constant 1: its cost, and TV at its end on isotropic targets of the class.
 
     `value` is the larger of those for curvature m and L; started at the minimum.
@@ -307,6 +311,8 @@ class Theorem:
     evaluations: int
     rounds: int
     value: Value
+
+    brief = ("parallel", "dim", "condition", "accuracy", "evaluations", "rounds", "value")
 
 
 def theorem(*, parallel: bool, dim: int, condition: float, accuracy: float) -> Theorem:
@@ -326,8 +332,8 @@ def theorem(*, parallel: bool, dim: int, condition: float, accuracy: float) -> T
     return Theorem(parallel, dim, condition, accuracy, plan.evaluations, plan.rounds, max(values))
 
 
-@dataclass(frozen=True)
-class Comb:
+@dataclass(frozen=True, repr=False)
+class Comb(Record):
     """A start on the lattice of a spacing, the nearest point to a draw of N(0, 1): close in W_2, at TV 1; and the
     corrector, friction 1, for the time 1 = 1/sqrt(L) in so many steps.
 
@@ -340,6 +346,8 @@ class Comb:
     before: Value
     after: Value
     bound: float
+
+    brief = ("spacing", "steps", "distance", "before", "after", "bound")
 
 
 def comb(spacing: float, steps: int) -> Comb:
@@ -385,41 +393,6 @@ def comb(spacing: float, steps: int) -> Comb:
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Study:
-    """One exponent: what is held, what varies, what is derived and claimed, and the logarithm that a claim hides."""
-
-    held: Mapping[str, Any]
-    varied: str
-    at: tuple[float, ...]
-    predicted: float
-    claimed: float
-    source: str
-    hidden: Callable[[Row], float]
-    note: str
-
-    @property
-    def cells(self) -> list[dict[str, Any]]:
-        return [{**self.held, self.varied: value} for value in self.at]
-
-    @property
-    def against(self) -> str:
-        """As the tables have it."""
-        return {"dim": "d", "condition": "kappa", "accuracy": "1/eps"}[self.varied]
-
-    @property
-    def fixed(self) -> str:
-        """As the tables have it."""
-        names = {"condition": "kappa", "dim": "d", "accuracy": "eps", "target": "curvature"}
-        held = [(names[k], v) for k, v in self.held.items() if k in names and v != "both"]
-        return ", ".join(f"{k} {v}" if isinstance(v, str) else f"{k} = {v:.5g}".replace("e+", "e") for k, v in held)
-
-    def against_of(self, row: Row) -> float:
-        """What N is fitted against."""
-        value = float(getattr(row, self.varied))
-        return 1 / value if self.varied == "accuracy" else value
-
-
 def _logarithms(row: Row) -> float:
     """Those of Shen and Lee's N = (2 kappa/h) ln(20/eps'^2), h ~ eps'^{2/3} ln^{-1/3} [recalled]."""
     return float(math.log(20 / row.accuracy**2) ** (4 / 3))
@@ -436,15 +409,14 @@ _KAPPAS = tuple(4.0**k for k in range(1, 6))
 STUDIES = (
     Study({**_W2, "condition": 16.0}, "accuracy", (0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4),
           2 / 3, 2 / 3, SHEN_LEE, _logarithms, "N/ln^{4/3}(20/eps^2)"),
-    Study({**_W2, "accuracy": 1e-4}, "condition", _KAPPAS, 2 / 3, 7 / 6, SHEN_LEE, lambda row: 1.0, "N"),
+    Study({**_W2, "accuracy": 1e-4}, "condition", _KAPPAS, 2 / 3, 7 / 6, SHEN_LEE, note="N"),
     Study({**_TV, "condition": 16.0, "accuracy": 0.1}, "dim", _DIMS,
           1 / 3, 5 / 12, COROLLARY, _of_dimension, "N/ln(d/eps^2)"),
     Study({**_TV, "target": "L", "condition": 16.0, "accuracy": 0.1}, "dim", _DIMS,
           1 / 3, 5 / 12, COROLLARY, _of_dimension, "N/ln(d/eps^2)"),
     Study({**_TV, "condition": 16.0, "dim": 10_000}, "accuracy", (0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3),
           1 / 3, 1.0, COROLLARY, _of_dimension, "N/ln(d/eps^2)"),
-    Study({**_TV, "accuracy": 0.1, "dim": 10**10}, "condition", _KAPPAS,
-          1 / 3, 4 / 3, COROLLARY, lambda row: 1.0, "N"),
+    Study({**_TV, "accuracy": 0.1, "dim": 10**10}, "condition", _KAPPAS, 1 / 3, 4 / 3, COROLLARY, note="N"),
 )  # fmt: skip
 PLANS = tuple(
     {"parallel": parallel, "dim": dim, "condition": kappa, "accuracy": eps}
@@ -454,8 +426,8 @@ PLANS = tuple(
 COMBS = tuple({"spacing": spacing, "steps": steps} for spacing in (1.0, 0.3, 0.1, 0.03) for steps in (1, 4, 16, 64))
 
 
-@dataclass(frozen=True)
-class Table:
+@dataclass(frozen=True, repr=False)
+class Table(Records):
     """The rows, the exponents fitted to them, the theorem's plans and the combs."""
 
     rows: tuple[Row, ...]
@@ -467,23 +439,7 @@ class Table:
         """The rows of one study that have a number of steps, in the order that they are fitted in."""
         cells = study.cells
         rows = [r for r in self.rows if any(all(getattr(r, k) == v for k, v in cell.items()) for cell in cells)]
-        return sorted((row for row in rows if row.status == "found"), key=study.against_of)
-
-    def as_dict(self) -> dict[str, Any]:
-        """As plain data."""
-        return {f.name: [_plain(record) for record in getattr(self, f.name)] for f in fields(self)}
-
-
-def _plain(record: Any) -> dict[str, Any]:
-    values = {f.name: getattr(record, f.name) for f in fields(record)}
-    return {name: v.as_dict() if isinstance(v, Value) else v for name, v in values.items()}
-
-
-def cell(*, table: str, **arguments: Any) -> dict[str, Any]:
-    """One record of one table, from plain data to plain data: what a sweep computes."""
-    of: dict[str, Callable[..., Row | Theorem | Comb]] = {"steps": steps_to, "theorem": theorem, "comb": comb}
-    record = of[table](**arguments)
-    return {f.name: getattr(record, f.name) for f in fields(record)}
+        return sorted(settled(rows), key=study.against_of)
 
 
 def table(
@@ -508,35 +464,14 @@ def table(
     True
     """
     asked: list[dict[str, Any]] = []
-    for one in (one for study in studies for one in study.cells):
-        if one not in asked:  # studies cross
-            asked.append(one)
-    cells = [{"table": "steps", "max_steps": max_steps, **one} for one in asked]
-    cells += [{"table": "theorem", **one} for one in plans] + [{"table": "comb", **one} for one in combs]
-    found = sweep.run(cell, cells, **sweeping)
+    for cell in (cell for study in studies for cell in study.cells):
+        if cell not in asked:  # studies cross
+            asked.append(cell)
+    cells = [{"function": "log_concave.steps_to", "max_steps": max_steps, **cell} for cell in asked]
+    cells += [{"function": "log_concave.theorem", **plan} for plan in plans]
+    cells += [{"function": "log_concave.comb", **comb} for comb in combs]
+    found = swept(cells, **sweeping)
     first, second = len(asked), len(asked) + len(plans)
-    records = Table(
-        tuple(Row(**r) for r in found[:first]), (), tuple(Theorem(**r) for r in found[first:second]),
-        tuple(Comb(**r) for r in found[second:]),
-    )  # fmt: skip
+    records = Table(tuple(found[:first]), (), tuple(found[first:second]), tuple(found[second:]))
     fits = [fitted(study, records.of(study)) for study in studies if len(records.of(study)) > 2]
     return replace(records, fits=tuple(fits))
-
-
-def fitted(study: Study, rows: Sequence[Row]) -> Fit:
-    """The exponent of N over the hidden logarithm, next to what is derived and claimed.
-
-    Examples
-    --------
-    >>> study = STUDIES[1]  # against kappa
-    >>> rows = [steps_to("w2", 1e-4, condition=kappa) for kappa in (16.0, 64.0, 256.0)]
-    >>> found = fitted(study, rows)
-    >>> round(found.exponent, 2), found.predicted < found.claimed
-    (0.66, True)
-    """
-    found = fit([study.against_of(row) for row in rows], [(row.steps or 1) / study.hidden(row) for row in rows])
-    return Fit(
-        "randomized_midpoint_langevin", rows[0].law, rows[0].metric, study.against, claimed=study.claimed,
-        source=study.source, verdict=judge(found["exponent"], found["error"], study.claimed), note=study.note,
-        predicted=study.predicted, fixed=study.fixed, **found,
-    )  # fmt: skip

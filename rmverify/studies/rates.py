@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -29,8 +29,8 @@ from rmverify.numbers.checks import Array, number
 from rmverify.numbers.values import Value
 from rmverify.plans import Plan, Predict, dpum, footprint, sequential
 from rmverify.schemes.contract import Scheme, unwrap
-from rmverify.studies import sweep
 from rmverify.studies.budget import MOST_STEPS, early_stopped, noise_levels, schedule, setting
+from rmverify.studies.study import Fit, Record, Records, Study, fit, fitted, settled, swept
 from rmverify.targets import EstimatedScore, Gaussian
 
 __all__ = ["FAMILIES", "Fit", "Row", "Table", "family", "fit", "steps_to", "table"]
@@ -50,8 +50,8 @@ _WIDER = 4  # times that an end of the interval of N is moved out
 # --- one number of steps ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Row:
+@dataclass(frozen=True, repr=False)
+class Row(Record):
     """The smallest N found with metric <= accuracy, and what was found at N and at N - 1.
 
     Where the metric is sampled, N is in [`fewest`, `most`] at the level of 95 %, and `value` and `before` are what was
@@ -89,6 +89,8 @@ class Row:
     fewest: int | None = None
     most: int | None = None
 
+    brief = ("scheme", "law", "metric", "dim", "accuracy", "steps", "value", "before", "status")
+
     @property
     def proved(self) -> bool:
         """Whether every smaller number of steps was tried."""
@@ -101,11 +103,6 @@ class Row:
             return math.inf
         off = 0 if self.fewest is None or self.most is None else max(self.most - self.steps, self.steps - self.fewest)
         return (off + 0.5) / self.steps
-
-    def as_dict(self) -> dict[str, Any]:
-        """As plain data."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {k: v.as_dict() if isinstance(v, Value) else v for k, v in plain.items()}
 
 
 def steps_to(
@@ -596,140 +593,17 @@ def family(name: str, dim: int, smoothness: float = 4.0, condition: float = 1.0)
 FAMILIES = ("isotropic", "two-block", "geometric", "power-law")
 
 
-# --- fits ---------------------------------------------------------------------------------------------------
+# --- studies ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Fit:
-    """N ~ x^exponent on [low, high], fitted with weights.
-
-    `slopes` are the local ones between neighbouring x; `asymptotic` says whether the last two agree within what is open
-    of N (`Row.loose`: it is a whole number, and has an interval where it is sampled); `error` is that, and the last
-    change of the slope; `residual` the largest relative deviation of N from the fit. `claimed` is the exponent of the
-    source, an upper bound, and `verdict` one of "consistent", "contradicts" (faster than claimed) and "claim not sharp
-    here".
-    """
-
-    scheme: str
-    law: str
-    metric: str
-    against: str
-    exponent: float
-    error: float
-    residual: float
-    slopes: tuple[float, ...]
-    low: float
-    high: float
-    asymptotic: bool
-    claimed: float | None
-    source: str
-    verdict: str
-    note: str = ""
-    predicted: float | None = None
-    """What this project derives for Gaussians (claim D6)."""
-    fixed: str = ""
-    """What did not vary."""
-
-
-_LOOSE = 0.05  # by how much of it N may be off in a fit
-
-
-def fit(x: Sequence[float], steps: Sequence[float], loose: Sequence[float] | None = None) -> dict[str, Any]:
-    """The exponent of N in x, over the points from where on the local slope has settled.
-
-    `loose`: by how much of it each N may be off; by default what its roundness leaves, half of 1/N.
-
-    Examples
-    --------
-    >>> found = fit([1e2, 1e4, 1e6, 1e8], [12, 101, 1001, 10001])
-    >>> round(found["exponent"], 3), found["asymptotic"]
-    (0.5, True)
-    """
-    if len(x) < 3:
-        raise ValueError(f"x: expected at least three points to fit an exponent, got {len(x)}")
-    u, v = np.log(np.asarray(x, dtype=float)), np.log(np.asarray(steps, dtype=float))
-    off_by = 0.5 / np.exp(v) if loose is None else np.asarray(loose, dtype=float)
-    slopes = np.diff(v) / np.diff(u)
-    slack = (off_by[1:] + off_by[:-1]) / np.abs(np.diff(u))
-    first, least = len(slopes) - 2, int(np.argmax(off_by <= _LOOSE)) if (off_by <= _LOOSE).sum() >= 3 else 0
-    while first > least and abs(slopes[first - 1] - slopes[first]) <= 0.02 + slack[first - 1] + slack[first]:
-        first -= 1
-    change = abs(slopes[-1] - slopes[-2])
-    while True:
-        power, constant = np.polyfit(u[first:], v[first:], 1, w=1 / (off_by[first:] + 1e-3))
-        off = np.abs(np.expm1(v[first:] - constant - power * u[first:]))
-        if (off <= _LOOSE + 2 * off_by[first:]).all() or len(u) - first <= 3:
-            break
-        first += 1
-    return {
-        "exponent": float(power),
-        "error": float(max(change, slack[-1], abs(slopes[-1] - power))),
-        "residual": float(off.max()),
-        "slopes": tuple(map(float, slopes)),
-        "low": float(x[first]),
-        "high": float(x[-1]),
-        "asymptotic": bool(change <= 0.02 + slack[-1] + slack[-2] and (off <= _LOOSE + 2 * off_by[first:]).all()),
-    }
-
-
-def judge(exponent: float, error: float, claimed: float | None) -> str:
-    """Whether a measured exponent is the claimed one, which is an upper bound."""
-    if claimed is None:
-        return "no claim"
-    if exponent > claimed + max(error, 0.01):
-        return "contradicts"
-    return "consistent" if exponent >= claimed - max(error, 0.01) else "claim not sharp here"
-
-
-# --- tables -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Table:
-    """The rows, and the exponents fitted to them."""
-
-    rows: tuple[Row, ...]
-    fits: tuple[Fit, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """As plain data."""
-        fits = [{f.name: getattr(each, f.name) for f in fields(each)} for each in self.fits]
-        return {"rows": [row.as_dict() for row in self.rows], "fits": fits}
-
-    def to_pandas(self) -> Any:
-        """The rows as a pandas frame; values as floats."""
-        import pandas
-
-        return pandas.DataFrame([{f.name: _plain(getattr(row, f.name)) for f in fields(row)} for row in self.rows])
-
-
-def _plain(value: Any) -> Any:
-    return float(value) if isinstance(value, Value) else value
-
-
-@dataclass(frozen=True)
-class Study:
-    """One exponent: which cells, against which of their parameters, and what is claimed of it."""
-
-    scheme: str
-    law: str
-    metric: str
-    against: str
-    cells: tuple[Mapping[str, Any], ...]
-    claimed: float | None
-    source: str
-    note: str = ""
-    predicted: float | None = None
-
-
-D0, D1 = "D0: L^2 d^{1/2}/eps [quoted]", "D1: d^{5/12} [abstract], L^{5/3} d^{5/12}/eps [quoted]"
+_D0, _D1 = "D0: L^2 d^{1/2}/eps [quoted]", "D1: d^{5/12} [abstract], L^{5/3} d^{5/12}/eps [quoted]"
 _CLAIMED = {
-    ("exponential_integrator", "d"): (1 / 2, D0),
-    ("exponential_integrator", "1/eps"): (1.0, D0),
-    ("exponential_integrator", "L"): (2.0, D0),
-    ("randomized_midpoint", "d"): (5 / 12, D1),
-    ("randomized_midpoint", "1/eps"): (1.0, D1),
-    ("randomized_midpoint", "L"): (5 / 3, D1),
+    ("exponential_integrator", "d"): (1 / 2, _D0),
+    ("exponential_integrator", "1/eps"): (1.0, _D0),
+    ("exponential_integrator", "L"): (2.0, _D0),
+    ("randomized_midpoint", "d"): (5 / 12, _D1),
+    ("randomized_midpoint", "1/eps"): (1.0, _D1),
+    ("randomized_midpoint", "L"): (5 / 3, _D1),
 }
 VARIANCE, BIAS = "d eps^2 > 1: the variance term d h^3", "d eps^2 < 1: the bias term sqrt(d) h^2"
 _PREDICTED = {
@@ -748,6 +622,7 @@ _PREDICTED = {
 }
 """Exponents that this project derives on isotropic Gaussians, by scheme, law, parameter and regime."""
 _LAW = {"randomized_midpoint": ("expected", "unconditional")}
+_SEQUENTIAL = ("euler", "heun", "midpoint", "exponential_integrator", "randomized_midpoint")
 
 
 def studies(full: bool = False, predictors: Iterable[str] = ()) -> list[Study]:
@@ -758,82 +633,85 @@ def studies(full: bool = False, predictors: Iterable[str] = ()) -> list[Study]:
     The unconditional error of random midpoints has two terms, sqrt(d) h^2 and d h^3, that cross at d eps^2 of order 1:
     each side has its own study, for a slope fitted across would mean nothing.
     """
-    chosen = list(predictors) or ["exponential_integrator", "midpoint", "heun", "randomized_midpoint"]
-    dims = [10**k for k in range(0, 13 if full else 9, 1 if full else 2)]
-    levels = [0.3, 0.1, 0.03, 0.01, 0.003] if full else [0.3, 0.1, 0.03, 0.01]
+    dims = _powers(0, 13 if full else 9, 1 if full else 2)
+    levels = (0.3, 0.1, 0.03, 0.01, 0.003) if full else (0.3, 0.1, 0.03, 0.01)
+    smooth, spread = tuple(2.0**k for k in range(1, 8 if full else 7)), tuple(4.0**k for k in range(1, 6))
     result = []
-    for name in chosen:
+    for name in list(predictors) or ["exponential_integrator", "midpoint", "heun", "randomized_midpoint"]:
         laws = _LAW.get(name, ("exact",))
-        for law in laws:
-            metrics = ("tv", "kl", "w2") if law == "exact" else ("tv", "kl") if full and law != "expected" else ("tv",)
-            for metric in metrics:
-                if law != "unconditional":
-                    result.append(_study(name, law, metric, "d", [{"dim": d} for d in dims], accuracy=0.1))
-                    if metric == "tv":
-                        wide = [{"dim": d} for d in dims]
-                        result.append(
-                            _study(name, law, metric, "d", wide, accuracy=0.1, smoothness=0.25, note="variance 4")
-                        )
-                if law != "unconditional":
-                    result.append(_study(name, law, metric, "1/eps", [{"accuracy": e} for e in levels], dim=10_000))
-        if "unconditional" in laws:
-            small, large = [10**k for k in range(1, 6)], [10**k for k in range(4, 13 if full else 9)]
-            result.append(_study(name, "unconditional", "tv", "d", [{"dim": d} for d in large], accuracy=0.1,
-                                 note=VARIANCE))  # fmt: skip
-            result.append(_study(name, "unconditional", "tv", "d", [{"dim": d} for d in small], accuracy=1e-4,
-                                 note=BIAS))  # fmt: skip
-            loose = [{"accuracy": e} for e in (0.1, 0.03, 0.01, 0.003)]
-            result.append(_study(name, "unconditional", "tv", "1/eps", loose, dim=10**8, note=VARIANCE))
-            result.append(_study(name, "unconditional", "tv", "1/eps", [{"accuracy": 10.0**-k} for k in (2, 3, 4, 5)],
-                                 dim=10, note=BIAS))  # fmt: skip
-        shapes = FAMILIES[1:] if full else FAMILIES[1:2]
+        for law in laws[:1]:  # of random midpoints the expected law, whose error has one term
+            for metric in ("tv",) if len(laws) > 1 else METRICS:
+                result.append(_study(name, law, metric, "dim", dims, accuracy=0.1))
+                if metric == "tv":
+                    result.append(_study(name, law, metric, "dim", dims, "variance 4", accuracy=0.1, smoothness=0.25))
+                result.append(_study(name, law, metric, "accuracy", levels, dim=10_000))
         if len(laws) > 1:
-            for shape in FAMILIES[1:] if full else FAMILIES[1::2]:
-                shaped: dict[str, Any] = {"family": shape, "condition": 16.0}
-                some, many = [[{"dim": 10**k} for k in range(low, low + (5 if full else 3))] for low in (3, 4)]
-                result.append(_study(name, "expected", "tv", "d", some, accuracy=0.1, **shaped))
-                result.append(_study(name, "unconditional", "tv", "d", many, accuracy=0.1, note=VARIANCE, **shaped))
-                if full or shape == FAMILIES[1]:
-                    few = [{"dim": 10**k} for k in range(1, 5 if full else 4)]
-                    result.append(_study(name, "unconditional", "tv", "d", few, accuracy=1e-3, note=BIAS, **shaped))
-        smooth = [2.0**k for k in range(1, 8 if full else 7)]
-        law = laws[0]
-        result.append(_study(name, law, "tv", "L", [{"smoothness": L} for L in smooth], dim=10_000, accuracy=0.1))
+            result += _both_terms(name, full)
+        result.append(_study(name, laws[0], "tv", "smoothness", smooth, dim=10_000, accuracy=0.1))
         for law in laws:
-            for shape in shapes:
-                spread = [{"condition": 4.0**k} for k in range(1, 6)]
-                result.append(_study(name, law, "tv", "kappa", spread, dim=10_000, accuracy=0.1, family=shape))
+            for shape in FAMILIES[1:] if full else FAMILIES[1:2]:
+                result.append(_study(name, law, "tv", "condition", spread, dim=10_000, accuracy=0.1, family=shape))
     return result
 
 
+def _both_terms(name: str, full: bool) -> list[Study]:
+    """Either side of the crossover, on isotropic targets and on spectra of several variances."""
+    large, tiny = _powers(4, 13 if full else 9), (1e-2, 1e-3, 1e-4, 1e-5)
+    result = [
+        _study(name, "unconditional", "tv", "dim", large, VARIANCE, accuracy=0.1),
+        _study(name, "unconditional", "tv", "dim", _powers(1, 6), BIAS, accuracy=1e-4),
+        _study(name, "unconditional", "tv", "accuracy", (0.1, 0.03, 0.01, 0.003), VARIANCE, dim=10**8),
+        _study(name, "unconditional", "tv", "accuracy", tiny, BIAS, dim=10),
+    ]
+    for shape in FAMILIES[1:] if full else FAMILIES[1::2]:
+        held: dict[str, Any] = {"family": shape, "condition": 16.0}
+        more = 5 if full else 3
+        result.append(_study(name, "expected", "tv", "dim", _powers(3, 3 + more), accuracy=0.1, **held))
+        result.append(_study(name, "unconditional", "tv", "dim", _powers(4, 4 + more), VARIANCE, accuracy=0.1, **held))
+        if full or shape == FAMILIES[1]:
+            few = _powers(1, 5 if full else 4)
+            result.append(_study(name, "unconditional", "tv", "dim", few, BIAS, accuracy=1e-3, **held))
+    return result
+
+
+def _powers(first: int, end: int, stride: int = 1) -> tuple[int, ...]:
+    return tuple(10**k for k in range(first, end, stride))
+
+
 def _study(
-    name: str, law: str, metric: str, against: str, points: Sequence[Mapping[str, Any]], note: str = "", **fixed: Any
-) -> Study:
-    claimed, source = _CLAIMED.get((name, against), (None, "")) if metric == "tv" else (None, "")
-    cells = tuple({"scheme": name, "law": law, "metric": metric} | fixed | dict(point) for point in points)
-    predicted = _PREDICTED.get((name, law, against, note)) if fixed.get("family", "isotropic") == "isotropic" else None
-    return Study(name, law, metric, against, cells, claimed, source, note, predicted)
+    name: str, law: str, metric: str, varied: str, at: tuple[Any, ...], note: str = "", **held: Any
+) -> Study:  # fmt: skip
+    study = Study({"scheme": name, "law": law, "metric": metric, **held}, varied, at, note=note)
+    claimed, source = _CLAIMED.get((name, study.against), (None, "")) if metric == "tv" else (None, "")
+    predicted = _PREDICTED.get((name, law, study.against, note)) if "family" not in held else None
+    return replace(study, claimed=claimed, source=source, predicted=predicted)
 
 
-def _shaped(name: str, *shape: Any) -> Gaussian:
-    """`family`, whose name is also that of an argument of `cell`."""
-    return family(name, *shape)
+def _scaled_up(target: Gaussian, predictors: Iterable[tuple[str, str]]) -> list[Study]:
+    """The exponent in d of the user's own target, repeated."""
+    target, delta = early_stopped(target)
+    singular = f", singular, at its early stop {delta:.3g}" if delta else ""
+    note = f"the user's covariance{singular}, repeated"
+    spectrum: dict[str, Any] = {"family": "user", "variances": tuple(map(float, target.variances)),
+                                "multiplicities": tuple(map(int, target.multiplicities))}  # fmt: skip
+    return [
+        _study(name, law, "tv", "copies", _powers(0, 5 if law == "exact" else 4), note, accuracy=0.1, **spectrum)
+        for name, law in dict.fromkeys(predictors)
+    ]
 
 
 def cell(
-    *, scheme: str, law: str, metric: str, dim: int, accuracy: float, family: str = "isotropic",
-    smoothness: float = 4.0, condition: float = 1.0, corrector: bool = False, score_error: float = 0.0,
-    grid: str = "uniform", max_steps: int = MAX_STEPS, guess: int | None = None,
-    variances: Sequence[float] = (), multiplicities: Sequence[int] = (),
-) -> dict[str, Any]:  # fmt: skip
-    """One row, from plain data to plain data: what a sweep computes."""
-    own = Gaussian.from_spectrum(variances, multiplicities) if len(variances) else None
-    target = own or _shaped(family, dim, smoothness, condition)
-    row = steps_to(
-        getattr(schemes, scheme), target, accuracy, metric, law=law, corrector=corrector, score_error=score_error,
-        grid=grid, max_steps=max_steps, guess=guess, family=family,
-    )  # fmt: skip
-    return {f.name: getattr(row, f.name) for f in fields(row)}
+    *, scheme: str, law: str, metric: str, accuracy: float, dim: int = 1, smoothness: float = 4.0,
+    condition: float = 1.0, variances: Sequence[float] = (), multiplicities: Sequence[int] = (), copies: int = 1,
+    **options: Any,
+) -> Row:  # fmt: skip
+    """The row of a study: its scheme and its family by their names, or a spectrum that is repeated."""
+    options = {"family": "isotropic"} | options
+    if len(variances):
+        target = Gaussian.from_spectrum(variances, [copies * n for n in multiplicities])
+    else:
+        target = family(options["family"], dim, smoothness, condition)
+    return steps_to(getattr(schemes, scheme), target, accuracy, metric, law=law, **options)
 
 
 def extras(full: bool = False, predictors: Iterable[str] = ()) -> list[dict[str, Any]]:
@@ -854,8 +732,8 @@ def extras(full: bool = False, predictors: Iterable[str] = ()) -> list[dict[str,
     return result
 
 
-@dataclass(frozen=True)
-class Theorem:
+@dataclass(frozen=True, repr=False)
+class Theorem(Record):
     """A theorem's own plan, every constant 1: what it costs, and the total variation that it reaches from N(0, I)."""
 
     plan: str
@@ -866,14 +744,37 @@ class Theorem:
     rounds: int
     value: Value
 
+    brief = ("plan", "dim", "smoothness", "accuracy", "evaluations", "rounds", "value")
 
-def theorem(*, plan: str, dim: int, smoothness: float, accuracy: float) -> dict[str, Any]:
-    """DPUM's or the sequential algorithm's plan on N(0, I/smoothness), as plain data."""
-    made = {"dpum": dpum, "sequential": sequential}[plan](dim, smoothness, accuracy)
+
+_PLANS = {"dpum": (dpum, "exponential_integrator"), "sequential": (sequential, "randomized_midpoint")}
+
+
+def theorem(*, plan: str, dim: int, smoothness: float, accuracy: float) -> Theorem:
+    """DPUM's or the sequential algorithm's plan on N(0, I/smoothness)."""
+    made = _PLANS[plan][0](dim, smoothness, accuracy)
     target = Gaussian.isotropic(1 / smoothness, dim)
     value = tv(output_law(made, target), target.at(made.end))
-    return {"plan": plan, "dim": dim, "smoothness": smoothness, "accuracy": accuracy, "evaluations": made.evaluations,
-            "rounds": made.rounds, "value": value}  # fmt: skip
+    return Theorem(plan, dim, smoothness, accuracy, made.evaluations, made.rounds, value)
+
+
+def _theorem_cells(full: bool, predictors: Sequence[str]) -> list[dict[str, Any]]:
+    """The plans whose predictor is among those of a table."""
+    points = [(100, 0.1), (100, 0.01), (10_000, 0.1)] + ([(100, 0.001), (1_000_000, 0.1)] if full else [])
+    return [
+        {"function": "rates.theorem", "plan": plan, "dim": dim, "smoothness": 4.0, "accuracy": accuracy}
+        for plan, (_, predictor) in _PLANS.items() if not predictors or predictor in predictors
+        for dim, accuracy in points
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True, repr=False)
+class Table(Records):
+    """The rows, the exponents fitted to them, and the theorems' plans beside them."""
+
+    rows: tuple[Row, ...]
+    fits: tuple[Fit, ...]
+    theorems: tuple[Theorem, ...] = ()
 
 
 def table(
@@ -882,6 +783,8 @@ def table(
     predictors: Iterable[str] = (),
     target: Gaussian | None = None,
     max_steps: int = MAX_STEPS,
+    theorems: bool = True,
+    store: Any = None,
     **sweeping: Any,
 ) -> Table:
     """Run the default experiments, or the large ones, and fit their exponents.
@@ -896,8 +799,10 @@ def table(
         Another study beside the default ones: this spectrum repeated 1, 10, 100, ... times.
     max_steps : int
         Where a search gives up, and its row says so.
-    **sweeping
-        `workers`, `dask`, `store`, `executor`, `progress` of `rmverify.studies.sweep.run`.
+    theorems : bool
+        Whether to add what the theorems' own plans cost and reach.
+    store, **sweeping
+        `store`, `workers`, `dask`, `executor`, `progress` of `rmverify.studies.sweep.run`; the rows are stored.
 
     Raises
     ------
@@ -911,95 +816,29 @@ def table(
     >>> [(f.against, round(f.exponent, 1)) for f in found.fits if f.metric == "tv" and not f.note][:2]
     [('d', 0.5), ('1/eps', 1.0)]
     """
-    known = [
-        n
-        for n in schemes.__all__
-        if n in ("euler", "heun", "midpoint", "exponential_integrator", "randomized_midpoint")
-    ]
-    for name in predictors:
-        if name not in known:
-            raise ValueError(f"predictors: expected some of {', '.join(known)}, got {name!r}")
-    asked = studies(full, predictors)
+    chosen = list(predictors)
+    for name in chosen:
+        if name not in _SEQUENTIAL:
+            raise ValueError(f"predictors: expected some of {', '.join(_SEQUENTIAL)}, got {name!r}")
+    asked = studies(full, chosen)
     if target is not None:
-        asked += _scaled_up(target, [(study.scheme, study.law) for study in asked])
-    singles = extras(full, predictors)
-    cells = [
-        dict(c) | {"max_steps": min(max_steps, c.get("max_steps", max_steps))} for study in asked for c in study.cells
-    ]
-    cells += [c | {"max_steps": min(max_steps, c["max_steps"])} for c in singles]
-    unique = list({repr(sorted(c.items())): c for c in cells}.values())
-    unique.sort(key=_cost, reverse=True)
-    found = dict(zip((repr(sorted(c.items())) for c in unique), sweep.run(cell, unique, **sweeping), strict=True))
-    rows = [Row(**found[repr(sorted(c.items()))]) for c in cells]
+        asked += _scaled_up(target, [(study.held["scheme"], study.held["law"]) for study in asked])
+    cells = [c for study in asked for c in study.cells] + extras(full, chosen)
+    cells = [c | {"max_steps": min(max_steps, c.get("max_steps", max_steps))} for c in cells]
+    order = sorted(range(len(cells)), key=lambda k: -_cost(cells[k]))  # the longest begin first
+    found = swept([{"function": "rates.cell"} | cells[k] for k in order], store=store, **sweeping)
+    rows = [row for _, row in sorted(zip(order, found, strict=True), key=lambda pair: pair[0])]
+    plans = swept(_theorem_cells(full, chosen), **sweeping) if theorems else []
     fits, first = [], 0
     for study in asked:
-        part = rows[first : first + len(study.cells)]
-        first += len(study.cells)
-        fits += _fitted(study, part)
-    return Table(tuple(dict.fromkeys(rows)), tuple(fits))
+        usable = settled(rows[first : first + len(study.at)])
+        first += len(study.at)
+        fits += [fitted(study, usable)] if len(usable) > 2 else []
+    return Table(tuple(dict.fromkeys(rows)), tuple(fits), tuple(plans))
 
 
 def _cost(c: Mapping[str, Any]) -> float:
-    """Roughly how long a cell takes, so that the longest begin first."""
+    """Roughly how long a cell takes."""
     random = 100.0 if c["law"] != "exact" else 1.0
-    return float(random * (c["dim"] / c["accuracy"]) ** (1 / 3) * (10 if c.get("corrector") else 1))
-
-
-_AGAINST: Mapping[str, Callable[[Row], float]] = {
-    "d": lambda row: float(row.dim),
-    "1/eps": lambda row: 1 / row.accuracy,
-    "L": lambda row: row.smoothness,
-    "kappa": lambda row: row.condition,
-}
-
-
-def _fitted(study: Study, rows: Sequence[Row]) -> list[Fit]:
-    usable = [row for row in rows if row.steps is not None and row.status == "found"]
-    if len(usable) < 3:
-        return []
-    of = _AGAINST[study.against]
-    usable.sort(key=of)
-    found = fit([of(row) for row in usable], [row.steps or 1 for row in usable], [row.loose for row in usable])
-    found["asymptotic"] = found["asymptotic"] and not _crossings(usable[-2:])
-    verdict = judge(found["exponent"], found["error"], study.claimed)
-    return [
-        Fit(
-            study.scheme, study.law, study.metric, study.against, claimed=study.claimed, source=study.source,
-            verdict=verdict, note=_noted(study, usable), predicted=study.predicted, fixed=_fixed(study), **found,
-        )
-    ]  # fmt: skip
-
-
-def _noted(study: Study, rows: Sequence[Row]) -> str:
-    crossings = _crossings(rows)
-    where = f"the error changes its sign at N = {', '.join(map(str, crossings))}" if crossings else ""
-    return "; ".join(filter(None, [study.note, where]))
-
-
-def _crossings(rows: Sequence[Row]) -> list[int]:
-    """Where the sign changes, of the rows that are not far beyond it."""
-    return sorted({r.crossing for r in rows if r.crossing is not None and (r.steps or 0) <= 4 * r.crossing})
-
-
-def _fixed(study: Study) -> str:
-    """What all cells of a study share, apart from what its other fields say."""
-    first, *others = study.cells
-    shared = {k: v for k, v in first.items() if all(c.get(k) == v for c in others)}
-    names = {"dim": "d", "accuracy": "eps", "smoothness": "L", "condition": "kappa", "family": "family"}
-    return ", ".join(f"{names[k]} = {v:g}" if not isinstance(v, str) else v for k, v in shared.items() if k in names)
-
-
-def _scaled_up(target: Gaussian, predictors: Iterable[tuple[str, str]]) -> list[Study]:
-    target, delta = early_stopped(target)
-    singular = f", singular, at its early stop {delta:.3g}" if delta else ""
-    note = f"the user's covariance{singular}, repeated"
-    variances = tuple(map(float, target.variances))
-    result = []
-    for name, law in dict.fromkeys(predictors):
-        points = [
-            {"dim": target.dim * 10**k, "variances": variances, "family": "user",
-             "multiplicities": tuple(int(n) * 10**k for n in target.multiplicities)}
-            for k in range(5 if law == "exact" else 4)
-        ]  # fmt: skip
-        result.append(_study(name, law, "tv", "d", points, accuracy=0.1, note=note))
-    return result
+    dim = c.get("dim") or c["copies"] * sum(c["multiplicities"])
+    return float(random * (dim / c["accuracy"]) ** (1 / 3) * (10 if c.get("corrector") else 1))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,11 +23,11 @@ from rmverify.numbers.checks import number
 from rmverify.numbers.values import Value
 from rmverify.plans import Plan, parallel, rounds_of
 from rmverify.schemes.contract import parameters
-from rmverify.studies import sweep
 from rmverify.studies.rates import MAX_STEPS, steps_to
+from rmverify.studies.study import Record, Records, settled, swept
 from rmverify.targets import Gaussian
 
-__all__ = ["Law", "Row", "Table", "Trade", "fit", "rounds_to", "table", "trade"]
+__all__ = ["Curve", "Row", "Table", "Trade", "fit", "rounds_to", "table", "trade"]
 
 DIMS = tuple(10**k for k in range(1, 13))
 PLANS = ("parallel", "sequential", "dpum")
@@ -35,8 +35,8 @@ STRATA, PICARD = (1, 4, 8, 16, 32, 64), (0, 1, 2, 3, 4)
 _PREDICTORS = {"sequential": schemes.randomized_midpoint, "dpum": schemes.exponential_integrator}
 
 
-@dataclass(frozen=True)
-class Row:
+@dataclass(frozen=True, repr=False)
+class Row(Record):
     """The least rounds with TV(output, q_delta) <= eps on N(0, I/L), and what was found with one step less.
 
     `rounds` of "parallel" is N (K + 2) and the corrector's, the least over N and K: `before` is the value with one step
@@ -62,6 +62,8 @@ class Row:
     before: Value | None
     status: str
     theorem: int
+
+    brief = ("plan", "dim", "accuracy", "steps", "picard", "rounds", "evaluations", "value", "status", "theorem")
 
 
 def rounds_to(plan: str, dim: int, smoothness: float, accuracy: float, *, max_steps: int = MAX_STEPS) -> Row:
@@ -163,8 +165,8 @@ def _constant(dim: int, L: float, accuracy: float, steps: int) -> float:
 # --- what more rounds save in work ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Trade:
+@dataclass(frozen=True, repr=False)
+class Trade(Record):
     """R strata and K Picard rounds a step: the smallest number of steps to TV <= eps, its rounds and its work.
 
     On N(0, I/4), T = 3, uniform steps to 0 without a corrector, started from q_T; the unconditional law. R = 1, K = 0
@@ -181,6 +183,8 @@ class Trade:
     value: Value | None
     before: Value | None
     status: str
+
+    brief = ("strata", "picard", "dim", "accuracy", "steps", "rounds", "evaluations", "value", "status")
 
 
 def trade(strata: int, picard: int, dim: int, accuracy: float, *, max_steps: int = MAX_STEPS) -> Trade:
@@ -212,8 +216,8 @@ def frontier(trades: Sequence[Trade]) -> list[Trade]:
 # --- logarithms or a power ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Law:
+@dataclass(frozen=True, repr=False)
+class Curve(Record):
     """Rounds against d: a ln^2 d + b ln d + c, and beside it C d^power, each fitted to relative deviations.
 
     `residual` and `power_residual` are the largest relative deviations; `slopes` the local powers of d between every
@@ -232,14 +236,16 @@ class Law:
     slopes: tuple[float, ...]
     squares: float
 
+    brief = ("plan", "counted", "a", "b", "c", "residual", "power", "power_residual", "better")
+
     @property
     def better(self) -> str:
         """Which of the two is closer."""
         return "logarithms" if self.residual < self.power_residual else "power"
 
 
-def fit(plan: str, counted: str, dims: Sequence[float], rounds: Sequence[float]) -> Law:
-    """Both laws, fitted.
+def fit(plan: str, counted: str, dims: Sequence[float], rounds: Sequence[float]) -> Curve:
+    """Both curves, fitted.
 
     Examples
     --------
@@ -256,7 +262,7 @@ def fit(plan: str, counted: str, dims: Sequence[float], rounds: Sequence[float])
     third = max(1, len(x) // 3)
     ends = [np.exp(np.log(z[k]).mean()) for z in (x, y) for k in (slice(third), slice(-third, None))]
     apart = range(0, len(x) - 3, 3)
-    return Law(
+    return Curve(
         plan, counted, float(a), float(b), float(c),
         float(np.abs((a * x**2 + b * x + c) / y - 1).max()), float(power),
         float(np.abs(np.exp(constant + power * x) / y - 1).max()),
@@ -268,33 +274,22 @@ def fit(plan: str, counted: str, dims: Sequence[float], rounds: Sequence[float])
 # --- the table ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Table:
-    """The rows against d, the laws fitted to them, and the trade-off between rounds and work."""
+@dataclass(frozen=True, repr=False)
+class Table(Records):
+    """The rows against d, the curves fitted to them, and the trade-off between rounds and work."""
 
     rows: tuple[Row, ...]
-    laws: tuple[Law, ...]
+    curves: tuple[Curve, ...]
     trades: tuple[Trade, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain data."""
+        """As plain data, ready for JSON; the curves are "laws" there."""
         best = frontier(self.trades)
         return {
-            "rows": [_plain(row) for row in self.rows],
-            "laws": [_plain(law) | {"better": law.better} for law in self.laws],
-            "trades": [_plain(t) | {"best": t in best} for t in self.trades],
+            "rows": [row.as_dict() for row in self.rows],
+            "laws": [curve.as_dict() | {"better": curve.better} for curve in self.curves],
+            "trades": [t.as_dict() | {"best": t in best} for t in self.trades],
         }
-
-
-def _plain(record: Any) -> dict[str, Any]:
-    values = {f.name: getattr(record, f.name) for f in fields(record)}
-    return {name: v.as_dict() if isinstance(v, Value) else v for name, v in values.items()}
-
-
-def cell(*, table: str, **arguments: Any) -> dict[str, Any]:
-    """One row of either table, from plain data to plain data: what a sweep computes."""
-    record: Row | Trade = rounds_to(**arguments) if table == "rounds" else trade(**arguments)
-    return {f.name: getattr(record, f.name) for f in fields(record)}
 
 
 def table(
@@ -330,23 +325,22 @@ def table(
     >>> [law.plan for law in found.laws if law.counted == "rounds"]
     ['parallel', 'sequential', 'dpum']
     """
-    asked: list[Mapping[str, Any]] = [
-        {"table": "rounds", "plan": plan, "dim": int(d), "smoothness": smoothness, "accuracy": accuracy,
-         "max_steps": max_steps}
+    shared = {"accuracy": accuracy, "max_steps": max_steps}
+    cells: list[Mapping[str, Any]] = [
+        {"function": "rounds.rounds_to", "plan": plan, "dim": int(d), "smoothness": smoothness, **shared}
         for d in sorted(dims, reverse=True) for plan in PLANS
     ]  # fmt: skip
-    asked += [
-        {"table": "trade", "strata": R, "picard": K, "dim": trade_dim, "accuracy": accuracy, "max_steps": max_steps}
+    cells += [
+        {"function": "rounds.trade", "strata": R, "picard": K, "dim": trade_dim, **shared}
         for R in strata for K in picard
     ]  # fmt: skip
-    found = sweep.run(cell, asked, **sweeping)
+    found = swept(cells, **sweeping)
     count = len(PLANS) * len(dims)
-    rows = sorted((Row(**r) for r in found[:count]), key=lambda row: (PLANS.index(row.plan), row.dim))
-    laws = []
+    rows = sorted(found[:count], key=lambda row: (PLANS.index(row.plan), row.dim))
+    curves = []
     for plan in PLANS:
         of = [row for row in rows if row.plan == plan]
-        measured = [row for row in of if row.rounds is not None and row.status == "found"]
-        for counted, points in (("rounds", measured), ("theorem", of)):
+        for counted, points in (("rounds", settled(of)), ("theorem", of)):
             if len(points) >= 4:
-                laws.append(fit(plan, counted, [r.dim for r in points], [float(getattr(r, counted)) for r in points]))
-    return Table(tuple(rows), tuple(laws), tuple(Trade(**t) for t in found[count:]))
+                curves.append(fit(plan, counted, [r.dim for r in points], [float(getattr(r, counted)) for r in points]))
+    return Table(tuple(rows), tuple(curves), tuple(found[count:]))

@@ -12,6 +12,7 @@ from rmverify.targets.factors import (
 from rmverify.targets.gaussian import Gaussian, Modes
 from rmverify.targets.gaussian_mixture import GaussianMixture
 from rmverify.targets.product import Product
+from rmverify.targets.target import Target
 
 __all__ = [
     "EstimatedScore",
@@ -23,6 +24,7 @@ __all__ = [
     "Modes",
     "Product",
     "SkewNormal",
+    "Target",
     "TwoGaussians",
     "UniformGaussian",
 ]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rmverify.elementary import like
-from rmverify.numbers.checks import finite_array, number
+from rmverify.numbers.checks import brief, finite_array, number
 from rmverify.numbers.values import Value
 from rmverify.targets.gaussian import Gaussian, Modes
 from rmverify.targets.process import mode_variance
@@ -19,7 +19,7 @@ from rmverify.targets.process import mode_variance
 __all__ = ["EstimatedScore"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EstimatedModes(Modes):
     """The modes of a target whose score is known only up to a gain and a bias."""
 
@@ -58,6 +58,8 @@ class EstimatedScore:
     --------
     >>> from rmverify import EstimatedScore, Gaussian
     >>> estimate = EstimatedScore(Gaussian.isotropic(1.0, 4), gain=0.1, bias=0.3)
+    >>> estimate
+    EstimatedScore(Gaussian(dim=4, modes=1, variances in [1, 1]), gain=0.1, bias=0.3)
     >>> round(float(estimate.error(1.0)), 12)  # sqrt(0.1^2 * 4 + 4 * 0.3^2)
     0.632455532034
     """
@@ -77,6 +79,10 @@ class EstimatedScore:
                 )
             bias = vector
         self.bias = bias
+
+    def __repr__(self) -> str:
+        bias = "a function of t" if callable(self.bias) else brief(np.asarray(self._bias(0)))
+        return f"EstimatedScore({self.target!r}, gain={self.gain:.6g}, bias={bias})"
 
     @property
     def dim(self) -> int:
@@ -109,7 +115,7 @@ class EstimatedScore:
         return {name: value for name, value in self.__dict__.items() if name != "modes"}  # they hold functions
 
     @functools.cached_property
-    def modes(self) -> EstimatedModes:
+    def modes(self) -> Modes:
         target, varies = _gaussian(self.target), callable(self.bias)
         return EstimatedModes(
             target.variances, target.means, self.gain, lambda t: target.to_modes("bias", self._bias(t)), varies
@@ -135,7 +141,7 @@ class EstimatedScore:
 def _gaussian(target: Any) -> Gaussian:
     if not isinstance(target, Gaussian):
         raise TypeError(
-            f"the exact laws and L2 error of an estimated score need a Gaussian target, got {type(target).__name__}"
+            f"target: the exact laws and L2 error of an estimated score need a Gaussian, got {type(target).__name__}"
         )
     return target
 

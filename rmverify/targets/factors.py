@@ -161,8 +161,8 @@ class Factor(ABC):
             return self._evaluate(formula, t, np.asarray(x, dtype=float))[()]
         if not is_array_api_obj(x):
             raise TypeError(
-                f"the score of {type(self).__name__} is not affine, so this reading ({type(x).__name__}) does not "
-                "apply: use particles"
+                f"x: expected a number or an array, got {type(x).__name__}; the score of {type(self).__name__} is not "
+                "affine, so the exact Gaussian laws do not apply: use rmverify.sample"
             )
         xp: Any = array_namespace(x)
         if not xp.isdtype(x.dtype, "real floating"):

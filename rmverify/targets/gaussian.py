@@ -31,7 +31,7 @@ _SYMMETRY = 1e-10  # relative to the largest entry
 _NEGATIVE = 1e-10  # eigenvalues above -this times the largest are rounding of 0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Modes:
     """The target in its eigenbasis, as the exact readings see it: one column per distinct mode.
 
@@ -43,6 +43,9 @@ class Modes:
 
     def score(self, t: Any, x: Any) -> Any:
         return mode_score(self.mean, self.lam, t, x)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(count={np.size(self.lam)})"
 
     def lift(self, number: Any) -> Modes:
         return Modes(number(self.lam), number(self.mean))
@@ -124,8 +127,8 @@ class Gaussian:
         variances, basis = np.linalg.eigh(matrix)
         if variances[0] < -_NEGATIVE * scale:
             raise ValueError(
-                f"covariance: expected a positive semidefinite matrix, got the eigenvalue {variances[0]:.6g} "
-                f"beside the largest, {variances[-1]:.6g}"
+                f"covariance: expected a positive semidefinite matrix, got eigenvalues from {variances[0]:.6g} to "
+                f"{variances[-1]:.6g}"
             )
         variances[variances < d * np.finfo(float).eps * max(variances[-1], 0.0)] = 0.0
         self._set(variances, center @ basis, np.ones(d), basis)
@@ -209,7 +212,7 @@ class Gaussian:
         with np.errstate(over="ignore", invalid="ignore"):
             covariance = deviations.T @ deviations / rows.shape[0]
         if not np.isfinite(covariance).all():
-            raise ValueError(f"data: the covariance overflows, got values up to {np.abs(rows).max():.3g}; rescale them")
+            raise ValueError(f"data: the covariance overflows: values go up to {np.abs(rows).max():.3g}; rescale them")
         return cls(center, covariance)
 
     # --- what it is -----------------------------------------------------------------------------------------
@@ -283,7 +286,7 @@ class Gaussian:
         """The exact probability flow from noise level t down to t-h, for x of shape (..., d)."""
         t, h = number("t", t, least=0), number("h", h, least=0)
         if t - h < 0:
-            raise ValueError(f"h: expected a step of at most t = {t!r}, got {h!r}")
+            raise ValueError(f"h: expected at most t = {t!r}, got {h!r}")
         self._admit(t, x)
         lam, mean = self._columns(self.variances, x), self._columns(self.means, x)
         modes = self._rotate(x, back=True) - mode_mean(mean, t)
@@ -324,7 +327,7 @@ class Gaussian:
         picked = values[..., starts]
         if not (np.repeat(picked, self.multiplicities.astype(int), axis=-1) == values).all():
             raise ValueError(
-                f"{name}: expected one value per block of equal variance (the laws are per mode), got several"
+                f"{name}: values differ inside a block of coordinates of equal variance; give one value per block"
             )
         return picked
 
@@ -348,7 +351,7 @@ class Gaussian:
         if not array_namespace(x).isdtype(x.dtype, ("real floating", "complex floating")):
             raise ValueError(f"x: expected a floating dtype, got {x.dtype}")
         if least_level(t) == 0 and self.smoothness == math.inf:
-            raise ValueError("t: the score of a singular covariance does not exist at t = 0, expected t > 0")
+            raise ValueError("t: expected t > 0 for a singular covariance, got t = 0, where it has no score")
 
 
 def _nonnegative(name: str, variances: Array) -> Array:
@@ -369,4 +372,4 @@ def _frozen(array: Array) -> Array:
 
 def _refuse_large(name: str, dim: int, most: int) -> None:
     if dim > most:
-        raise ValueError(f"{name}: dimension {dim} is beyond {most} coordinates; use the values per mode")
+        raise ValueError(f"{name}: dimension {dim} is above the limit of {most} coordinates; use the values per mode")

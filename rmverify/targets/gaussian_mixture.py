@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
 
-from rmverify.numbers.checks import Array, finite_array
+from rmverify.numbers.checks import Array, brief, finite_array
 from rmverify.targets.gaussian import Gaussian
 from rmverify.targets.process import mode_variance
 
@@ -42,7 +42,7 @@ class GaussianMixture:
         if matrices.ndim not in (2, 3):
             raise ValueError(f"covariances: expected shape (J, d, d) or (J, d), got {matrices.shape}")
         if (self.weights < 0).any() or abs(math.fsum(self.weights) - 1) > 1e-9:
-            raise ValueError(f"weights: expected numbers >= 0 that sum to 1, got {self.weights}")
+            raise ValueError(f"weights: expected numbers >= 0 that sum to 1, got {brief(self.weights)}")
         if not len(self.weights) == len(centers) == len(matrices):
             found = f"{len(centers)} and {len(matrices)}"
             raise ValueError(f"means, covariances: expected one for each of {len(self.weights)} weights, got {found}")
@@ -53,6 +53,9 @@ class GaussianMixture:
         self = cls.__new__(cls)
         self.weights, self.components = weights, components
         return self
+
+    def __repr__(self) -> str:
+        return f"GaussianMixture(dim={self.dim}, weights={brief(self.weights)})"
 
     @property
     def dim(self) -> int:
@@ -80,8 +83,8 @@ class GaussianMixture:
         """grad ln q_t(x) = sum_j r_j(x) s_{j,t}(x), r_j the posterior weights, for x of shape (..., d)."""
         if not is_array_api_obj(x):
             raise TypeError(
-                f"the score of a Gaussian mixture is not affine, so this reading ({type(x).__name__}) does not apply: "
-                "use particles"
+                f"x: expected an array, got {type(x).__name__}; the score of a Gaussian mixture is not affine, so the "
+                "exact Gaussian laws do not apply: use rmverify.sample"
             )
         xp = array_namespace(x)
         heights = xp.stack([self._log_height(j, t, x) for j in range(len(self.components))], axis=-1)

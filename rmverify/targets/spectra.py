@@ -59,7 +59,7 @@ def fit_spectrum(data: Any) -> Gaussian:
         deviations -= deviations.mean(axis=0)
         fits = np.isfinite(np.square(deviations).sum())
     if not fits:
-        raise ValueError(f"data: the covariance overflows, got values up to {np.abs(rows).max():.3g}; rescale them")
+        raise ValueError(f"data: the covariance overflows: values go up to {np.abs(rows).max():.3g}; rescale them")
     triangle = np.linalg.qr(deviations, mode="r") if n > d else deviations
     _, sizes, basis = np.linalg.svd(triangle, full_matrices=False)
     rank = min(n - 1, int((sizes > max(n, d) * np.finfo(float).eps * sizes[0]).sum()))

@@ -8,12 +8,13 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from rmverify import schemes
-from rmverify.claims.oscillating import Oscillation
+from rmverify.claims.looks.oscillating import Oscillation
 from rmverify.numbers.checks import Array, number
 from rmverify.plans import Correct, Plan, Predict
 from rmverify.schemes.contract import Scheme
@@ -246,7 +247,7 @@ def predictors() -> SearchStrategy[Scheme]:
     )
 
 
-def _bound(scheme: Scheme, **parameters: SearchStrategy[Any]) -> SearchStrategy[Scheme]:
+def _bound(scheme: Callable[..., Any], **parameters: SearchStrategy[Any]) -> SearchStrategy[Scheme]:
     return st.fixed_dictionaries(parameters).map(lambda drawn: scheme(**drawn))
 
 

@@ -1,17 +1,24 @@
-"""Tables in every form: rich for a terminal, CSV, Markdown, LaTeX."""
+"""What every view shares: one table in each of its forms (terminal, CSV, Markdown, LaTeX), JSON, and pictures.
+
+A view says which columns a result has and what there is to remark; how that is laid out is decided here, once.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from textwrap import fill
 from typing import Any
 
 from rmverify.numbers.values import Value
 
-STYLES = {"consistent": "green", "contradicts": "bold red", "claim not sharp here": "yellow"}
+SCHEMA = 3
+"""Version of the JSON documents."""
+
+_STYLES = {"consistent": "green", "contradicts": "bold red", "claim not sharp here": "yellow"}
 _WRAPPED = ("verdict", "note")
 
 
@@ -21,18 +28,32 @@ def number(x: float, digits: int = 3) -> str:
     return mantissa + (f"e{int(power)}" if e else "")
 
 
-def short(value: Value) -> str:
-    """With three digits, or its distance from 1, and with its error where that counts."""
-    return value.text(3)
+def short(value: Value | None) -> str:
+    """With three digits, or its distance from 1, and with its error where that counts; a dash for None."""
+    return "-" if value is None else value.text(3)
 
 
 # --- for programs and papers ----------------------------------------------------------------------------------------
 
 
+def document(command: str, content: dict[str, Any]) -> str:
+    """One JSON document: the schema's version, the package's, the command and its content."""
+    from rmverify import __version__
+
+    head = {"schema": SCHEMA, "rmverify": __version__, "command": command}
+    return json.dumps(head | content, indent=2, allow_nan=False)
+
+
+def csv_text(lines: Iterable[Sequence[Any]]) -> str:
+    """The lines, the first of them the names of the columns."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(lines)
+    return out.getvalue()
+
+
 def records_csv(records: Sequence[Any], kind: type) -> str:
     """One line per record, a dataclass, with everything that is known of it; a value with its ends, error and kind."""
-    names = [f.name for f in fields(kind)]
-    values = [name for name in names if "Value" in str(next(f.type for f in fields(kind) if f.name == name))]
+    values = {f.name for f in fields(kind) if "Value" in str(f.type)}
     parts: dict[str, Callable[[Value], Any]] = {
         "": float,
         "_lower": lambda v: v.lower,
@@ -40,16 +61,15 @@ def records_csv(records: Sequence[Any], kind: type) -> str:
         "_error": lambda v: v.error,
         "_kind": lambda v: v.kind,
     }
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([name + part for name in names for part in (parts if name in values else [""])])
+    names = [f.name for f in fields(kind)]
+    lines: list[list[Any]] = [[name + part for name in names for part in (parts if name in values else [""])]]
     for record in records:
         line: list[Any] = []
         for name in names:
             value = getattr(record, name)
             line += [value] if name not in values else [None if value is None else of(value) for of in parts.values()]
-        writer.writerow(line)
-    return out.getvalue()
+        lines.append(line)
+    return csv_text(lines)
 
 
 def markdown(columns: Sequence[str], lines: Iterable[Sequence[str]], notes: Sequence[str] = ()) -> str:
@@ -94,16 +114,44 @@ def _latex(text: str) -> str:
 # --- for people -----------------------------------------------------------------------------------------------------
 
 
+def grid(
+    columns: Sequence[str], lines: Iterable[Sequence[Any]], *, least: Sequence[int] | None = None,
+    right: Sequence[str] = (), wrapped: Sequence[str] = _WRAPPED,
+) -> Any:  # fmt: skip
+    """One table of texts. With least widths its columns are aligned to those of others; those `wrapped` may be
+    narrower than what they hold."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as Rich
+    from rich.text import Text
+
+    table = Rich(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for k, column in enumerate(columns):
+        table.add_column(
+            column, justify="right" if column in right else "left", no_wrap=column not in wrapped, overflow="fold",
+            min_width=least[k] if least else None,
+        )  # fmt: skip
+    for line in lines:
+        cells = zip(columns, line, strict=True)
+        table.add_row(*(
+            cell if isinstance(cell, Text) else Text(cell, style=_STYLES.get(cell, "") if c == "verdict" else "")
+            for c, cell in cells
+        ))  # fmt: skip
+    return table
+
+
 def tabular(
-    columns: Sequence[str], lines: Sequence[Sequence[str]], width: int | None, heads: Sequence[str], drop: Sequence[str]
-) -> tuple[list[Any], list[str]]:
+    columns: Sequence[str], lines: Sequence[Sequence[str]], width: int | None, heads: Sequence[str] = (),
+    drop: Sequence[str] = (), right: Sequence[str] = (), wrapped: Sequence[str] | None = None,
+) -> tuple[list[Any], list[str]]:  # fmt: skip
     """A table, and what was left out of it.
 
     Without a width everything in one. Otherwise the columns `heads` are the titles of groups, and those of `drop` go,
-    one after the other, until the rest fits.
+    one after the other, until the rest fits; what still does not is folded in the columns `wrapped`, where no digit is
+    lost.
     """
+    layout: dict[str, Any] = {"right": right, "wrapped": _WRAPPED if wrapped is None else wrapped}
     if width is None:
-        return [grid(columns, lines), ""], []
+        return [grid(columns, lines, **layout), ""], []
     wide = {c: max(len(line[k]) for line in [columns, *lines]) for k, c in enumerate(columns)}
     wide |= {c: min(wide[c], 11) for c in _WRAPPED if c in wide}
     shown, dropped = [c for c in columns if c not in heads], []
@@ -116,10 +164,11 @@ def tabular(
         cells = dict(zip(columns, line, strict=True))
         title = ", ".join(_titled(c, cells[c]) for c in heads if cells[c])
         groups.setdefault(title, []).append([cells[c] for c in shown])
+    least = [wide[c] for c in shown] if wrapped is None else None
     blocks: list[Any] = []
     for title, part in groups.items():
         blocks += [paragraph(title, width, "italic")] if title else []
-        blocks += [grid(shown, part, [wide[c] for c in shown]), ""]
+        blocks += [grid(shown, part, least=least, **layout), ""]
     return blocks, dropped
 
 
@@ -127,23 +176,139 @@ def _titled(column: str, cell: str) -> str:
     return f"{cell} law" if column == "law" else f"{column} = {cell}" if column in ("d", "L", "eps") else cell
 
 
-def grid(columns: Sequence[str], lines: Iterable[Sequence[str]], least: Sequence[int] | None = None) -> Any:
-    """One table; with least widths its columns are aligned to those of others."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table as Rich
-    from rich.text import Text
-
-    table = Rich(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    for k, column in enumerate(columns):
-        table.add_column(column, no_wrap=column not in _WRAPPED, min_width=least[k] if least else None, overflow="fold")
-    for line in lines:
-        cells = zip(columns, line, strict=True)
-        table.add_row(*[Text(cell, style=STYLES.get(cell, "") if c == "verdict" else "") for c, cell in cells])
-    return table
-
-
 def paragraph(words: str, width: int | None, style: str = "") -> Any:
     """A paragraph."""
     from rich.text import Text
 
     return Text(fill(words, min(width or 116, 116)), style=style)
+
+
+def omitted(dropped: Sequence[str], forms: str) -> list[str]:
+    """Which columns a table lacks, and where they are."""
+    return [f"Columns omitted to fit the terminal: {', '.join(dropped)} (see {forms})."] if dropped else []
+
+
+def listed(lines: Iterable[tuple[str, str]]) -> Any:
+    """Names and texts side by side."""
+    from rich.table import Table
+    from rich.text import Text
+
+    side = Table.grid(padding=(0, 2))
+    side.add_column(no_wrap=True)
+    side.add_column(overflow="fold")
+    for name, text in lines:
+        side.add_row(Text(name, style="dim"), Text(text))
+    return side
+
+
+# --- tables of studies ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table of a study: its title, its columns and lines, and the remarks below it.
+
+    `heads` and `drop` are those of `tabular`; `papers`: whether Markdown and LaTeX have it, with the notes `sources`.
+    """
+
+    columns: Sequence[str]
+    lines: Sequence[Sequence[str]]
+    title: str = ""
+    remarks: Sequence[str] = ()
+    heads: Sequence[str] = ()
+    drop: Sequence[str] = ()
+    papers: bool = True
+    sources: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Callable[[Any], str]], records: Iterable[Any], **more: Any) -> Section:
+        """A column for every function of a record."""
+        return cls(list(columns), [[of(record) for of in columns.values()] for record in records], **more)
+
+
+@dataclass(frozen=True)
+class View:
+    """A study's table in every form.
+
+    Parameters
+    ----------
+    row : type
+        Of the rows, which are the CSV.
+    sections : callable
+        The tables of a result.
+    setting : callable
+        What all of them are about, in words.
+    picture : callable
+        A result and a suffix to the bytes of a PNG, SVG or PDF.
+    refuted : callable
+        Whether a result contradicts what is claimed.
+    unsettled : callable
+        What it lacks without which the question is open.
+    code : sequence of str
+        Columns in which Markdown would see emphasis, written as code.
+    """
+
+    row: type
+    sections: Callable[..., list[Section]]
+    setting: Callable[[Any], str]
+    picture: Callable[[Any, str], bytes]
+    refuted: Callable[[Any], bool]
+    unsettled: Callable[[Any], list[Any]]
+    code: Sequence[str] = ()
+
+    def as_csv(self, found: Any) -> str:
+        """One line per row with everything that is known of it; the rest is in the JSON."""
+        return records_csv(found.rows, self.row)
+
+    def as_markdown(self, found: Any) -> str:
+        """The tables as Markdown."""
+
+        def code(column: str, cell: str) -> str:
+            return f"`{cell}`" if cell and column in self.code else cell
+
+        return "\n".join(
+            markdown(
+                s.columns, [[code(c, cell) for c, cell in zip(s.columns, line, strict=True)] for line in s.lines],
+                [code("source", text) for text in s.sources],
+            )
+            for s in self.sections(found) if s.papers
+        )  # fmt: skip
+
+    def as_latex(self, found: Any) -> str:
+        """The same as LaTeX tabulars; needs the package booktabs."""
+        return "".join(latex(s.columns, s.lines, s.sources) for s in self.sections(found) if s.papers)
+
+    def shown(self, found: Any, width: int | None = None, **options: Any) -> list[Any]:
+        """What a person reads, as rich renderables; without a width every line is as long as it needs."""
+        blocks: list[Any] = [paragraph(self.setting(found), width)]
+        for s in self.sections(found, **options):
+            table, dropped = tabular(s.columns, s.lines, width, s.heads, s.drop) if s.lines else ([], [])
+            blocks += ["", paragraph(s.title, width, "bold")] if s.title else [""]
+            blocks += [*table, *(paragraph(note, width, "dim") for note in s.remarks)]
+            blocks += [paragraph(note, width, "dim") for note in omitted(dropped, "--markdown or --json")]
+        return blocks
+
+
+# --- pictures -------------------------------------------------------------------------------------------------------
+
+
+def pyplot() -> Any:
+    """matplotlib.pyplot, to draw the same picture from the same numbers."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "rmverify"
+    import matplotlib.pyplot as plt
+
+    return plt
+
+
+def drawn(figure: Any, suffix: str) -> bytes:
+    """The figure as PNG, SVG or PDF; closed."""
+    import matplotlib.pyplot as plt
+
+    out = io.BytesIO()
+    metadata: Any = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(suffix)
+    figure.savefig(out, format=suffix, dpi=150, metadata=metadata)
+    plt.close(figure)
+    return out.getvalue()

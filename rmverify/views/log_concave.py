@@ -1,33 +1,25 @@
-"""Log-concave sampling in tables: steps and exponents, the theorem's plans, and what the corrector is for."""
+"""Log-concave sampling: steps and their exponents, the theorem's plans, and what the corrector is for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from rmverify.studies.log_concave import COROLLARY, SHEN_LEE, STUDIES, Comb, Row, Table, Theorem
-from rmverify.studies.rates import Fit
-from rmverify.views.common import latex, markdown, number, paragraph, records_csv, short, tabular
-from rmverify.views.rates import derived, exponent, power
-from rmverify.views.report import drawn, pyplot
+from rmverify.studies.study import Fit
+from rmverify.views.common import Section, View, drawn, number, pyplot, short
+from rmverify.views.rates import EXPONENTS, refuted
 
-__all__ = ["as_csv", "as_latex", "as_markdown", "picture", "refuted", "shown", "unsettled"]
+__all__ = ["VIEW"]
 
 _METRICS = {"w2": "W2/sqrt(d/m), E_alpha", "tv": "TV, unconditional"}
 _COLUMNS: Mapping[str, Callable[[Fit], str]] = {
     "error": lambda f: _METRICS[f.metric],
     "fixed": lambda f: f.fixed,
     "of": lambda f: f.note,
-    "in": lambda f: f.against,
-    "measured": exponent,
-    "range": lambda f: f"{number(f.low)}..{number(f.high)}",
-    "local slopes": lambda f: f"{f.slopes[0]:.3f}..{f.slopes[-1]:.3f}",
-    "settled": lambda f: "yes" if f.asymptotic else "no",
-    "derived": derived,
-    "claim": lambda f: power(f.claimed),
-    "source": lambda f: f.source.partition(":")[0],
-    "verdict": lambda f: f.verdict,
-}
+    **{name: EXPONENTS[name] for name in (
+        "in", "measured", "range", "local slopes", "settled", "derived", "claim", "source", "verdict"
+    )},
+}  # fmt: skip
 _ROWS: Mapping[str, Callable[[Row], str]] = {
     "error": lambda r: _METRICS[r.metric],
     "curvature": lambda r: "m and L" if r.target == "both" else r.target,
@@ -36,7 +28,7 @@ _ROWS: Mapping[str, Callable[[Row], str]] = {
     "accuracy": lambda r: f"{r.accuracy:g}",
     "h": lambda r: "-" if r.step is None else f"{r.step:.3g}",
     "N": lambda r: "none" if r.steps is None else str(r.steps),
-    "value": lambda r: "-" if r.value is None else short(r.value),
+    "value": lambda r: short(r.value),
     "status": lambda r: "" if r.status == "found" else r.status,
 }
 _THEOREMS: Mapping[str, Callable[[Theorem], str]] = {
@@ -78,56 +70,22 @@ _COMB = (
 )
 
 
-def refuted(found: Table) -> bool:
-    """Whether an exponent contradicts its claim."""
-    return any(fit.verdict == "contradicts" for fit in found.fits)
-
-
-def unsettled(found: Table) -> list[Row]:
+def _unsettled(found: Table) -> list[Row]:
     """The rows that have no number of steps where there should be one."""
     return [row for row in found.rows if row.status != "found"]
 
 
-def _lines(columns: Mapping[str, Callable[[Any], str]], records: Any) -> tuple[list[str], list[list[str]]]:
-    return list(columns), [[of(record) for of in columns.values()] for record in records]
-
-
-def _parts(found: Table) -> list[tuple[list[str], list[list[str]]]]:
+def _sections(found: Table) -> list[Section]:
     return [
-        _lines(_COLUMNS, found.fits), _lines(_ROWS, found.rows), _lines(_THEOREMS, found.theorems),
-        _lines(_COMBS, found.combs),
+        Section.of(_COLUMNS, found.fits, remarks=_LEGEND, heads=("error", "fixed"),
+                   drop=("source", "local slopes", "range")),
+        Section.of(_ROWS, found.rows, title="Steps", heads=("error",), drop=("h",)),
+        Section.of(_THEOREMS, found.theorems, title="The theorem's plans", remarks=[_PLAN]),
+        Section.of(_COMBS, found.combs, title="What the corrector is for", remarks=[_COMB]),
     ]  # fmt: skip
 
 
-def as_csv(found: Table) -> str:
-    """One line per row of the steps; the rest is in the JSON."""
-    return records_csv(found.rows, Row)
-
-
-def as_markdown(found: Table) -> str:
-    """Every table."""
-    return "\n".join(markdown(*part) for part in _parts(found))
-
-
-def as_latex(found: Table) -> str:
-    """Every table as LaTeX tabulars; needs the package booktabs."""
-    return "".join(latex(*part) for part in _parts(found))
-
-
-def shown(found: Table, width: int | None = None) -> list[Any]:
-    """What a person reads, as rich renderables."""
-    fits, rows, theorems, combs = _parts(found)
-    table, dropped = tabular(*fits, width, ("error", "fixed"), ("source", "local slopes", "range"))
-    blocks: list[Any] = [paragraph(_SETTING, width), "", *table, *(paragraph(note, width, "dim") for note in _LEGEND)]
-    if dropped:
-        blocks.append(paragraph(f"Not shown for want of columns: {', '.join(dropped)}; --markdown has them.", width))
-    blocks += ["", paragraph("Steps", width, "bold"), *tabular(*rows, width, ("error",), ("h",))[0]]
-    blocks += ["", paragraph("The theorem's plans", width, "bold"), *tabular(*theorems, width, (), ())[0]]
-    blocks += [paragraph(_PLAN, width, "dim"), "", paragraph("What the corrector is for", width, "bold")]
-    return [*blocks, *tabular(*combs, width, (), ())[0], paragraph(_COMB, width, "dim")]
-
-
-def picture(found: Table, suffix: str) -> bytes:
+def _picture(found: Table, suffix: str) -> bytes:
     """N against each parameter, and TV after the corrector against W2, as PNG, SVG or PDF."""
     plt = pyplot()
     figure, axes = plt.subplots(2, 2, figsize=(12, 9), layout="constrained")
@@ -152,3 +110,6 @@ def picture(found: Table, suffix: str) -> bytes:
         axis.grid(alpha=0.3)
         axis.legend(fontsize="small")
     return drawn(figure, suffix)
+
+
+VIEW = View(Row, _sections, lambda found: _SETTING, _picture, refuted, _unsettled)

@@ -12,7 +12,7 @@ from typing import Any
 from rmverify.claims.ledger import Evidence, Report, Result
 from rmverify.claims.words import cell_text, finding_text, names_in
 from rmverify.numbers.values import Value
-from rmverify.views.report import Asked, evidence_lines, kinds_of, points, provenance_text, seconds_text, tally
+from rmverify.views.claims import Asked, evidence_lines, kinds_of, points, provenance_text, seconds_text, tally
 
 __all__ = ["claims_page", "formula"]
 
@@ -98,7 +98,7 @@ def claims_page(report: Report, asked: Asked) -> str:
     Examples
     --------
     >>> from rmverify.claims import Report
-    >>> from rmverify.views.report import Asked
+    >>> from rmverify.views.claims import Asked
     >>> claims_page(Report([]), Asked()).splitlines()[0]
     '<!DOCTYPE html>'
     """

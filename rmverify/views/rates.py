@@ -1,32 +1,28 @@
-"""Rate tables for people and for programs: exponents side by side, JSON, CSV, Markdown, LaTeX and pictures."""
+"""Rate tables: exponents side by side, the corrector and an estimated score beside their absence, and every row."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
 from fractions import Fraction
 from typing import Any
 
-from rmverify.studies.rates import Fit, Row, Table, Theorem, fit, judge
-from rmverify.views.common import latex, markdown, number, paragraph, records_csv, short, tabular
-from rmverify.views.report import drawn, pyplot
+from rmverify.studies.rates import Row, Table
+from rmverify.studies.study import Fit, fit, judge
+from rmverify.views.common import Section, View, drawn, number, pyplot, short
 
-__all__ = [
-    "rates_csv",
-    "rates_latex",
-    "rates_markdown",
-    "rates_picture",
-    "rates_record",
-    "rates_tables",
-    "theorem_cells",
-    "undecided",
-]
+__all__ = ["VIEW", "undecided"]
 
 _LAWS = {"expected": "E_alpha"}
 _METRICS = {"tv": "TV", "kl": "sqrt KL", "w2": "W2"}
 _INPUTS = [f.name for f in fields(Row)][: [f.name for f in fields(Row)].index("steps")]
 """What a row was asked for; what was found comes after."""
+
+
+def refuted(found: Table) -> bool:
+    """Whether an exponent contradicts its claim."""
+    return any(fit.verdict == "contradicts" for fit in found.fits)
 
 
 def undecided(found: Table) -> list[Row]:
@@ -35,27 +31,6 @@ def undecided(found: Table) -> list[Row]:
     An estimated score has an error that no number of steps removes: that such a row reaches no accuracy is its answer.
     """
     return [r for r in found.rows if r.status not in ("found", "floor")]
-
-
-def theorem_cells(full: bool = False, predictors: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """What `studies.rates.theorem` is asked for beside a table: the plans whose predictor is among its schemes."""
-    plans = {"dpum": "exponential_integrator", "sequential": "randomized_midpoint"}
-    points = [(100, 0.1), (100, 0.01), (10_000, 0.1)] + ([(100, 0.001), (1_000_000, 0.1)] if full else [])
-    return [
-        {"plan": plan, "dim": dim, "smoothness": 4.0, "accuracy": accuracy}
-        for plan, predictor in plans.items()
-        if not predictors or predictor in predictors
-        for dim, accuracy in points
-    ]
-
-
-# --- for programs -------------------------------------------------------------------------------------------
-
-
-def rates_record(found: Table, theorems: Iterable[Theorem] = (), data: str | None = None) -> dict[str, Any]:
-    """A rate table as plain data."""
-    plans = [asdict(each) | {"value": each.value.as_dict()} for each in theorems]
-    return {"data": data} | found.as_dict() | {"theorems": plans}
 
 
 # --- exponents ----------------------------------------------------------------------------------------------
@@ -82,7 +57,7 @@ def derived(found: Fit) -> str:
     return power(found.predicted) + (" (!)" if missed else "")
 
 
-_COLUMNS: Mapping[str, Callable[[Fit], str]] = {
+EXPONENTS: Mapping[str, Callable[[Fit], str]] = {
     "scheme": lambda f: f.scheme,
     "law": lambda f: _LAWS.get(f.law, f.law),
     "note": lambda f: f.note,
@@ -117,68 +92,34 @@ _LEGEND = (
 )
 
 
-def _sources(found: Table) -> list[str]:
-    return list(dict.fromkeys(f.source for f in found.fits if f.source))
-
-
-def rates_csv(found: Table) -> str:
-    """One line per row of the table with everything that is known of it."""
-    return records_csv(found.rows, Row)
-
-
-def rates_markdown(found: Table) -> str:
-    """The exponents as a Markdown table."""
-    lines = [[_code(name, of(f)) for name, of in _COLUMNS.items()] for f in found.fits]
-    return markdown(list(_COLUMNS), lines, [_code("source", text) for text in _sources(found)])
-
-
-def rates_latex(found: Table) -> str:
-    """The exponents as a LaTeX tabular; needs the package booktabs."""
-    return latex(list(_COLUMNS), [[of(f) for of in _COLUMNS.values()] for f in found.fits], _sources(found))
-
-
-def _code(name: str, text: str) -> str:
-    """Names and formulas, in which Markdown would see emphasis, as code."""
-    return f"`{text}`" if text and name in ("scheme", "law", "note", "source") else text
-
-
-# --- for people ---------------------------------------------------------------------------------------------
-
-
-def rates_tables(
-    found: Table, theorems: Sequence[Theorem] = (), width: int | None = None, rows: bool = False
-) -> list[Any]:
-    """What a person reads, as rich renderables; without a width one line for every exponent, however long."""
-    exponents = [[of(f) for of in _COLUMNS.values()] for f in found.fits]
-    drop = ("fixed", "source", "residual", "local slopes")
-    shown, dropped = tabular(list(_COLUMNS), exponents, width, ("scheme", "law", "note"), drop)
-    notes = [*_LEGEND, "Sources: " + "; ".join(_sources(found)) + "."] if _sources(found) else [*_LEGEND]
-    if dropped:
-        notes.append(f"Not shown for want of columns: {', '.join(dropped)}; --markdown and --json have them.")
+def _sections(found: Table, rows: bool = False) -> list[Section]:
+    """The exponents; what the corrector and an estimated score cost; the theorems' plans; with `rows` every row."""
+    sources = list(dict.fromkeys(f.source for f in found.fits if f.source))
+    remarks = [*_LEGEND, "Sources: " + "; ".join(sources) + "."] if sources else _LEGEND
+    exponents = Section.of(
+        EXPONENTS, found.fits, remarks=remarks, sources=sources, heads=("scheme", "law", "note"),
+        drop=("fixed", "source", "residual", "local slopes"),
+    )  # fmt: skip
     if not found.fits:
-        shown, notes = [paragraph("No exponent: of no kind three rows were found.", width, "bold")], []
-    blocks: list[Any] = [paragraph(_SETTING, width), "", *shown, *(paragraph(note, width, "dim") for note in notes)]
-    blocks += _start(found, width)
-    for title, columns, lines, remark in (_corrected(found), _estimated(found), _plans(theorems), _left(found)):
-        if lines:
-            same = [c for c in _ABOUT[1:] if c in columns and len({line[columns.index(c)] for line in lines}) == 1]
-            table, _ = tabular(columns, lines, width, same, ("law",))
-            blocks += ["", paragraph(title, width, "bold"), *table, paragraph(remark, width, "dim")]
-    if rows:
-        names = ("before", "crossing", "rounds", "status", "family", "kappa", "error", "corrector")
-        table, _ = tabular(*_every(found.rows), width, ("scheme", "law", "metric"), names)
-        blocks += ["", paragraph("Every row", width, "bold"), *table]
-    return blocks
+        title = "No exponent could be fitted: every series has fewer than three rows."
+        exponents = replace(exponents, title=title, remarks=())
+    parts = (_corrected(found), _estimated(found), _plans(found), _left(found))
+    sections = [exponents, *_start(found), *(part for part in parts if part.lines)]
+    return [*sections, _every(found)] if rows else sections
 
 
-def _start(found: Table, width: int | None) -> list[Any]:
+def _beside(title: str, columns: Sequence[str], lines: list[list[str]], remark: str) -> Section:
+    """A table whose columns that say the same of every line may become its title."""
+    same = [c for c in _ABOUT[1:] if c in columns and len({line[columns.index(c)] for line in lines}) == 1]
+    return Section(columns, lines, title, [remark], same, ("law",), papers=False)
+
+
+def _start(found: Table) -> list[Section]:
     """What a start from N(0, I) adds at most, which the rows leave out."""
     errors = {r.dim: r.start_error for r in found.rows if r.smoothness == 4 and r.condition == 1 and r.start_error}
-    if not errors:
-        return []
-    listed = "; ".join(f"d={number(d, 6)}: {short(value)}" for d, value in sorted(errors.items()))
-    text = f"A start from N(0, I) instead of q_T adds at most its own error TV(q_T, N(0, I)), for L = 4: {listed}."
-    return ["", paragraph(text, width)]
+    dims = "; ".join(f"d={number(d, 6)}: {short(value)}" for d, value in sorted(errors.items()))
+    text = f"A start from N(0, I) instead of q_T adds at most its own error TV(q_T, N(0, I)), for L = 4: {dims}."
+    return [Section((), (), remarks=[text], papers=False)] if errors else []
 
 
 def _partner(found: Table, row: Row, name: str, value: Any) -> Row | None:
@@ -208,7 +149,6 @@ def _gain(without: Row | None, row: Row) -> str:
     return f"costs {row.evaluations / without.evaluations:.3g}x"
 
 
-_Section = tuple[str, list[str], list[list[str]], str]
 _ABOUT = ("scheme", "law", "d", "L", "eps")
 
 
@@ -217,7 +157,7 @@ def _about(row: Row) -> list[str]:
     return [row.scheme, law, number(row.dim, 6), number(row.smoothness), f"{row.accuracy:g}"]
 
 
-def _corrected(found: Table) -> _Section:
+def _corrected(found: Table) -> Section:
     lines = []
     for row in found.rows:
         if row.corrector:
@@ -229,52 +169,52 @@ def _corrected(found: Table) -> _Section:
         " 2x where twice as many are needed with it, and helps 2x where half as many are enough. Its windows move with"
         " N, so that more steps can do worse; * = not every smaller number was tried."
     )
-    return "With the corrector and without", [*_ABOUT, "without", "with", "corrector"], lines, remark
+    return _beside("With the corrector and without", [*_ABOUT, "without", "with", "corrector"], lines, remark)
 
 
-def _estimated(found: Table) -> _Section:
+def _estimated(found: Table) -> Section:
     lines = []
     for row in found.rows:
         if row.score_error:
             perfect = _partner(found, row, "score_error", 0.0)
-            reached = "-" if row.value is None else short(row.value)
             meet = "" if row.crossing is None else f"cancel near N = {row.crossing}"
-            lines.append([*_about(row), f"{row.score_error:g}", _cost(perfect), _cost(row), reached, meet])
+            lines.append([*_about(row), f"{row.score_error:g}", _cost(perfect), _cost(row), short(row.value), meet])
     remark = (
         "Score evaluations to TV <= eps; the score handed over is (1 + error) times the true one. none: no number of"
         " steps was found to be enough, and TV is what remains at the last one that was tried."
     )
-    return "With an estimated score", [*_ABOUT, "error", "perfect", "estimated", "TV", "note"], lines, remark
+    columns = [*_ABOUT, "error", "perfect", "estimated", "TV", "note"]
+    return _beside("With an estimated score", columns, lines, remark)
 
 
 _PLANS = {"dpum": "DPUM (D0)", "sequential": "sequential (D1)"}
 
 
-def _plans(theorems: Sequence[Theorem]) -> _Section:
+def _plans(found: Table) -> Section:
     lines = [
         [
             _PLANS.get(t.plan, t.plan), number(t.dim, 6), number(t.smoothness), f"{t.accuracy:g}",
             str(t.evaluations), str(t.rounds), short(t.value), f"{float(t.value) / t.accuracy:.2g}",
         ]
-        for t in theorems
+        for t in found.theorems
     ]  # fmt: skip
     remark = (
         "The theorems' own parameters with every constant 1, on N(0, I/L) from N(0, I). That TV/eps is bounded is what"
         " they say; how far it is below 1 is what their constants leave."
     )
     columns = ["plan", *_ABOUT[2:], "evaluations", "rounds", "TV", "TV/eps"]
-    return "The theorems' plans", columns, lines, remark
+    return _beside("The theorems' plans", columns, lines, remark)
 
 
-def _left(found: Table) -> _Section:
+def _left(found: Table) -> Section:
     lines = [[*_about(row), _METRICS[row.metric], row.status] for row in undecided(found)]
     remark = "cannot tell: it is undecided whether one step less is enough. No exponent uses these rows."
-    return "Not found", [*_ABOUT, "metric", "status"], lines, remark
+    return _beside("Not found", [*_ABOUT, "metric", "status"], lines, remark)
 
 
-def _every(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+def _every(found: Table) -> Section:
     lines = []
-    for row in rows:
+    for row in found.rows:
         value, before = ("-" if v is None else number(v, 4) for v in (row.value, row.before))
         rest = ["-" if x is None else str(x) for x in (row.rounds, row.crossing)] + ["yes" if row.corrector else "-"]
         steps = "none" if row.steps is None else str(row.steps)
@@ -283,13 +223,15 @@ def _every(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
         shape = [f"{row.score_error:g}", row.family, number(row.condition), row.status]
         lines.append([_METRICS[row.metric], *_about(row), steps, _cost(row), value, before, *rest, *shape])
     names = ["before", "rounds", "crossing", "corrector", "error", "family", "kappa", "status"]
-    return ["metric", *_ABOUT, "N", "evaluations", "value", *names], lines
+    drop = ("before", "crossing", "rounds", "status", "family", "kappa", "error", "corrector")
+    columns = ["metric", *_ABOUT, "N", "evaluations", "value", *names]
+    return Section(columns, lines, "Every row", (), ("scheme", "law", "metric"), drop, papers=False)
 
 
 # --- pictures -----------------------------------------------------------------------------------------------
 
 
-def rates_picture(found: Table, suffix: str) -> bytes:
+def _picture(found: Table, suffix: str) -> bytes:
     """N against d and against 1/eps in TV, log-log, one line a scheme and law, as PNG, SVG or PDF."""
     plt = pyplot()
     figure, axes = plt.subplots(1, 2, figsize=(12, 6.5), layout="constrained")
@@ -328,3 +270,8 @@ def _lines(found: Table, varied: str, fixed: str) -> dict[tuple[str, str, str, f
             key = (row.scheme, row.law, row.family, float(getattr(row, fixed)))
             lines.setdefault(key, {})[x] = row.steps
     return {key: sorted(points.items()) for key, points in lines.items() if len(points) >= 3}
+
+
+VIEW = View(
+    Row, _sections, lambda found: _SETTING, _picture, refuted, undecided, code=("scheme", "law", "note", "source")
+)

@@ -1,22 +1,20 @@
-"""Rounds against the dimension, and the trade-off between rounds and work, for people and for programs."""
+"""Rounds against the dimension, the curves fitted to them, and the trade-off between rounds and work."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from rmverify.studies.rounds import PLANS, Law, Row, Table, Trade, frontier
-from rmverify.views.common import latex, markdown, number, paragraph, records_csv, short, tabular
-from rmverify.views.report import drawn, pyplot
+from rmverify.studies.rounds import PLANS, Curve, Row, Table, Trade, frontier
+from rmverify.views.common import Section, View, drawn, number, pyplot, short
 
-__all__ = ["as_csv", "as_latex", "as_markdown", "picture", "refuted", "shown", "undecided", "unsettled"]
+__all__ = ["VIEW", "undecided"]
 
 _NAMES = {"parallel": "parallel (D2)", "sequential": "sequential (D1)", "dpum": "DPUM (D0)"}
 
 
 def refuted(found: Table) -> bool:
     """Whether the parallel plan's rounds are not like logarithms."""
-    return next(law for law in found.laws if law.plan == "parallel").better != "logarithms"
+    return next(c for c in found.curves if c.plan == "parallel").better != "logarithms"
 
 
 def unsettled(found: Table) -> list[Row]:
@@ -28,10 +26,6 @@ def undecided(found: Table) -> list[Row | Trade]:
     """What has no number where there should be one."""
     every: list[Row | Trade] = [*found.rows, *found.trades]
     return [r for r in every if r.status != "found"]
-
-
-def _whole(value: int | None) -> str:
-    return "-" if value is None else str(value)
 
 
 def _large(value: int | None) -> str:
@@ -47,9 +41,8 @@ def _against(found: Table) -> tuple[list[str], list[list[str]]]:
         counts = (
             _large(n) for n in (p.steps, p.picard, p.strata, p.cells, p.corrector_rounds, p.rounds, p.evaluations)
         )
-        value = "-" if p.value is None else short(p.value)
         theirs = (_large(r.theorem) for r in (p, s, d))
-        lines.append([number(dim), f"{p.horizon:.1f}", *counts, value, _beyond(s), _beyond(d), *theirs])
+        lines.append([number(dim), f"{p.horizon:.1f}", *counts, short(p.value), _beyond(s), _beyond(d), *theirs])
     columns = ["d", "T", "N", "K", "R", "M", "K_c", "rounds", "evaluations", "TV", "sequential", "DPUM",
                "its theorem's", "sequential's", "DPUM's"]  # fmt: skip
     return columns, lines
@@ -59,16 +52,16 @@ def _beyond(row: Row) -> str:
     return _large(row.rounds) if row.status == "found" else row.status
 
 
-_LAW_COLUMNS: Mapping[str, Callable[[Law], str]] = {
-    "plan": lambda law: _NAMES[law.plan],
-    "rounds": lambda law: {"rounds": "found here", "theorem": "the theorem's plan"}[law.counted],
-    "a ln^2 d + b ln d + c": lambda law: f"{law.a:.3g} ln^2 d {law.b:+.3g} ln d {law.c:+.3g}",
-    "off by": lambda law: f"{law.residual:.1%}",
-    "d^p": lambda law: f"d^{law.power:.3f}",
-    "off by ": lambda law: f"{law.power_residual:.1%}",
-    "local powers of d": lambda law: " ".join(f"{slope:.3f}" for slope in law.slopes),
-    "power of ln d": lambda law: f"{law.squares:.2f}",
-    "closer": lambda law: law.better,
+_CURVES: Mapping[str, Callable[[Curve], str]] = {
+    "plan": lambda c: _NAMES[c.plan],
+    "rounds": lambda c: {"rounds": "found here", "theorem": "the theorem's plan"}[c.counted],
+    "a ln^2 d + b ln d + c": lambda c: f"{c.a:.3g} ln^2 d {c.b:+.3g} ln d {c.c:+.3g}",
+    "off by": lambda c: f"{c.residual:.1%}",
+    "d^p": lambda c: f"d^{c.power:.3f}",
+    "off by ": lambda c: f"{c.power_residual:.1%}",
+    "local powers of d": lambda c: " ".join(f"{slope:.3f}" for slope in c.slopes),
+    "power of ln d": lambda c: f"{c.squares:.2f}",
+    "closer": lambda c: c.better,
 }
 
 _SETTING = (
@@ -90,61 +83,34 @@ _TRADING = (
 )
 
 
-def as_csv(found: Table) -> str:
-    """One line per row against d; the trade-off is in the JSON."""
-    return records_csv(found.rows, Row)
+def _setting(found: Table) -> str:
+    return _SETTING.format(eps=found.rows[0].accuracy, L=found.rows[0].smoothness)
 
 
-def as_markdown(found: Table) -> str:
-    """The table against d and the laws fitted to it."""
-    return markdown(*_against(found)) + "\n" + markdown(list(_LAW_COLUMNS), _laws(found))
-
-
-def as_latex(found: Table) -> str:
-    """The same as LaTeX tabulars; needs the package booktabs."""
-    return latex(*_against(found)) + latex(list(_LAW_COLUMNS), _laws(found))
-
-
-def _laws(found: Table) -> list[list[str]]:
-    return [[of(law) for of in _LAW_COLUMNS.values()] for law in found.laws]
-
-
-def shown(found: Table, width: int | None = None) -> list[Any]:
-    """What a person reads, as rich renderables."""
-    first, trade = found.rows[0], found.trades[0]
-    drop = ("T", "K_c", "M", "R", "evaluations")
-    table, dropped = tabular(*_against(found), width, (), drop)
-    blocks: list[Any] = [paragraph(_SETTING.format(eps=first.accuracy, L=first.smoothness), width), "", *table]
-    if dropped:
-        blocks.append(
-            paragraph(f"Not shown for want of columns: {', '.join(dropped)}; --markdown and --json have them.", width)
-        )
-    laws, _ = tabular(list(_LAW_COLUMNS), _laws(found), width, ("plan",), ("local powers of d", "power of ln d"))
-    blocks += ["", paragraph("Logarithms or a power", width, "bold"), *laws, paragraph(_SAYS, width, "dim"), ""]
-    blocks += [
-        paragraph(_TRADING.format(d=number(trade.dim)), width, "bold"),
-        *tabular(*_traded(found), width, (), ())[0],
-    ]
-    left = undecided(found)
-    if left:
-        blocks.append(
-            paragraph(f"{len(left)} of them could not be told, or are beyond --max-steps; no law uses them.", width)
-        )
-    return blocks
-
-
-def _traded(found: Table) -> tuple[list[str], list[list[str]]]:
-    best = frontier(found.trades)
-    lines = [
-        [_whole(t.strata), _whole(t.picard), _whole(t.steps), _whole(t.rounds), _whole(t.evaluations),
-         "-" if t.value is None else short(t.value), "*" if t in best else "", "" if t.status == "found" else t.status]
-        for t in found.trades
+def _sections(found: Table) -> list[Section]:
+    best, left = frontier(found.trades), undecided(found)
+    trades: Mapping[str, Callable[[Trade], str]] = {
+        "R": lambda t: str(t.strata),
+        "K": lambda t: str(t.picard),
+        "N": lambda t: _large(t.steps),
+        "rounds": lambda t: _large(t.rounds),
+        "evaluations": lambda t: "-" if t.evaluations is None else str(t.evaluations),
+        "TV": lambda t: short(t.value),
+        "best": lambda t: "*" if t in best else "",
+        "status": lambda t: "" if t.status == "found" else t.status,
+    }
+    open_ = f"Entries that are undecided or exceed --max-steps, left out of the fits: {len(left)}."
+    return [
+        Section(*_against(found), drop=("T", "K_c", "M", "R", "evaluations")),
+        Section.of(_CURVES, found.curves, title="Logarithms or a power", remarks=[_SAYS], heads=("plan",),
+                   drop=("local powers of d", "power of ln d")),
+        Section.of(trades, found.trades, title=_TRADING.format(d=number(found.trades[0].dim)), papers=False,
+                   remarks=[open_] if left else ()),
     ]  # fmt: skip
-    return ["R", "K", "N", "rounds", "evaluations", "TV", "best", "status"], lines
 
 
-def picture(found: Table, suffix: str) -> bytes:
-    """Rounds against d with the fitted laws, and work against rounds, as PNG, SVG or PDF."""
+def _picture(found: Table, suffix: str) -> bytes:
+    """Rounds against d with the fitted curves, and work against rounds, as PNG, SVG or PDF."""
     import numpy as np
     from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
@@ -155,17 +121,17 @@ def picture(found: Table, suffix: str) -> bytes:
         done = [row for row in rows if row.rounds is not None and row.status == "found"]
         left.loglog([r.dim for r in done], [r.rounds for r in done], "o", color=f"C{k}", label=_NAMES[plan])
         left.loglog([r.dim for r in rows], [r.theorem for r in rows], "x", color=f"C{k}", alpha=0.6)
-        for law in found.laws:
-            if law.plan == plan:
-                of = done if law.counted == "rounds" else rows
+        for c in found.curves:
+            if c.plan == plan:
+                of = done if c.counted == "rounds" else rows
                 d = np.geomspace(min(r.dim for r in of), max(r.dim for r in of), 100)
                 x = np.log(d)
-                y = law.a * x**2 + law.b * x + law.c if law.better == "logarithms" else None
+                y = c.a * x**2 + c.b * x + c.c if c.better == "logarithms" else None
                 if y is None:
-                    ends = [(r.dim, float(getattr(r, law.counted) or 0)) for r in of]
-                    constant = np.mean([np.log(n) - law.power * np.log(z) for z, n in ends])
-                    y = np.exp(constant + law.power * x)
-                left.loglog(d, y, "-" if law.counted == "rounds" else ":", color=f"C{k}", alpha=0.7)
+                    ends = [(r.dim, float(getattr(r, c.counted) or 0)) for r in of]
+                    constant = np.mean([np.log(n) - c.power * np.log(z) for z, n in ends])
+                    y = np.exp(constant + c.power * x)
+                left.loglog(d, y, "-" if c.counted == "rounds" else ":", color=f"C{k}", alpha=0.7)
     left.set_xlabel("dimension $d$")
     left.set_ylabel(r"rounds to TV $\leq\varepsilon$")
     left.set_title("dots: found here; crosses: the theorems' plans;\nlines: logarithms or a power, the closer one")
@@ -189,3 +155,6 @@ def picture(found: Table, suffix: str) -> bytes:
     right.legend()
     right.grid(alpha=0.3)
     return drawn(figure, suffix)
+
+
+VIEW = View(Row, _sections, _setting, _picture, refuted, unsettled)

@@ -1,7 +1,11 @@
 """Deliberate mutants: each a scheme (or a function that schemes rest on) with ONE change, and the fact that refutes it.
 
-    @mutant(of="randomized_midpoint", killed_by="bias_constant")
-    def weight_of_the_other_side(x, t, h, score, draw): ...
+    patch("euler_without_drift", "(x + score(t, x))", "score(t, x)", of="euler", killed_by="bias_constant")
+
+where one line of the original's source is wrong, and where more is
+
+    @mutant(of="overdamped", killed_by="every_place")
+    def noise_correlated_between_steps(x, t, h, score, draw): ...
 
 Add one whenever a way to get a scheme wrong comes to mind; importing its file registers it.
 """
@@ -9,6 +13,10 @@ Add one whenever a way to get a scheme wrong comes to mind; importing its file r
 from __future__ import annotations
 
 import importlib
+import inspect
+import linecache
+import sys
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,14 +72,49 @@ def mutant(*, of: str, killed_by: str) -> Any:
     """Register the decorated step as a mutant of the shipped scheme (or function) `of`, with the same parameters."""
 
     def register(step: Any) -> Any:
-        name = f"{step.__module__.rsplit('.', 1)[-1]}.{step.__name__}"
-        if name in MUTANTS and MUTANTS[name].line != step.__code__.co_firstlineno:
-            raise ValueError(f"two mutants are called {name}")
         call = step if of in FUNCTIONS else schemes.scheme(kinetic=of in KINETIC)(step)
-        MUTANTS[name] = Mutant(name, call, of, killed_by, step.__code__.co_firstlineno)
-        return call
+        return _registered(call, of, killed_by, step.__code__.co_firstlineno)
 
     return register
+
+
+def patch(name: str, old: str, new: str, *, of: str, killed_by: str, inside: Any = None, **names: Any) -> None:
+    """Register as a mutant the source of `of`, or of the function `inside` that it calls, with `new` in the place of
+    `old`; what `new` needs besides is handed over by name."""
+    caller = sys._getframe(1)
+    step = inspect.unwrap(original(of))
+    scope = {**step.__globals__, **names, "__name__": caller.f_globals["__name__"]}
+    for function in (inside, step) if inside else (step,):
+        source = rewritten(function, old, new) if function is (inside or step) else inspect.getsource(function)
+        if function is step:
+            source = source.replace(f"def {of}(", f"def {name}(")
+        run(source, f"{caller.f_code.co_filename}:{caller.f_lineno}: {function.__name__}", scope)
+    scope[name].__doc__ = f"{of} with {new!r} in the place of {old!r}."
+    caller.f_globals[name] = _registered(scope[name], of, killed_by, caller.f_lineno)
+
+
+def rewritten(function: Any, old: str, new: str) -> str:
+    """The source of a function with `new` in the place of `old`, which stands in it once."""
+    source = textwrap.dedent(inspect.getsource(function))
+    if source.count(old) != 1:
+        raise ValueError(
+            f"{function.__name__}: expected {old!r} once in its source, found it {source.count(old)} times"
+        )
+    return source.replace(old, new)
+
+
+def run(source: str, name: str, scope: dict[str, Any]) -> None:
+    """Execute a source that tracebacks and `inspect` show under this name."""
+    linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
+    exec(compile(source, name, "exec"), scope)
+
+
+def _registered(step: Any, of: str, killed_by: str, line: int) -> Any:
+    name = f"{step.__module__.rsplit('.', 1)[-1]}.{step.__name__}"
+    if name in MUTANTS and MUTANTS[name].line != line:
+        raise ValueError(f"two mutants are called {name}")
+    MUTANTS[name] = Mutant(name, step, of, killed_by, line)
+    return step
 
 
 def load() -> dict[str, Mutant]:

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import inspect
-import textwrap
 from dataclasses import dataclass
 from typing import Any
 
+from mutants import rewritten, run
 from rmverify.divergences import averaged, sampled
 from rmverify.laws.averages import paths
 
@@ -26,10 +25,8 @@ class Line:
     def write(self, patch):
         """The function with the wrong line, in the place of the right one until `patch` is undone."""
         function = getattr(self.owner, self.of)
-        source = textwrap.dedent(inspect.getsource(function))
-        assert source.count(self.old) == 1, f"{self.name}: the line is not in {self.of}"
-        scope: dict[str, Any] = {}
-        exec(compile(source.replace(self.old, self.new), self.name, "exec"), function.__globals__, scope)
+        scope = dict(function.__globals__)
+        run(rewritten(function, self.old, self.new), self.name, scope)
         patch.setattr(self.owner, self.of, scope[self.of])
 
 

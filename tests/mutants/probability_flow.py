@@ -2,94 +2,43 @@
 
 from __future__ import annotations
 
-from mutants import mutant
-from rmverify.elementary import exp, expm1
+from functools import partial
+
+from mutants import mutant, patch
+from rmverify.elementary import exp
 
 # --- randomized midpoint ----------------------------------------------------------------------------------------
 
-
-@mutant(of="randomized_midpoint", killed_by="bias_constant")
-def output_weight_of_the_other_side(x, t, h, score, draw):
-    a = draw.uniform()
-    half = exp(a * h) * x + expm1(a * h) * score(t, x)
-    return exp(h) * x + h * exp(a * h) * score(t - a * h, half)
-
-
-@mutant(of="randomized_midpoint", killed_by="unbiased")
-def output_weight_at_one_half(x, t, h, score, draw):
-    a = draw.uniform()
-    half = exp(a * h) * x + expm1(a * h) * score(t, x)
-    return exp(h) * x + h * exp(h / 2) * score(t - a * h, half)
-
-
-@mutant(of="randomized_midpoint", killed_by="unbiased")
-def output_weight_forgotten(x, t, h, score, draw):
-    a = draw.uniform()
-    half = exp(a * h) * x + expm1(a * h) * score(t, x)
-    return exp(h) * x + h * score(t - a * h, half)
-
-
-@mutant(of="randomized_midpoint", killed_by="unbiased")
-def output_weight_expm1(x, t, h, score, draw):
-    a = draw.uniform()
-    half = exp(a * h) * x + expm1(a * h) * score(t, x)
-    return exp(h) * x + expm1(h) * exp((1 - a) * h) * score(t - a * h, half)
-
-
-@mutant(of="randomized_midpoint", killed_by="score_calls")
-def midpoint_time_not_moved(x, t, h, score, draw):
-    a = draw.uniform()
-    half = exp(a * h) * x + expm1(a * h) * score(t, x)
-    return exp(h) * x + h * exp((1 - a) * h) * score(t, half)
-
-
-@mutant(of="randomized_midpoint", killed_by="bias_constant")
-def midpoint_time_complemented(x, t, h, score, draw):
-    a = draw.uniform()
-    half = exp(a * h) * x + expm1(a * h) * score(t, x)
-    return exp(h) * x + h * exp((1 - a) * h) * score(t - (1 - a) * h, half)
-
-
-@mutant(of="randomized_midpoint", killed_by="variance_constant")
-def midpoint_complemented(x, t, h, score, draw):
-    a = draw.uniform()
-    half = exp((1 - a) * h) * x + expm1((1 - a) * h) * score(t, x)
-    return exp(h) * x + h * exp((1 - a) * h) * score(t - a * h, half)
-
-
-@mutant(of="randomized_midpoint", killed_by="bias_constant")
-def midpoint_expm1_over_the_whole_step(x, t, h, score, draw):
-    a = draw.uniform()
-    half = exp(a * h) * x + expm1(h) * score(t, x)
-    return exp(h) * x + h * exp((1 - a) * h) * score(t - a * h, half)
-
-
-@mutant(of="randomized_midpoint", killed_by="bias_constant")
-def midpoint_expm1_missing(x, t, h, score, draw):
-    a = draw.uniform()
-    half = exp(a * h) * x + a * h * score(t, x)
-    return exp(h) * x + h * exp((1 - a) * h) * score(t - a * h, half)
-
-
-@mutant(of="randomized_midpoint", killed_by="bias_constant")
-def midpoint_expm1_to_second_order(x, t, h, score, draw):
-    """Leading bias and variance are right: the next term of the bias is not."""
-    a = draw.uniform()
-    half = exp(a * h) * x + (a * h + a * a * h * h / 2) * score(t, x)
-    return exp(h) * x + h * exp((1 - a) * h) * score(t - a * h, half)
-
-
-@mutant(of="randomized_midpoint", killed_by="points_on_the_flow")
-def midpoint_sign(x, t, h, score, draw):
-    a = draw.uniform()
-    half = exp(a * h) * x - expm1(a * h) * score(t, x)
-    return exp(h) * x + h * exp((1 - a) * h) * score(t - a * h, half)
-
-
-@mutant(of="randomized_midpoint", killed_by="variance_constant")
-def midpoint_ignored(x, t, h, score, draw):
-    a = draw.uniform()
-    return exp(h) * x + h * exp((1 - a) * h) * score(t - a * h, x)
+randomized = partial(patch, of="randomized_midpoint")
+randomized("output_weight_of_the_other_side", "exp((1 - a) * h)", "exp(a * h)", killed_by="bias_constant")
+randomized("output_weight_at_one_half", "exp((1 - a) * h)", "exp(h / 2)", killed_by="unbiased")
+randomized("output_weight_forgotten", " * exp((1 - a) * h)", "", killed_by="unbiased")
+randomized("output_weight_expm1", "+ h * exp", "+ expm1(h) * exp", killed_by="unbiased")
+randomized("midpoint_time_not_moved", "t - a * h", "t", killed_by="score_calls")
+randomized("midpoint_time_complemented", "t - a * h", "t - (1 - a) * h", killed_by="bias_constant")
+randomized(
+    "midpoint_complemented",
+    "exp(a * h) * x + expm1(a * h)",
+    "exp((1 - a) * h) * x + expm1((1 - a) * h)",
+    killed_by="variance_constant",
+)
+randomized("midpoint_expm1_over_the_whole_step", "expm1(a * h)", "expm1(h)", killed_by="bias_constant")
+randomized("midpoint_expm1_missing", "expm1(a * h)", "a * h", killed_by="bias_constant")
+# leading bias and variance are right: the next term of the bias is not
+randomized("midpoint_expm1_to_second_order", "expm1(a * h)", "(a * h + a * a * h * h / 2)", killed_by="bias_constant")
+randomized("midpoint_sign", "+ expm1(a * h)", "- expm1(a * h)", killed_by="points_on_the_flow")
+randomized("midpoint_ignored", "exp(a * h) * x + expm1(a * h) * score(t, x)", "x", killed_by="variance_constant")
+randomized(
+    "midpoint_by_an_euler_step",
+    "exp(a * h) * x + expm1(a * h) * score(t, x)",
+    "x + a * h * (x + score(t, x))",
+    killed_by="bias_constant",
+)
+randomized("midpoint_redrawn_for_the_output", "exp((1 - a)", "exp((1 - draw.uniform())", killed_by="bias_constant")
+randomized(
+    "midpoint_not_random", "a = draw.uniform()", "a = (0 * draw.uniform() + 1) / 2", killed_by="variance_constant"
+)
+randomized("drift_of_the_forward_process", "return exp(h)", "return exp(-h)", killed_by="flow_step")
 
 
 @mutant(of="randomized_midpoint", killed_by="score_calls")
@@ -99,124 +48,35 @@ def score_of_the_start_twice(x, t, h, score, draw):
     return exp(h) * x + h * exp((1 - a) * h) * half
 
 
-@mutant(of="randomized_midpoint", killed_by="bias_constant")
-def midpoint_by_an_euler_step(x, t, h, score, draw):
-    a = draw.uniform()
-    half = x + a * h * (x + score(t, x))
-    return exp(h) * x + h * exp((1 - a) * h) * score(t - a * h, half)
-
-
-@mutant(of="randomized_midpoint", killed_by="bias_constant")
-def midpoint_redrawn_for_the_output(x, t, h, score, draw):
-    a = draw.uniform()
-    half = exp(a * h) * x + expm1(a * h) * score(t, x)
-    return exp(h) * x + h * exp((1 - draw.uniform()) * h) * score(t - a * h, half)
-
-
-@mutant(of="randomized_midpoint", killed_by="variance_constant")
-def midpoint_not_random(x, t, h, score, draw):
-    a = 0 * draw.uniform() + 1
-    half = exp(a * h / 2) * x + expm1(a * h / 2) * score(t, x)
-    return exp(h) * x + h * exp(h / 2) * score(t - a * h / 2, half)
-
-
-@mutant(of="randomized_midpoint", killed_by="flow_step")
-def drift_of_the_forward_process(x, t, h, score, draw):
-    a = draw.uniform()
-    half = exp(a * h) * x + expm1(a * h) * score(t, x)
-    return exp(-h) * x + h * exp((1 - a) * h) * score(t - a * h, half)
-
-
 # --- exponential integrator -------------------------------------------------------------------------------------
 
-
-@mutant(of="exponential_integrator", killed_by="bias_constant")
-def integral_expm1_missing(x, t, h, score, draw):
-    return exp(h) * x + h * score(t, x)
-
-
-@mutant(of="exponential_integrator", killed_by="bias_constant")
-def integral_expm1_to_second_order(x, t, h, score, draw):
-    return exp(h) * x + (h + h * h / 2) * score(t, x)
-
-
-@mutant(of="exponential_integrator", killed_by="bias_constant")
-def score_at_the_end(x, t, h, score, draw):
-    return exp(h) * x + expm1(h) * score(t - h, x)
-
-
-@mutant(of="exponential_integrator", killed_by="flow_step")
-def integral_of_the_decay(x, t, h, score, draw):
-    return exp(h) * x - expm1(-h) * score(t, x)
-
-
-@mutant(of="exponential_integrator", killed_by="bias_constant")
-def score_of_the_reverse_diffusion(x, t, h, score, draw):
-    return exp(h) * x + expm1(h) * 2 * score(t, x)
-
+integrator = partial(patch, of="exponential_integrator")
+integrator("integral_expm1_missing", "expm1(h)", "h", killed_by="bias_constant")
+integrator("integral_expm1_to_second_order", "expm1(h)", "(h + h * h / 2)", killed_by="bias_constant")
+integrator("score_at_the_end", "score(t, x)", "score(t - h, x)", killed_by="bias_constant")
+integrator("integral_of_the_decay", "+ expm1(h)", "- expm1(-h)", killed_by="flow_step")
+integrator("score_of_the_reverse_diffusion", "score(t, x)", "2 * score(t, x)", killed_by="bias_constant")
 
 # --- deterministic midpoint -------------------------------------------------------------------------------------
 
-
-@mutant(of="midpoint", killed_by="bias_constant")
-def midpoint_weight_whole_step(x, t, h, score, draw):
-    half = exp(h / 2) * x + expm1(h / 2) * score(t, x)
-    return exp(h) * x + h * exp(h) * score(t - h / 2, half)
-
-
-@mutant(of="midpoint", killed_by="score_calls")
-def midpoint_score_at_the_start(x, t, h, score, draw):
-    half = exp(h / 2) * x + expm1(h / 2) * score(t, x)
-    return exp(h) * x + h * exp(h / 2) * score(t, half)
-
-
-@mutant(of="midpoint", killed_by="reduces")
-def midpoint_at_one_third(x, t, h, score, draw):
-    half = exp(h / 3) * x + expm1(h / 3) * score(t, x)
-    return exp(h) * x + h * exp(h / 2) * score(t - h / 2, half)
-
+deterministic = partial(patch, of="midpoint")
+deterministic("midpoint_weight_whole_step", "h * exp(h / 2)", "h * exp(h)", killed_by="bias_constant")
+deterministic("midpoint_score_at_the_start", "t - h / 2", "t", killed_by="score_calls")
+deterministic(
+    "midpoint_at_one_third", "exp(h / 2) * x + expm1(h / 2)", "exp(h / 3) * x + expm1(h / 3)", killed_by="reduces"
+)
 
 # --- Heun and Euler ---------------------------------------------------------------------------------------------
 
+trapezoid = partial(patch, of="heun")
+trapezoid("heun_end_score_at_the_start_level", "score(t - h, y)", "score(t, y)", killed_by="bias_constant")
+trapezoid("heun_end_score_at_the_start_point", "score(t - h, y)", "score(t - h, x)", killed_by="points_on_the_flow")
+trapezoid("heun_end_drift_at_the_start_point", "slope + y", "slope + x", killed_by="bias_constant")
+trapezoid("heun_without_the_half", "h / 2 * (slope", "h * (slope", killed_by="bias_constant")
 
-@mutant(of="heun", killed_by="bias_constant")
-def heun_end_score_at_the_start_level(x, t, h, score, draw):
-    slope = x + score(t, x)
-    y = x + h * slope
-    return x + h / 2 * (slope + y + score(t, y))
-
-
-@mutant(of="heun", killed_by="points_on_the_flow")
-def heun_end_score_at_the_start_point(x, t, h, score, draw):
-    slope = x + score(t, x)
-    y = x + h * slope
-    return x + h / 2 * (slope + y + score(t - h, x))
-
-
-@mutant(of="heun", killed_by="bias_constant")
-def heun_end_drift_at_the_start_point(x, t, h, score, draw):
-    slope = x + score(t, x)
-    y = x + h * slope
-    return x + h / 2 * (slope + x + score(t - h, y))
-
-
-@mutant(of="heun", killed_by="bias_constant")
-def heun_without_the_half(x, t, h, score, draw):
-    slope = x + score(t, x)
-    y = x + h * slope
-    return x + h * (slope + y + score(t - h, y))
-
-
-@mutant(of="euler", killed_by="bias_constant")
-def euler_without_drift(x, t, h, score, draw):
-    return x + h * score(t, x)
-
-
-@mutant(of="euler", killed_by="bias_constant")
-def euler_half_exponential(x, t, h, score, draw):
-    return exp(h) * x + h * score(t, x)
-
-
-@mutant(of="euler", killed_by="flow_step")
-def euler_score_at_the_end(x, t, h, score, draw):
-    return x + h * (x + score(t - h, x))
+explicit = partial(patch, of="euler")
+explicit("euler_without_drift", "(x + score(t, x))", "score(t, x)", killed_by="bias_constant")
+explicit(
+    "euler_half_exponential", "x + h * (x + score(t, x))", "exp(h) * x + h * score(t, x)", killed_by="bias_constant"
+)
+explicit("euler_score_at_the_end", "score(t, x)", "score(t - h, x)", killed_by="flow_step")

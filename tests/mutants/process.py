@@ -3,70 +3,42 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
-from mutants import mutant
-from rmverify.elementary import exp, expm1, sqrt
+from mutants import mutant, patch
+from rmverify.elementary import expm1
 
+patch("mean_not_decayed", "exp(-t) * mean", "mean", of="mode_mean", killed_by="marginal_equations")
+patch("mean_decayed_twice", "exp(-t) * mean", "exp(-2 * t) * mean", of="mode_mean", killed_by="marginal_equations")
 
-def variance(lam, t):
-    return exp(-2 * t) * lam - expm1(-2 * t)
+LEVEL = "exp(-2 * t) * lam - expm1(-2 * t)"
+patch(
+    "variance_decays_like_the_mean",
+    LEVEL,
+    "exp(-t) * lam - expm1(-t)",
+    of="mode_variance",
+    killed_by="marginal_equations",
+)
+patch("variance_without_noise", LEVEL, "exp(-2 * t) * lam", of="mode_variance", killed_by="marginal_equations")
+patch(
+    "variance_by_cancellation", LEVEL, "1 + (lam - 1) * exp(-2 * t)", of="mode_variance", killed_by="variance_in_floats"
+)
 
+gradient = partial(patch, of="mode_score", killed_by="score_is_a_gradient")
+gradient("score_sign", "(mode_mean(mean, t) - x)", "(x - mode_mean(mean, t))")
+gradient("score_over_the_deviation", "mode_variance(lam, t)", "sqrt(mode_variance(lam, t))")
+gradient("score_around_the_first_mean", "mode_mean(mean, t) - x", "mean - x")
 
-@mutant(of="mode_mean", killed_by="marginal_equations")
-def mean_not_decayed(mean, t):
-    return mean
-
-
-@mutant(of="mode_mean", killed_by="marginal_equations")
-def mean_decayed_twice(mean, t):
-    return exp(-2 * t) * mean
-
-
-@mutant(of="mode_variance", killed_by="marginal_equations")
-def variance_decays_like_the_mean(lam, t):
-    return exp(-t) * lam - expm1(-t)
-
-
-@mutant(of="mode_variance", killed_by="marginal_equations")
-def variance_without_noise(lam, t):
-    return exp(-2 * t) * lam
-
-
-@mutant(of="mode_variance", killed_by="variance_in_floats")
-def variance_by_cancellation(lam, t):
-    return 1 + (lam - 1) * exp(-2 * t)
-
-
-@mutant(of="mode_score", killed_by="score_is_a_gradient")
-def score_sign(mean, lam, t, x):
-    return (x - exp(-t) * mean) / variance(lam, t)
-
-
-@mutant(of="mode_score", killed_by="score_is_a_gradient")
-def score_over_the_deviation(mean, lam, t, x):
-    return (exp(-t) * mean - x) / sqrt(variance(lam, t))
-
-
-@mutant(of="mode_score", killed_by="score_is_a_gradient")
-def score_around_the_first_mean(mean, lam, t, x):
-    return (mean - x) / variance(lam, t)
-
-
-@mutant(of="flow_slope", killed_by="flow_equation")
-def flow_upside_down(lam, t, h):
-    return sqrt(variance(lam, t) / variance(lam, t - h))
-
-
-@mutant(of="flow_slope", killed_by="flow_equation")
-def flow_without_root(lam, t, h):
-    return variance(lam, t - h) / variance(lam, t)
-
-
-@mutant(of="flow_slope", killed_by="flow_equation")
-def flow_the_other_way(lam, t, h):
-    return sqrt(variance(lam, t + h) / variance(lam, t))
+slope = partial(patch, of="flow_slope", killed_by="flow_equation")
+slope(
+    "flow_upside_down",
+    "mode_variance(lam, t - h) / mode_variance(lam, t)",
+    "mode_variance(lam, t) / mode_variance(lam, t - h)",
+)
+slope("flow_without_root", "return sqrt", "return ")
+slope("flow_the_other_way", "t - h", "t + h")
 
 
 @mutant(of="phi2", killed_by="phi2_values")

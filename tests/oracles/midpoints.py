@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from oracles.plain import unit_rule
+
 
 def plain_step(k, g, u, h, a):
     """A and C at midpoints a (n,), for the force -k x: floats of the printed lines with two independent noises."""
@@ -30,10 +32,10 @@ def plain_step(k, g, u, h, a):
 
 def nested(k, g, u, h, steps, s2, nodes=10):
     """Sigma_xx after so many steps from N(0, s2) x N(0, u) at every combination of midpoints, and weights."""
-    x, w = np.polynomial.legendre.leggauss(nodes)
-    A, C = plain_step(k, g, u, h, (1 + x) / 2)
+    a, w = unit_rule(nodes)
+    A, C = plain_step(k, g, u, h, a)
     S, weights = np.diag([s2, u])[None], np.ones(1)
     for _ in range(steps):
         S = (A @ S[:, None] @ np.swapaxes(A, -1, -2) + C).reshape(-1, 2, 2)
-        weights = np.outer(weights, w / 2).ravel()
+        weights = np.outer(weights, w).ravel()
     return S[:, 0, 0], weights

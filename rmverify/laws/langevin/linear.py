@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from rmverify.elementary import exp, total
-from rmverify.laws.averages.rules import unit_rule
 from rmverify.numbers.checks import Array, finite_array
+from rmverify.numbers.quadrature import unit_rule
 from rmverify.readings.affine import Transition, compose
 
 __all__ = ["kinetic_flow", "start_noise", "unit_flow"]
@@ -101,7 +101,7 @@ def kinetic_flow(curvature: Any, friction: Any, time: Any, mass: Any = 1.0, cent
             cross = g * u * flow.linear[0][1] ** 2  # the same, without the cancellation of terms of both signs
             flow = flow._replace(noise=((flow.noise[0][0], cross), (cross, flow.noise[1][1])))
     if not all(np.isfinite(entry).all() for part in (*flow.linear, *flow.noise) for entry in part):
-        raise OverflowError(f"time: expected a flow within floats, got exp({reach:g}) and more for k < 0")
+        raise OverflowError(f"time: too long: for k < 0 the flow grows like exp({reach:g}), beyond floats")
     return flow
 
 

@@ -30,14 +30,15 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.numbers.checks import Array, number
+from rmverify.numbers.checks import Array, brief, number
+from rmverify.numbers.quadrature import normal_rule
 
 __all__ = ["KineticLaw", "kinetic_law"]
 
 UNRESOLVED = 0.05  # a coefficient of the highest degrees, beside c_00 = 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class KineticLaw:
     """A law of (x, v): a Gaussian with covariance root root^T about `center`, times a sum of Hermite polynomials.
 
@@ -53,6 +54,12 @@ class KineticLaw:
     center: Array
     root: Array
     coefficients: Array
+
+    def __repr__(self) -> str:
+        deviations = np.sqrt((self.root**2).sum(axis=1))
+        return (
+            f"KineticLaw(center={brief(self.center)}, deviations={brief(deviations)}, terms={len(self.coefficients)})"
+        )
 
     def position(self, x: Any) -> Array:
         """The density of x."""
@@ -112,9 +119,9 @@ def kinetic_law(
         raise ValueError(f"terms: expected an integer >= 2, got {terms!r}")
     from scipy.integrate import solve_ivp
 
-    y, weights = np.polynomial.hermite_e.hermegauss(2 * terms)
+    y, weights = normal_rule(2 * terms)
     values = hermite_values(y, terms)
-    weighted = values * (weights / weights.sum())
+    weighted = values * weights
     degree = np.arange(terms)
     root = np.sqrt(degree[1:])
     kept = degree[:, None] + degree < terms
@@ -141,7 +148,9 @@ def kinetic_law(
     c = found.y[5:, -1].reshape(terms, terms)
     last = float(np.abs(c[degree[:, None] + degree >= terms - (terms + 3) // 4]).max())
     if last > UNRESOLVED:
-        raise ArithmeticError(f"terms: expected an expansion that decays, got {last:.2g} at the highest of {terms}")
+        raise ArithmeticError(
+            f"terms: the expansion does not decay, the last of {terms} are {last:.2g}; use more, or a shorter time"
+        )
     return KineticLaw(np.array([mu_x, mu_v]), np.array([[xx, 0.0], [vx, vv]]), c)
 
 

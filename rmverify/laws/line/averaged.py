@@ -24,7 +24,7 @@ from scipy.special import logsumexp
 from rmverify.laws.averages.rules import alone
 from rmverify.laws.line.given import reach
 from rmverify.laws.line.inverse import Map, Rising, rising
-from rmverify.laws.line.piecewise import Panels, gauss, log_mean, resolved, split
+from rmverify.laws.line.piecewise import Panels, interpolated, log_mean, split
 from rmverify.laws.line.pushing import (
     FAINT,
     LOCAL,
@@ -33,18 +33,19 @@ from rmverify.laws.line.pushing import (
     Counts,
     Level,
     Logs,
-    hermite,
     in_blocks,
-    points,
+    noise_rule,
     pushed,
     table,
 )
-from rmverify.laws.line.velocity import through
+from rmverify.laws.line.velocity import after_corrector
 from rmverify.numbers.checks import Array
+from rmverify.numbers.quadrature import on_panels
 from rmverify.plans import Plan, Stage
+from rmverify.readings.duals import identity
 from rmverify.readings.kernel import kernel
 from rmverify.readings.transport import carry
-from rmverify.schemes.contract import velocity_variance
+from rmverify.schemes.contract import Unstable, velocity_variance
 from rmverify.targets import Factor, Product, TwoGaussians
 
 __all__ = ["LineLaw", "line_law"]
@@ -54,7 +55,7 @@ _MOST_PARTS = 128  # of panels, for a sum over all points that a noise smears
 _GRAIN = 12.0  # nodes of a rule over a noise to a deviation of it
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LineLaw:
     r"""A law on the line, of density q(x) e^{l(x)} with q the target's marginal at the end of the plan.
 
@@ -76,6 +77,8 @@ class LineLaw:
     >>> from rmverify import Plan, Predict, output_law, schemes, targets, tv
     >>> target, times = targets.TwoGaussians(2.0), np.linspace(3.0, 0.2, 15)
     >>> law = output_law(Plan([Predict(schemes.randomized_midpoint, times)]), target, start="exact")
+    >>> law
+    LineLaw(dim=1, reference=TwoGaussians(separation=..., variance=...), panels=..., error=...)
     >>> round(law.variance, 6), round(target.at(0.2).variance, 6), law.error < 1e-12
     (3.693537, 3.68128, True)
     >>> tv(law, target.at(0.2))
@@ -86,6 +89,10 @@ class LineLaw:
     panels: Panels
     error: float
     dim: int = 1
+
+    def __repr__(self) -> str:
+        panels = len(self.panels.breaks) - 1
+        return f"LineLaw(dim={self.dim}, reference={self.reference!r}, panels={panels}, error={self.error:.2g})"
 
     def log_ratio(self, x: Any) -> Array:
         """l(x) = ln(p/q)(x); beyond the range where either has mass, its value at the end of that."""
@@ -151,8 +158,8 @@ def line_law(plan: Plan, target: Factor | Product, start: Any = "normal") -> Lin
     """
     if plan.drawing_steps and target.dim > 1:
         raise TypeError(
-            f"target: expected a law on the line, got a Product of dimension {target.dim}: its coordinates share their "
-            "midpoints, so that the law averaged over them is no product; give the midpoints (alphas=)"
+            f"target: expected a law on the line, got a Product of dimension {target.dim}: the coordinates share their "
+            "midpoints, so the averaged law is not a product; pass the midpoints with alphas="
         )
     factor = target.factor if isinstance(target, Product) else target
     level = _started(plan, factor, start)
@@ -180,13 +187,13 @@ def _started(plan: Plan, target: Factor, start: Any) -> Level:
         return np.asarray(law.log_density(0, x) - log_q(x))[:, None]
 
     ends = np.array([reach(q, -FAINT), reach(law, -FAINT)])
-    panels, error = resolved(logs, log_q, ends.min(), ends.max(), np.ones(1), LOCAL)
+    panels, error = interpolated(logs, log_q, ends.min(), ends.max(), np.ones(1), LOCAL)
     return Level(panels, plan.start, error)
 
 
 def _through(level: Level, target: Factor, stage: Stage) -> Level:
     if velocity_variance(stage.scheme) is not None:
-        return through(level, target, stage)
+        return after_corrector(level, target, stage)
     counts, alphas = Counts(), stage.footprint.alphas
     _admit(alphas, counts.more("midpoint", alphas))
     levels, lengths = stage.steps_
@@ -218,30 +225,30 @@ def _averaged(level: Level, target: Factor, stage: Stage, n: int, h: float, log_
     alphas, weights = alone(stage, target, n, counts.midpoint) if foot.alphas else (None, np.ones(1))
     if weights.size > _MOST_NODES:
         raise ValueError(
-            f"plan: expected a step that {_MOST_NODES} midpoints resolve, got one that asks for {weights.size}; "
-            "give the midpoints (alphas=)"
+            f"plan: the average over the midpoints of a step needs {weights.size} nodes, above the limit of "
+            f"{_MOST_NODES}; pass the midpoints with alphas="
         )
     rows = None if alphas is None else alphas[:, :, None]
 
     def log_p(x: Array) -> Array:
         return np.asarray(level.panels(x)[..., 0] + target.log_density(t, x))
 
-    x, w = gauss(breaks)
+    x, w = on_panels(breaks)
     mass = float((w * np.exp(log_p(x))).sum())
-    end = kernel(stage.scheme, target, points(x.reshape(1, -1)), t, h, rows)
+    end = kernel(stage.scheme, target, identity(x.reshape(1, -1)), t, h, rows)
     spread = np.broadcast_to(np.sqrt(np.asarray(end.noise[0][0], dtype=float)), (weights.size, 1))
     values, slopes = (
         np.broadcast_to(part, (weights.size, x.size)) for part in (end.moved[0].value, end.moved[0].slope)
     )
     if not np.isfinite(values).all():
-        raise OverflowError(f"the law overflows in the step from level {t:g}: the scheme is unstable")
+        raise Unstable(f"the law overflows in the step from level {t:g}")
     margin, noisy = MARGIN * float(spread.max()), bool(spread.any())
     around = np.concatenate([values[weights.size // 2], [values.min() - margin, values.max() + margin]])
     steep = np.abs(slopes).max(axis=0).reshape(x.shape).max(axis=1) * np.diff(breaks)
     parts, lost = np.ceil(steep * counts.noise / _GRAIN / np.maximum(spread.min(), 1e-300)), 0.0
     if parts.sum() <= _MOST_PARTS:
-        x, w = (part.ravel() for part in gauss(split(breaks, parts)))
-        arrived = kernel(stage.scheme, target, points(x[None, :]), t, h, rows).moved[0].value / spread
+        x, w = (part.ravel() for part in on_panels(split(breaks, parts)))
+        arrived = kernel(stage.scheme, target, identity(x[None, :]), t, h, rows).moved[0].value / spread
         log_weights = np.log(weights[:, None] / spread) + np.log(w) + log_p(x) - math.log(2 * math.pi) / 2
         logs = _smeared(arrived, spread, log_weights, log_q)
     else:
@@ -254,8 +261,8 @@ def _averaged(level: Level, target: Factor, stage: Stage, n: int, h: float, log_
 def _admit(alphas: int, counts: Counts) -> None:
     if counts.midpoint**alphas > _MOST_NODES:
         raise ValueError(
-            f"plan: expected few strata, for averages over {_MOST_NODES} points at most, got {alphas} with at least "
-            f"{counts.midpoint} points in each; give the midpoints (alphas=) or use fewer strata"
+            f"plan: averages over {alphas} strata of at least {counts.midpoint} points each are above the limit of "
+            f"{_MOST_NODES} points; use fewer strata, or pass the midpoints with alphas="
         )
 
 
@@ -271,7 +278,7 @@ def _smeared(arrived: Array, spread: Array, log_weights: Array, log_q: Logs) -> 
 
 def _mapped(maps: Rising, weights: Array, spread: Array, noises: int, log_p: Logs, log_q: Logs) -> Logs:
     """The average over the maps and over so many shifts by a noise of deviations `spread`."""
-    e, e_weights = hermite(noises)
+    e, e_weights = noise_rule(noises)
     log_weights = np.log(np.multiply.outer(weights, e_weights)).reshape(-1, 1)
 
     def logs(y: Array) -> Array:

@@ -17,12 +17,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmverify.laws.conditional import CANCEL, ONCE, STEP, UNIT, stage_alphas
+from rmverify.laws.conditional import CANCEL, ONCE, QUIET, STEP, require_finite, stage_alphas
 from rmverify.numbers.checks import Array, finite_array
 from rmverify.numbers.quadrature import integrate_path
+from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Plan, Predict, Stage
 from rmverify.readings.balls import lift, lift_scheme
-from rmverify.readings.transport import Carried, carry
+from rmverify.readings.duals import Dual, identity
+from rmverify.readings.transport import carry
 from rmverify.targets import Factor, Product, TwoGaussians
 from rmverify.targets.factors_balls import BallFactor
 from rmverify.targets.gaussian import MOST_COORDINATES
@@ -110,26 +112,16 @@ class TransportLaw:
 
     def _carry(self, z: Array) -> Carry:
         x, log_slope, rounding = z, np.zeros_like(z), np.full_like(z, ONCE / 2)
-        for stage, t, h, alphas in self._steps():
-            with np.errstate(over="ignore", invalid="ignore"):
-                end = carry(stage.scheme, self.factor, Carried(x, np.ones_like(x)), t, h, alphas)
-            slope = np.asarray(end.slope)
-            if not (np.isfinite(end.value).all() and np.isfinite(slope).all()):
-                raise OverflowError(
-                    f"the law overflows in the stage that ends at level {stage.end:g}: the scheme is unstable"
-                )
-            if not (slope > 0).all():
-                worst = int(np.argmin(slope))
-                raise NotMonotone(
-                    f"plan: expected steps so short that the map is monotone, got the slope {slope[worst]:.3g} at "
-                    f"x = {x[worst]:.6g} in the step of length {h:.3g} from level {t:.6g}"
-                )
-            x, log_slope = np.asarray(end.value), log_slope + np.log(slope)
+        for stage, t, h, alphas in self.steps():
+            end = risen(stage, self.factor, identity(x), t, h, alphas)
+            x, slope = np.asarray(end.value), np.asarray(end.slope)
+            log_slope = log_slope + np.log(slope)
             grown = math.exp(2 * h) if isinstance(stage, Predict) else 1.0
             rounding = rounding + (STEP + CANCEL * np.abs(grown / slope - 1)) / 2
         return Carry(x, log_slope, UNIT * rounding)
 
-    def _steps(self) -> Iterator[tuple[Stage, float, float, Any]]:
+    def steps(self) -> Iterator[tuple[Stage, float, float, Any]]:
+        """Every step's stage, noise level, length and midpoints (A, 1)."""
         for stage, rows in zip(self.plan, self._rows, strict=True):
             for k, (t, h) in enumerate(zip(*stage.steps_, strict=True)):
                 yield stage, float(t), float(h), None if rows is None else rows[:, k, :, 0]
@@ -140,7 +132,7 @@ class TransportLaw:
         The levels and midpoints are the plan's floats, exactly; a step's length is the difference of two levels. What a
         rounding grows to is not in the radii: balls of all of it would grow by the square of |x|/s in every step.
         """
-        factor, points = BallFactor(self.factor), Carried(lift(z), lift(np.ones(np.shape(z))))
+        factor, points = BallFactor(self.factor), Dual(lift(z), lift(np.ones(np.shape(z))))
         for stage, rows in zip(self.plan, self._rows, strict=True):
             scheme = lift_scheme(stage.scheme)
             t, h = (lift(each) for each in stage.steps_)
@@ -226,6 +218,28 @@ class TransportLaw:
         return self.carry(self.start.draws((n, self.dim), np.random.default_rng(rng))).x
 
 
+def risen(stage: Stage, factor: Factor, points: Dual, t: float, h: float, alphas: Any) -> Dual:
+    """Where a step takes points that have kept their order.
+
+    Raises
+    ------
+    NotMonotone
+        Where they lose it.
+    OverflowError
+        Where one of them overflows.
+    """
+    with QUIET():
+        end = carry(stage.scheme, factor, points, t, h, alphas)
+    require_finite(stage, end.value, end.slope)
+    if not (end.slope > 0).all():
+        worst = np.unravel_index(np.argmin(end.slope), end.slope.shape)
+        raise NotMonotone(
+            f"plan: the step of length {h:.3g} from level {t:.6g} is too long: its map has slope "
+            f"{end.slope[worst]:.3g} at x = {points.value[worst]:.6g} and folds the line; use shorter steps"
+        )
+    return end
+
+
 _middle = np.frompyfunc(lambda ball: ball.mid(), 1, 1)
 
 
@@ -267,14 +281,12 @@ def transport_law(plan: Plan, target: Factor | Product, alphas: Any, start: Any)
         raise ValueError(f"start: expected 'normal', 'exact' or a Factor, got {start!r}")
     if alphas is None and plan.drawing_steps:
         raise ValueError(
-            f"alphas: expected the midpoints of {plan.drawing_steps} drawing steps, got None: on a target that is not "
-            "Gaussian the law is known given its midpoints"
+            f"alphas: expected an entry for each of {plan.drawing_steps} drawing steps, got None: as one map of the "
+            "line the law is known only given them"
         )
     rows = stage_alphas(plan, () if alphas is None else alphas)
     law = TransportLaw(plan, target, origin, rows)
     for stage, given in zip(plan, rows, strict=True):
         t, h = (each[0] for each in stage.steps_)
-        carry(
-            stage.scheme, factor, Carried(np.zeros(1), np.ones(1)), t, h, None if given is None else given[:, 0, :, 0]
-        )
+        carry(stage.scheme, factor, identity(np.zeros(1)), t, h, None if given is None else given[:, 0, :, 0])
     return law

@@ -12,7 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from rmverify.numbers.checks import Array
-from rmverify.readings.transport import Carried
+from rmverify.readings.duals import Dual, identity
+from rmverify.schemes.contract import Unstable
 
 __all__ = ["Rising", "rising"]
 
@@ -21,7 +22,7 @@ _NO_MASS = 1e-15  # what may lie beyond a fold
 _STEPS = 60
 _SETTLED = 1e-9  # of a Newton step beside the cell: the one after it is below rounding
 
-Map = Callable[[Carried], Carried]
+Map = Callable[[Dual], Dual]
 
 
 def rising(
@@ -32,7 +33,7 @@ def rising(
     Parameters
     ----------
     step : callable
-        Takes points x, a `Carried` whose parts broadcast to (Q, n), to all T_j(x_j).
+        Takes points x, a `Dual` whose parts broadcast to (Q, n), to all T_j(x_j).
     x, mass : ndarray, shape (n,)
         Rising points, and the mass of the law about each.
     name : callable
@@ -54,10 +55,10 @@ def rising(
     >>> maps.inverse(np.array([4.0])).value.round(12), lost < 1e-15
     (array([[2.]]), True)
     """
-    ends = [each(Carried(x[None, :], np.ones((1, x.size)))) for each in (step, besides) if each is not None]
+    ends = [each(identity(x[None, :])) for each in (step, besides) if each is not None]
     values, slopes = np.atleast_2d(ends[0].value), np.concatenate([np.atleast_2d(end.slope) for end in ends])
     if not (np.isfinite(values).all() and np.isfinite(slopes).all()):
-        raise OverflowError(f"the law overflows {name(0, float(x[0]))}: the scheme is unstable")
+        raise Unstable(f"the law overflows {name(0, float(x[0]))}")
     center = int(np.searchsorted(np.cumsum(mass), mass.sum() / 2))
     falls = np.flatnonzero((slopes <= _FLAT * slopes.max(axis=1, keepdims=True)).any(axis=0))
     first = int(falls[falls <= center].max(initial=-1)) + 1
@@ -72,8 +73,8 @@ def rising(
 
 def _fold(slope: float, where: str) -> ArithmeticError:
     return ArithmeticError(
-        f"plan: expected steps that keep the order of points, got a slope of {slope:.3g} {where}: the law has folds; "
-        "use rmverify.sample, or shorter steps"
+        f"plan: a step is too long: its map has slope {slope:.3g} {where} and folds the line; use shorter steps, or "
+        "rmverify.sample"
     )
 
 
@@ -84,7 +85,7 @@ class Rising:
         self._step, self._name = step, name
         self.x, self.values, self.slopes = x, values, slopes
 
-    def inverse(self, y: Array) -> Carried:
+    def inverse(self, y: Array) -> Dual:
         """x = T_j^{-1}(y) and T_j'(x), shape (Q, n), for y of shape (n,) or (Q, n)."""
         count, size = self.values.shape
         y = np.broadcast_to(y, (count, y.shape[-1]))
@@ -100,7 +101,7 @@ class Rising:
         x = low + width * s * s * (3 - 2 * s) + rise * s * (1 - s) * ((1 - s) / d_0 - s / d_1)
         x = np.clip(x, low, high)
         for _ in range(_STEPS):
-            end = self._step(Carried(x, np.ones_like(x)))
+            end = self._step(identity(x))
             off = end.value - inner
             low, high = np.where(off < 0, x, low), np.where(off > 0, x, high)
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -110,8 +111,8 @@ class Rising:
             x = ahead
             if moved < _SETTLED:
                 break
-        slope = np.broadcast_to(self._step(Carried(x, np.ones_like(x))).slope, x.shape)
+        slope = np.broadcast_to(self._step(identity(x)).slope, x.shape)
         if not (slope > 0).all():
             j, i = np.unravel_index(np.argmin(slope), slope.shape)
             raise _fold(float(slope[j, i]), self._name(int(j), float(x[j, i])))
-        return Carried(x + (y - inner) / slope, slope)
+        return Dual(x + (y - inner) / slope, slope)

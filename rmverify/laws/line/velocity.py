@@ -23,7 +23,7 @@ import numpy as np
 from rmverify.laws.langevin.smooth import hermite_values
 from rmverify.laws.line.given import reach
 from rmverify.laws.line.inverse import rising
-from rmverify.laws.line.piecewise import Panels, log_mean, resolved
+from rmverify.laws.line.piecewise import Panels, interpolated, log_mean
 from rmverify.laws.line.pushing import (
     FAINT,
     MARGIN,
@@ -31,29 +31,31 @@ from rmverify.laws.line.pushing import (
     Counts,
     Level,
     Logs,
-    hermite,
     in_blocks,
-    points,
+    noise_rule,
     pushed,
     table,
 )
 from rmverify.numbers.checks import Array
 from rmverify.plans import Stage
+from rmverify.readings.duals import Dual, identity
 from rmverify.readings.kernel import kernel
-from rmverify.readings.transport import Carried
 from rmverify.schemes.contract import velocity_variance
 from rmverify.targets import Factor
 
-__all__ = ["through"]
+__all__ = ["after_corrector"]
 
 LOCAL = 1e-9  # of the L1 distance: what a panel, and each rule, may miss in a step: tens of steps stay below 1e-7
 _BEYOND = 0.1  # of l, past all of its values in v at one x: larger, and it grows over the steps where no mass is
 
 
-def through(level: Level, target: Factor, stage: Stage) -> Level:
+def after_corrector(level: Level, target: Factor, stage: Stage) -> Level:
     """The law of x after the stage."""
     if stage.footprint.alphas:
-        raise TypeError("scheme: expected no midpoint in a step that carries a velocity, got one; use particles")
+        raise TypeError(
+            "scheme: on a target that is not Gaussian, a step that carries a velocity may draw no midpoint; draw "
+            "from it with rmverify.sample"
+        )
     panels, t, error = level
     counts, ends = Counts(), reach(target.at(t), -FAINT)
 
@@ -67,12 +69,12 @@ def through(level: Level, target: Factor, stage: Stage) -> Level:
 
         panels, missed, counts = pushed(averaged, counts, log_q, ends, across=_across, tolerance=LOCAL)
         error += missed
-    log_weights = np.log(hermite(panels.coefficients.shape[2])[1])
+    log_weights = np.log(noise_rule(panels.coefficients.shape[2])[1])
 
     def position(x: Array) -> Array:
         return np.asarray(log_mean(panels(x), log_weights, 1))[:, None]
 
-    panels, missed = resolved(position, log_q, panels.breaks[0], panels.breaks[-1], np.ones(1), LOCAL)
+    panels, missed = interpolated(position, log_q, panels.breaks[0], panels.breaks[-1], np.ones(1), LOCAL)
     return Level(panels, t, error + missed)
 
 
@@ -81,7 +83,7 @@ def _averaged(
 ) -> Averaged:
     u = float(velocity_variance(stage.scheme) or 0.0)
     grid = np.unique(np.append(panels.nodes[0][:, ::3], panels.breaks))
-    here = kernel(stage.scheme, target, points(grid), t, h)
+    here = kernel(stage.scheme, target, identity(grid), t, h)
     a, b = (float(np.asarray(c)) for c in here.coefficients)
     (c_x, c), (_, c_v) = ((float(np.asarray(entry)) for entry in row) for row in here.noise)
     G = b * b * u + c_v
@@ -90,17 +92,17 @@ def _averaged(
     g, f = u * b / G, u * (a * c_v - b * c) / (G * m)
     s = math.sqrt(max(u * c_v / G - f * f, 0.0))
 
-    def across(x: Carried) -> Carried:
+    def across(x: Dual) -> Dual:
         position, velocity = kernel(stage.scheme, target, x, t, h).moved
         return position - k * velocity
 
     def log_p(x: Array) -> Array:
         values = panels(x)
-        return np.asarray(log_mean(values, np.log(hermite(values.shape[-1])[1]), -1) + log_q(x))
+        return np.asarray(log_mean(values, np.log(noise_rule(values.shape[-1])[1]), -1) + log_q(x))
 
     maps, lost = rising(across, *table(panels, log_p), lambda _, x: f"at x = {x:.3g} in the corrector at level {t:g}")
     (z, weights), (e, e_weights), (hidden, hidden_weights) = map(
-        hermite, (counts.velocity, counts.noise, counts.hidden)
+        noise_rule, (counts.velocity, counts.noise, counts.hidden)
     )
     v = math.sqrt(u) * z[:, None]
     log_weights = np.log(np.multiply.outer(e_weights, hidden_weights)).ravel()
@@ -108,7 +110,7 @@ def _averaged(
     def logs(y: Array) -> Array:
         x = maps.inverse((y[:, None, None] - k * v - m * e).ravel())
         at, slope = x.value[0], x.slope[0]
-        w = v - kernel(stage.scheme, target, points(at), t, h).moved[1].value.reshape(y.size, v.size, e.size)
+        w = v - kernel(stage.scheme, target, identity(at), t, h).moved[1].value.reshape(y.size, v.size, e.size)
         inner = _polynomial(panels(at), ((g * w + f * e).reshape(-1, 1) + s * hidden) / math.sqrt(u))
         outer = log_q(at) - np.log(slope) + (v * v / u - w * w / G).ravel() / 2 + math.log(u / G) / 2
         outer = outer - np.repeat(log_q(y), v.size * e.size)
@@ -124,13 +126,13 @@ def _averaged(
 
 def _across(values: Array, count: int) -> Array:
     """Values (n, V) at the nodes of the rule over velocities, at those of another."""
-    return _polynomial(values, np.broadcast_to(hermite(count)[0], (len(values), count)))
+    return _polynomial(values, np.broadcast_to(noise_rule(count)[0], (len(values), count)))
 
 
 def _polynomial(values: Array, z: Array) -> Array:
     """The polynomial with these values (n, V) at the nodes of the rule, at z (n, k): hardly beyond all of them, as
     those of no weight are only kept within reason."""
-    nodes, weights = hermite(values.shape[1])
+    nodes, weights = noise_rule(values.shape[1])
     coefficients = (values * weights) @ hermite_values(nodes, nodes.size).T
     found = np.einsum("nj,jnk->nk", coefficients, hermite_values(z, nodes.size))
     return np.asarray(np.clip(found, values.min(axis=1)[:, None] - _BEYOND, values.max(axis=1)[:, None] + _BEYOND))

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmverify.laws.averages.strata import from_moments, gauss
 from rmverify.laws.scale.stage import BLOCK, MOST_STEP_NODES, ScaleStage, Unresolved, Walker, moment_nodes, through
 from rmverify.numbers.checks import Array
+from rmverify.numbers.quadrature import from_moments, gauss
 from rmverify.numbers.rounding import UNIT
 
 __all__ = ["GaussRule", "ScaleMixture", "grouped"]

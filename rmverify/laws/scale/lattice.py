@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmverify.laws.averages.rules import MOST_POINTS, unit_rule
+from rmverify.laws.averages.rules import MOST_POINTS
 from rmverify.laws.scale.gauss import grouped
 from rmverify.laws.scale.stage import BLOCK, MOST_READ, MOST_STEP_NODES, ScaleStage, Unresolved, Walker, through
 from rmverify.numbers.checks import Array
+from rmverify.numbers.quadrature import unit_rule
 from rmverify.numbers.rounding import UNIT
 
 __all__ = ["MOST_CELLS", "STENCIL", "Lattice", "LatticeRule", "lagrange"]

@@ -26,11 +26,12 @@ from flint import ctx
 from rmverify.laws.averages.bends import NotResolved
 from rmverify.laws.averages.counts import continued
 from rmverify.laws.averages.rules import LEAST_NODES, MOST_POINTS, Rules, node_count, rules
-from rmverify.laws.averages.strata import chainable, gauss, step_cumulants
+from rmverify.laws.averages.strata import chainable, step_cumulants
 from rmverify.laws.conditional import column
 from rmverify.laws.invariant import Powers, Spread, marginal, spread, step_map
 from rmverify.laws.scale.interpolation import Surface
 from rmverify.numbers.checks import Array
+from rmverify.numbers.quadrature import gauss
 from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Correct, Predict, Stage, footprint
 from rmverify.readings.affine import Transition, chain, compose, position, read, weighed

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.claims.ledger import Evidence, Finding, Look, worst
-from rmverify.claims.measure import Axis, enclosed, pointwise, searched, times
+from rmverify.claims.evidence import Evidence, Finding, Look, worst
+from rmverify.claims.looks.measure import Axis, enclosed, pointwise, searched, times
 from rmverify.divergences.closed_forms import kullback_leibler
 from rmverify.divergences.pair import Pair
 from rmverify.divergences.tv import total_variation
+from rmverify.exponents import Bound
 from rmverify.laws.langevin.linear import start_noise
 from rmverify.laws.langevin.smooth import KineticLaw, kinetic_law
 from rmverify.numbers.checks import Array
@@ -85,8 +86,9 @@ def _settings(look: Look, p: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     return k, starts
 
 
-def variation_ratio(look: Look, joint: bool, power: float, bound: str, *, lowest: float) -> Evidence:
-    """The largest TV/(W_2/T^power), L = 1 and friction 1, of (x, v) or of x alone, curvatures from `lowest` L to L."""
+def variation_ratio(look: Look, joint: bool, bound: Bound, *, lowest: float) -> Evidence:
+    """The largest TV over its bound in W_2 and T, L = 1 and friction 1, of (x, v) or of x alone, curvatures from
+    `lowest` L to L."""
 
     def noise(k: Any, T: Any) -> Any:
         return start_noise(k, 1.0, T)[0 if joint else 1]
@@ -97,47 +99,47 @@ def variation_ratio(look: Look, joint: bool, power: float, bound: str, *, lowest
         pair = hidden(starts, noise(k, T))
         value = total_variation(pair.ratio, pair.shift, pair.multiplicity, 0.0, pair.log_ratio)
         value = Value(value, "exact", value.error + ROUNDING * value)
-        return times(value, T**power / float(_distance(starts)))
+        return times(value, 1 / float(bound(W_2=_distance(starts), L=1.0, T=T)))
 
     what = "(x, v)" if joint else "x alone"
     found = searched(
         f"the largest ratio of TV of {what} to its bound over Gaussians, {_curvatures(look, lowest)}",
         pointwise(one), [TIMES, *_axes(look, lowest, dimension=True)], exact=lambda p: one(**p),
-        computed=f"TV of {what}", bound=bound, domain=_domain(look),
+        computed=f"TV of {what}", bound=str(bound), domain=_domain(look),
         effort={"points": 128, "rounds": 12, "keep": 3, "around": 12},
     )  # fmt: skip
     T, (k, _) = found.where[TIMES.name], _settings(look, found.where)
-    limit = T**power / math.sqrt(2 * math.pi * float(noise(k, T)))
+    limit = 1 / (bound(W_2=1.0, L=1.0, T=T) * math.sqrt(2 * math.pi * float(noise(k, T))))
     share = f"TV of {what}; two points that come together attain {limit:.6g} there, the most of any two starts"
     return replace(found, computed=share)
 
 
-def entropy_ratio(look: Look, bracket: Callable[[Any, Any], Any], text: str, *, lowest: float) -> Evidence:
-    """The largest KL of the positions over (W_2^2/T^2) bracket(T, g), L = 1."""
+def entropy_ratio(look: Look, bound: Bound, *, lowest: float) -> Evidence:
+    """The largest KL of the positions over its bound in W_2, T and gamma, L = 1."""
     friction = Axis("g/sqrt(L)", 0.01, 100)
 
     def setting(p: Mapping[str, Any]) -> tuple[Any, Any, Any]:
         (k, starts), T, g = _settings(look, p), p["T sqrt(L)"], p[friction.name]
-        return starts, start_noise(k, g, T)[1], T * T / bracket(T, g)
+        return starts, start_noise(k, g, T)[1], bound(W_2=_distance(starts), L=1.0, T=T, gamma=g)
 
     def ratio(**p: Array) -> Array:
-        starts, noise, factor = setting(p)
+        starts, noise, due = setting(p)
         pair = hidden(starts, noise)
         y, r = pair.inverse_ratio, pair.ratio
         logs = np.where(r > -0.5, np.log1p(np.maximum(r, -0.5)), -np.log1p(np.maximum(y, -0.5)))
-        return np.asarray(starts["n"] * (y + logs + pair.inverse_shift) / 2 * factor / _distance(starts) ** 2)
+        return np.asarray(starts["n"] * (y + logs + pair.inverse_shift) / 2 / due)
 
     def exact(p: Mapping[str, Any]) -> Value:
-        starts, noise, factor = setting(p)
+        starts, noise, due = setting(p)
         value = kullback_leibler(hidden(starts, noise))
         reach = p["T sqrt(L)"] * max(1.0, p[friction.name])
         value = Value(value, "exact", value.error + ROUNDING * (1 + reach) * value)
-        return times(value, float(factor / _distance(starts) ** 2))
+        return times(value, 1 / float(due))
 
     return searched(
-        f"the largest ratio of KL of x alone to {text} over Gaussians, {_curvatures(look, lowest)}",
+        f"the largest ratio of KL of x alone to its bound over Gaussians, {_curvatures(look, lowest)}",
         ratio, [Axis("T sqrt(L)", 0.01, 10), friction, *_axes(look, lowest, dimension=False)], exact=exact,
-        computed="KL of x alone", bound=f"(W_2^2/T^2)({text})", domain=_domain(look),
+        computed="KL of x alone", bound=str(bound), domain=_domain(look),
         effort={"points": 1024, "rounds": 24, "keep": 4, "around": 32},
     )  # fmt: skip
 
@@ -152,13 +154,13 @@ def _domain(look: Look) -> str:
     return "the target against a Gaussian that differs in one mode, modes from the steepest, linear force"
 
 
-def certified_ratio(look: Look, joint: bool, text: str, *, lowest: float) -> Evidence:
+def certified_ratio(look: Look, joint: bool, bound: Bound, *, lowest: float) -> Evidence:
     """The enclosure of the supremum over curvatures, times and all starts, in ball arithmetic."""
     from rmverify.errors.certified import certified_smoothing
 
     found = certified_smoothing(joint, float(lowest), effort=look.effort)
     words = f"the smallest constant for all starts on linear forces, curvatures in [{'-L' if lowest < 0 else '0'}, L]"
-    return enclosed(words, found, ("k/L", "T sqrt(L)"), text, member=look.target is not None)
+    return enclosed(words, found, ("k/L", "T sqrt(L)"), str(bound), member=look.target is not None)
 
 
 def verdict(found: Value, bound: float) -> Finding:
@@ -233,17 +235,18 @@ CASES = (
 )
 
 
-def of_potentials(brackets: Mapping[str, Callable[[Any, Any], Any]], claimed: float, monotone: float) -> Evidence:
-    """KL and TV of the positions on potentials that are not quadratic, against every bracket and the TV bounds."""
+def of_potentials(entropies: Mapping[str, Bound], claimed: float, monotone: float) -> Evidence:
+    """KL and TV of the positions on potentials that are not quadratic, against every bound of KL and those of TV."""
     rows, most, where = [], Value(0.0), {}
     verdicts: list[Finding] = []
     for case in CASES:
         (tv, kl), W, convex = _distances(case), case.distance, case.potential in CONVEX
         row: dict[str, Any] = {"potential": case.potential, "T": case.time, "g": case.friction, "W_2": W}
         ratio = row["TV T/W_2"] = times(tv, case.time / W)
-        for name, bracket in brackets.items():
+        for name, bound in entropies.items():
             if name != "log-concave" or convex:
-                found = row[f"KL, {name}"] = times(kl, case.time**2 / W**2 / bracket(case.time, case.friction))
+                due = bound(W_2=W, L=1.0, T=case.time, gamma=case.friction)
+                found = row[f"KL, {name}"] = times(kl, 1 / due)
                 verdicts.append(verdict(found, 1))
         if case.friction == 1:
             verdicts.append(verdict(ratio, monotone if convex else claimed))
@@ -254,7 +257,7 @@ def of_potentials(brackets: Mapping[str, Callable[[Any, Any], Any]], claimed: fl
     return Evidence(
         "exact", "TV and KL of x alone on potentials that are not quadratic", worst(verdicts),
         computed=f"TV at most {most:.4g} W_2/T, on the force L x it is {linear:.4g} W_2/T at T = 1/sqrt(L)",
-        bound=f"{claimed} W_2/T, {monotone} W_2/T where log-concave; of KL the brackets", label="lower",
+        bound=f"{claimed} W_2/T, {monotone} W_2/T where log-concave; of KL the bounds above", label="lower",
         constant=most, where=where, rows=tuple(rows),
         domain=f"{len(rows)} cases, |f''| <= L = 1, starts of deviation {NARROW} and more; by a Hermite expansion, the "
         "error by doubling it",
@@ -287,19 +290,20 @@ def _on_a_grid(p: list[KineticLaw], q: list[KineticLaw], points: int) -> tuple[f
     return tv, float(kl.sum() * (x[1] - x[0]))
 
 
-def joint_variations(cases: tuple[Case, ...]) -> Evidence:
-    """TV of (x, v) on potentials that are not quadratic, over W_2/(L^{1/4} T^{3/2})."""
+def joint_variations(cases: tuple[Case, ...], bound: Bound) -> Evidence:
+    """TV of (x, v) on potentials that are not quadratic, over its bound."""
     rows: list[Mapping[str, Any]] = []
     most, where = Value(0.0), {}
     for case in cases:
         coarse, fine = (_joint(*case.laws(terms), points) for terms, points in GRIDS)
-        ratio = times(Value(fine, "exact", 2 * abs(fine - coarse)), case.time**1.5 / case.distance)
+        due = bound(W_2=case.distance, L=1.0, T=case.time)
+        ratio = times(Value(fine, "exact", 2 * abs(fine - coarse)), 1 / due)
         if ratio > most:
             most, where = ratio, {"potential": case.potential, "T sqrt(L)": case.time, "W_2 sqrt(L)": case.distance}
         rows.append({"potential": case.potential, "T": case.time, "W_2": case.distance, "ratio": ratio})
     return Evidence(
         "exact", "TV of (x, v) on potentials that are not quadratic, over its bound", "holds with constant",
-        computed="TV of (x, v)", bound="W_2/(L^{1/4} T^{3/2})", label="lower", constant=most, where=where,
+        computed="TV of (x, v)", bound=str(bound), label="lower", constant=most, where=where,
         domain=f"{len(rows)} cases, |f''| <= L = 1, friction sqrt(L), two starts of deviation {NARROW}; by a Hermite "
         "expansion on a grid, the error by doubling both", rows=tuple(rows),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import rmverify
-from rmverify.claims.ledger import Evidence, Look
+from rmverify.claims.evidence import Evidence, Look
 
 __all__ = ["derivations", "symbolic"]
 

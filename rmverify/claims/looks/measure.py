@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from rmverify.claims.largest import Axis, largest
-from rmverify.claims.ledger import Evidence, Look
+from rmverify.claims.evidence import Evidence, Look
+from rmverify.claims.looks.search import Axis, largest
 from rmverify.errors.local import local_error, window_errors
+from rmverify.exponents import Bound
 from rmverify.numbers.checks import Array
 from rmverify.numbers.values import Value
 from rmverify.targets import EstimatedScore, Gaussian
@@ -125,7 +126,7 @@ def searched(
     return Evidence(
         "monte-carlo" if value.kind == "monte-carlo" else "exact", what,
         "holds with constant" if certain else "inconclusive",
-        computed=computed if certain else f"{computed}, not known to {allowed:.0%} there", bound=bound,
+        computed=computed if certain else f"{computed}; its value there is not accurate to {allowed:.0%}", bound=bound,
         label="lower",
         constant=value if certain else None,
         where=where, domain=box, source=source, case=case, remark=f"still growing at {sides}" if growing else "",
@@ -161,11 +162,10 @@ def times(value: Value, factor: float) -> Value:
     return Value(value * factor, value.kind, value.error * factor)
 
 
-def one_step(
-    look: Look, name: str, which: str, bound: Callable[[Any, Any, Any], Any], *, text: str, score: bool = False
-) -> Evidence:
-    """The largest ratio of an error of one step to its bound, plus h^2 eps_sc^2 where the score is estimated."""
+def one_step(look: Look, name: str, which: str, bound: Bound, *, score: bool = False) -> Evidence:
+    """The largest ratio of an error of one step to its bound in L, d, t, h, with the score's eps_sc or without it."""
     scheme = look.scheme(name)
+    text, due = str(bound if score else bound.at(eps_sc=0)), bound.at(eps_sc="sqrt(wrong)")
     levels, also = _certain(look, name)
     axes = [
         *class_axes(look),
@@ -195,8 +195,7 @@ def one_step(
         lost = 1e-28 if which == "variance" else 1e-24  # relative to v: below it there is rounding alone
         part = np.where(part >= lost * v, part, np.nan)
         eps = (wrong @ n).max(axis=0)
-        due = n.sum() * bound(L, p["t"], h)[:, 0] + h[:, 0] ** 2 * eps
-        return np.asarray((part @ n) / due)
+        return np.asarray((part @ n) / due(L=L[:, 0], d=n.sum(), t=p["t"][:, 0], h=h[:, 0], wrong=eps))
 
     def exact(where: Mapping[str, float]) -> Value:
         target = spectrum(look) or Gaussian.isotropic(where["lambda"], 1)
@@ -206,14 +205,14 @@ def one_step(
         L, h, gain, b, wrong = setting(lam, 1 / np.minimum(1, lam.min(axis=1, keepdims=True)), p)
         estimate = EstimatedScore(target, gain.item(), b.item()) if score else target
         part = getattr(local_error(scheme, estimate, where["t"], h.item()), which)
-        due = target.dim * float(bound(L, p["t"], h).item()) + h.item() ** 2 * float((wrong @ n).max())
-        return Value(part / due, "exact", 1e-13 * part / due)
+        over = due(L=L.item(), d=target.dim, t=where["t"], h=h.item(), wrong=float((wrong @ n).max()))
+        return Value(part / over, "exact", 1e-13 * part / over)
 
     words = which.replace("_", " ")
-    extra = " + h^2 eps_sc^2, score (1 + gain) s + bias" if score else ", perfect score"
+    extra = ", score (1 + gain) s + bias" if score else ", perfect score"
     return searched(
         f"the largest ratio of the {words} of one step of {name} to its bound{extra}", over_class(look, ratio), axes,
-        computed=f"E of the {words}", bound=text + (extra if score else ""),
+        computed=_MEAN_OF[which], bound=text + (extra if score else ""),
         exact=exact, vanishing="h/limit", domain="limit = min(1/L, t)",
         case="estimated score, the worst" if score else "perfect score",
         effort={**effort(look, 4096, 40, 8, 48), "also": also},
@@ -236,6 +235,9 @@ def _certain(look: Look, name: str) -> tuple[list[float], list[dict[str, float]]
         points += [{"lambda": lam, "t": place["t"], "h/limit": place["h"] / min(1.0, lam, place["t"])}
                    for lam in (0.1, 0.3, 1.0, 3.0)]  # fmt: skip
     return levels, points
+
+
+_MEAN_OF = {"bias": "mean squared bias", "variance": "mean variance", "mean_square": "mean squared error"}
 
 
 def _part(which: str, bias: Array, variance: Array) -> Array:
@@ -293,28 +295,29 @@ def studied(look: Look, metric: str, varied: str, at: Sequence[float]) -> Eviden
     )  # fmt: skip
 
 
-def certified(
-    look: Look, name: str, which: Any, bound: Callable[[Any, Any, Any], Any], text: str
-) -> Iterator[Evidence]:
-    """The enclosure of the smallest constant on a whole class of Gaussians, in ball arithmetic; bound(L, M, h) with
-    M = L or 1/t."""
-    if look.wants("certified"):
-        from rmverify.errors.certified import LEAST, MOST, certified_constant
+def certified(look: Look, name: str, which: Any, bound: Bound) -> Evidence:
+    """The enclosure of the smallest constant on a whole class of Gaussians with perfect scores, in ball arithmetic."""
+    from flint import arb
 
-        spread = [] if look.target is None else [float(f(look.target.variances)) for f in (np.min, np.max)]
-        if spread and not LEAST <= spread[0] <= spread[1] <= MOST:
-            reach = f"its variances reach from {spread[0]:.3g} to {spread[1]:.3g}"
-            yield uncertified(f"{reach}, those of the class that can be from {LEAST:g} to {MOST:g}")
-            return
-        words = f"the smallest constant for the {which.replace('_', ' ')} of one step of {name}"
-        words += ", perfect score, every point of the class"
-        found = certified_constant(look.scheme(name), which, bound, effort=look.effort)
-        yield enclosed(words, found, ("lambda", "t", "h"), text, member=look.target is not None)
+    from rmverify.errors.certified import LEAST, MOST, certified_constant
+
+    spread = [] if look.target is None else [float(f(look.target.variances)) for f in (np.min, np.max)]
+    if spread and not LEAST <= spread[0] <= spread[1] <= MOST:
+        reach = f"its variances reach from {spread[0]:.3g} to {spread[1]:.3g}"
+        return uncertified(f"{reach}, those of the certified class from {LEAST:g} to {MOST:g}")
+    words = f"the smallest constant for the {which.replace('_', ' ')} of one step of {name}"
+    words += ", perfect score, every point of the class"
+    perfect = bound.at(eps_sc=0)
+    due = perfect.at({"max(L, 1/t)": "M"}, d=1)
+    found = certified_constant(
+        look.scheme(name), which, lambda L, M, h: due(one=arb(1), L=L, M=M, h=h), effort=look.effort
+    )
+    return enclosed(words, found, ("lambda", "t", "h"), str(perfect), member=look.target is not None)
 
 
 def uncertified(why: str) -> Evidence:
     """That nothing can be certified on a target, and why not."""
-    return Evidence("certified", "nothing is certified of this target", "not yet", computed=why)
+    return Evidence("certified", "no certificate covers this target", "not yet", computed=why)
 
 
 def enclosed(what: str, found: Any, names: Sequence[str], text: str, *, member: bool = False) -> Evidence:
@@ -332,5 +335,5 @@ def enclosed(what: str, found: Any, names: Sequence[str], text: str, *, member: 
         "certified", what, "holds with constant",
         computed=f"in [{found.lower:.6g}, {found.upper:.6g}], {found.boxes} boxes", bound=text, label="upper",
         constant=constant, where=where, domain=found.domain,
-        case=f"certified{', for a class that has the target in it' if member else ''}: {found.domain}",
+        case=f"certified{', for a class that contains the target' if member else ''}: {found.domain}",
     )  # fmt: skip

@@ -1,0 +1,89 @@
+"""``rmverify budget``: what does each scheme have to pay for a total variation on my data?"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from rmverify.cli.options import (
+    MOST_STEPS,
+    PREDICTORS,
+    add_command,
+    add_levels,
+    name_of,
+    predictor,
+    real,
+    seeded,
+    target_of,
+    whole,
+)
+from rmverify.cli.output import INCONCLUSIVE, VERIFIED, Usage, plottable, progress, remark, show, width
+
+__all__ = ["add"]
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    budget = add_command(
+        commands, "budget", "score evaluations that each scheme needs for a total variation", run,
+        "rmverify budget digits --tv 0.1\n  rmverify budget data.csv --tv 0.01 --plot budget.png",
+    )  # fmt: skip
+    budget.add_argument("--tv", type=real(0, 1), default=0.1, metavar="EPS", help="total variation to q_delta to reach")
+    add_levels(budget)
+    budget.add_argument(
+        "--scheme", action="append", choices=PREDICTORS, metavar="NAME",
+        help=f"restrict to this scheme (repeatable); one of {', '.join(PREDICTORS)}",
+    )  # fmt: skip
+    budget.add_argument(
+        "--precision", type=real(0, 1), default=0.02, metavar="X",
+        help="with random midpoints: half-width of the interval of N to aim for, relative to N",
+    )  # fmt: skip
+    budget.add_argument("--seed", type=whole(0), help="seed of the midpoint paths; default: drawn and printed")
+    budget.add_argument(
+        "--max-steps", type=whole(1, MOST_STEPS), default=1 << 17, metavar="N", help="the most steps that are tried"
+    )
+    budget.add_argument("--curves", action="store_true", help="also print every plan that was tried")
+    budget.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
+    budget.add_argument("--csv", action="store_true", help="the curves as CSV on stdout instead of the table")
+    budget.add_argument("--plot", metavar="FILE", help="error against evaluations, as .png, .svg or .pdf")
+
+
+def run(options: argparse.Namespace) -> int:
+    from rmverify.io import atomic_write
+    from rmverify.plans import footprint
+    from rmverify.studies.budget import budget
+    from rmverify.views import budget as view
+    from rmverify.views.common import document
+
+    if options.json and options.csv:
+        raise Usage("--csv cannot be combined with --json")
+    suffix = None if options.plot is None else plottable(options.plot)
+    predictors = [predictor(name) for name in options.scheme or PREDICTORS]
+    target = target_of(options, turned=True)
+    seed = seeded(options, any(footprint(scheme).alphas for scheme in predictors))
+    with progress(options) as tell:
+        answer = budget(
+            target,
+            options.tv,
+            early_stop=options.early_stop,
+            early_stop_tv=options.early_stop_tv,
+            horizon=options.horizon,
+            grid=options.grid,
+            predictors=predictors,
+            precision=options.precision,
+            beyond=suffix is not None,
+            rng=options.seed,
+            max_steps=options.max_steps,
+            progress=tell,
+        )
+    if seed is not None:
+        remark(options, seed)
+    if options.json:
+        print(document("budget", view.as_record(answer, name_of(options))))
+    elif options.csv:
+        print(view.as_csv(answer), end="")
+    else:
+        show(view.shown(answer, name_of(options), width(), options.curves))
+    if suffix is not None:
+        atomic_write(options.plot, view.picture(answer, name_of(options), suffix))
+    return VERIFIED if all(row.upper is not None for row in answer.rows) else INCONCLUSIVE

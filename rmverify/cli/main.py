@@ -1,0 +1,109 @@
+"""One program of several commands: their parser, and the exit code and line of whatever goes wrong in one."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from typing import NoReturn
+
+from rmverify.cli import budget, explain, exponents, law, rates, sample, verify
+from rmverify.cli.output import EXITS, INTERNAL, USAGE, Usage, complain
+
+__all__ = ["main"]
+
+_COMMANDS = (budget, law, sample, verify, rates, explain, exponents)
+
+_OPTIONS = {"accuracy": "--tv", "early_stop": "--early-stop", "early_stop_tv": "--early-stop-tv",
+            "horizon": "--horizon", "grid": "--grid", "steps": "--steps", "precision": "--precision", "n": "-n",
+            "predictors": "--scheme", "max_steps": "--max-steps", "data": "DATA", "covariance": "DATA",
+            "target": "DATA", "ids": "IDS", "scales": "--scale", "store": "--store", "dask": "--dask",
+            "workers": "--workers", "kinds": "--kind"}  # fmt: skip
+"""What the package's arguments are called on the command line: a complaint about one of them is a usage error, and so
+is one about a file by its name; anything else that fails is not the user's doing."""
+
+_DATA = {"verify": "--target", "rates": "--data"}
+"""What DATA is called by the commands that have it as an option."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE, f"rmverify: error: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    # before NumPy is imported: the products here are small, threads of the BLAS would only wait for each other
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as stop:  # argparse has printed its line
+        return int(stop.code or 0) if isinstance(stop.code, int | None) else USAGE
+    try:
+        _spare_inputs(options)
+        return int(options.run(options))
+    except Usage as error:
+        return complain(str(error), USAGE)
+    except (ValueError, TypeError) as error:
+        return _refused(options, error)
+    except OverflowError as error:
+        from rmverify.schemes.contract import Unstable
+
+        return complain(str(error), USAGE) if isinstance(error, Unstable) else _internal(error)
+    except BrokenPipeError:  # whoever read the output has seen enough: no verdict
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        return complain(f"cannot write: {error}", USAGE)
+    except KeyboardInterrupt:
+        return complain("interrupted", 130)
+    except Exception as error:
+        return _internal(error)
+
+
+def _parser() -> argparse.ArgumentParser:
+    from rmverify import __version__
+
+    parser = _Parser(
+        "rmverify",
+        description="Exact laws and errors of randomized-midpoint diffusion samplers, and the claims made about them.",
+        epilog=EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"rmverify {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        command.add(commands)
+    return parser
+
+
+def _spare_inputs(options: argparse.Namespace) -> None:
+    """Refuse an output that is an input or another output, under whatever name."""
+    taken = [path for path in (getattr(options, "data", None), getattr(options, "file", None)) if path is not None]
+    for name in ("out", "plot", "html", "store"):
+        path = getattr(options, name, None)
+        if path is None:
+            continue
+        for other in taken:
+            if os.path.realpath(path) == os.path.realpath(other) or (
+                os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other)
+            ):
+                raise Usage(f"--{name}: {path!r} is a file that this command uses already; choose another name")
+        taken.append(path)
+
+
+def _refused(options: argparse.Namespace, error: Exception) -> int:
+    """A complaint about an argument or a file, by its name first; or what the arithmetic says."""
+    name, colon, rest = str(error).partition(": ")
+    known = _OPTIONS.get(name, name if name.startswith(("'", '"')) else None)
+    if not colon or known is None:
+        return _internal(error)
+    return complain((_DATA.get(options.command, known) if known == "DATA" else known) + colon + rest, USAGE)
+
+
+def _internal(error: Exception) -> int:
+    report = "please report it with the command that you gave"
+    return complain(f"internal error: {type(error).__name__}: {error}; {report}", INTERNAL)

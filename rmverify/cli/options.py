@@ -1,0 +1,194 @@
+"""Options that several commands share, and what they stand for: data, a scheme, noise levels, a seed."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rmverify.cli.output import EXITS, Usage, remark
+
+__all__ = [
+    "MOST_STEPS", "PREDICTORS", "SEQUENTIAL", "add_command", "add_levels", "add_plan", "add_shapes", "name_of",
+    "plan_of", "predictor", "real", "seeded", "shape_of", "target_of", "whole",
+]  # fmt: skip
+
+SEQUENTIAL = ("euler", "exponential_integrator", "heun", "midpoint", "randomized_midpoint")
+PREDICTORS = (*SEQUENTIAL, "parallel_midpoint")
+
+MOST_STEPS = 20_000_000
+"""Steps of the longest plan, whose levels are held in memory: `rmverify.studies.budget.MOST_STEPS`."""
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Says the default of every option that has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        plain = action.default in (None, False, argparse.SUPPRESS) or "default" in text
+        return text if plain else f"{text} (default: %(default)s)"
+
+
+def add_command(
+    commands: Any, name: str, help: str, run: Callable[[argparse.Namespace], int], examples: str, data: bool = True
+) -> argparse.ArgumentParser:
+    """A command with the options that all have, and DATA if it takes them first."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=help, description=help[0].upper() + help[1:] + ".",
+        epilog=f"examples:\n  {examples}\n\n{EXITS}", formatter_class=_Formatter,
+    )  # fmt: skip
+    parser.set_defaults(run=run)
+    if data:
+        parser.add_argument("data", metavar="DATA", help="CSV or NPY file, or the name digits")
+        add_shapes(parser, "DATA")
+    parser.add_argument("--quiet", action="store_true", help="no progress and no remarks on stderr")
+    parser.add_argument("--no-progress", action="store_true", help="no progress bar on stderr")
+    return parser
+
+
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """The type of an integer option of at least `least`, and at most `most`."""
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least or (most is not None and value > most):
+            bounded = f">= {least}" if most is None else f"from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"expected an integer {bounded}, got {text!r}")
+        return value
+
+    return convert
+
+
+def real(above: float, below: float, or_at: bool = False) -> Callable[[str], float]:
+    """The type of an option that is a number between the two, at them too if `or_at`."""
+    low, high = ("[", "]") if or_at else ("(", ")")
+    bounded = f"in {low}{above:g}, {below:g}{high}" if below < float("inf") else f"> {above:g}"
+
+    def convert(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not (above < value < below or (or_at and value in (above, below))):
+            raise argparse.ArgumentTypeError(f"expected a number {bounded}, got {text!r}")
+        return value
+
+    return convert
+
+
+# ---------------------------------------------------------------------------- data
+
+
+def add_shapes(parser: argparse.ArgumentParser, what: str) -> None:
+    """What DATA is."""
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument(
+        "--samples", action="store_true", help=f"{what} holds samples, one a row; default unless ambiguous"
+    )
+    shape.add_argument("--covariance", action="store_true", help=f"{what} is a covariance matrix (mean 0)")
+    shape.add_argument(
+        "--spectrum", action="store_true", help=f"{what} holds variances (mean 0); a second column counts each"
+    )  # fmt: skip
+
+
+def shape_of(options: argparse.Namespace) -> list[str]:
+    """The options that say what DATA is."""
+    return [f"--{name}" for name in ("samples", "covariance", "spectrum") if getattr(options, name)]
+
+
+def name_of(options: argparse.Namespace) -> str:
+    """What tables call the data."""
+    return str(options.data) if options.data == "digits" else Path(options.data).name
+
+
+def target_of(options: argparse.Namespace, turned: bool = False) -> Any:
+    """The Gaussian that DATA tells; if `turned`, up to a rotation."""
+    import numpy as np
+
+    from rmverify.io import BUILT_IN, ambiguity, read_covariance, read_data, read_spectrum, remarks
+    from rmverify.targets import Gaussian
+    from rmverify.targets.spectra import fit_spectrum, spectrum
+
+    if options.spectrum:
+        target = Gaussian.from_spectrum(*read_spectrum(options.data))
+        return spectrum(target) if turned else target
+    if options.covariance or (options.data in BUILT_IN and not options.samples):
+        covariance = read_covariance(options.data)
+        target = Gaussian(np.zeros(len(covariance)), covariance)
+        return spectrum(target) if turned else target
+    rows = read_data(options.data)
+    doubt = None if options.samples else ambiguity(rows)
+    if doubt is not None:
+        raise Usage(f"{options.data!r}: {doubt}")
+    for text in remarks(rows):
+        remark(options, f"{options.data!r}: {text}")
+    return fit_spectrum(rows) if turned else Gaussian.fit(rows)
+
+
+# --------------------------------------------------------------------------- plans
+
+
+def add_levels(parser: argparse.ArgumentParser) -> None:
+    """Where a plan starts and stops, and its noise levels between."""
+    stop = parser.add_mutually_exclusive_group()
+    stop.add_argument(
+        "--early-stop", type=real(0, 350), metavar="DELTA",
+        help="last noise level; default: the largest with W2(q_delta, q_0) <= 1%% of sqrt(tr Sigma)",
+    )  # fmt: skip
+    stop.add_argument(
+        "--early-stop-tv", type=real(0, 1), metavar="X",
+        help="instead of --early-stop: the largest level with TV(q_delta, q_0) <= X, where the data are not singular",
+    )  # fmt: skip
+    parser.add_argument(
+        "--horizon", type=real(0, 350), metavar="T",
+        help="first noise level; default: the smallest with TV(q_T, N(0,I)) <= EPS/10",
+    )  # fmt: skip
+    parser.add_argument("--grid", choices=("geometric", "uniform"), default="geometric", help="noise levels between")
+
+
+def add_plan(parser: argparse.ArgumentParser) -> None:
+    """One plan: its scheme, steps and corrector, its noise levels, and the seed of what it draws."""
+    parser.add_argument("--scheme", choices=PREDICTORS, default="randomized_midpoint", metavar="NAME",
+                        help=f"one of {', '.join(PREDICTORS)}")  # fmt: skip
+    parser.add_argument("--steps", type=whole(1, MOST_STEPS), default=100, metavar="N", help="predictor steps")
+    parser.add_argument("--corrector", action="store_true", help="underdamped Langevin after every window")
+    add_levels(parser)
+    parser.add_argument("--seed", type=whole(0), help="seed of the random numbers; default: drawn and printed")
+    parser.add_argument(
+        "--tv", type=real(0, 1), default=0.1, metavar="EPS", help="accuracy that sets the default horizon"
+    )
+
+
+def plan_of(options: argparse.Namespace, turned: bool = False) -> tuple[Any, Any, Any]:
+    """The target, the setting and the plan of the options."""
+    from rmverify.studies.budget import schedule, setting
+
+    target = target_of(options, turned)
+    where = setting(
+        target, options.tv, early_stop=options.early_stop, early_stop_tv=options.early_stop_tv,
+        horizon=options.horizon, grid=options.grid,
+    )  # fmt: skip
+    scheme = predictor(options.scheme)
+    return target, where, schedule(target, scheme, where, options.steps, corrector=options.corrector)
+
+
+def predictor(name: str) -> Any:
+    """The scheme of a name, with the parameters that it has in budgets."""
+    from rmverify.schemes.contract import unwrap
+    from rmverify.studies.budget import PREDICTORS
+
+    return next(scheme for scheme in PREDICTORS if unwrap(scheme)[0].__name__ == name)
+
+
+def seeded(options: argparse.Namespace, needed: bool) -> str | None:
+    """Draw a seed where one is needed and none was given, and say so."""
+    if options.seed is not None:
+        return None
+    import secrets
+
+    options.seed = secrets.randbelow(1 << 32) if needed else 0
+    return f"drew the seed {options.seed}; repeat this run with --seed {options.seed}" if needed else None

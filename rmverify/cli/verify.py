@@ -1,0 +1,105 @@
+"""``rmverify verify``: what is claimed about the samplers, and does it hold?"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from rmverify.cli.options import add_command, add_shapes, name_of, shape_of, target_of, whole
+from rmverify.cli.output import (
+    ENDLESS,
+    INCONCLUSIVE,
+    REFUTED,
+    VERIFIED,
+    Usage,
+    progress,
+    show,
+    suffix_of,
+    width,
+    writable,
+)
+
+__all__ = ["add"]
+
+KINDS = ("symbolic", "certified", "exact", "fitted", "monte-carlo")
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    verify = add_command(
+        commands, "verify", "every claim of the ledger, and what was found about it", run,
+        "rmverify verify\n  rmverify verify B2 D1 --verbose\n  rmverify verify --target digits --html digits.html",
+        data=False,
+    )  # fmt: skip
+    verify.add_argument("ids", nargs="*", metavar="IDS", help="such as B2 D1; default: all of them")
+    verify.add_argument(
+        "--kind", action="append", choices=KINDS, metavar="KIND",
+        help=f"restrict to this kind of evidence (repeatable); one of {', '.join(KINDS)}; default: all but certified",
+    )  # fmt: skip
+    verify.add_argument(
+        "--certified", action="store_true", help="also prove bounds by ball arithmetic over boxes of parameters"
+    )
+    verify.add_argument(
+        "--effort", type=whole(1), metavar="N",
+        help="examine at most this many boxes for each certified bound; default: 4 times what the shipped claims need",
+    )  # fmt: skip
+    verify.add_argument(
+        "--target", dest="data", metavar="FILE",
+        help="look for exact and fitted evidence on your DATA; default: each claim's own domain",
+    )  # fmt: skip
+    add_shapes(verify, "the target")
+    verify.add_argument("--workers", type=whole(1), default=min(2, os.cpu_count() or 1), metavar="N", help="processes")
+    verify.add_argument("-v", "--verbose", action="store_true", help="also print every piece of evidence")
+    verify.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
+    verify.add_argument("--html", metavar="FILE", help="one self-contained page with formulas, tables and pictures")
+
+
+def run(options: argparse.Namespace) -> int:
+    from rmverify.claims import Report, verify
+    from rmverify.errors.boxes import EFFORT
+    from rmverify.io import atomic_write
+    from rmverify.views import claims as view
+    from rmverify.views.common import document
+
+    if shape_of(options) and options.data is None:
+        raise Usage(f"{shape_of(options)[0]} needs --target FILE")
+    if options.html is not None:
+        suffix_of("--html", options.html, ("html", "htm"))
+        writable("--html", options.html)
+    target = None if options.data is None else target_of(options)
+    effort = options.effort or EFFORT
+    kinds = options.kind or (None if target is None else ["exact", "fitted", "monte-carlo"])
+    with progress(options) as tell:
+        report = verify(
+            [id.upper() for id in options.ids] or None,
+            kinds=kinds,
+            certified=options.certified,
+            target=target,
+            effort=effort,
+            workers=options.workers,
+            progress=tell,
+        )
+    left_out = []
+    if kinds and not options.ids:  # the claims that have no such evidence are not in question
+        left_out = [id for id, result in report.items() if not result.evidence]
+        report = Report([result for result in report.values() if result.evidence])
+    asked = view.Asked(
+        None if target is None else f"{name_of(options)}: Gaussian in dimension {target.dim}",
+        [] if options.data is None else ["--target", options.data, *shape_of(options)],
+        effort if options.certified or "certified" in (kinds or ()) else None,
+        left_out,
+    )
+    if options.html is not None:
+        from rmverify.views.page import claims_page
+
+        atomic_write(options.html, claims_page(report, asked))
+    if options.json:
+        print(document("verify", view.as_record(report, asked)))
+    else:
+        show(view.shown(report, asked, width() or ENDLESS, options.verbose))
+    findings = {result.finding for result in report.values()} or {"inconclusive"}
+    if findings & {"violated", "not implied"}:
+        return REFUTED
+    undecided = {"inconclusive", "not yet"} if options.ids else {"inconclusive"}
+    return INCONCLUSIVE if findings & undecided else VERIFIED

@@ -1,0 +1,43 @@
+"""The bounds that theorems are made of, each written once: claims state and measure them, programs combine them.
+
+By claim; what a claim prints beside its main bound follows after a comma. Constants and logarithms of the field's own
+statements are left out where they are left out there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rmverify.exponents.formulas import Bound
+
+__all__ = ["BOUNDS"]
+
+BOUNDS: Mapping[str, Bound] = {name: Bound(text) for name, text in {
+    # W_2 after a window of length 1/L
+    "B5, randomized midpoint": "L sqrt(d) h^{3/2} + eps_sc/L",
+    "B5, exponential integrator": "sqrt(L d) h + eps_sc/L",
+    # total variation after underdamped Langevin of time T from laws W_2 apart, jointly
+    "C1": "W_2/(L^{1/4} T^{3/2})",
+    # KL and total variation of the position alone
+    "C4": "W_2^2/T^2 (1/2 + L^2 T^3/(6 gamma) + gamma T/2)",
+    "C4, sharper": "W_2^2/T^2 (1/2 + L^2 T^3/(12 gamma) + L T^2/4 + gamma T/4)",
+    "C4, log-concave": "W_2^2/T^2 (1/2 + L^2 T^3/(12 gamma) + gamma T/4)",
+    "C4, variation": "0.764 W_2/T",
+    # what the discretization of the dynamics adds
+    "C2": "L^{3/4} T^{1/2} d^{1/2} h + eps_sc T^{1/2}/L^{1/4}",
+    # steps to W_2 = "C3, reached" on a log-concave target
+    "C3": "kappa^{7/6} eps_w^{-1/3} + kappa eps_w^{-2/3}",
+    "C3, reached": "eps_w sqrt(d/m)",
+    # steps to total variation eps, as printed
+    "D0": "L^2 sqrt(d)/eps",
+    "D1": "L^{5/3} d^{5/12}/eps",
+    "D3": "kappa^{4/3} d^{5/12} eps^{-2/3} + kappa d^{5/12}/eps",
+    "D5": "max(L^{9/5} d^{2/5} eps^{-4/5}, L^{5/3} d^{1/3} eps^{-2/3})",
+    "D5, log-concave": "max(kappa^{4/5} d^{2/5} eps^{-4/5}, kappa^{4/3} d^{1/3} eps^{-2/3})",
+    "D7": "L^{23/13} d^{5/13} eps^{-10/13}",
+    "D7, log-concave": "max(kappa^{12/13} d^{5/13} eps^{-10/13}, kappa^{4/3} d^{1/3} eps^{-2/3})",
+    # the corrector's time: published, and best
+    "D1, time": "L^{-1/2} d^{-1/18}",
+    "D5, time": "L^{-19/30} d^{-1/15} eps^{2/15}",
+    "D7, time": "L^{-17/26} d^{-1/13} eps^{2/13}",
+}.items()}  # fmt: skip

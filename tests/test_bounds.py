@@ -1,0 +1,146 @@
+"""A bound is one object: its readings agree with each other and with the formula written out here."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction as F
+
+import numpy as np
+import pytest
+import sympy as sp
+from flint import arb
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rmverify.claims.ledger import load
+from rmverify.exponents import BOUNDS, Bound, Monomial
+from rmverify.exponents import load as program
+
+LETTERS = ["L", "d", "h", "t", "eps_sc", "W_2", "gamma"]
+AT = dict(zip(LETTERS, (2.0, 3.0, 0.5, 0.25, 0.1, 0.7, 1.5), strict=True))
+EXPONENTS = st.fractions(-2, 2, max_denominator=4).filter(bool)
+
+
+@st.composite
+def formulas(draw, depth=2):
+    """(text, value at AT by plain floats)."""
+    kind = draw(st.sampled_from(["name", "number", "power", "product", "quotient", "sum", "max", "min", "sqrt"]))
+    if depth == 0 or kind == "name":
+        name = draw(st.sampled_from(LETTERS))
+        return name, AT[name]
+    if kind == "number":
+        number = draw(st.sampled_from(["2", "0.764", "12", "7"]))
+        return number, float(number)
+    text, value = draw(formulas(depth - 1))
+    if kind == "power":
+        e = draw(EXPONENTS)
+        return f"({text})^{{{e}}}", value ** float(e)
+    if kind == "sqrt":
+        return f"sqrt({text})", math.sqrt(value)
+    other, b = draw(formulas(depth - 1))
+    return {
+        "product": (f"({text}) ({other})", value * b),
+        "quotient": (f"({text})/({other})", value / b),
+        "sum": (f"{text} + {other}", value + b),
+        "max": (f"max({text}, {other})", max(value, b)),
+        "min": (f"min({text}, {other})", min(value, b)),
+    }[kind]
+
+
+@given(formulas())
+def test_a_bound_says_the_same_in_every_reading(formula):
+    text, value = formula
+    bound = Bound(text)
+    assert bound(**AT) == pytest.approx(value, rel=1e-12)
+    assert Bound(str(bound)) == bound == eval(repr(bound), {"Bound": Bound})
+    ball = bound(one=arb(1), **{name: arb(x) for name, x in AT.items()})
+    assert abs(float(ball) - value) <= 1e-12 * value
+    assert float(ball.rad()) <= 1e-12 * value
+    arrays = bound(**{name: np.array([[x], [x]]) for name, x in AT.items()})
+    np.testing.assert_array_equal(np.broadcast_to(arrays, (2, 1)), np.full((2, 1), bound(**AT)))
+    latex = bound.latex
+    assert latex.count("{") == latex.count("}")
+    assert latex.count(r"\left(") == latex.count(r"\right)")
+
+
+def test_constants_functions_and_symbols():
+    bracket = Bound("W_2^2/T^2 (1/2 + L^2 T^3/(6 gamma) + gamma T/2)")
+    W, T, L, g = sp.symbols("W T L g")
+    found = bracket(one=sp.Integer(1), W_2=W, T=T, L=L, gamma=g)
+    assert sp.expand(found - W**2 / T**2 * (sp.Rational(1, 2) + L**2 * T**3 / (6 * g) + g * T / 2)) == 0
+    assert Bound("exp(-T) log(d/eps)^2")(T=2.0, d=5.0, eps=0.1) == math.exp(-2) * math.log(50) ** 2
+    assert Bound("5/2 h^2 + 1/3 sqrt(h)")(h=4.0) == 40 + 2 / 3
+    assert Bound("1/3")(one=arb(1)).contains(arb(1) / 3)
+    assert str(Bound("0.1 h + T/12 - d/4")) == "0.1 h + T/12 - d/4"
+
+
+def test_names_and_whole_factors_are_replaced():
+    bound = Bound("L^2 d h^4 max(L, 1/t) + h^2 eps_sc^2")
+    assert bound.names == ("L", "d", "h", "t", "eps_sc")
+    assert str(bound.at(eps_sc=0)) == "L^2 d h^4 max(L, 1/t)"
+    assert str(bound.at(eps_sc="sqrt(E)", L="1/m")) == "d h^4 max(1/m, 1/t)/m^2 + h^2 E"
+    assert bound.at({"max(L, 1/t)": "L"}, eps_sc=0).monomials == (Monomial(L=3, d=1, h=4),)
+    assert Bound("W_2/T").at(W_2=Bound("2 a h^2 + b sqrt(h)")).monomials == (
+        Monomial(a=1, h=2, T=-1),
+        Monomial(b=1, h="1/2", T=-1),
+    )
+    assert Bound("3 max(a, b)^{1/2} (c + d)").monomials == tuple(
+        Monomial(**{x: "1/2", y: 1}) for x in "ab" for y in "cd"
+    )
+
+
+@pytest.mark.parametrize("text", ["a - b", "min(a, b)", "exp(a)", "1/(a + b)"])
+def test_what_is_no_sum_of_monomials_is_refused(text):
+    with pytest.raises(ValueError, match="^bound: "):
+        _ = Bound(text).monomials
+
+
+@pytest.mark.parametrize("text", ["", "2 +", "a^b", "max(", "max(a", "a/0", "(a", "a)", "d // L", "a,b", 3.5])
+def test_a_text_that_is_no_formula_is_refused_in_one_line(text):
+    with pytest.raises(ValueError, match="^bound: ") as error:
+        Bound(text)
+    assert "\n" not in str(error.value)
+
+
+def test_a_value_that_is_missing_is_named():
+    with pytest.raises(ValueError, match="^T: .* needs a value"):
+        Bound("W_2/T")(W_2=1.0)
+
+
+# name: (values, the formula written out)
+L, d, h, T, e = 2.0, 3.0, 0.5, 0.25, 0.1
+WRITTEN = {
+    "B5, randomized midpoint": L * d**0.5 * h**1.5 + e / L,
+    "B5, exponential integrator": (L * d) ** 0.5 * h + e / L,
+    "C1": 0.7 / (L**0.25 * T**1.5),
+    "C2": L**0.75 * T**0.5 * d**0.5 * h + e * T**0.5 / L**0.25,
+    "C4, variation": 0.764 * 0.7 / T,
+    "D1": L ** (5 / 3) * d ** (5 / 12) / e,
+    "D5": max(L ** (9 / 5) * d ** (2 / 5) * e ** (-4 / 5), L ** (5 / 3) * d ** (1 / 3) * e ** (-2 / 3)),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_the_catalogue_against_formulas_written_out(name):
+    values = {"L": L, "d": d, "h": h, "T": T, "eps_sc": e, "eps": e, "W_2": 0.7}
+    assert BOUNDS[name](**values) == pytest.approx(WRITTEN[name], rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("name", "claim", "wrong", "names", "error", "power"),
+    [
+        ("B5, randomized midpoint", "B5", "L sqrt(d) h^2 + eps_sc/L", ("d1", "d5", "d7"), "predictor", ("h_pred", 2)),
+        ("C1", "C1", "W_2/(L^{1/4} T^2)", ("d0", "d1", "d3", "d5"), "predictor", ("T_corr", -2)),
+        ("C2", "C2", "L^{3/4} T d^{1/2} h + eps_sc T", ("d0", "d3", "d7"), "corrector", ("T_corr", 1)),
+    ],
+)
+def test_claim_and_programs_change_with_the_one_bound(monkeypatch, name, claim, wrong, names, error, power):
+    before = load()[claim].latex, load()[claim].right
+    assert all(program(n).errors[error][power[0]] != power[1] for n in names)
+    monkeypatch.setattr(BOUNDS[name], "terms", Bound(wrong).terms)
+    found = load()[claim]
+    assert found.latex != before[0]
+    assert found.right != before[1]
+    assert Bound(wrong).latex in found.latex
+    assert str(Bound(wrong)) in found.right
+    assert all(program(n).errors[error][power[0]] == F(power[1]) for n in names)
