@@ -21,7 +21,6 @@ from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from flint import ctx
 
 from rmverify.laws.averages.bends import NotResolved
 from rmverify.laws.averages.counts import continued
@@ -118,6 +117,8 @@ class ScaleStage:
 
     def over_balls(self, t: Array, h: Array, end: Array | None, alphas: Any) -> tuple[Array, Array | None]:
         """eta and kappa of steps (t, h) with no velocity, at midpoints alphas (A, Q) or None; to t - h or `end`."""
+        from flint import ctx
+
         with ctx.workprec(BITS):
             time, length = (lift(z).reshape(-1, 1, 1) for z in (t, h))
             rows = None
@@ -194,6 +195,8 @@ class ScaleStage:
         same = np.ptp(t) == 0 and np.ptp(h) == 0
         if not same and len(t) * lam.size > MOST_READ:
             raise Unresolved
+
+        from flint import ctx
 
         def of(scheme: Scheme) -> list[Array]:
             with ctx.workprec(BITS):
