@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 import rmverify as rm
 from benchmarks.record import Record, measure
-from rmverify.laws.averages.rules import unit_rule
 from rmverify.laws.averages.strata import averages
 from rmverify.laws.scale import log_defect
+from rmverify.numbers.quadrature import unit_rule
 from rmverify.plans import footprint
 from rmverify.readings.cells import read_chain
 

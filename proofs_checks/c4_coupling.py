@@ -30,6 +30,8 @@ from functools import partial
 
 import sympy as sp
 
+from rmverify.exponents import BOUNDS
+
 CLAIM = "C4"
 
 t, T, L, g = sp.symbols("t T L g", positive=True)
@@ -37,9 +39,10 @@ D, x0, v, z = sp.symbols("D x0 v z", real=True)
 x = sp.Function("x")
 s = sp.Function("s")
 
-PRINTED = sp.Rational(1, 2) + L**2 * T**3 / (6 * g) + g * T / 2
-SHARPER = sp.Rational(1, 2) + L**2 * T**3 / (12 * g) + L * T**2 / 4 + g * T / 4
-MONOTONE = sp.Rational(1, 2) + L**2 * T**3 / (12 * g) + g * T / 4
+# the brackets of the bounds that the claim states: they are the bounds at W_2 = T
+PRINTED, SHARPER, MONOTONE = (
+    BOUNDS[name](one=sp.Integer(1), W_2=T, T=T, L=L, gamma=g) for name in ("C4", "C4, sharper", "C4, log-concave")
+)
 
 
 def coupling(velocity=1):

@@ -25,6 +25,8 @@ from functools import partial
 
 import sympy as sp
 
+from rmverify.exponents import BOUNDS, Bound
+
 CLAIM = ("D0", "D1", "D3", "D4", "D5", "D7")
 
 L, d, eps, tau, hp, hc, e = sp.symbols("L d eps tau h_p h_c e", positive=True)
@@ -34,6 +36,12 @@ kappa = L
 def power(**exponents):
     """A monomial, exponents as strings: power(L="5/3", eps="-1")."""
     return sp.prod([{"L": L, "d": d, "eps": eps}[k] ** sp.Rational(value) for k, value in exponents.items()])
+
+
+def stated(name, **values):
+    """A bound of the ledger with a perfect score and without its constant; of a maximum the first entry."""
+    bound = Bound(BOUNDS[name].at(eps_sc=0).monomials[0])
+    return bound(one=sp.Integer(1), **({"L": L, "d": d, "eps": eps} | values))
 
 
 def quotient(first, second):
@@ -47,26 +55,23 @@ def solve(monomial, unknown, value=1):
     return (value / monomial.subs(unknown, 1)) ** (1 / exponent)
 
 
-SMOOTHING_C1 = L ** sp.Rational(1, 4) * tau ** sp.Rational(3, 2)  # TV <= W_2/this
-SMOOTHING_C4 = tau
+SMOOTHING_C1, SMOOTHING_C4 = (1 / stated(name, W_2=1, T=tau) for name in ("C1", "C4, variation"))  # TV <= W_2/this
 TAU_D0 = power(L="-1/2")
-TAU_D1 = power(L="-1/2", d="-1/18")
-TAU_D5 = power(L="-19/30", d="-1/15", eps="2/15")
-TAU_D7 = power(L="-17/26", d="-1/13", eps="2/13")
+TAU_D1, TAU_D5, TAU_D7 = (stated(f"{id}, time") for id in ("D1", "D5", "D7"))
 TAU_D5_CONCAVE = power(L="1/30", d="-1/15", eps="2/15")
 TAU_D7_CONCAVE = power(L="3/26", d="-1/13", eps="2/13")
 
 
 def predictor_step(smoothing=SMOOTHING_C1):
-    return solve(L * (L * sp.sqrt(d) * hp ** sp.Rational(3, 2)) / smoothing, hp, eps)
+    return solve(L * stated("B5, randomized midpoint", h=hp) / smoothing, hp, eps)
 
 
 def dpum_step():
-    return solve(L * (sp.sqrt(L * d) * hp) / SMOOTHING_C1, hp, eps)
+    return solve(L * stated("B5, exponential integrator", h=hp) / SMOOTHING_C1, hp, eps)
 
 
 def corrector_step(windows=L):
-    return solve(windows * L ** sp.Rational(3, 4) * sp.sqrt(tau) * sp.sqrt(d) * hc, hc, eps)
+    return solve(windows * stated("C2", T=tau, h=hc), hc, eps)
 
 
 def corrector_cost(windows=L):
@@ -84,7 +89,7 @@ def at(time, expression, printed):
 
 
 def dpum():
-    both = power(L="2", d="1/2", eps="-1")
+    both = stated("D0")
     return at(TAU_D0, 1 / dpum_step(), both), at(TAU_D0, corrector_cost(), both)
 
 
@@ -99,7 +104,7 @@ def sequential(time=TAU_D1):
 
 def printed_prefactor():
     """D1's corrector is L^{1/3} times L^{5/3} d^{5/12}/eps, D5's (L d^{-1/8} eps^{3/2})^{2/15} times."""
-    printed = power(L="5/3", d="5/12", eps="-1")
+    printed = stated("D1")
     limit = L / power(d="1/8", eps="-3/2")
     return (
         at(TAU_D1, corrector_cost(), printed * power(L="1/3")),
@@ -183,8 +188,7 @@ def first_term_never_leads():
     return tuple(found)
 
 
-D5_COST = power(L="9/5", d="2/5", eps="-4/5")
-D7_COST = power(L="23/13", d="5/13", eps="-10/13")
+D5_COST, D7_COST = stated("D5"), stated("D7")
 IDENTITIES = {
     "D0: L^2 sqrt(d)/eps": dpum,
     "D1: steps and costs": sequential,
@@ -197,14 +201,14 @@ IDENTITIES = {
         log_concave_optimum,
         SMOOTHING_C1,
         TAU_D5_CONCAVE,
-        power(L="4/5", d="2/5", eps="-4/5"),
+        stated("D5, log-concave", kappa=kappa),
     ),
     "D7: the optimum": partial(optimum, SMOOTHING_C4, TAU_D7, D7_COST),
     "D7: log-concave": partial(
         log_concave_optimum,
         SMOOTHING_C4,
         TAU_D7_CONCAVE,
-        power(L="12/13", d="5/13", eps="-10/13"),
+        stated("D7, log-concave", kappa=kappa),
     ),
     "D5, D7: where tau <= L^{-1/2} binds": constraint,
     "D3, D5, D7: scheme 5's first term": first_term_never_leads,
@@ -212,5 +216,5 @@ IDENTITIES = {
 MUTATED = {
     "D1's steps at D5's tau": partial(sequential, TAU_D5),
     "D5's cost with C4's smoothing": partial(optimum, SMOOTHING_C4, TAU_D5, D5_COST),
-    "the printed d^{5/12} at D7's tau": partial(optimum, SMOOTHING_C4, TAU_D7, power(L="5/3", d="5/12", eps="-1")),
+    "the printed d^{5/12} at D7's tau": partial(optimum, SMOOTHING_C4, TAU_D7, stated("D1")),
 }

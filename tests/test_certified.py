@@ -18,6 +18,7 @@ from rmverify import schemes
 from rmverify.errors import certified as laws
 from rmverify.errors.boxes import interval, supremum
 from rmverify.errors.certified import certified_constant, certified_start
+from rmverify.readings.balls import precision
 from rmverify.readings.duals import Dual
 from rmverify.schemes.contract import scheme
 
@@ -263,7 +264,7 @@ def test_errors_over_small_boxes_contain_points_and_difference_quotients(claim):
                 mean_square = getattr(rm.local_error(step, rm.Gaussian.isotropic(lam, 1), t, h), which)
                 return mean_square / h ** (2 * order) / (1 + (lam - 1) * math.exp(-2 * t))
 
-            with laws.working_balls():
+            with precision(laws.BITS, laws.TERMS):
                 tail = laws._tail(step, random, cell)
                 w = interval(1 / v * (1 - 1e-13), 1 / v * (1 + 1e-13))
                 point = error(step, random, tail, order, w, interval(h, h))

@@ -19,6 +19,8 @@ from rmverify.laws import LineLaw
 from rmverify.laws.line import averaged as line
 from rmverify.laws.line import inverse, piecewise, pushing, velocity
 from rmverify.laws.line.averaged import line_law
+from rmverify.laws.line.piecewise import interpolated
+from rmverify.numbers.quadrature import on_panels
 from rmverify.schemes.contract import scheme
 from rmverify.targets import (
     ExponentialGaussian,
@@ -868,9 +870,9 @@ def test_who_wins_depends_on_the_target():
 def test_panels_are_as_fine_as_the_mass_asks():
     """A kink in the bulk is resolved, and none where there is no mass."""
     log_q = lambda x: -x * x / 2 - math.log(2 * math.pi) / 2  # noqa: E731
-    found, error = piecewise.resolved(lambda x: 0.2 * np.maximum(x - 9, 0)[:, None], log_q, -10, 10, np.ones(1), 1e-12)
+    found, error = interpolated(lambda x: 0.2 * np.maximum(x - 9, 0)[:, None], log_q, -10, 10, np.ones(1), 1e-12)
     assert len(found.breaks) < 30
-    found, error = piecewise.resolved(lambda x: 0.2 * np.maximum(x - 4, 0)[:, None], log_q, -10, 10, np.ones(1), 1e-12)
+    found, error = interpolated(lambda x: 0.2 * np.maximum(x - 4, 0)[:, None], log_q, -10, 10, np.ones(1), 1e-12)
     assert len(found.breaks) > 30
     x, w = trapezoid(3.99, 4.01, 40_001)
     assert (w * np.abs(found(x)[:, 0] - 0.2 * np.maximum(x - 4, 0)) * np.exp(log_q(x))).sum() <= error < 1e-12
@@ -878,7 +880,7 @@ def test_panels_are_as_fine_as_the_mass_asks():
 
 def test_panels_split_as_told():
     np.testing.assert_allclose(piecewise.split(np.array([0.0, 1.0, 4.0]), [2, 3]), [0, 0.5, 1, 2, 3, 4])
-    x, w = piecewise.gauss(np.array([0.0, 1.0, 4.0]))
+    x, w = on_panels(np.array([0.0, 1.0, 4.0]))
     assert (w * x**31).sum() == pytest.approx(4**32 / 32, rel=1e-13)
 
 

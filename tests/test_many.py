@@ -18,8 +18,8 @@ import rmverify as rm
 from rmverify import schemes
 from rmverify.elementary import exp, prefix, total
 from rmverify.laws.averages.counts import COUNTS, continued, few
-from rmverify.laws.averages.rules import unit_rule
-from rmverify.laws.averages.strata import cumulants, gauss
+from rmverify.laws.averages.strata import cumulants
+from rmverify.numbers.quadrature import gauss, unit_rule
 from rmverify.plans import footprint
 from rmverify.readings.balls import lift, lift_scheme
 from rmverify.readings.cells import read_cells, read_chain

@@ -87,6 +87,16 @@ def test_sampling_needs_no_symbols_balls_or_progress_bar():
     assert run(code) == "[]"
 
 
+def test_distances_in_floats_need_no_balls_or_symbols():
+    code = (
+        "import sys, rmverify as rm\n"
+        "target, plan = rm.Gaussian.isotropic(0.25, 2), rm.Plan([rm.Predict(rm.schemes.heun, [1.0, 0.5])])\n"
+        "rm.tv(rm.output_law(plan, target), target)\n"
+        "print([m for m in ('flint', 'matplotlib', 'mpmath', 'rich', 'sympy') if m in sys.modules])"
+    )
+    assert run(code) == "[]"
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_room_can_be_imported_first(room):
     assert run(f"import {room}; print('here')") == "here"

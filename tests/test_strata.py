@@ -17,8 +17,8 @@ from rmverify import schemes
 from rmverify.claims.looks import parallel_steps as facts
 from rmverify.claims.looks.measure import fitted
 from rmverify.elementary import exp, prefix, total
-from rmverify.laws.averages.rules import unit_rule
 from rmverify.laws.averages.strata import averages
+from rmverify.numbers.quadrature import unit_rule
 from rmverify.plans import footprint
 from rmverify.readings.cells import read_chain
 
@@ -198,35 +198,35 @@ def table(h):
 
 def test_without_rounds_strata_do_not_touch_the_bias():
     for h in (facts.SHORT, facts.LONG):
-        spread = facts.spread_without_rounds(table(h))
-        assert spread <= spread.error < 1e-14
+        first, *others = (table(h)["bias"][R, 0] for R in facts.STRATA)
+        for bias in others:
+            assert abs(bias / first - 1) <= (bias.error + first.error) / first < 1e-14
 
 
 def test_the_floor_of_the_bias_and_the_variance_fall_with_the_strata():
     names = ("1/R", "size")
-    for K in (3, 4):
-        assert fitted("floor", *facts.against_strata(table(facts.SHORT), K, "bias"), 2, names=names).finding == "holds"
-    for K in facts.ROUNDS:
-        x, y = facts.against_strata(table(facts.SHORT), K, "variance")
-        assert fitted("variance", x, y, 3, names=names).finding == "holds"
+    x = [1 / R for R in facts.STRATA]
+    for what, power, counts in (("bias", 2, (3, 4)), ("variance", 3, facts.ROUNDS)):
+        for K in counts:
+            y = [float(table(facts.SHORT)[what][R, K]) for R in facts.STRATA]
+            assert fitted(what, x, y, power, names=names).finding == "holds"
 
 
 def test_rounds_lower_the_bias_only_to_the_floor():
     """A floor of d^2 h leaves nothing to gain at R = 1; at R = 64 it is 4096 times lower."""
-    alone = facts.against_rounds(table(facts.LONG), 1)
+    alone, many = ([table(facts.LONG)["bias"][R, K] for K in facts.ROUNDS] for R in (1, 64))
     assert min(alone) > alone[0] / 2
-    many = facts.against_rounds(table(facts.LONG), 64)
     assert all(after < before for before, after in itertools.pairwise(many))
     assert many[-1] < many[0] / 1000
-    short = facts.against_rounds(table(facts.SHORT), 64)
-    assert abs(short[4] / short[3] - 1) < 64 * facts.SHORT  # on the floor
+    short = table(facts.SHORT)["bias"]
+    assert abs(short[64, 4] / short[64, 3] - 1) < 64 * facts.SHORT  # on the floor
 
 
 def test_many_strata_and_rounds_are_the_exact_flow():
     """The root mean square falls like R^{-3/2}, by 8 from one R = 4^K to the next, once the variance leads."""
-    way = facts.towards_flow(table(facts.LONG))
-    assert [(R, K) for R, K, _ in way] == [(1, 0), (4, 1), (16, 2), (64, 3)]
-    assert all(after[2] < before[2] / 4 for before, after in itertools.pairwise(way))
+    bias, variance = (table(facts.LONG)[what] for what in ("bias", "variance"))
+    way = [float(np.sqrt(bias[size] ** 2 + variance[size])) for size in ((1, 0), (4, 1), (16, 2), (64, 3))]
+    assert all(after < before / 4 for before, after in itertools.pairwise(way))
 
 
 # --- refusals -----------------------------------------------------------------------------------------------------

@@ -33,8 +33,9 @@ from flint import acb, arb, arb_poly, arb_series, ctx
 from rmverify.elementary import exp, expm1
 from rmverify.errors.boxes import EFFORT, Box, Search, interval, supremum
 from rmverify.laws.langevin.linear import unit_flow
+from rmverify.numbers.quadrature import unit_balls
 from rmverify.readings.affine import read
-from rmverify.readings.balls import legendre, lift_scheme, precision
+from rmverify.readings.balls import lift_scheme, precision
 from rmverify.readings.duals import Dual
 from rmverify.schemes.contract import Scheme, parameters, unwrap
 
@@ -152,10 +153,10 @@ def _coefficient(scheme: Scheme, w: Any, h: Any, zero: Any, a: Any) -> Any:
 
 
 def _read(scheme: Scheme, modes: _Modes, h: Any, zero: Any, a: Any) -> Any:
-    step = read(scheme, modes, _Level(zero), h, _Midpoints(a, h))
-    if not isinstance(step.noise[0][0], int):
+    slope, _, noise = read(scheme, modes, _Level(zero), h, _Midpoints(a, h)).scalar
+    if not isinstance(noise, int):
         raise TypeError("scheme: certified constants are known for predictors, got one that draws noise")
-    return step.linear[0][0]
+    return slope
 
 
 # --- orders, on symbols ---------------------------------------------------------------------------------------
@@ -233,7 +234,7 @@ def _polynomials(scheme: Scheme, random: bool) -> tuple[tuple[Any, ...], tuple[A
     h, zero = arb_series([0, 1], prec=TERMS), arb_series([0], prec=TERMS)
 
     with ctx.workprec(POINT_BITS):
-        points, weights = legendre(TERMS) if random else ([arb(0)], [arb(1)])
+        points, weights = unit_balls(TERMS) if random else ([arb(0)], [arb(1)])
         counter = _Modes(arb(1))
         _read(step, counter, h, zero, points[0])
         places = [arb(k + 1) / 8 for k in range(TERMS + len(counter.offsets))]
@@ -618,7 +619,7 @@ def certified_smoothing(joint: bool, lowest: float, *, effort: int = EFFORT, wid
     >>> 0.743 < c.lower <= c.upper < 0.745, c.argmax[1]
     (True, 1.0)
     """
-    x, weights = legendre(FLOW_NODES)
+    x, weights = unit_balls(FLOW_NODES)
 
     def ratio(box: Box) -> Dual:
         k, T = _sides(box)

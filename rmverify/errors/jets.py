@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from flint import arb, arb_series
 
-from rmverify.laws.averages.rules import rule
+from rmverify.laws.averages.rules import plain_rule
+from rmverify.numbers.quadrature import unit_balls
 from rmverify.plans import footprint
 from rmverify.readings.affine import V, X, read
-from rmverify.readings.balls import legendre, lift, lift_scheme, precision
+from rmverify.readings.balls import lift, lift_scheme, precision
 from rmverify.schemes.contract import Scheme, parameters, velocity_variance
 from rmverify.targets.process import flow_slope, mode_mean, mode_score
 
@@ -56,15 +58,13 @@ def predictor_jets(scheme: Scheme, v: Any, m: Any, t: Any, order: int) -> dict[s
     >>> float(jets["slope"][3] * 6 * 2**3), float(jets["variance"][4] * 12 * 2**4)  # v-1 and (2v-1)^2
     (1.0, 9.0)
     """
-    from flint import arb, arb_series
-
     with precision(BITS, order + 1):
         h = arb_series([0, 1])
         v, m, t = arb(v), arb(m), arb(t)
         # v(t) = v and m(t) = m, traced back to the data
         lam, mean = (v + (-2 * t).expm1()) * (2 * t).exp(), m * t.exp()
         step, w = _read(scheme, _Mode(mean, lam), t, h, order)
-        a, b = step.linear[0][0], step.shift[0]
+        a, b, _ = step.scalar
         moved = a * m + b
         jets = {
             "slope": w @ _row(a, w) - flow_slope(lam, t, h),
@@ -92,8 +92,6 @@ def kinetic_jets(scheme: Scheme, k: Any, order: int) -> dict[str, list[Any]]:
     >>> [float(c) for c in jets["vv"]]  # u k h^2/2 and what follows
     [0.0, 0.0, 1.0, -0.66...]
     """
-    from flint import arb, arb_series
-
     with precision(BITS, order + 1):
         h = arb_series([0, 1])
         lifted, k = lift_scheme(scheme), arb(k)
@@ -148,8 +146,6 @@ def noise_rounding(scheme: Scheme, k: float, steps: list[float]) -> tuple[float,
 
 def _exponential(k: Any, bound: dict[str, Any], order: int) -> tuple[tuple[Any, ...], ...]:
     """e^{Mh} by its power series."""
-    from flint import arb, arb_series
-
     u, g = bound["mass"], bound["friction"]
     power = [[arb(1), arb(0)], [arb(0), arb(1)]]
     series: list[list[list[Any]]] = [[[], []], [[], []]]
@@ -165,12 +161,10 @@ def _exponential(k: Any, bound: dict[str, Any], order: int) -> tuple[tuple[Any, 
 
 
 def _read(scheme: Scheme, mode: Any, t: Any, h: Any, order: int) -> tuple[Any, Any]:
-    from flint import arb
-
     foot = footprint(scheme)
     alphas, w = None, _objects([arb(1)])
     if foot.alphas:
-        alphas, w = rule(foot, *legendre(order // 2 + 1), lift)
+        alphas, w = plain_rule(foot, *unit_balls(order // 2 + 1), lift)
         alphas = alphas[:, None, :, None]
     return read(
         lift_scheme(scheme), mode, _objects([t]).reshape(1, 1, 1), _objects([h]).reshape(1, 1, 1), alphas, lift
@@ -198,8 +192,6 @@ def _variance(w: Any, row: Any) -> Any:
 
 
 def _coefficients(jet: Any, order: int) -> list[Any]:
-    from flint import arb, arb_series
-
     series = jet if isinstance(jet, arb_series) else arb_series([jet])
     found = list(series.coeffs())
     return (found + [arb(0)] * (order + 1))[: order + 1]
@@ -217,8 +209,6 @@ def integral_jets(scheme: Scheme, power: int, order: int) -> list[Any]:
     >>> float(integral_jets(midpoint, 2, 3)[3])  # (1/2)^2 for 1/3
     -0.083333...
     """
-    from flint import arb, arb_series
-
     with precision(BITS, order + 1):
         h, t = arb_series([0, 1]), arb(1)
         step, w = _read(scheme, _Powers(t, power), t, h, order)

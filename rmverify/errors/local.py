@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from flint import ctx
 
-from rmverify.laws.averages.rules import LEAST_NODES, MOST_NODES, averaged, rules, unbent, unit_rule
+from rmverify.laws.averages.rules import LEAST_NODES, MOST_NODES, at_nodes, rules, unbent
 from rmverify.laws.averages.strata import averages, chainable, strata_rule
-from rmverify.laws.conditional import column, initial, split_target
+from rmverify.laws.conditional import check_start, column, initial, split_target
 from rmverify.numbers.checks import Array, number
+from rmverify.numbers.quadrature import unit_balls, unit_rule
 from rmverify.numbers.values import Value
 from rmverify.plans import Footprint, Plan, Predict, footprint
 from rmverify.readings.affine import weighed
-from rmverify.readings.balls import legendre, lift, lift_scheme
+from rmverify.readings.balls import lift, lift_scheme
 from rmverify.readings.cells import read_chain
 from rmverify.readings.witness import per_mode
 from rmverify.schemes.contract import Scheme
@@ -90,15 +92,13 @@ def coupling_error(plan: Plan, target: Any, *, start: Any = "exact") -> LocalErr
 
 
 def _coupling(truth: Gaussian, modes: Any, plan: Plan, start: Any, lengths: list[float] | None = None) -> LocalError:
-    initial(truth, plan, start)  # refuses what is no start
+    check_start(truth, plan, start)
     for stage in plan:
         if not isinstance(stage, Predict):
             raise TypeError("plan: coupling errors are against the probability flow; use Predict stages only")
-    import flint
-
     for bits in (160, 320, 640, 1280):
         nodes = 8
-        with flint.ctx.workprec(bits):
+        with ctx.workprec(bits):
             before = None
             while nodes <= MOST_NODES:
                 now = _coupling_balls(truth, modes, plan, start, nodes, lengths)
@@ -132,9 +132,9 @@ def _edges_off(truth: Gaussian, modes: Any, plan: Plan, start: Any) -> tuple[flo
             continue
         slips = np.broadcast_to(panels.slip, len(stage))
         for n, (t, h) in enumerate(zip(*map(column, stage.steps_), strict=True)):
-            step, weights = averaged(stage, modes, t[None], h[None], LEAST_NODES, slice(n, n + 1))
+            step, weights = at_nodes(stage, modes, t[None], h[None], LEAST_NODES, slice(n, n + 1))
             shape = (1, weights.shape[1], size.size)
-            a, b = (np.ptp(np.broadcast_to(z, shape)[0], axis=0) for z in (step.linear[0][0], step.shift[0]))
+            a, b = (np.ptp(np.broadcast_to(z, shape)[0], axis=0) for z in step.scalar[:2])
             jump = float(truth.multiplicities @ (a * a * size + b * b) * 2)
             variance, root = variance + float(slips[n]) * jump, root + float(slips[n]) * math.sqrt(jump)
     return variance, root * root
@@ -166,9 +166,9 @@ def _coupling_balls(
         for n in range(len(stage)):
             if average is None or not (panels is None or panels.simple):
                 points = (
-                    strata_rule(stage, modes, nodes, lift, legendre)
+                    strata_rule(stage, modes, nodes, lift, unit_balls)
                     if panels is None
-                    else panels.at(slice(n, n + 1), nodes, lift, legendre)
+                    else panels.at(slice(n, n + 1), nodes, lift, unit_balls)
                 )
                 average = _averager(scheme, foot, chained, points, lift)
             t = lift(times[n]).reshape(1, 1, 1)
@@ -204,7 +204,7 @@ def _averager(scheme: Scheme, foot: Footprint, chained: bool, points: tuple[Any,
         alphas, w = (points[0][..., None], points[1][0]) if foot.alphas else (None, None)
         step, chance = weighed(scheme, modes, t, h, alphas, number)
         full = (shape[0], 1 if w is None else w.size, shape[1])
-        a, b, c = (np.broadcast_to(number(e), full) for e in (step.linear[0][0], step.shift[0], step.noise[0][0]))
+        a, b, c = (np.broadcast_to(number(e), full) for e in step.scalar)
         if w is None:
             zero = 0 * number(np.ones(shape))
             return [a[:, 0], b[:, 0], zero, zero, c[:, 0]]

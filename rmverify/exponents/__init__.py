@@ -19,8 +19,7 @@ no floating point and no solver, and programs above `LIMITS` are refused.
 from rmverify.exponents.bounds import BOUNDS
 from rmverify.exponents.cones import LIMITS
 from rmverify.exponents.files import BUILT_IN, load, optimize
-from rmverify.exponents.formulas import Bound
-from rmverify.exponents.monomials import Monomial
+from rmverify.exponents.formulas import Bound, Monomial
 from rmverify.exponents.problem import Claim, Infeasible, Unbounded
 from rmverify.exponents.program import Program
 from rmverify.exponents.solution import Optimum, Piece, Verdict, Vertex

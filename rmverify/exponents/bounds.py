@@ -16,10 +16,14 @@ BOUNDS: Mapping[str, Bound] = {name: Bound(text) for name, text in {
     # W_2 after a window of length 1/L
     "B5, randomized midpoint": "L sqrt(d) h^{3/2} + eps_sc/L",
     "B5, exponential integrator": "sqrt(L d) h + eps_sc/L",
-    # total variation after underdamped Langevin of time T from laws W_2 apart, jointly and of the position
+    # total variation after underdamped Langevin of time T from laws W_2 apart, jointly
     "C1": "W_2/(L^{1/4} T^{3/2})",
+    # KL and total variation of the position alone
+    "C4": "W_2^2/T^2 (1/2 + L^2 T^3/(6 gamma) + gamma T/2)",
+    "C4, sharper": "W_2^2/T^2 (1/2 + L^2 T^3/(12 gamma) + L T^2/4 + gamma T/4)",
+    "C4, log-concave": "W_2^2/T^2 (1/2 + L^2 T^3/(12 gamma) + gamma T/4)",
     "C4, variation": "0.764 W_2/T",
-    # and what its discretization adds
+    # what the discretization of the dynamics adds
     "C2": "L^{3/4} T^{1/2} d^{1/2} h + eps_sc T^{1/2}/L^{1/4}",
     # steps to W_2 = "C3, reached" on a log-concave target
     "C3": "kappa^{7/6} eps_w^{-1/3} + kappa eps_w^{-2/3}",

@@ -62,8 +62,8 @@ def extreme_rays(equations: Sequence[Sequence[Number]], size: int, name: str = "
                     continue
                 rays[union] = integers(value * b - against * a for a, b in zip(x, y, strict=True))
                 if len(rays) > LIMITS["rays"]:
-                    found = "more at once while the parameters were eliminated"
-                    raise ValueError(f"{name}: expected at most {LIMITS['rays']} combinations of rows, got {found}")
+                    many = f"eliminating its parameters takes more than {LIMITS['rays']} combinations of rows"
+                    raise ValueError(f"{name}: the program is too large: {many}")
     return list(rays.values())
 
 

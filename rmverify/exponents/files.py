@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rmverify.exponents.monomials import Monomial
+from rmverify.exponents.formulas import Monomial
 from rmverify.exponents.problem import Claim
 from rmverify.exponents.program import Program
 from rmverify.exponents.programs import PROGRAMS
@@ -110,11 +110,10 @@ def load(path: str | os.PathLike[str]) -> Program:
     try:
         content = tomllib.loads(Path(path).read_bytes().decode())
     except FileNotFoundError:
-        known = f"a TOML file (or a built-in program: {', '.join(BUILT_IN)})"
-        raise ValueError(f"{name!r}: expected {known}, found no such file") from None
+        raise ValueError(f"{name!r}: no such file; the built-in programs are {', '.join(BUILT_IN)}") from None
     except (OSError, ValueError) as error:  # a bad encoding and bad TOML are ValueErrors
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
-        raise ValueError(f"{name!r}: expected a TOML file, found: {reason}") from None
+        raise ValueError(f"{name!r}: cannot be read as TOML: {reason}") from None
     try:
         return _program(name, content)
     except ValueError as error:
@@ -146,7 +145,7 @@ def _tables(kind: str, tables: Any) -> dict[str, Monomial]:
         _table(f"{kind} {number}", table, {"name", "monomial"}, {"monomial"})
         name = table.get("name", f"{kind} {number}")
         if not isinstance(name, str) or name in terms:
-            raise ValueError(f"{kind} {number}: expected a name of its own, got {name!r}")
+            raise ValueError(f"{kind} {number}: the name must be a text of its own, got {name!r}")
         if kind == "cost" and "<" in str(table["monomial"]):
             raise ValueError(f"{kind} {name!r}: expected a monomial, got {table['monomial']!r}")
         terms[name] = _monomial(f"{kind} {name!r}", table["monomial"])
@@ -162,9 +161,9 @@ def _given(argument: str, value: Any, kind: type, expected: str) -> Any:
 def _table(argument: str, table: Any, known: set[str], needed: set[str]) -> None:
     _given(argument, table, dict, "a table")
     if unknown := [key for key in table if key not in known]:
-        raise ValueError(f"{argument}: expected the keys {', '.join(sorted(known))}, got {unknown[0]!r}")
+        raise ValueError(f"{argument}: unknown key {unknown[0]!r}; the keys are {', '.join(sorted(known))}")
     if missing := needed - table.keys():
-        raise ValueError(f"{argument}: expected the key {min(missing)!r}, got none")
+        raise ValueError(f"{argument}: the key {min(missing)!r} is missing")
 
 
 def _names(argument: str, names: Any) -> tuple[str, ...]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Self
 
 from rmverify.exponents.cones import LIMITS
-from rmverify.exponents.monomials import Monomial
+from rmverify.exponents.formulas import Monomial
 
 
 class Infeasible(ValueError):
@@ -25,7 +25,7 @@ class Unbounded(ValueError):
     ray: dict[str, Fraction]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Claim:
     """A printed cost: the largest of `cost`; with `scales`, a statement about those alone, the others constant.
 
@@ -39,6 +39,9 @@ class Claim:
 
     def __str__(self) -> str:
         return " + ".join(map(str, self.cost))
+
+    def __repr__(self) -> str:
+        return f"<Claim {self}{f' ({self.source})' if self.source else ''}>"
 
 
 @dataclass(frozen=True)
@@ -56,42 +59,50 @@ class Problem:
     title: str = ""
 
     def __post_init__(self) -> None:
+        for argument, wrong in self._faults():
+            raise ValueError(self.complaint(argument, wrong))
+
+    def _faults(self) -> Iterator[tuple[str, str]]:
+        """(argument, what is wrong with it); what comes later may take for granted that the earlier is right."""
         bare, scales = [*map(_bare, self.scales)], ", ".join(self.scales)
         names, parameters = [*bare, *self.free], ", ".join([*self.free, *self.fix])
         terms = {"cost": self.costs, "error": self.errors, "constraint": self.constraints}
-        used = {n for group in terms.values() for m in group.values() for n in m.exponents}
         rows = [name for group in terms.values() for name in group]
-        counts = ("scales", "scales", len(bare)), ("free", "free", len(self.free)), ("errors", "rows", len(rows))
-        what = {"rows": "costs, errors and constraints"}
-        known = f"the scales {scales}" + (f" and the parameters {parameters}" if parameters else "")
-        rules: list[tuple[str, str, list[str]]] = [  # argument, what is expected, offenders
-            *((argument, f"names in {argument}", [repr(n) for n in group if not n.isidentifier()])
-              for argument, group in (("scales", bare), ("free", self.free), ("fix", self.fix))),
-            ("free", "every name once among scales and free parameters", _twice(names)),
-            ("fix", "fixed parameters that are neither scales nor free", [repr(n) for n in self.fix if n in names]),
-            *((argument, f"at most {LIMITS[k]} {what.get(k, k)}", [str(count)] if count > LIMITS[k] else [])
-              for argument, k, count in counts),
-            ("costs", "at least one cost", [] if self.costs else ["none"]),
-            ("errors", "a name of its own for every cost, error and constraint", _twice(rows)),
-            *((f"{kind}s", f"in {kind} {name!r} {known}", _outside(m.exponents, [*names, *self.fix]))
-              for kind, group in terms.items() for name, m in group.items()),
-            *(("fix", f"in the fixed parameter {k!r} the scales {scales}", _outside(m.exponents, bare))
-              for k, m in self.fix.items()),
-            *(("claimed", f"in the claim {c} the scales {scales}",
-               _outside([*(n for m in c.cost for n in m.exponents), *map(_bare, c.scales or ())], bare))
-              for c in self.claims),
-            ("free", "parameters that some monomial contains", [repr(n) for n in self.free if n not in used]),
-            ("scales", "at least one scale", [] if bare else ["none"]),
-        ]  # fmt: skip
-        for argument, expected, offenders in rules:
-            if offenders:
-                raise ValueError(self.complaint(argument, expected, offenders[0]))
+        for argument, group in (("scales", bare), ("free", self.free), ("fix", self.fix)):
+            yield from ((argument, f"{n!r} is not a name") for n in group if not n.isidentifier())
+        for n in _twice(names):
+            yield "free", f"a name may stand once among scales and free parameters; {n!r} stands twice"
+        yield from (("fix", f"{n!r} is a scale or free, so it cannot be fixed") for n in self.fix if n in names)
+        for argument, what, limit, count in (
+            ("scales", "scales", LIMITS["scales"], len(bare)),
+            ("free", "free parameters", LIMITS["free"], len(self.free)),
+            ("errors", "costs, errors and constraints", LIMITS["rows"], len(rows)),
+        ):
+            if count > limit:
+                yield argument, f"there can be at most {limit} {what}, got {count}"
+        if not self.costs:
+            yield "costs", "a program needs at least one cost"
+        for n in _twice(rows):
+            yield "errors", f"every cost, error and constraint needs a name of its own; {n!r} stands twice"
+        known = f"one of the scales {scales}" + (f" or of the parameters {parameters}" if parameters else "")
+        for kind, group in terms.items():
+            for name, m in group.items():
+                for n in _outside(m.exponents, [*names, *self.fix]):
+                    yield f"{kind}s", f"{kind} {name!r} contains {n!r}, which is not {known}"
+        for name, m in self.fix.items():
+            for n in _outside(m.exponents, bare):
+                yield "fix", f"the fixed parameter {name!r} contains {n!r}, which is not one of the scales {scales}"
+        for claim in self.claims:
+            for n in _outside([*(n for m in claim.cost for n in m.exponents), *map(_bare, claim.scales or ())], bare):
+                yield "claimed", f"the claim {claim} contains {n!r}, which is not one of the scales {scales}"
+        used = {n for group in terms.values() for m in group.values() for n in m.exponents}
+        yield from (("free", f"no cost, error or constraint contains {n!r}") for n in self.free if n not in used)
+        if not bare:
+            yield "scales", "a program needs at least one scale"
 
-    def complaint(self, argument: str, expected: str, found: str) -> str:
+    def complaint(self, argument: str, wrong: str) -> str:
         """One line that begins with the file, or with the argument of `optimize`."""
-        if self.name:
-            return f"{self.name!r}: expected {expected}, found {found}"
-        return f"{argument}: expected {expected}, got {found}"
+        return f"{repr(self.name) if self.name else argument}: {wrong}"
 
     @property
     def signs(self) -> dict[str, int]:
@@ -141,8 +152,8 @@ def _bare(scale: str) -> str:
 
 
 def _twice(names: Sequence[str]) -> list[str]:
-    return [f"{n!r} twice" for n in names if names.count(n) > 1]
+    return [n for n in names if names.count(n) > 1]
 
 
 def _outside(names: Iterable[str], known: Sequence[str]) -> list[str]:
-    return [repr(n) for n in names if n not in known]
+    return [n for n in names if n not in known]

@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from rmverify.exponents.bounds import BOUNDS
-from rmverify.exponents.formulas import Bound
-from rmverify.exponents.monomials import Monomial
+from rmverify.exponents.formulas import Bound, Monomial
 from rmverify.exponents.problem import Claim
 from rmverify.exponents.program import Program
 
@@ -31,11 +30,6 @@ def _claims(printed: _Printed) -> tuple[Claim, ...]:
     return tuple(found)
 
 
-def _monomial(text: str) -> Monomial:
-    (only,) = Bound(text).monomials
-    return only
-
-
 def _windows(name: str, title: str, window: str, smoothing: str, printed: _Printed, time: str = "") -> Program:
     """About L windows of length 1/L, in each a predictor of step h_pred, then the corrector.
 
@@ -52,10 +46,10 @@ def _windows(name: str, title: str, window: str, smoothing: str, printed: _Print
     return Program(
         scales=("L", "d", "1/eps"),
         free=free[1:] if time else free,
-        costs={"predictor steps": _monomial("1/h_pred"), "corrector steps": _monomial("L T_corr/h_corr")},
+        costs={"predictor steps": Monomial.parse("1/h_pred"), "corrector steps": Monomial.parse("L T_corr/h_corr")},
         errors=dict(zip(errors, (first[0], second[0], first[1], second[1]), strict=True)),
-        constraints={"corrector time": _monomial("T_corr sqrt(L)")},
-        fix={"T_corr": _monomial(str(BOUNDS[time]))} if time else {},
+        constraints={"corrector time": Monomial.parse("T_corr sqrt(L)")},
+        fix={"T_corr": BOUNDS[time].monomials[0]} if time else {},
         claims=_claims(printed), name=name, title=title,
     )  # fmt: skip
 
@@ -74,10 +68,10 @@ def _log_concave(name: str, title: str, smoothing: str, printed: _Printed, time:
         scales=("kappa", "d", "1/eps"),
         free=("eps_w", "h_corr") if time else ("T_corr", "eps_w", "h_corr"),
         costs={"predictor steps, short range": short, "predictor steps, long range": long,
-               "corrector steps": _monomial("T_corr/h_corr")},
+               "corrector steps": Monomial.parse("T_corr/h_corr")},
         errors={"predictor": predictor, "corrector": corrector},
-        constraints={"corrector time": _monomial("T_corr")},
-        fix={"T_corr": _monomial(str(BOUNDS[time].at(L=1)))} if time else {},
+        constraints={"corrector time": Monomial.parse("T_corr")},
+        fix={"T_corr": BOUNDS[time].at(L=1).monomials[0]} if time else {},
         claims=_claims(printed), name=name, title=title,
     )  # fmt: skip
 

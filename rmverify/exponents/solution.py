@@ -14,7 +14,7 @@ from typing import Any
 
 from rmverify.exponents import cones
 from rmverify.exponents.cones import Ray, Vector, dot, minus, units
-from rmverify.exponents.monomials import Monomial, along, product
+from rmverify.exponents.formulas import Monomial, along, product
 from rmverify.exponents.problem import Claim, Infeasible, Problem, Unbounded
 from rmverify.numbers.html import html_table
 
@@ -209,7 +209,7 @@ def solve(program: Problem) -> Optimum:
         elif bad := [x for x in scales.rays if dot(cost, x) > 0]:
             free = f"whatever {', '.join(program.free)} may be, " if program.free else ""
             x = cones.simplest(bad)
-            reason = f"{free}but grows along {along(program.scales, x)}"
+            reason = f"{free}but it grows along {along(program.scales, x)}"
             raise _infeasible(program, multipliers, scales.direction(x), reason)
     if not found:
         raise _unbounded(program)
@@ -332,7 +332,7 @@ def _require_growth(scales: _Scales) -> None:
         equations = [[*(a[j] for a in scales.given), *(-e for e in u), -unit[j]] for j, u in enumerate(units(size))]
         y = cones.simplest(y for y in _rays(program, equations, len(equations[0])) if y[-1])
         used = {n: Fraction(v, y[-1]) for n, v in zip(program.assumptions, y, strict=False) if v}
-        raise _infeasible(program, used, scales.direction(unit), f"keeps {program.scales[k]} constant")
+        raise _infeasible(program, used, scales.direction(unit), f"which keeps {program.scales[k]} constant")
 
 
 def _infeasible(
@@ -343,8 +343,8 @@ def _infeasible(
     if used or min(multipliers.values()) < 0 or program.growth(monomial, direction) <= 0:
         raise ArithmeticError("the certificate of infeasibility does not hold")
     text = product({n: Monomial(**{f"({n})": 1}) for n in multipliers}, multipliers)
-    found = f"an infeasible one: {text} = {monomial} must be <= 1, {reason}"
-    error = Infeasible(program.complaint("errors", "a feasible program", found))
+    wrong = f"the program is infeasible: {text} = {monomial} must be <= 1, {reason}"
+    error = Infeasible(program.complaint("errors", wrong))
     error.multipliers, error.monomial, error.direction = multipliers, monomial, direction
     return error
 
@@ -364,7 +364,7 @@ def _unbounded(program: Problem) -> Unbounded:
     if max(growth[:costs]) >= 0 or max(growth) > 0:
         raise ArithmeticError("the certificate of unboundedness does not hold")
     path = along(program.free, f)
-    found = f"an unbounded one: along {path}, t -> oo, nothing that must be <= 1 grows and every cost falls"
-    error = Unbounded(program.complaint("costs", "a program whose cost is bounded below", found))
+    wrong = f"the program is unbounded: along {path}, t -> oo, every cost falls and nothing that must be <= 1 grows"
+    error = Unbounded(program.complaint("costs", wrong))
     error.ray = {p: e for p, e in zip(program.free, f, strict=True) if e}
     return error

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import Any, overload
 
-from rmverify.laws.conditional import conditional, initial, split_target
+from rmverify.laws.conditional import check_start, conditional, split_target
 from rmverify.laws.full import full_law
 from rmverify.laws.langevin.linear import kinetic_flow, start_noise
 from rmverify.laws.langevin.smooth import KineticLaw, kinetic_law
@@ -112,7 +112,8 @@ def output_law(plan: Plan, target: Target, *, alphas: Any = None, start: Any = "
         if alphas is None and (noisy or plan.drawing_steps):
             return line_law(plan, target, start)
         return transport_law(plan, target, alphas, start)
-    whys = [mixes(stage, target, *split_target(target)) for stage in plan]
+    truth, modes = split_target(target)
+    whys = [mixes(stage, target, truth, modes) for stage in plan]
     why = next(filter(None, whys), None)
     if why is not None:
         if alphas is None and plan.drawing_steps:
@@ -122,7 +123,6 @@ def output_law(plan: Plan, target: Target, *, alphas: Any = None, start: Any = "
             )
         return full_law(plan, target, () if alphas is None else alphas, start)
     if alphas is None and plan.drawing_steps:
-        law = MixtureLaw(plan, target, start)
-        initial(law._truth, plan, start)
-        return law
+        check_start(truth, plan, start)
+        return MixtureLaw(plan, target, start)
     return conditional(plan, target, alphas, start)

@@ -49,6 +49,11 @@ def initial(truth: Gaussian, plan: Plan, start: Any) -> Gaussian:
     raise ValueError(f"start: expected 'normal', 'exact' or a Gaussian in the target's modes, got {start!r}")
 
 
+def check_start(truth: Gaussian, plan: Plan, start: Any) -> None:
+    """Refuse what is no start, before anything is computed."""
+    initial(truth, plan, start)
+
+
 def column(values: Array) -> Array:
     return values.reshape(-1, 1, 1)
 
@@ -85,8 +90,9 @@ def _many_cells(stage: Stage, modes: Any) -> tuple[Transition, Array]:
     slips: list[Array] = []
 
     def of(scheme: Scheme) -> list[Any]:
-        (((a,),), (b,), ((c,),)), slip = stage_map(replace(stage, scheme=scheme), modes)
+        step, slip = stage_map(replace(stage, scheme=scheme), modes)
         slips.append(slip)
+        a, b, c = step.scalar
         return [a, c, b]
 
     (a, c, b), error = continued(of, stage.scheme, [0, 0, 0])
@@ -100,13 +106,14 @@ def rounding_of(stage: Stage, slope: Any, h: Array) -> Array:
     return np.asarray(UNIT * (STEP * len(h) + CANCEL * excess.sum(axis=0)))
 
 
-def pushed(plan: Plan, modes: Any, law: tuple[Any, Any], alphas: list[Any]) -> tuple[Any, Any, Array]:
+def moments_after(plan: Plan, modes: Any, law: tuple[Any, Any], alphas: list[Any]) -> tuple[Any, Any, Array]:
     """The means and variances (paths, modes) that the plan makes of the starting ones, and their rounding (modes,)."""
     mean, variance = law
     rounding = np.full(np.size(modes.lam), ONCE * UNIT)
     with QUIET():
         for stage, rows in zip(plan, alphas, strict=True):
-            (((a,),), (b,), ((c,),)), slip = stage_map(stage, modes, rows)
+            step, slip = stage_map(stage, modes, rows)
+            a, b, c = step.scalar
             mean, variance, rounding = a * mean + b, a * a * variance + c, rounding + slip
             require_finite(stage, mean, variance)
     return mean, variance, rounding
@@ -150,5 +157,5 @@ def conditional(plan: Plan, target: Any, alphas: Any, start: Any) -> Gaussian:
     truth, modes = split_target(target)
     law = initial(truth, plan, start)
     rows = stage_alphas(plan, () if alphas is None else alphas)
-    mean, variance, rounding = pushed(plan, modes, (law.means, law.variances), rows)
+    mean, variance, rounding = moments_after(plan, modes, (law.means, law.variances), rows)
     return truth.with_modes(np.ravel(variance), np.ravel(mean), rounding)

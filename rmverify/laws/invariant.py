@@ -22,11 +22,11 @@ import numpy as np
 
 from rmverify.laws.averages.bends import NotResolved
 from rmverify.laws.averages.rules import rules
-from rmverify.laws.averages.strata import from_moments, gauss
 from rmverify.numbers.checks import Array
+from rmverify.numbers.quadrature import from_moments, gauss, unit_balls
 from rmverify.plans import Correct, Stage
 from rmverify.readings.affine import Transition, weighed
-from rmverify.readings.balls import legendre, lift, lift_scheme
+from rmverify.readings.balls import lift, lift_scheme
 from rmverify.readings.cells import transition
 from rmverify.schemes.contract import Scheme, Unstable, shipped, velocity_variance
 from rmverify.targets.process import mode_variance
@@ -106,7 +106,7 @@ def _units(stage: Stage, modes: Any, lam: Array, nodes: int) -> Spread:
     t, h = stage.steps_
     time, length = (lift(z.reshape(1, 1, 1)) for z in (t, h))
     if foot.alphas:
-        rows, weights = rules(stage, modes).at(slice(0, 1), nodes, lift, legendre)
+        rows, weights = rules(stage, modes).at(slice(0, 1), nodes, lift, unit_balls)
         step, chance = weighed(lift_scheme(scheme), modes.lift(lift), time, length, rows[..., None], lift)
         weights = (weights if np.ndim(chance) == 0 else weights * chance[..., 0])[0]
     else:

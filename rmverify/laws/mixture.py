@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from rmverify.laws.averages.bends import callable_bias
 from rmverify.laws.averages.counts import few
-from rmverify.laws.averages.rules import LEAST_NODES, anywhere, averaged, callable_bias, node_count, rules
+from rmverify.laws.averages.rules import LEAST_NODES, anywhere, at_nodes, node_count, rules
 from rmverify.laws.averages.strata import Averages, chainable, settled, step_averages, strata_rule
 from rmverify.laws.conditional import (
     CANCEL,
@@ -21,8 +22,8 @@ from rmverify.laws.conditional import (
     column,
     conditional,
     initial,
+    moments_after,
     pieces,
-    pushed,
     require_finite,
     rounding_of,
     split_target,
@@ -171,8 +172,7 @@ class MixtureLaw:
         for foot, stage, size in zip(feet, self.plan, sizes, strict=True):
             rows: Any = uniforms[:, used : used + size].T.reshape(len(stage), foot.alphas, n, 1).swapaxes(0, 1)
             used += size
-            stratum, strata = (v.reshape(-1, 1, 1, 1) for v in (foot.stratum, foot.strata))
-            rows = (rows + stratum) / strata if foot.alphas else None
+            rows = foot.placed(rows) if foot.alphas else None
             if not foot.plain:
                 t, h = (column(z) for z in stage.steps_)
                 rows = drawn(stage.scheme, split_target(self.target)[1], t, h, rows)
@@ -186,7 +186,7 @@ class MixtureLaw:
     def _given(self, alphas: list[Any], n: int) -> tuple[Array, Array]:
         truth, modes = split_target(self.target)
         start = initial(truth, self.plan, self.start)
-        *laws, _ = pushed(self.plan, modes, (start.means, start.variances), alphas)
+        *laws, _ = moments_after(self.plan, modes, (start.means, start.variances), alphas)
         means, variances = (np.broadcast_to(part, (n, truth.variances.size)) for part in laws)
         return means, variances
 
@@ -276,7 +276,7 @@ def _moves(stage: Stage, modes: Any) -> bool:
         rows = None if points is None else np.broadcast_to(points, (len(points), len(t), *points.shape[2:]))
         steps = [transition(stage.scheme, foot, modes, t, h, rows)]
         if panels:
-            steps.append(averaged(stage, modes, t, h, LEAST_NODES, slice(first, first + len(t)))[0])
+            steps.append(at_nodes(stage, modes, t, h, LEAST_NODES, slice(first, first + len(t)))[0])
         if any(np.any(part) for step in steps for part in step.shift):
             return True
     return False
@@ -306,7 +306,8 @@ def _averaged_moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
     for stage in plan:
         mass = velocity_variance(stage.scheme)
         if not stage.footprint.alphas:
-            (((a,),), (b,), ((c,),)), slip = stage_map(stage, modes)
+            step, slip = stage_map(stage, modes)
+            a, b, c = step.scalar
             error = error + slip
             a, b, c = (np.broadcast_to(e, (1, variance.size))[0] for e in (a, b, c))
             mean, variance = a * mean + b, a * a * variance + c
@@ -326,7 +327,7 @@ def _averaged_moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
                     second, state, off = _through_strata(stage, modes, t, h, nodes, state)
                     error = error + off
                 else:
-                    steps, weights = averaged(stage, modes, t, h, nodes, slice(first, first + len(t)))
+                    steps, weights = at_nodes(stage, modes, t, h, nodes, slice(first, first + len(t)))
                     weights = np.broadcast_to(weights, (len(t), weights.shape[1]))
                     shape = (*weights.shape, variance.size)
                     second = np.einsum("nqk,nq->nk", np.broadcast_to(steps.linear[0][0], shape) ** 2, weights)

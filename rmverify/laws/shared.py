@@ -26,12 +26,11 @@ from scipy.special import comb
 
 from rmverify.laws.averages.paths import ranked_points
 from rmverify.laws.line.averaged import LineLaw, line_law
-from rmverify.laws.line.given import NotMonotone, TransportLaw, reach, transport_law
+from rmverify.laws.line.given import TransportLaw, reach, risen, transport_law
 from rmverify.numbers.checks import Array
 from rmverify.plans import Plan
-from rmverify.readings.duals import Dual, identity
-from rmverify.readings.transport import carry
-from rmverify.schemes.contract import Unstable, shipped
+from rmverify.readings.duals import identity
+from rmverify.schemes.contract import shipped
 from rmverify.targets import Factor, Product
 
 __all__ = ["Grid", "SharedLaw", "grid_of", "log_densities"]
@@ -86,9 +85,9 @@ class SharedLaw:
         self.dim = int(target.dim)
         feet = [stage.footprint for stage in plan for _ in range(len(stage)) if stage.footprint.alphas]
         first, self.middle, last = (
-            self.conditional([(foot.stratum + share) / foot.strata for foot in feet]) for share in (0.0, 0.5, 1.0)
+            self.conditional([foot.placed(np.full(foot.alphas, share)) for foot in feet]) for share in (0.0, 0.5, 1.0)
         )
-        self._ends = first, last
+        self.ends = first, last
 
     def __repr__(self) -> str:
         return f"SharedLaw(dim={self.dim}, target={self.target.factor!r}, evaluations={self.plan.evaluations})"
@@ -145,13 +144,13 @@ def grid_of(law: SharedLaw, q: Factor, halvings: int) -> Grid:
     v = spacing * np.arange(math.floor(v_low / spacing), math.ceil(v_high / spacing) + 1)
     z = center + spread * (np.sinh(bend * v) / bend if bend else v)
     log_spacing = math.log(spread * spacing) + (np.log(np.cosh(bend * v)) if bend else np.zeros_like(v))
-    for end in law._ends:  # folds that hardly any midpoint makes
+    for end in law.ends:  # folds that hardly any midpoint makes
         end.carry(z)
     points = identity(z)
     slopes = []
-    for stage, t, h, alphas in middle._steps():
+    for stage, t, h, alphas in middle.steps():
         slopes.append(np.log(points.slope))
-        points = _checked(carry(stage.scheme, middle.factor, points, t, h, alphas), stage, t, h)
+        points = risen(stage, middle.factor, points, t, h, alphas)
     total = np.log(points.slope)
     return Grid(z, points.value, total + log_spacing, total - np.array(slopes), log_spacing)
 
@@ -161,17 +160,6 @@ def _bend(far: float) -> float:
     if far <= _PLAIN:
         return 0.0
     return float(brentq(lambda b: math.sinh(b * _PLAIN) / b - far, 1e-6, 50.0 / _PLAIN))
-
-
-def _checked(points: Dual, stage: Any, t: float, h: float) -> Dual:
-    if not (np.isfinite(points.value).all() and np.isfinite(points.slope).all()):
-        raise Unstable(f"the law overflows in the stage that ends at level {stage.end:g}")
-    if not (points.slope > 0).all():
-        raise NotMonotone(
-            f"plan: the step of length {h:.3g} from level {t:.6g} is too long: given some midpoint its map has slope "
-            f"{np.min(points.slope):.3g} and folds the line; use shorter steps"
-        )
-    return points
 
 
 # --- paths ----------------------------------------------------------------------------------------------------------
@@ -199,7 +187,7 @@ def log_densities(
                 order = np.argsort(key, axis=1)
                 uniforms = np.empty((foot.alphas, sets, size))
                 np.put_along_axis(uniforms, order[None], ranked_points(foot.alphas, (sets, size), rng), axis=2)
-                rows = (uniforms.reshape(foot.alphas, -1, 1) + foot.stratum[:, None, None]) / foot.strata[:, None, None]
+                rows = foot.placed(uniforms.reshape(foot.alphas, -1, 1))
             _move(stage, law.target.factor, t, h, rows, x, log_slope)
             step += 1
     block = max(1, _BLOCK // grid.z.size)
@@ -215,9 +203,7 @@ def _move(stage: Any, factor: Factor, t: float, h: float, rows: Array | None, x:
     for first in range(0, len(x), block):
         part = slice(first, first + block)
         given = None if rows is None else rows[:, part]
-        with np.errstate(over="ignore", invalid="ignore"):
-            end = carry(stage.scheme, factor, identity(x[part]), t, h, given)
-        _checked(end, stage, t, h)
+        end = risen(stage, factor, identity(x[part]), t, h, given)
         x[part] = end.value
         log_slope[part] += np.log(end.slope)
 

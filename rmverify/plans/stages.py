@@ -84,6 +84,11 @@ class Footprint:
         """Of each uniform, the number of strata."""
         return np.concatenate([np.full(r, float(r)) for r in self.uniforms] or [np.zeros(0)])
 
+    def placed(self, u: Array) -> Array:
+        """Numbers of [0, 1], one of each draw along the first axis, inside their strata."""
+        shape = (-1, *(1,) * (np.ndim(u) - 1))
+        return np.asarray((u + self.stratum.reshape(shape)) / self.strata.reshape(shape))
+
 
 class _Probe:
     """A draw of zeros that remembers what was asked of it.

@@ -184,6 +184,16 @@ class Transition(NamedTuple):
     shift: tuple[Any, ...]
     noise: tuple[tuple[Any, ...], ...]
 
+    @property
+    def scalar(self) -> tuple[Any, Any, Any]:
+        """a, b and c of x' = a x + b + N(0, c)."""
+        return self.linear[0][0], self.shift[0], self.noise[0][0]
+
+    @property
+    def entries(self) -> list[Any]:
+        """All of them, row by row."""
+        return [*(e for row in self.linear for e in row), *self.shift, *(e for row in self.noise for e in row)]
+
     def __repr__(self) -> str:
         shapes = {np.shape(entry) for entry in (*sum(self.linear, ()), *self.shift)}
         return f"Transition(components={len(self.shift)}, shape={np.broadcast_shapes(*shapes)})"
@@ -230,13 +240,15 @@ def _one_by_one(t: Any, h: Any, alphas: Any) -> Iterator[tuple[Any, Any, Any]]:
 
 
 def _stacked(each: Any) -> Any:
-    """Entries of one step each, joined along the first axis."""
+    """Entries joined along the first axis, that of the steps."""
     if isinstance(each[0], tuple):
         return tuple(_stacked(list(parts)) for parts in zip(*each, strict=True))
     if all(isinstance(part, int) for part in each) and len(set(each)) == 1:
         return each[0]
-    shape = np.broadcast_shapes(*(np.shape(part) for part in each), (1, 1, 1))
-    return np.concatenate([np.broadcast_to(part, shape) for part in each])
+    shapes = [np.shape(part) for part in each]
+    others = np.broadcast_shapes(*(shape[-2:] for shape in shapes), (1, 1))
+    steps = [shape[0] if len(shape) > 2 else 1 for shape in shapes]
+    return np.concatenate([np.broadcast_to(part, (n, *others)) for n, part in zip(steps, each, strict=True)])
 
 
 def _weighed(
@@ -261,7 +273,7 @@ def forms(
     kinetic = velocity_variance(scheme) is not None
     draw = AffineDraw(alphas, number)
     x, v = AffineForm({X: 1}), AffineForm({V: 1})
-    out = moved(scheme, (x, v) if kinetic else x, t, h, modes, draw)
+    out = image(scheme, (x, v) if kinetic else x, t, h, modes, draw)
     outs = tuple(out) if kinetic else (out,)
     for form in outs:
         if not isinstance(form, AffineForm):
@@ -292,11 +304,11 @@ def drawn(scheme: Scheme, modes: Any, t: Any, h: Any, uniforms: Any) -> Any:
     kinetic = velocity_variance(scheme) is not None
     for level, length, rows in _one_by_one(t, h, result):
         state = (AffineForm({X: 1}), AffineForm({V: 1})) if kinetic else AffineForm({X: 1})
-        moved(scheme, state, level, length, modes, _Drawing(rows, np.asarray))
+        image(scheme, state, level, length, modes, _Drawing(rows, np.asarray))
     return result
 
 
-def moved(scheme: Scheme, state: Any, t: Any, h: Any, modes: Any, draw: Draw) -> Any:
+def image(scheme: Scheme, state: Any, t: Any, h: Any, modes: Any, draw: Draw) -> Any:
     """The image of affine forms; TypeError where it is not affine in them."""
     try:
         return scheme(state, t, h, modes.score, draw)
@@ -365,27 +377,9 @@ def chain(transition: Transition, steps: int) -> Transition:
             each(current, lambda part, p=pairs: part[0 : 2 * p : 2]),
         )
         if steps % 2:
-            last = each(current, lambda part: part[-1:])
-            joined = _merge(joined, last)
+            joined = Transition(*_stacked([joined, each(current, lambda part: part[-1:])]))
         current, steps = joined, pairs + steps % 2
     return each(current, lambda part: part[0])
-
-
-def _merge(front: Transition, back: Transition) -> Transition:
-    def join(a: Any, b: Any) -> Any:
-        if _absent(a) and _absent(b):
-            return 0
-        a, b = np.asarray(a), np.asarray(b)
-        steps = max(a.shape[0] if a.ndim else 0, 1)
-        shape = np.broadcast_shapes(a.shape[1:], b.shape[1:])
-        return np.concatenate([np.broadcast_to(a, (steps, *shape)), np.broadcast_to(b, (1, *shape))])
-
-    size = range(len(front.shift))
-    return Transition(
-        tuple(tuple(join(front.linear[i][j], back.linear[i][j]) for j in size) for i in size),
-        tuple(join(front.shift[i], back.shift[i]) for i in size),
-        tuple(tuple(join(front.noise[i][j], back.noise[i][j]) for j in size) for i in size),
-    )
 
 
 def position(transition: Transition, mass: Any | None) -> Transition:

@@ -17,7 +17,7 @@ import numpy as np
 from rmverify.readings.affine import AffineForm
 from rmverify.schemes.contract import Draw, Scheme, Score, missing_parameters, parameters, unwrap
 
-__all__ = ["legendre", "lift", "lift_scheme", "precision"]
+__all__ = ["lift", "lift_scheme", "precision"]
 
 
 class Whole(int):
@@ -49,10 +49,19 @@ for _name in ("__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__
     setattr(Whole, _name, _whole(_name))
 
 
+@functools.cache
+def _types() -> tuple[Any, ...]:
+    """Balls and jets; imported when they are first asked for, and an import in a loop of millions is not free."""
+    from flint import acb, acb_series, arb, arb_series
+
+    return arb, acb, arb_series, acb_series
+
+
 def _ball(name: str, value: Any) -> Any:
     """One number as a ball of radius 0; balls and jets pass."""
-    from flint import acb, arb
-
+    arb, acb, *_ = types = _types()
+    if isinstance(value, types):
+        return value
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return arb(int(value))
     if isinstance(value, float | np.float16 | np.float32) and math.isfinite(float(value)):
@@ -66,9 +75,7 @@ def _ball(name: str, value: Any) -> Any:
 
 def _is_ball(value: Any) -> bool:
     """A ball, a jet, or what this package makes of them (marked `over_balls`)."""
-    from flint import acb, acb_series, arb, arb_series
-
-    return isinstance(value, arb | acb | arb_series | acb_series) or hasattr(value, "over_balls")
+    return isinstance(value, _types()) or hasattr(value, "over_balls")
 
 
 def lift(values: Any, name: str = "values") -> Any:
@@ -164,10 +171,3 @@ def precision(bits: int, terms: int) -> Iterator[None]:
         yield
     finally:
         ctx.prec, ctx.cap = before
-
-
-def legendre(nodes: int) -> tuple[Any, Any]:
-    from flint import arb
-
-    pairs = [arb.legendre_p_root(nodes, k, weight=True) for k in range(nodes)]
-    return np.array([(1 + x) / 2 for x, _ in pairs], dtype=object), np.array([w / 2 for _, w in pairs], dtype=object)

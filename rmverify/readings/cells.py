@@ -19,7 +19,7 @@ import numpy as np
 from rmverify.elementary import prefix, total
 from rmverify.numbers.checks import Array
 from rmverify.plans import Footprint
-from rmverify.readings.affine import ONE, AffineDraw, AffineForm, Transition, V, X, moved, read
+from rmverify.readings.affine import ONE, AffineDraw, AffineForm, Transition, V, X, image, read
 from rmverify.schemes.contract import Scheme, velocity_variance
 
 __all__ = ["Chain", "ChainForm", "read_cells", "read_chain", "transition"]
@@ -117,7 +117,7 @@ def read_chain(
     stratum, strata = number(foot.stratum).reshape(-1, 1), number(foot.strata).reshape(-1, 1)
     draw = AffineDraw(((nodes[pick] + stratum) / strata)[:, None, :, None], number)
     sums = _Sums(number)
-    out = moved(scheme, ChainForm({X: 1}, sums), t, h, modes, draw)
+    out = image(scheme, ChainForm({X: 1}, sums), t, h, modes, draw)
     if not isinstance(out, ChainForm) or draw.draws:
         raise not_a_chain("it draws noise too" if draw.draws else "its state is not affine in x")
     names = [ONE, X, *range(len(sums.added))]
@@ -196,7 +196,7 @@ def read_cells(scheme: Scheme, modes: Any, t: Any, h: Any, number: Any = np.asar
     draw = _CellDraw(sums)
     inputs = (X, V) if kinetic else (X,)
     state = tuple(ChainForm({source: 1}, sums) for source in inputs)
-    out = moved(scheme, state if kinetic else state[0], t, h, modes, draw)
+    out = image(scheme, state if kinetic else state[0], t, h, modes, draw)
     outs = tuple(out) if kinetic else (out,)
     if not all(isinstance(form, ChainForm) for form in outs):
         raise not_a_chain("its state is not affine in x")

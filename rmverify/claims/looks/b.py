@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from rmverify.claims.evidence import Evidence, Look
-from rmverify.claims.looks import parallel_steps
 from rmverify.claims.looks.constants import leading_constants
 from rmverify.claims.looks.measure import (
     Axis,
@@ -27,7 +26,8 @@ from rmverify.claims.looks.measure import (
     searched,
     spectrum,
 )
-from rmverify.claims.looks.oscillating import MEAN, SETTING, beginning, picture, resonance, smooth
+from rmverify.claims.looks.oscillating import MEAN, SETTING, beginning, resonance, smooth
+from rmverify.claims.looks.parallel_steps import LONG, ROUNDS, SHORT, STRATA, step_errors
 from rmverify.errors.local import coupling_error, window_errors
 from rmverify.exponents import Bound
 from rmverify.numbers.values import Value
@@ -155,33 +155,33 @@ def _strata(look: Look, powers: Mapping[str, float]) -> Iterator[Evidence]:
     """The fall with K at a long step, the floor and the variance against R at a short one."""
     target = spectrum(look) or Gaussian.isotropic(0.25, 1)
     target = target.with_modes(target.variances, 0.0)
-    scheme, level = look.scheme("parallel_midpoint"), max(1.0, 2 * parallel_steps.LONG)
-    short = parallel_steps.step_errors(scheme, target, level, parallel_steps.SHORT)
+    scheme, level = look.scheme("parallel_midpoint"), max(1.0, 2 * LONG)
+    short = step_errors(scheme, target, level, SHORT)
     where = f"t = {level:g}, R from 1 to 64, h = "
     if look.wants("exact"):
-        spread = parallel_steps.spread_without_rounds(short)
+        spread = max(abs(short["bias"][R, 0] / short["bias"][1, 0] - 1) for R in STRATA)
         yield Evidence(
             "exact", "the bias without Picard rounds does not depend on R", "holds" if spread <= 1e-12 else "violated",
-            computed=f"relative spread over R {float(spread):.2g}", bound="0", domain=f"{where}{parallel_steps.SHORT:g}"
+            computed=f"relative spread over R {spread:.2g}", bound="0", domain=f"{where}{SHORT:g}"
         )  # fmt: skip
-        long = parallel_steps.step_errors(scheme, target, level, parallel_steps.LONG, strata=(1, 8, 64))
-        falls = {R: [float(b) for b in parallel_steps.against_rounds(long, R)] for R in (1, 8, 64)}
+        long = step_errors(scheme, target, level, LONG, strata=(1, 8, 64))
+        falls = {R: [float(long["bias"][R, K]) for K in ROUNDS] for R in (1, 8, 64)}
         floor = falls[64][-1]
         falling = floor < falls[64][0] and all(b < max(a, 1.01 * floor) for a, b in itertools.pairwise(falls[64]))
         stuck = falls[1][-1] > falls[64][-1]
-        rows = tuple({"K": K} | {f"bias at R = {R}": falls[R][K] for R in falls} for K in parallel_steps.ROUNDS)
+        rows = tuple({"K": K} | {f"bias at R = {R}": falls[R][K] for R in falls} for K in ROUNDS)
         yield Evidence(
             "exact", "with many strata, not with one, the bias falls with the Picard rounds to a floor",
             "holds" if falling and stuck else "violated",
             computed=f"from {falls[64][0]:.3g} to {falls[64][-1]:.3g} at R = 64, {falls[1][-1]:.3g} at R = 1",
-            bound="a floor that R sets", domain=f"{where}{parallel_steps.LONG:g}, K from 0 to 4", rows=rows,
+            bound="a floor that R sets", domain=f"{where}{LONG:g}, K from 0 to 4", rows=rows,
         )  # fmt: skip
     if look.wants("fitted"):
-        for K, what in ((4, "bias"), *((K, "variance") for K in parallel_steps.ROUNDS)):
-            x, y = parallel_steps.against_strata(short, K, what)
+        for K, what in ((4, "bias"), *((K, "variance") for K in ROUNDS)):
+            x, y = [1 / R for R in STRATA], [float(short[what][R, K]) for R in STRATA]
             yield fitted(
                 f"{'floor of the bias' if what == 'bias' else 'variance'} against 1/R at K = {K}", x, y, powers[what],
-                names=("1/R", what), domain=f"{where}{parallel_steps.SHORT:g}", relative=1e-10,
+                names=("1/R", what), domain=f"{where}{SHORT:g}", relative=1e-10,
             )  # fmt: skip
 
 
@@ -206,10 +206,13 @@ def b7(look: Look, mean: Bound, spread: Bound) -> Iterator[Evidence]:
         plain = smooth(look.scheme, target.with_modes(target.variances, 0.0))
         worst = max(row.errors["midpoint"] / row.errors["randomized_midpoint"] for row in plain)
         table = tuple({"evaluations": row.evaluations} | dict(row.errors) for row in plain)
+        counts = [row.evaluations for row in plain]
+        curves = {name: (counts, [float(row.errors[name]) for row in plain]) for name in plain[0].errors}
+        picture = {"curves": curves, "x": "score evaluations", "y": "root mean square error"}
         yield Evidence(
             "exact", "without such an error the deterministic midpoint is as good or better on Gaussians",
             "holds" if worst <= 1 else "violated",
             computed=f"its error is at most {worst:.3g} times that of random midpoints", bound="1",
-            constant=Value(worst, "exact", 1e-13 * worst), label="tight", rows=table, picture=picture(plain),
+            constant=Value(worst, "exact", 1e-13 * worst), label="tight", rows=table, picture=picture,
             domain=f"{where}, exact score, equal numbers of evaluations",
         )  # fmt: skip

@@ -50,9 +50,9 @@ def _verdicts(program: str, about: str) -> Iterator[Evidence]:
         conditions = " or ".join(" and ".join(map(found.condition, part)) for part in verdict.where)
         text = f"the lemmas imply {cost}"
         if verdict.finding == "implied where":
-            text += f", at most the printed one where {conditions}"
+            text += f"; it is at most the printed one where {conditions}"
         elif verdict.finding == "not implied":
-            text += f", at most the printed one only where {conditions}"
+            text += f"; it is at most the printed one only where {conditions}"
         witness = {scale: float(power) for scale, power in (verdict.witness or {}).items()}
         yield Evidence(
             "symbolic", f"exponents of {program}, with exact primal and dual certificates",
@@ -90,9 +90,10 @@ def theorem_plan(look: Look, make: Any, name: str, *, score: Bound | None = None
             modes, most = modes + 16, MOST_SAMPLED
             if L**2 * math.sqrt(d) / axes[0].low * modes > _LONG:
                 axes = [Axis("eps", axes[0].high, axes[0].high)]
-            skipped = "the law of a step of one's own is not sampled" if name in look.schemes else ""
+            skipped = "the law of your own step is not sampled" if name in look.schemes else ""
         if L**2 * math.sqrt(d) / axes[0].low * modes > most:
-            skipped = f"some {L**2 * math.sqrt(d) / axes[0].low:.1g} steps of the plan are more than are looked at"
+            steps = L**2 * math.sqrt(d) / axes[0].low
+            skipped = f"the plan has some {steps:.1g} steps, more than the {most / modes:.1g} that are looked at"
     if not look.wants(kind):
         return
     if skipped:
@@ -209,7 +210,7 @@ def _error_against_rounds(look: Look) -> Evidence:
     return Evidence(
         "exact", "the whole plan's error against its rounds", "holds" if falls else "violated",
         computed=f"TV from {values[0]:.3g} at K = 0 to {values[-1]:.3g} at K = 4",
-        bound="falls with K to what strata and cells leave", rows=tuple(rows),
+        bound="falls with K, down to the error of strata and cells", rows=tuple(rows),
         picture={"curves": {"TV": ([float(r["rounds"]) for r in rows], values)}, "x": "rounds", "y": "TV"},
         domain="d = 10^4, variance 1/4, T = 3, delta = 0.001, start q_T, R = 32, M by the theorem's formula",
     )  # fmt: skip

@@ -126,7 +126,7 @@ def searched(
     return Evidence(
         "monte-carlo" if value.kind == "monte-carlo" else "exact", what,
         "holds with constant" if certain else "inconclusive",
-        computed=computed if certain else f"{computed}, not known to {allowed:.0%} there", bound=bound,
+        computed=computed if certain else f"{computed}; its value there is not accurate to {allowed:.0%}", bound=bound,
         label="lower",
         constant=value if certain else None,
         where=where, domain=box, source=source, case=case, remark=f"still growing at {sides}" if growing else "",
@@ -317,7 +317,7 @@ def certified(look: Look, name: str, which: Any, bound: Bound) -> Evidence:
 
 def uncertified(why: str) -> Evidence:
     """That nothing can be certified on a target, and why not."""
-    return Evidence("certified", "nothing is certified of this target", "not yet", computed=why)
+    return Evidence("certified", "no certificate covers this target", "not yet", computed=why)
 
 
 def enclosed(what: str, found: Any, names: Sequence[str], text: str, *, member: bool = False) -> Evidence:
@@ -335,5 +335,5 @@ def enclosed(what: str, found: Any, names: Sequence[str], text: str, *, member: 
         "certified", what, "holds with constant",
         computed=f"in [{found.lower:.6g}, {found.upper:.6g}], {found.boxes} boxes", bound=text, label="upper",
         constant=constant, where=where, domain=found.domain,
-        case=f"certified{', for a class that has the target in it' if member else ''}: {found.domain}",
+        case=f"certified{', for a class that contains the target' if member else ''}: {found.domain}",
     )  # fmt: skip

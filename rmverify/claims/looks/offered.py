@@ -161,7 +161,7 @@ def same_step(offered: Scheme, name: str) -> Evidence:
     ('violated', True)
     """
     shipped = getattr(schemes, name)
-    what = f"the step offered as {name} against the shipped one: same states, midpoints and normal values"
+    what = f"the step given as {name} against the shipped one, on the same states, midpoints and normal values"
     step, bound = unwrap(offered)
     if step is unwrap(shipped)[0] and not bound:
         return Evidence("exact", what, "holds", computed="it is the shipped one", bound="equal")
@@ -201,7 +201,7 @@ def same_step(offered: Scheme, name: str) -> Evidence:
         return Evidence("exact", what, "holds", computed=how, bound="equal in law", domain=domain)
     table = [row for _, row in found]
     size = table[0]["relative difference"]
-    text = f"differs by {size:.2g} of its move; at {len({p.seed for p, _ in found})} of {looked} places, "
+    text = f"differs by {size:.2g} of the step's move at {len({p.seed for p, _ in found})} of {looked} places: "
     text += ", ".join(f"{key} from {min(v):.3g} to {max(v):.3g}" for key, v in _spans(table, found[0][0]).items())
     where = {key: value for key, value in table[0].items() if key != "relative difference"}
     constant = Value(size, "exact", SAME * size)
@@ -284,7 +284,7 @@ def _same_law(shipped: Scheme, offered: Scheme, places: list[Place]) -> str:
     """In words, where the same law comes out of other numbers, at all of these places."""
     try:
         if all(_turned(shipped, offered, place) for place in places):
-            return "the same with 1 - alpha for alpha: the same law"
+            return "equal with 1 - alpha for alpha: the same law"
         if all(_law(shipped, offered, place) for place in places):
             return "another use of the normal values: the same law given the midpoints"
     except (BrokenContract, OverflowError):

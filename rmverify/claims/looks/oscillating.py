@@ -12,7 +12,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,9 +22,8 @@ from rmverify.numbers.values import Value
 from rmverify.plans import Plan, Predict, footprint
 from rmverify.schemes.contract import Scheme
 from rmverify.targets import EstimatedScore, Gaussian
-from rmverify.targets.process import mode_variance
 
-__all__ = ["Oscillation", "Resonance", "Smooth", "beginning", "picture", "resonance", "smooth"]
+__all__ = ["Oscillation", "Resonance", "Smooth", "beginning", "resonance", "smooth"]
 
 SCHEMES = ("exponential_integrator", "heun", "midpoint", "randomized_midpoint")
 MEAN = "randomized_midpoint, mean"
@@ -60,23 +59,17 @@ class Oscillation:
         return np.asarray(self.amplitude)[()] * np.cos(2 * math.pi / self.period * (t - self.origin))
 
 
-@dataclass(frozen=True)
-class Resonance:
-    """Errors after `steps` steps of length `step`, in units of eps_sc.
-
-    `errors[name]` = sqrt(E|x^ - x*|^2)/eps_sc, exact; under `MEAN` sqrt(E|E_alpha x^ - x*|^2)/eps_sc. `expected` has
-    their leading terms. `eps_sc` is the root mean square over t of the exact |s^ - s|_{L2(q_t)}.
-    """
+class Resonance(NamedTuple):
+    """Exact errors after `steps` steps of length `step`: sqrt(E|x^ - x*|^2)/eps_sc by scheme, under `MEAN`
+    sqrt(E|E_alpha x^ - x*|^2)/eps_sc; eps_sc is the root mean square over t of the exact |s^ - s|_{L2(q_t)}."""
 
     steps: int
     step: float
     eps_sc: Value
     errors: Mapping[str, Value]
-    expected: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class Smooth:
+class Smooth(NamedTuple):
     """Errors sqrt(E|x^ - x*|^2/d) with the exact score, of plans that cost the same number of evaluations."""
 
     evaluations: int
@@ -84,34 +77,15 @@ class Smooth:
 
 
 def resonance(
-    scheme: Callable[[str], Scheme] = SHIPPED,
-    target: Gaussian = SETTING,
-    steps: Sequence[int] = (8, 16, 32, 64, 128),
-    amplitude: float = 1.0,
-) -> tuple[Resonance, ...]:
-    r"""The error that schemes collect over a window 1/L from `beginning` down, b_t in step with them.
+    scheme: Callable[[str], Scheme] = SHIPPED, target: Gaussian = SETTING,
+    steps: Sequence[int] = (8, 16, 32, 64, 128), amplitude: float = 1.0,
+) -> tuple[Resonance, ...]:  # fmt: skip
+    r"""The error that schemes collect over a window 1/L from `beginning` down, b_t = `amplitude` cos in step with them.
 
     Leading terms, per mode and with v_1 the variance at the window's end:
     +-b sqrt(v_1) int v^{-1/2} dt for a scheme that meets one phase, whatever N;
     (bh/2) sqrt(v_1) int v^{-3/2} dt for the mean of the randomized midpoint, from b in its first stage;
     sqrt(h/2) b sqrt(v_1 int v^{-1} dt) for its spread, from cos(2 pi alpha) in its second.
-
-    Source: claim B7 [derived].
-
-    Parameters
-    ----------
-    scheme : callable
-        Gives the scheme of a name: `Look.scheme`.
-    target : Gaussian
-    steps : sequence of int
-        The N to look at, each with its own h = 1/(L N).
-    amplitude : number
-        b, the same in every coordinate.
-
-    Raises
-    ------
-    ValueError
-        For a singular target: its L is infinite. Take its law at an early-stopping level.
 
     Examples
     --------
@@ -131,15 +105,14 @@ def resonance(
             error = coupling_error(Plan([Predict(scheme(name), levels)]), estimate, start="exact")
             errors[name] = _root(error.mean_square, eps_sc)
         errors[MEAN] = _root(error.bias, eps_sc)
-        rows.append(Resonance(count, h, eps_sc, errors, _leading(target, top, top - 1 / L, h)))
+        rows.append(Resonance(count, h, eps_sc, errors))
     return tuple(rows)
 
 
 def smooth(
-    scheme: Callable[[str], Scheme] = SHIPPED,
-    target: Gaussian = SETTING,
+    scheme: Callable[[str], Scheme] = SHIPPED, target: Gaussian = SETTING,
     evaluations: Sequence[int] = (16, 32, 64, 128, 256),
-) -> tuple[Smooth, ...]:
+) -> tuple[Smooth, ...]:  # fmt: skip
     """The same window with the exact score, at equal numbers of evaluations.
 
     Examples
@@ -161,24 +134,6 @@ def smooth(
     return tuple(rows)
 
 
-def picture(rows: Sequence[Resonance] | Sequence[Smooth]) -> dict[str, Any]:
-    """The rows as curves for `Evidence.picture`.
-
-    Examples
-    --------
-    >>> picture(smooth(evaluations=[16, 32]))["curves"]["heun"][0]
-    [16, 32]
-    """
-    resonant = isinstance(rows[0], Resonance)
-    x = [row.steps if isinstance(row, Resonance) else row.evaluations for row in rows]
-    curves = {name: (x, [float(row.errors[name]) for row in rows]) for name in rows[0].errors}
-    return {
-        "curves": curves,
-        "x": "steps N" if resonant else "score evaluations",
-        "y": "error / eps_sc" if resonant else "root mean square error",
-    }
-
-
 def beginning(target: Gaussian) -> float:
     """The level from which the window goes down: 1, or lower where 1/L is tiny.
 
@@ -193,28 +148,8 @@ def beginning(target: Gaussian) -> float:
 def _smoothness(target: Gaussian) -> float:
     L = target.path_smoothness()
     if math.isinf(L):
-        raise ValueError(f"target: expected variances > 0, whose window 1/L has a length, got {target!r}")
+        raise ValueError(f"target: a variance of 0 leaves no window of length 1/L: {target!r}")
     return L
-
-
-def _leading(target: Gaussian, top: float, end: float, h: float) -> dict[str, float]:
-    """The leading terms by the substitution u = e^t: int v^{-1/2} dt = ln(u + sqrt(u^2 - c)), c = 1 - lambda."""
-    c = 1 - target.variances
-    share = target.multiplicities / target.dim
-
-    def between(primitive: Callable[[Any], Any]) -> Any:
-        return primitive(math.exp(top)) - primitive(math.exp(end))
-
-    root = between(lambda u: np.log(u + np.sqrt(u * u - c)))
-    third = root - between(lambda u: u / np.sqrt(u * u - c))
-    inverse = between(lambda u: np.log(u * u - c)) / 2
-    v = mode_variance(target.variances, end)
-    frozen, mean, spread = (float(share @ e) for e in (2 * v * root**2, h**2 / 2 * v * third**2, h * v * inverse))
-    return {
-        **dict.fromkeys(SCHEMES[:3], math.sqrt(frozen)),
-        "randomized_midpoint": math.sqrt(mean + spread),
-        MEAN: math.sqrt(mean),
-    }
 
 
 def _root_mean_square(values: Sequence[Value]) -> Value:

@@ -10,8 +10,9 @@ and falling like a factorial of 2K.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,86 +27,36 @@ from rmverify.readings.cells import read_cells
 from rmverify.schemes.contract import velocity_variance
 from rmverify.targets import Gaussian
 
-__all__ = [
-    "ROUNDS",
-    "STRATA",
-    "against_rounds",
-    "against_strata",
-    "picard_errors",
-    "spread_without_rounds",
-    "step_errors",
-    "towards_flow",
-]
+__all__ = ["ROUNDS", "STRATA", "picard_errors", "step_errors"]
 
 STRATA = (1, 2, 4, 8, 16, 32, 64)
 ROUNDS = (0, 1, 2, 3, 4)
 SHORT, LONG = 2.0**-10, 0.25  # steps: powers of R are fitted at the first, rounds are seen to work at the second
 
-Row = Mapping[str, Any]
-
 
 def step_errors(
     scheme: Callable[..., Any], target: Gaussian, t: float, h: float, *, strata: Iterable[int] = STRATA,
     rounds: Iterable[int] = ROUNDS,
-) -> list[Row]:  # fmt: skip
-    r"""Bias and variance of one step for every R and K, exact: rows {"R", "K", "bias", "variance"}.
+) -> dict[str, dict[tuple[int, int], Value]]:  # fmt: skip
+    r"""Bias and variance of one step from q_t at every (R, K), exact; the step is scheme(strata=R, rounds=K).
 
     bias = (E|E_alpha x^ - x*|^2)^{1/2}, a length; variance = E|x^ - E_alpha x^|^2, a squared length; x ~ q_t.
-
-    Parameters
-    ----------
-    scheme : callable
-        scheme(strata=R, rounds=K) is the step.
-    target : Gaussian
-    t, h : number
-        0 < h <= t, in the process's time.
 
     Examples
     --------
     >>> from rmverify import Gaussian, schemes
     >>> target, sizes = Gaussian.isotropic(2.0, 1), {"strata": [1, 16], "rounds": [0, 2]}
-    >>> rows = step_errors(schemes.parallel_midpoint, target, 1.0, 0.25, **sizes)
-    >>> [f"{row['bias'] * 1e6:.0f}e-6" for row in rows]
+    >>> bias = step_errors(schemes.parallel_midpoint, target, 1.0, 0.25, **sizes)["bias"]
+    >>> [f"{bias[size] * 1e6:.0f}e-6" for size in ((1, 0), (1, 2), (16, 0), (16, 2))]
     ['305e-6', '287e-6', '305e-6', '1e-6']
     """
-    counts = list(rounds)
-    rows: list[Row] = []
-    for R in strata:
-        for K in counts:
-            found = local_error(scheme(strata=R, rounds=K), target, t, h)
-            rows.append({"R": R, "K": K, "bias": _root(found.bias), "variance": found.variance})
-    return rows
-
-
-def _root(square: Value) -> Value:
-    root = math.sqrt(square)
-    return Value(root, "exact", square.error / (2 * root) if root else math.sqrt(square.error))
-
-
-def spread_without_rounds(rows: Sequence[Row]) -> Value:
-    """The largest relative difference between the biases at K = 0: 0 up to rounding."""
-    biases = [row["bias"] for row in rows if row["K"] == 0]
-    first = biases[0]
-    return Value(max(abs(b / first - 1) for b in biases), "exact", max((b.error + first.error) / first for b in biases))
-
-
-def against_strata(rows: Sequence[Row], K: int, what: str) -> tuple[list[float], list[float]]:
-    """(1/R, bias or variance) at K rounds, R rising: a curve for `fitted`, of power 2 (bias, K >= 3
-    and short steps) or 3 (variance)."""
-    chosen = [row for row in rows if row["K"] == K]
-    return [1 / row["R"] for row in chosen], [float(row[what]) for row in chosen]
-
-
-def against_rounds(rows: Sequence[Row], R: int) -> list[Value]:
-    """The bias at R strata for K = 0, 1, ..."""
-    return [row["bias"] for row in rows if row["R"] == R]
-
-
-def towards_flow(rows: Sequence[Row]) -> list[tuple[int, int, float]]:
-    """(R, K, root mean square error) with R = 4^K, K = 0, 1, ..: the way on which the step becomes the exact flow."""
-    return [
-        (row["R"], row["K"], math.sqrt(row["bias"] ** 2 + row["variance"])) for row in rows if row["R"] == 4 ** row["K"]
-    ]
+    found: dict[str, dict[tuple[int, int], Value]] = {"bias": {}, "variance": {}}
+    for size in itertools.product(strata, rounds):
+        error = local_error(scheme(strata=size[0], rounds=size[1]), target, t, h)
+        root = math.sqrt(error.bias)
+        slip = error.bias.error / (2 * root) if root else math.sqrt(error.bias.error)
+        found["bias"][size], found["variance"][size] = Value(root, "exact", slip), error.variance
+    return found
 
 
 class _Force:
@@ -118,7 +69,9 @@ class _Force:
         return -x
 
 
-def picard_errors(scheme: Callable[..., Any], *, cells: Iterable[int], rounds: Iterable[int]) -> list[Row]:
+def picard_errors(
+    scheme: Callable[..., Any], *, cells: Iterable[int], rounds: Iterable[int]
+) -> list[Mapping[str, Any]]:
     r"""TV between the positions after one corrector step of length 1 with K rounds over M cells, and with M rounds.
 
     On the score -x (L = 1), friction 1, from N(0, 1) with a fresh velocity: rows {"M", "K", "TV"} for K < M. Over
@@ -140,7 +93,7 @@ def picard_errors(scheme: Callable[..., Any], *, cells: Iterable[int], rounds: I
 
     counts = list(rounds)
     one = np.ones((1, 1, 1))
-    result: list[Row] = []
+    result: list[Mapping[str, Any]] = []
     with ctx.workprec(192):
 
         def variance(M: int, K: int) -> Any:

@@ -27,7 +27,7 @@ from rmverify.targets.estimated import EstimatedModes
 from rmverify.targets.gaussian import Modes
 from rmverify.targets.process import mode_variance
 
-__all__ = ["DURATIONS", "NotResolved", "bends"]
+__all__ = ["DURATIONS", "NotResolved", "bends", "callable_bias"]
 
 MOST_PANELS = 2000  # of a step
 MOST_SLOTS = 8
@@ -107,7 +107,7 @@ def bends(stage: Stage, modes: Any) -> list[Array | None]:
     found: list[Array | None] = [None] * foot.alphas
     some = random if len(random) <= MOST_SLOTS else [random[n] for n in (0, len(random) // 2, -1)]
     for slot in some:
-        found[slot] = each(_looked(steps, slot, len(some), rough=width > 0 and _varies(modes)))
+        found[slot] = each(_looked(steps, slot, len(some), rough=width > 0 and callable_bias(modes)))
     if len(some) < len(random):
         together = np.unique(np.concatenate([edges.ravel() for edges in found if edges is not None]))[None]
         for slot in random:
@@ -115,19 +115,20 @@ def bends(stage: Stage, modes: Any) -> list[Array | None]:
     return found
 
 
-def _varies(modes: Any) -> bool:
+def callable_bias(modes: Any) -> bool:
+    """Whether the score has a bias that is a function of t, and may be rough anywhere."""
     return isinstance(modes, EstimatedModes) and modes.varies
 
 
 def _bias_width(modes: Any, t: float) -> int:
     """How many numbers a bias that is a function of t has: one for all modes, or one for each."""
-    return max(1, int(np.size(modes.bias(np.reshape(t, (1, 1, 1)))))) if _varies(modes) else 1
+    return max(1, int(np.size(modes.bias(np.reshape(t, (1, 1, 1)))))) if callable_bias(modes) else 1
 
 
 def _looked(steps: list[_Step], slot: int, slots: int, *, rough: bool) -> list[Array]:
     """The edges along one number of every step, from close looks at all of them or at some."""
     kind, count = steps[0].kinds[slot], len(steps)
-    start = DURATIONS if kind == "exponential" else np.array([0.0, 1.0])
+    start = _start(kind)
     cost = steps[0].cost * slots
     some = min(count, int(np.clip(_SAMPLE // cost, *_SOME)))
     if some * cost <= _MOST:
@@ -251,7 +252,7 @@ def _some(modes: Any) -> Any:
 
 def _along(entries: list[Callable[[Array], Array]], count: int, kind: str = "uniform") -> list[Array]:
     """The edges along one number of every step, looked at on so many points of a grid."""
-    start = DURATIONS if kind == "exponential" else np.array([0.0, 1.0])
+    start = _start(kind)
     found = [_edges(f, _probes(count, n, kind), start) for n, f in enumerate(entries)]
     if len(entries) > 1:  # what one step shows is looked for in all of them
         marks = np.unique(np.concatenate([_marks(edges) for edges in found]))
@@ -259,6 +260,10 @@ def _along(entries: list[Callable[[Array], Array]], count: int, kind: str = "uni
             if _halved(f, marks, f(marks), found[n]).size > found[n].size:
                 found[n] = _edges(f, np.unique(np.concatenate([_probes(count, n, kind), marks])), start)
     return found
+
+
+def _start(kind: str) -> Array:
+    return DURATIONS if kind == "exponential" else np.array([0.0, 1.0])
 
 
 def _probes(count: int, seed: int, kind: str) -> Array:
@@ -384,13 +389,11 @@ class _Step:
 
     def entries(self, drawn: Array) -> Array:
         """The entries of the step, one row each, at values (A, Q) of what it draws."""
-        foot = self._foot
-        rows = (drawn + foot.stratum[:, None]) / foot.strata[:, None]
+        rows = self._foot.placed(drawn)
         with np.errstate(all="ignore"):
             step, weight = weighed(self._stage.scheme, self._modes, self._time, self._length, rows[:, None, :, None])
-        flat = [*(e for row in step.linear for e in row), *step.shift, *(e for row in step.noise for e in row), weight]
         shape = (1, drawn.shape[1], self.width)
-        found = np.concatenate([np.broadcast_to(np.asarray(e, float), shape)[0].T for e in flat])
+        found = np.concatenate([np.broadcast_to(np.asarray(e, float), shape)[0].T for e in [*step.entries, weight]])
         if not np.isfinite(found).all():
             raise NotResolved("it is not finite everywhere")
         return found
@@ -412,7 +415,7 @@ class _Step:
         is less, and all of the mean, which they may be the small difference of."""
         least = 1e-4 * np.sqrt(mode_variance(self._modes.lam, float(self._time[0, 0, 0])))
         seen = 1e-4 * np.abs(shifts).max(axis=1).reshape(-1, self.width)
-        if not _varies(self._modes):  # of such a bias as well
+        if not callable_bias(self._modes):  # of such a bias as well
             least = np.where(seen > 0, np.where(least > 0, np.minimum(seen, least), seen), least)
         return np.asarray(np.where(least > 0, least, 1e-4) + np.abs(self._modes.mean))
 
@@ -427,8 +430,7 @@ class _OnLine(_Step):
         return _PLACES.size
 
     def entries(self, drawn: Array) -> Array:
-        foot, shape = self._foot, (drawn.shape[1], self.width)
-        rows = ((drawn + foot.stratum[:, None]) / foot.strata[:, None])[..., None]
+        rows, shape = self._foot.placed(drawn)[..., None], (drawn.shape[1], self.width)
         t, h = float(self._time[0, 0, 0]), float(self._length[0, 0, 0])
         with np.errstate(all="ignore"):
             end = kernel(self._stage.scheme, self._modes, identity(self._points[None]), t, h, rows)

@@ -50,8 +50,7 @@ def extremes(mixture: MixtureLaw) -> Range | None:
     with np.errstate(all="ignore"):
         for stage in mixture.plan:
             if not stage.footprint.alphas:
-                (((a,),), (b,), ((c,),)), _ = stage_map(stage, modes)
-                found = _stepped(found, *np.broadcast_arrays(a, b, c))
+                found = _stepped(found, *np.broadcast_arrays(*stage_map(stage, modes)[0].scalar))
                 continue
             if velocity_variance(stage.scheme) is not None:
                 return None
@@ -79,9 +78,7 @@ def _through(stage: Stage, modes: Any, found: Range) -> Range:
         rows = np.broadcast_to(alphas[..., None], (len(alphas), len(t), count, 1))
         step = transition(stage.scheme, foot, modes, t, h, rows)
         shape = (len(t), count, modes.lam.size)
-        for entries in zip(
-            *(np.broadcast_to(x, shape) for x in (step.linear[0][0], step.shift[0], step.noise[0][0])), strict=True
-        ):
+        for entries in zip(*(np.broadcast_to(x, shape) for x in step.scalar), strict=True):
             for _ in range(many):
                 before, found = found, _stepped(found, *entries)
                 if all(np.array_equal(x, y) for x, y in zip(before, found, strict=True)):

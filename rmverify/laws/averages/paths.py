@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmverify.laws.averages.rules import SCATTERED, callable_bias
+from rmverify.laws.averages.bends import callable_bias
+from rmverify.laws.averages.rules import SCATTERED
 from rmverify.laws.conditional import QUIET, initial, pieces, require_finite, split_target, stage_map
 from rmverify.laws.mixture import MixtureLaw
 from rmverify.numbers.checks import Array
@@ -180,7 +181,7 @@ def _steps(stage: Stage, modes: Any) -> Iterator[Any]:
 
 def _direct(stage: Stage, modes: Any, t: Array, h: Array, uniforms: Array) -> Transition:
     foot = stage.footprint
-    rows = ((uniforms + foot.stratum[:, None]) / foot.strata[:, None])[:, None, :, None]
+    rows = foot.placed(uniforms)[:, None, :, None]
     if not foot.plain:
         rows = drawn(stage.scheme, modes, t, h, rows)
     step = transition(stage.scheme, foot, modes, t, h, rows)
@@ -197,8 +198,8 @@ def _interpolation(stage: Stage, modes: Any, t: Array, h: Array) -> tuple[Array,
         found = transition(
             stage.scheme, stage.footprint, modes, t, h, np.broadcast_to(x[None, None, :, None], (1, len(t), nodes, 1))
         )
-        weights = _lagrange(x, SCATTERED)
-        if all(_agree(weights, a, b) for a, b in zip(_entries(found), _entries(seen), strict=True)):
+        weights = _barycentric(x, SCATTERED)
+        if all(_agree(weights, a, b) for a, b in zip(found.entries, seen.entries, strict=True)):
             shape = (len(t), nodes, np.size(modes.lam))
             return x, each(found, lambda part, shape=shape: _kept(part, shape))
     return None
@@ -218,7 +219,7 @@ def _agree(weights: Array, nodes: Any, seen: Any) -> bool:
 
 
 def _interpolated(x: Array, table: Transition, n: int, uniforms: Array) -> Transition:
-    weights = _lagrange(x, uniforms[0])
+    weights = _barycentric(x, uniforms[0])
 
     def at(part: Any) -> Any:
         return (weights @ part[n] if part.shape[1] > 1 else part[n]) if np.ndim(part) else part
@@ -226,17 +227,13 @@ def _interpolated(x: Array, table: Transition, n: int, uniforms: Array) -> Trans
     return each(table, at)
 
 
-def _lagrange(x: Array, points: Array) -> Array:
+def _barycentric(x: Array, points: Array) -> Array:
     """The polynomials that are 1 at one of the Chebyshev points x and 0 at the others, at `points`."""
     angle = np.pi * (np.arange(x.size) + 0.5) / x.size
     apart = points[:, None] - x
     apart[apart == 0] = 1e-300
     terms = (-1.0) ** np.arange(x.size) * np.sin(angle) / apart
     return np.asarray(terms / terms.sum(axis=1, keepdims=True))
-
-
-def _entries(step: Transition) -> list[Any]:
-    return [*(e for row in step.linear for e in row), *step.shift, *(e for row in step.noise for e in row)]
 
 
 class Ahead(NamedTuple):
@@ -268,7 +265,7 @@ def look_ahead(law: MixtureLaw) -> list[Ahead]:
     for stage in reversed(law.plan.stages):
         span = range(1 if velocity_variance(stage.scheme) is None else 2)
         if not stage.footprint.alphas:
-            (((a,),), (b,), ((c,),)), _ = stage_map(stage, modes)
+            a, b, c = stage_map(stage, modes)[0].scalar
             result.append(Ahead(second[None], first[None], (a, b, c)))
             second, first = a * a * second, a * first
             continue
@@ -301,7 +298,7 @@ def _before(L: Array, second: Array, first: Array) -> tuple[Array, Array]:
 def _middle(stage: Stage, modes: Any, span: int) -> Array:
     """The linear parts of all steps with every midpoint in the middle of its stratum: (steps, size, size, modes)."""
     foot, size = stage.footprint, np.size(modes.lam)
-    middle = ((0.5 + foot.stratum) / foot.strata)[:, None, None, None]
+    middle = foot.placed(np.full(foot.alphas, 0.5))[:, None, None, None]
     every = np.empty((len(stage), span, span, size))
     for begin, t, h in pieces(stage, size):
         rows = np.broadcast_to(middle, (foot.alphas, len(t), 1, 1))

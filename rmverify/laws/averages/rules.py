@@ -6,7 +6,6 @@ it is looked up where it bends (`rmverify.laws.averages.bends`), and the rule go
 
 from __future__ import annotations
 
-import functools
 import math
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -16,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from rmverify.elementary import exp
-from rmverify.laws.averages.bends import DURATIONS, NotResolved, bends
+from rmverify.laws.averages.bends import DURATIONS, NotResolved, bends, callable_bias
 from rmverify.laws.conditional import UNIT, column
 from rmverify.numbers.checks import Array
+from rmverify.numbers.quadrature import unit_rule
 from rmverify.plans import Correct, Footprint, Stage
 from rmverify.readings.affine import Transition, weighed
-from rmverify.readings.balls import legendre
 from rmverify.schemes.contract import shipped, unwrap
 from rmverify.targets import Factor
 from rmverify.targets.estimated import EstimatedModes
@@ -47,11 +46,11 @@ def anywhere(foot: Footprint) -> Array:
     ends, inside = np.array([[0.0, 1.0]]), np.random.default_rng(foot.alphas).random((foot.alphas, SCATTERED.size))
     u = np.concatenate([np.repeat(ends, foot.alphas, axis=0), inside], axis=1)
     kinds = np.array(foot.slots)[:, None]
-    values = (u + foot.stratum[:, None]) / foot.strata[:, None]
-    return np.where(kinds == "bernoulli", u > 0.5, np.where(kinds == "exponential", -np.log1p(-u * (1 - UNIT)), values))
+    durations = -np.log1p(-u * (1 - UNIT))
+    return np.where(kinds == "bernoulli", u > 0.5, np.where(kinds == "exponential", durations, foot.placed(u)))
 
 
-def rule(foot: Footprint, x: Any, w: Any, number: Any = np.asarray) -> tuple[Any, Any]:
+def plain_rule(foot: Footprint, x: Any, w: Any, number: Any = np.asarray) -> tuple[Any, Any]:
     """The rule (x, w) of [0, 1] in every midpoint of a step, tensored: nodes (A, Q) inside the strata, weights (Q,).
 
     `number` lifts arrays of floats to the number type of x.
@@ -84,13 +83,6 @@ def _tensor(foot: Footprint, parts: list[tuple[Any, Any]], number: Any) -> tuple
     first, count = (number(z).reshape(-1, 1, 1) for z in (foot.stratum, foot.strata))
     whole = np.broadcast_to(weights, (steps, *sizes)).reshape(steps, -1)
     return (np.stack(alphas) + first) / count, whole
-
-
-@functools.lru_cache
-def unit_rule(nodes: int) -> tuple[Array, Array]:
-    """Gauss-Legendre on [0, 1], rounded once: numpy's own rule is off by 1e-13 near the ends at a hundred nodes."""
-    x, w = legendre(nodes)
-    return x.astype(float), w.astype(float)
 
 
 # --- the rules of a stage -----------------------------------------------------------------------------------------
@@ -197,19 +189,14 @@ def alone(stage: Stage, law: Factor, n: int, nodes: int) -> tuple[Array, Array]:
     """The midpoints (A, Q) of the n-th step of the stage and their weights (Q,), on panels where it bends on a law of
     the line."""
     if shipped(stage.scheme) or not stage.footprint.plain:
-        return rule(stage.footprint, *unit_rule(nodes))
+        return plain_rule(stage.footprint, *unit_rule(nodes))
     if nodes > _MOST_IN_PANEL:
         raise NotResolved(f"{nodes * 2 // 3} nodes in a panel are too few on the line")
     alphas, weights = rules(stage, law).at(slice(n, n + 1), nodes)
     return alphas[:, 0], weights[0]
 
 
-def callable_bias(modes: Any) -> bool:
-    """Whether the score has a bias that is a function of t, and may be rough anywhere."""
-    return isinstance(modes, EstimatedModes) and modes.varies
-
-
-def averaged(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any = slice(None)) -> tuple[Transition, Array]:
+def at_nodes(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any = slice(None)) -> tuple[Transition, Array]:
     """The step maps at the nodes of the rule, entries (steps, Q, modes), and its weights (steps or 1, Q).
 
     (t, h) are those of the stage's steps in `part`.
@@ -234,8 +221,8 @@ def _slips(stage: Stage, modes: Any, t: Any, h: Any, nodes: int) -> float:
     worst = 0.0
     for n in np.unique(np.linspace(0, len(t) - 1, 32).astype(int)) if slip.any() else ():
         part = slice(n, n + 1)
-        step, weights = averaged(stage, modes, t[part], h[part], nodes, part)
-        for entry in (*(e for row in step.linear for e in row), *step.shift, *(e for row in step.noise for e in row)):
+        step, weights = at_nodes(stage, modes, t[part], h[part], nodes, part)
+        for entry in step.entries:
             square = np.broadcast_to(entry, (1, weights.shape[1], np.size(modes.lam)))[0] ** 2
             mean = weights[0] @ square
             ratio = np.where(mean > 0, square.max(axis=0) / np.where(mean > 0, mean, 1), 0.0)
@@ -245,7 +232,7 @@ def _slips(stage: Stage, modes: Any, t: Any, h: Any, nodes: int) -> float:
 
 def _entry_averages(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any) -> Array:
     """One row a step."""
-    step, weights = averaged(stage, modes, t, h, nodes, part)
+    step, weights = at_nodes(stage, modes, t, h, nodes, part)
     weights = np.broadcast_to(weights, (len(t), weights.shape[1]))
 
     def average(entry: Any, power: int = 1) -> Array:

@@ -12,30 +12,20 @@ about a share of h^2/R^{3/2} is left out, the square root of the share of the se
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rmverify.laws.averages.counts import continued, few
-from rmverify.laws.averages.rules import MOST_POINTS, SCATTERED, node_count, rules, unit_rule
+from rmverify.laws.averages.rules import MOST_POINTS, SCATTERED, node_count, rules
 from rmverify.laws.conditional import UNIT, column
 from rmverify.numbers.checks import Array
+from rmverify.numbers.quadrature import from_moments, unit_rule
 from rmverify.plans import Footprint, Stage, footprint
 from rmverify.readings.cells import Chain, read_chain
 from rmverify.schemes.contract import Scheme, shipped, velocity_variance
 
-__all__ = [
-    "Averages",
-    "averages",
-    "chainable",
-    "cumulants",
-    "from_moments",
-    "gauss",
-    "settled",
-    "step_averages",
-    "strata_rule",
-]
+__all__ = ["Averages", "averages", "chainable", "cumulants", "settled", "step_averages", "strata_rule"]
 
 _LEAST = 16  # nodes that it takes at least to see a rule settle
 _SETTLED = 64 * UNIT  # the sums over the strata round more often than those over a tensor rule
@@ -194,49 +184,6 @@ def cumulants(chain: Chain, weights: Array, order: int) -> Array:
     result[0] = (chain.ends * Y[strata]).sum(axis=-1)
     result[order] = np.abs(result[1] - first) / np.where(result[1] > 0, result[1], 1.0)
     return result
-
-
-def from_moments(moments: Any) -> Array:
-    """The cumulants of the moments of order 1, 2, .. (the first 0)."""
-    found: list[Any] = []
-    for n, moment in enumerate(moments, 1):
-        found.append(moment - sum(math.comb(n - 1, k - 1) * found[k - 1] * moments[n - k - 1] for k in range(1, n)))
-    return np.stack(found)
-
-
-def _moments(cumulants: Any) -> list[Any]:
-    """The moments of order 0, 1, 2, .. of the cumulants of order 1, 2, .."""
-    found: list[Any] = [np.ones_like(cumulants[0])]
-    for n in range(1, len(cumulants) + 1):
-        found.append(sum(math.comb(n - 1, k - 1) * cumulants[k - 1] * found[n - k] for k in range(1, n + 1)))
-    return found
-
-
-def gauss(cumulants: Array, nodes: int) -> tuple[Array, Array]:
-    """Gauss rules (.., nodes) of centred laws from their cumulants of order 2 to 2 nodes - 1, the first axis.
-
-    Examples
-    --------
-    >>> x, w = gauss(np.array([[1.0], [0.0]]), 2)  # variance 1 and no skewness: +-1, each with 1/2
-    >>> x.round(12).tolist(), w.round(12).tolist()
-    ([[-1.0, 1.0]], [[0.5, 0.5]])
-    """
-    root = np.sqrt(np.maximum(cumulants[0], 0.0))
-    unit = np.where(root > 0, root, 1.0)
-    standard = [0 * root, np.ones_like(root), *(k / unit**n for n, k in enumerate(cumulants[1:], 3))]
-    m = _moments(standard)
-    top = range(nodes)
-    hankel = np.stack([np.stack([m[i + j] for j in range(nodes + 1)], axis=-1) for i in top], axis=-2)
-    R = np.linalg.cholesky(hankel[..., :nodes]).swapaxes(-1, -2)
-    last = np.linalg.solve(R.swapaxes(-1, -2), hankel[..., nodes:])[..., 0]
-    R = np.concatenate([R, last[..., None]], axis=-1)
-    jacobi = np.zeros((*root.shape, nodes, nodes))
-    for k in top:
-        jacobi[..., k, k] = R[..., k, k + 1] / R[..., k, k] - (R[..., k - 1, k] / R[..., k - 1, k - 1] if k else 0)
-        if k + 1 < nodes:
-            jacobi[..., k, k + 1] = jacobi[..., k + 1, k] = R[..., k + 1, k + 1] / R[..., k, k]
-    x, vectors = np.linalg.eigh(jacobi)
-    return root[..., None] * x, vectors[..., 0, :] ** 2
 
 
 def step_cumulants(stage: Stage, modes: Any, order: int) -> tuple[Array, Array]:

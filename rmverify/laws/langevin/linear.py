@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from rmverify.elementary import exp, total
-from rmverify.laws.averages.rules import unit_rule
 from rmverify.numbers.checks import Array, finite_array
+from rmverify.numbers.quadrature import unit_rule
 from rmverify.readings.affine import Transition, compose
 
 __all__ = ["kinetic_flow", "start_noise", "unit_flow"]

@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from rmverify.numbers.checks import Array, brief, number
+from rmverify.numbers.quadrature import normal_rule
 
 __all__ = ["KineticLaw", "kinetic_law"]
 
@@ -118,9 +119,9 @@ def kinetic_law(
         raise ValueError(f"terms: expected an integer >= 2, got {terms!r}")
     from scipy.integrate import solve_ivp
 
-    y, weights = np.polynomial.hermite_e.hermegauss(2 * terms)
+    y, weights = normal_rule(2 * terms)
     values = hermite_values(y, terms)
-    weighted = values * (weights / weights.sum())
+    weighted = values * weights
     degree = np.arange(terms)
     root = np.sqrt(degree[1:])
     kept = degree[:, None] + degree < terms

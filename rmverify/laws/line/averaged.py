@@ -24,7 +24,7 @@ from scipy.special import logsumexp
 from rmverify.laws.averages.rules import alone
 from rmverify.laws.line.given import reach
 from rmverify.laws.line.inverse import Map, Rising, rising
-from rmverify.laws.line.piecewise import Panels, gauss, log_mean, resolved, split
+from rmverify.laws.line.piecewise import Panels, interpolated, log_mean, split
 from rmverify.laws.line.pushing import (
     FAINT,
     LOCAL,
@@ -33,13 +33,14 @@ from rmverify.laws.line.pushing import (
     Counts,
     Level,
     Logs,
-    hermite,
     in_blocks,
+    noise_rule,
     pushed,
     table,
 )
-from rmverify.laws.line.velocity import through
+from rmverify.laws.line.velocity import after_corrector
 from rmverify.numbers.checks import Array
+from rmverify.numbers.quadrature import on_panels
 from rmverify.plans import Plan, Stage
 from rmverify.readings.duals import identity
 from rmverify.readings.kernel import kernel
@@ -186,13 +187,13 @@ def _started(plan: Plan, target: Factor, start: Any) -> Level:
         return np.asarray(law.log_density(0, x) - log_q(x))[:, None]
 
     ends = np.array([reach(q, -FAINT), reach(law, -FAINT)])
-    panels, error = resolved(logs, log_q, ends.min(), ends.max(), np.ones(1), LOCAL)
+    panels, error = interpolated(logs, log_q, ends.min(), ends.max(), np.ones(1), LOCAL)
     return Level(panels, plan.start, error)
 
 
 def _through(level: Level, target: Factor, stage: Stage) -> Level:
     if velocity_variance(stage.scheme) is not None:
-        return through(level, target, stage)
+        return after_corrector(level, target, stage)
     counts, alphas = Counts(), stage.footprint.alphas
     _admit(alphas, counts.more("midpoint", alphas))
     levels, lengths = stage.steps_
@@ -232,7 +233,7 @@ def _averaged(level: Level, target: Factor, stage: Stage, n: int, h: float, log_
     def log_p(x: Array) -> Array:
         return np.asarray(level.panels(x)[..., 0] + target.log_density(t, x))
 
-    x, w = gauss(breaks)
+    x, w = on_panels(breaks)
     mass = float((w * np.exp(log_p(x))).sum())
     end = kernel(stage.scheme, target, identity(x.reshape(1, -1)), t, h, rows)
     spread = np.broadcast_to(np.sqrt(np.asarray(end.noise[0][0], dtype=float)), (weights.size, 1))
@@ -246,7 +247,7 @@ def _averaged(level: Level, target: Factor, stage: Stage, n: int, h: float, log_
     steep = np.abs(slopes).max(axis=0).reshape(x.shape).max(axis=1) * np.diff(breaks)
     parts, lost = np.ceil(steep * counts.noise / _GRAIN / np.maximum(spread.min(), 1e-300)), 0.0
     if parts.sum() <= _MOST_PARTS:
-        x, w = (part.ravel() for part in gauss(split(breaks, parts)))
+        x, w = (part.ravel() for part in on_panels(split(breaks, parts)))
         arrived = kernel(stage.scheme, target, identity(x[None, :]), t, h, rows).moved[0].value / spread
         log_weights = np.log(weights[:, None] / spread) + np.log(w) + log_p(x) - math.log(2 * math.pi) / 2
         logs = _smeared(arrived, spread, log_weights, log_q)
@@ -277,7 +278,7 @@ def _smeared(arrived: Array, spread: Array, log_weights: Array, log_q: Logs) -> 
 
 def _mapped(maps: Rising, weights: Array, spread: Array, noises: int, log_p: Logs, log_q: Logs) -> Logs:
     """The average over the maps and over so many shifts by a noise of deviations `spread`."""
-    e, e_weights = hermite(noises)
+    e, e_weights = noise_rule(noises)
     log_weights = np.log(np.multiply.outer(weights, e_weights)).reshape(-1, 1)
 
     def logs(y: Array) -> Array:

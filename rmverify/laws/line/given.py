@@ -17,14 +17,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmverify.laws.conditional import CANCEL, ONCE, STEP, UNIT, stage_alphas
+from rmverify.laws.conditional import CANCEL, ONCE, QUIET, STEP, UNIT, require_finite, stage_alphas
 from rmverify.numbers.checks import Array, finite_array
 from rmverify.numbers.quadrature import integrate_path
 from rmverify.plans import Plan, Predict, Stage
 from rmverify.readings.balls import lift, lift_scheme
 from rmverify.readings.duals import Dual, identity
 from rmverify.readings.transport import carry
-from rmverify.schemes.contract import Unstable
 from rmverify.targets import Factor, Product, TwoGaussians
 from rmverify.targets.factors_balls import BallFactor
 from rmverify.targets.gaussian import MOST_COORDINATES
@@ -112,24 +111,16 @@ class TransportLaw:
 
     def _carry(self, z: Array) -> Carry:
         x, log_slope, rounding = z, np.zeros_like(z), np.full_like(z, ONCE / 2)
-        for stage, t, h, alphas in self._steps():
-            with np.errstate(over="ignore", invalid="ignore"):
-                end = carry(stage.scheme, self.factor, identity(x), t, h, alphas)
-            slope = np.asarray(end.slope)
-            if not (np.isfinite(end.value).all() and np.isfinite(slope).all()):
-                raise Unstable(f"the law overflows in the stage that ends at level {stage.end:g}")
-            if not (slope > 0).all():
-                worst = int(np.argmin(slope))
-                raise NotMonotone(
-                    f"plan: the step of length {h:.3g} from level {t:.6g} is too long: its map has slope "
-                    f"{slope[worst]:.3g} at x = {x[worst]:.6g} and folds the line; use shorter steps"
-                )
-            x, log_slope = np.asarray(end.value), log_slope + np.log(slope)
+        for stage, t, h, alphas in self.steps():
+            end = risen(stage, self.factor, identity(x), t, h, alphas)
+            x, slope = np.asarray(end.value), np.asarray(end.slope)
+            log_slope = log_slope + np.log(slope)
             grown = math.exp(2 * h) if isinstance(stage, Predict) else 1.0
             rounding = rounding + (STEP + CANCEL * np.abs(grown / slope - 1)) / 2
         return Carry(x, log_slope, UNIT * rounding)
 
-    def _steps(self) -> Iterator[tuple[Stage, float, float, Any]]:
+    def steps(self) -> Iterator[tuple[Stage, float, float, Any]]:
+        """Every step's stage, noise level, length and midpoints (A, 1)."""
         for stage, rows in zip(self.plan, self._rows, strict=True):
             for k, (t, h) in enumerate(zip(*stage.steps_, strict=True)):
                 yield stage, float(t), float(h), None if rows is None else rows[:, k, :, 0]
@@ -224,6 +215,28 @@ class TransportLaw:
         if self.dim > MOST_COORDINATES:
             raise ValueError(f"dim: expected at most {MOST_COORDINATES} coordinates to draw, got {self.dim}")
         return self.carry(self.start.draws((n, self.dim), np.random.default_rng(rng))).x
+
+
+def risen(stage: Stage, factor: Factor, points: Dual, t: float, h: float, alphas: Any) -> Dual:
+    """Where a step takes points that have kept their order.
+
+    Raises
+    ------
+    NotMonotone
+        Where they lose it.
+    OverflowError
+        Where one of them overflows.
+    """
+    with QUIET():
+        end = carry(stage.scheme, factor, points, t, h, alphas)
+    require_finite(stage, end.value, end.slope)
+    if not (end.slope > 0).all():
+        worst = np.unravel_index(np.argmin(end.slope), end.slope.shape)
+        raise NotMonotone(
+            f"plan: the step of length {h:.3g} from level {t:.6g} is too long: its map has slope "
+            f"{end.slope[worst]:.3g} at x = {points.value[worst]:.6g} and folds the line; use shorter steps"
+        )
+    return end
 
 
 _middle = np.frompyfunc(lambda ball: ball.mid(), 1, 1)

@@ -14,25 +14,18 @@ from numpy.polynomial import legendre
 from scipy.special import logsumexp
 
 from rmverify.numbers.checks import Array
-from rmverify.numbers.quadrature import NODES, POINTS, TO_LEGENDRE, WEIGHTS
+from rmverify.numbers.quadrature import NODES, POINTS, TO_LEGENDRE, WEIGHTS, on_panels
 from rmverify.schemes.contract import Unstable
 
-__all__ = ["DEGREE", "Panels", "gauss", "live", "log_mean", "resolved", "split"]
+__all__ = ["Panels", "interpolated", "live", "log_mean", "split"]
 
-DEGREE = POINTS
 _COARSEST = 8  # panels to begin with
 _DEEPEST = 14  # halvings of one of them
 _MOST = 4096  # panels
 _WHOLE = 1e-9  # of the mass
 _HIGHEST = 700.0  # ln of a density
-_BASIS = legendre.legvander(NODES, DEGREE - 1)  # P_k at the nodes
-_LEFT = (-1.0) ** np.arange(DEGREE)  # P_k(-1)
-
-
-def gauss(breaks: Array) -> tuple[Array, Array]:
-    """Nodes and weights (panels, DEGREE) between the breaks."""
-    half = np.diff(breaks)[:, None] / 2
-    return breaks[:-1, None] + half * (1 + NODES), half * WEIGHTS
+_BASIS = legendre.legvander(NODES, POINTS - 1)  # P_k at the nodes
+_LEFT = (-1.0) ** np.arange(POINTS)  # P_k(-1)
 
 
 def split(breaks: Array, parts: Any) -> Array:
@@ -48,7 +41,7 @@ class Panels(NamedTuple):
     Attributes
     ----------
     breaks : ndarray, shape (panels + 1,)
-    coefficients : ndarray, shape (panels, DEGREE, V)
+    coefficients : ndarray, shape (panels, POINTS, V)
         In Legendre polynomials on each panel.
     """
 
@@ -57,12 +50,12 @@ class Panels(NamedTuple):
 
     @property
     def nodes(self) -> tuple[Array, Array]:
-        """Nodes and weights (panels, DEGREE)."""
-        return gauss(self.breaks)
+        """Nodes and weights (panels, POINTS)."""
+        return on_panels(self.breaks)
 
     @property
     def values(self) -> Array:
-        """At the nodes, (panels, DEGREE, V)."""
+        """At the nodes, (panels, POINTS, V)."""
         return np.asarray(np.einsum("ik,pkv->piv", _BASIS, self.coefficients))
 
     def __call__(self, x: Array) -> Array:
@@ -72,7 +65,7 @@ class Panels(NamedTuple):
         order = np.argsort(which, kind="stable")
         ends = np.searchsorted(which[order], np.arange(len(self.breaks)))
         z = (2 * flat - self.breaks[which] - self.breaks[which + 1]) / np.diff(self.breaks)[which]
-        basis = legendre.legvander(z[order], DEGREE - 1)
+        basis = legendre.legvander(z[order], POINTS - 1)
         found = np.empty((flat.size, self.coefficients.shape[2]))
         for k in range(len(self.breaks) - 1):
             found[ends[k] : ends[k + 1]] = basis[ends[k] : ends[k + 1]] @ self.coefficients[k]
@@ -81,7 +74,7 @@ class Panels(NamedTuple):
         return result.reshape(*x.shape, -1)
 
 
-def resolved(
+def interpolated(
     logs: Callable[[Array], Array], log_q: Callable[[Array], Array], low: float, high: float, weights: Array,
     tolerance: float, mass: float = 1.0,
 ) -> tuple[Panels, float]:  # fmt: skip
@@ -117,7 +110,7 @@ def resolved(
     Examples
     --------
     >>> log_q = lambda x: -x * x / 2 - np.log(2 * np.pi) / 2
-    >>> panels, error = resolved(lambda x: x[:, None] - 0.5, log_q, -10.0, 10.0, np.ones(1), 1e-12)  # N(1, 1)
+    >>> panels, error = interpolated(lambda x: x[:, None] - 0.5, log_q, -10.0, 10.0, np.ones(1), 1e-12)  # N(1, 1)
     >>> error < 1e-10, bool(abs(panels(np.array([0.25]))[0, 0] + 0.25) < 1e-14)
     (True, True)
     """
@@ -150,7 +143,7 @@ def _halved(
         q = log_q(x.ravel()).reshape(x.shape)
         if not (np.isfinite(found).all() and float((found + q[..., None]).max()) < _HIGHEST):
             raise Unstable
-        coefficients = np.einsum("ik,piv->pkv", TO_LEGENDRE, found[:, :DEGREE])
+        coefficients = np.einsum("ik,piv->pkv", TO_LEGENDRE, found[:, :POINTS])
         errors, settled = _errors(found, q, coefficients, half, weights)
         done = (errors <= tolerance) | settled | (depth == _DEEPEST)
         kept.append((left[done], coefficients[done]))
@@ -167,9 +160,9 @@ def _halved(
 def _errors(found: Array, q: Array, coefficients: Array, half: Array, weights: Array) -> tuple[Array, Any]:
     """Of each panel, the error, and whether all that is left of it is rounding."""
     ends = np.stack([np.einsum("pkv,k->pv", coefficients, _LEFT), coefficients.sum(axis=1)], axis=1)
-    missed = np.maximum(np.abs(found[:, DEGREE:] - ends).max(axis=1), np.abs(coefficients[:, -2:]).sum(axis=1))
-    inner, base = found[:, :DEGREE], np.exp(q[:, :DEGREE])
-    densities = np.exp(inner + q[:, :DEGREE, None])
+    missed = np.maximum(np.abs(found[:, POINTS:] - ends).max(axis=1), np.abs(coefficients[:, -2:]).sum(axis=1))
+    inner, base = found[:, :POINTS], np.exp(q[:, :POINTS])
+    densities = np.exp(inner + q[:, :POINTS, None])
     mass = np.einsum("piv,i->pv", np.maximum(densities, base[:, :, None]), WEIGHTS) * half * weights
     errors = (mass * missed).sum(axis=1)
     for density in (densities @ weights, base):

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from rmverify.laws.averages.bends import NotResolved
-from rmverify.laws.line.piecewise import DEGREE, Panels, live, log_mean, resolved
+from rmverify.laws.line.piecewise import Panels, interpolated, live, log_mean
 from rmverify.numbers.checks import Array
+from rmverify.numbers.quadrature import POINTS, normal_rule
 
 __all__ = ["Averaged", "Counts", "Level", "pushed"]
 
@@ -86,14 +87,14 @@ def pushed(
             except (ValueError, NotResolved):
                 if not before[name] <= _TOLERATED:
                     raise
-        panels, unresolved = resolved(now.logs, log_q, low, high, now.weights, tolerance, now.mass)
-        y, cell = (part[:, :: DEGREE // 4].ravel() for part in panels.nodes)
-        values = panels.values[:, :: DEGREE // 4].reshape(y.size, -1)
+        panels, unresolved = interpolated(now.logs, log_q, low, high, now.weights, tolerance, now.mass)
+        y, cell = (part[:, :: POINTS // 4].ravel() for part in panels.nodes)
+        values = panels.values[:, :: POINTS // 4].reshape(y.size, -1)
         changes, raised = dict(before), counts
         for name, more in finer.items():
             old, new = across(values, more.weights.size), more.logs(y)
             density = np.exp(np.maximum(np.maximum(new, old), 0) + log_q(y)[:, None]) * more.weights
-            changes[name] = float((DEGREE / 4 * cell[:, None] * density * np.abs(new - old)).sum())
+            changes[name] = float((POINTS / 4 * cell[:, None] * density * np.abs(new - old)).sum())
             enough = max(tolerance, _SEVERAL) if name == "midpoint" and alphas > 1 else tolerance
             if changes[name] > enough and not before[name] / 4 < changes[name] < _TOLERATED:
                 raised = raised._replace(**{name: getattr(counts.more(name, alphas), name)})
@@ -107,7 +108,7 @@ def table(panels: Panels, log_p: Logs) -> tuple[Array, Array]:
     """Points on which to tabulate maps, beyond the panels too, and the mass about each."""
     (x, w), breaks = (part[:, 1::3] for part in panels.nodes), panels.breaks
     beyond = (breaks[-1] - breaks[0]) * np.arange(1, 9) / 16
-    x, mass = x.ravel(), (w * np.exp(log_p(x)) * DEGREE / 5).ravel()
+    x, mass = x.ravel(), (w * np.exp(log_p(x)) * POINTS / 5).ravel()
     grid = np.concatenate([breaks[0] - beyond[::-1], x, breaks[-1] + beyond])
     return grid, np.concatenate([np.zeros(8), mass, np.zeros(8)])
 
@@ -118,12 +119,11 @@ def in_blocks(logs: Logs, size: int) -> Logs:
     return lambda y: np.concatenate([logs(y[k : k + block]) for k in range(0, y.size, block)])
 
 
-def hermite(count: int) -> tuple[Array, Array]:
-    """The Gauss rule of N(0, 1)."""
+def noise_rule(count: int) -> tuple[Array, Array]:
+    """The Gauss rule of N(0, 1), refused where it would have too many nodes."""
     if count > _MOST:
         raise ValueError(
             f"plan: the average over a noise or a velocity needs more than {_MOST} nodes; use rmverify.sample, or "
             "fewer steps in the stage"
         )
-    x, w = np.polynomial.hermite_e.hermegauss(count)
-    return x, w / w.sum()
+    return normal_rule(count)

@@ -23,7 +23,7 @@ import numpy as np
 from rmverify.laws.langevin.smooth import hermite_values
 from rmverify.laws.line.given import reach
 from rmverify.laws.line.inverse import rising
-from rmverify.laws.line.piecewise import Panels, log_mean, resolved
+from rmverify.laws.line.piecewise import Panels, interpolated, log_mean
 from rmverify.laws.line.pushing import (
     FAINT,
     MARGIN,
@@ -31,8 +31,8 @@ from rmverify.laws.line.pushing import (
     Counts,
     Level,
     Logs,
-    hermite,
     in_blocks,
+    noise_rule,
     pushed,
     table,
 )
@@ -43,13 +43,13 @@ from rmverify.readings.kernel import kernel
 from rmverify.schemes.contract import velocity_variance
 from rmverify.targets import Factor
 
-__all__ = ["through"]
+__all__ = ["after_corrector"]
 
 LOCAL = 1e-9  # of the L1 distance: what a panel, and each rule, may miss in a step: tens of steps stay below 1e-7
 _BEYOND = 0.1  # of l, past all of its values in v at one x: larger, and it grows over the steps where no mass is
 
 
-def through(level: Level, target: Factor, stage: Stage) -> Level:
+def after_corrector(level: Level, target: Factor, stage: Stage) -> Level:
     """The law of x after the stage."""
     if stage.footprint.alphas:
         raise TypeError(
@@ -69,12 +69,12 @@ def through(level: Level, target: Factor, stage: Stage) -> Level:
 
         panels, missed, counts = pushed(averaged, counts, log_q, ends, across=_across, tolerance=LOCAL)
         error += missed
-    log_weights = np.log(hermite(panels.coefficients.shape[2])[1])
+    log_weights = np.log(noise_rule(panels.coefficients.shape[2])[1])
 
     def position(x: Array) -> Array:
         return np.asarray(log_mean(panels(x), log_weights, 1))[:, None]
 
-    panels, missed = resolved(position, log_q, panels.breaks[0], panels.breaks[-1], np.ones(1), LOCAL)
+    panels, missed = interpolated(position, log_q, panels.breaks[0], panels.breaks[-1], np.ones(1), LOCAL)
     return Level(panels, t, error + missed)
 
 
@@ -98,11 +98,11 @@ def _averaged(
 
     def log_p(x: Array) -> Array:
         values = panels(x)
-        return np.asarray(log_mean(values, np.log(hermite(values.shape[-1])[1]), -1) + log_q(x))
+        return np.asarray(log_mean(values, np.log(noise_rule(values.shape[-1])[1]), -1) + log_q(x))
 
     maps, lost = rising(across, *table(panels, log_p), lambda _, x: f"at x = {x:.3g} in the corrector at level {t:g}")
     (z, weights), (e, e_weights), (hidden, hidden_weights) = map(
-        hermite, (counts.velocity, counts.noise, counts.hidden)
+        noise_rule, (counts.velocity, counts.noise, counts.hidden)
     )
     v = math.sqrt(u) * z[:, None]
     log_weights = np.log(np.multiply.outer(e_weights, hidden_weights)).ravel()
@@ -126,13 +126,13 @@ def _averaged(
 
 def _across(values: Array, count: int) -> Array:
     """Values (n, V) at the nodes of the rule over velocities, at those of another."""
-    return _polynomial(values, np.broadcast_to(hermite(count)[0], (len(values), count)))
+    return _polynomial(values, np.broadcast_to(noise_rule(count)[0], (len(values), count)))
 
 
 def _polynomial(values: Array, z: Array) -> Array:
     """The polynomial with these values (n, V) at the nodes of the rule, at z (n, k): hardly beyond all of them, as
     those of no weight are only kept within reason."""
-    nodes, weights = hermite(values.shape[1])
+    nodes, weights = noise_rule(values.shape[1])
     coefficients = (values * weights) @ hermite_values(nodes, nodes.size).T
     found = np.einsum("nj,jnk->nk", coefficients, hermite_values(z, nodes.size))
     return np.asarray(np.clip(found, values.min(axis=1)[:, None] - _BEYOND, values.max(axis=1)[:, None] + _BEYOND))

@@ -32,11 +32,12 @@ import numpy as np
 
 from rmverify.laws.averages.bends import NotResolved
 from rmverify.laws.averages.counts import continued
-from rmverify.laws.averages.rules import LEAST_NODES, MOST_POINTS, node_count, rules, unit_rule
-from rmverify.laws.averages.strata import chainable, from_moments, gauss, step_cumulants
+from rmverify.laws.averages.rules import LEAST_NODES, MOST_POINTS, node_count, rules
+from rmverify.laws.averages.strata import chainable, step_cumulants
 from rmverify.laws.conditional import UNIT, column, initial, split_target
 from rmverify.laws.invariant import Powers, marginal, spread, step_map
 from rmverify.numbers.checks import Array
+from rmverify.numbers.quadrature import from_moments, gauss, unit_rule
 from rmverify.plans import Correct, Plan, Predict, Stage, footprint
 from rmverify.readings.affine import Transition, chain, compose, position, read, weighed
 from rmverify.readings.balls import lift, lift_scheme
