@@ -173,7 +173,7 @@ class Sampled(Seen):
     @property
     def _drawn(self) -> bool:
         """Whether a path is short enough to be drawn."""
-        return self.mixture.midpoints <= _MOST_MIDPOINTS
+        return bool(self.mixture.midpoints <= _MOST_MIDPOINTS)
 
     def tv(self) -> Value:
         beside = self.beside

@@ -47,7 +47,6 @@ __all__ = [
 
 Array = NDArray[Any]
 
-EPS = 2.0**-53
 _BLOCK = 1 << 15  # entries of a temporary: half a megabyte of complex numbers
 _POINTS = 16  # Chebyshev points of an interval
 _BINS = 4  # intervals of r for every factor 2
@@ -62,7 +61,7 @@ class Modes(NamedTuple):
     G_j(s) = ln(1+s r_j) - s r_j, and ln(1+s r_j) for the `wide` last modes, those of ratio r_j >= 1, where the
     subtraction would only lose digits. `linear` is sum_j n_j G_j(1)/2 and `size` the same sum of absolute values.
     `lowest` and `highest` are the extreme ratios min(r, 0) and max(r, 0), which end the domain of BC;
-    `ulps` is the relative rounding error of ln BC, in units of EPS.
+    `ulps` is the relative rounding error of ln BC, in units of 2^-53.
     """
 
     r: Array

@@ -14,11 +14,12 @@ from functools import cached_property
 import numpy as np
 
 from rmverify.divergences.chernoff import log_transform, modes
-from rmverify.divergences.pair import EPS, Pair, modewise, pair_of, plain, relative
+from rmverify.divergences.pair import Pair, modewise, pair_of, plain, relative
 from rmverify.divergences.seen import Seen
 from rmverify.divergences.tv import total_variation
 from rmverify.elementary import log1p_minus
 from rmverify.numbers.checks import Array
+from rmverify.numbers.rounding import EPS
 from rmverify.numbers.values import Value
 from rmverify.targets import Gaussian
 

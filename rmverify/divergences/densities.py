@@ -21,10 +21,10 @@ import numpy as np
 from scipy.special import logsumexp
 
 from rmverify.laws import LineLaw
-from rmverify.laws.conditional import UNIT
 from rmverify.laws.line.given import DEPTH, TransportLaw, reach
 from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import NODES, POINTS, TO_LEGENDRE, WEIGHTS, Integral, integrate_path
+from rmverify.numbers.rounding import UNIT
 from rmverify.readings.balls import lift
 from rmverify.targets import Factor, GaussianMixture
 from rmverify.targets.factors_balls import BallFactor

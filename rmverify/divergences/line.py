@@ -21,9 +21,9 @@ from rmverify.divergences.densities import Beside, Points
 from rmverify.divergences.products import product_tv, second_order
 from rmverify.divergences.quantiles import squared_distance
 from rmverify.divergences.seen import Seen
-from rmverify.laws.conditional import UNIT
 from rmverify.laws.line.given import DEPTH
 from rmverify.numbers.checks import Array
+from rmverify.numbers.rounding import UNIT
 from rmverify.numbers.values import Value
 
 __all__ = ["OnTheLine"]

@@ -27,11 +27,11 @@ import numpy as np
 
 from rmverify.laws import StationaryLaw
 from rmverify.numbers.checks import Array
+from rmverify.numbers.rounding import EPS
 from rmverify.targets import Gaussian
 
 __all__ = ["Modewise", "Pair", "canonical", "common_modes", "modewise", "pair_of", "plain", "relative"]
 
-EPS = 2.0**-52
 _SMALL = 1e-100  # differences below it are scaled up, as their squares may underflow
 _GROWN = 2.0**-300
 _HUGE = 1e300  # ratios above it are not what ln(b/a) is taken from

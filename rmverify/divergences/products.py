@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len, rfft
 from scipy.special import erfc
 
-from rmverify.divergences.chernoff import EPS
 from rmverify.divergences.densities import Beside, nodes
 from rmverify.divergences.tv import (
     Estimate,
@@ -40,6 +39,7 @@ from rmverify.divergences.tv import (
 )
 from rmverify.elementary import phi2
 from rmverify.numbers.quadrature import NODES, POINTS, TO_LEGENDRE, WEIGHTS, integrate_path
+from rmverify.numbers.rounding import UNIT
 from rmverify.numbers.values import Value
 
 __all__ = ["product_tv", "second_order"]
@@ -147,7 +147,7 @@ class _Coordinate:
 
     def noise(self, s: Array, log_s: Array) -> Array:
         size, other = np.abs(s), np.abs(1 - s)
-        summed = 32 * EPS * np.minimum(size * other * self.square, 2.0)
+        summed = 32 * UNIT * np.minimum(size * other * self.square, 2.0)
         moved = other * np.minimum(size * self.shaken, 2 * self.loose)
         return np.asarray(self.dim * (summed + moved) * np.exp(-log_s.real / self.dim))
 
@@ -207,7 +207,7 @@ def product_tv(pair: Beside) -> Value:
     sigma = math.sqrt(pair.dim * curvature)
     log_bc, off = float(law.log(np.array([c]))[0]), pair.dim * sum(pair.off) / 2
     if log_bc < _VANISHES:
-        return Value.clipped(1.0, EPS, 0, 1, complement=0.0)
+        return Value.clipped(1.0, UNIT, 0, 1, complement=0.0)
     near = log_bc > -math.log(2)
     best = trapezoid(law.transform(), c, sigma, log_bc, near)
     if best is None or best.error > _ENOUGH * best.value:
@@ -215,9 +215,9 @@ def product_tv(pair: Beside) -> Value:
         best = other if best is None or other.error < best.error else best
     if near:
         value = min(max(best.value, 0.0), 1.0)
-        return Value.clipped(value, best.error + EPS * value + off, 0, 1, complement=1 - value)
+        return Value.clipped(value, best.error + UNIT * value + off, 0, 1, complement=1 - value)
     complement = min(max(math.exp(log_bc) * best.value, 0.0), 1.0)
-    return Value.clipped(1 - complement, math.exp(log_bc) * best.error + EPS + off, 0, 1, complement=complement)
+    return Value.clipped(1 - complement, math.exp(log_bc) * best.error + UNIT + off, 0, 1, complement=complement)
 
 
 def _windowed(law: _Coordinate, c: float, sigma: float, log_bc: float, near: bool) -> Estimate:
@@ -235,7 +235,7 @@ def _windowed(law: _Coordinate, c: float, sigma: float, log_bc: float, near: boo
         kernel = np.full(count + 1, h / math.pi) / s / (1 - s)
         kernel[0] /= 2
         size = np.abs(kernel) * np.exp(log_s.real - log_bc)
-        steps = law.dim * (_SPREADING + 8 * EPS * np.arange(count + 1)) * (s.imag > 0)
+        steps = law.dim * (_SPREADING + 8 * UNIT * np.arange(count + 1)) * (s.imag > 0)
         steps *= np.exp((log_bc - log_s.real) / law.dim)
         tops = (height, height / math.sqrt(2), height / 2)
         values = []
@@ -249,7 +249,7 @@ def _windowed(law: _Coordinate, c: float, sigma: float, log_bc: float, near: boo
                 poles = sum(math.exp(-log_bc - gap * period) / -math.expm1(-gap * period) for gap in (c, 1 - c))
                 values.append(float(terms.real.sum()) - poles)
         rounding = scale * (float(((law.noise(s, log_s) + steps) * size).sum()) + alias)
-        rounding += 4 * EPS * float(np.abs(terms).sum())
+        rounding += 4 * UNIT * float(np.abs(terms).sum())
         goal = max(_ENOUGH * abs(values[0]), rounding)
         if abs(values[0] - values[1]) > goal and reach >= _SLOW:
             for k, top in enumerate(tops):

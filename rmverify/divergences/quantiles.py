@@ -14,9 +14,9 @@ import numpy as np
 from numpy.polynomial import legendre
 
 from rmverify.divergences.densities import BESIDE, MOST_PANELS, TOLERANCE, Beside, nodes
-from rmverify.laws.conditional import UNIT
 from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import POINTS, TO_LEGENDRE, integrate_path
+from rmverify.numbers.rounding import UNIT
 
 __all__ = ["squared_distance"]
 

@@ -19,7 +19,7 @@ broken line   otherwise: Gauss-Legendre along the path of steepest descent, to i
               their Legendre coefficients decay. What is left of the 1 is Im ln(1 - 1/s) at the last corner.
 
 The error adds the quadrature error (a bound for the trapezoid, an estimate from the Legendre coefficients for the
-broken line) to the rounding of ln BC, a few EPS (|ln BC| + sum |s n_i L(r_i)|/2) |BC| summed along the contour. Laws
+broken line) to the rounding of ln BC, a few UNIT (|ln BC| + sum |s n_i L(r_i)|/2) |BC| summed along the contour. Laws
 with very many modes are compressed first (see `rmverify.divergences.chernoff`).
 """
 
@@ -34,7 +34,6 @@ from numpy.typing import NDArray
 from scipy.special import psi
 
 from rmverify.divergences.chernoff import (
-    EPS,
     Modes,
     compress,
     log_transform,
@@ -44,6 +43,7 @@ from rmverify.divergences.chernoff import (
     tilted_variance,
 )
 from rmverify.numbers.quadrature import integrate_path
+from rmverify.numbers.rounding import UNIT
 from rmverify.numbers.values import Value
 
 __all__ = [
@@ -114,7 +114,7 @@ def total_variation(
     ratio, shift = np.asarray(ratio, dtype=float), np.asarray(shift, dtype=float)
     if not ratio.any():
         mu = math.sqrt(float((count * shift).sum()) / 8)
-        return Value.clipped(math.erf(mu), 4 * EPS * math.erf(mu) + rounding, 0, 1, complement=math.erfc(mu))
+        return Value.clipped(math.erf(mu), 4 * UNIT * math.erf(mu) + rounding, 0, 1, complement=math.erfc(mu))
     law, scale = _enlarge(modes(ratio, shift, count, log_ratio))
     many = law.r.size > _MANY
     reach = 1 + 16 / math.sqrt(tilted_variance(law, 0.5)) if many else math.inf
@@ -122,7 +122,7 @@ def total_variation(
     c, sigma = saddle(light)
     log_bc = float(log_transform(np.array([c]), light)[0])
     if log_bc < _VANISHES:
-        return Value.clipped(1.0, EPS + rounding, 0, 1, complement=0.0)
+        return Value.clipped(1.0, UNIT + rounding, 0, 1, complement=0.0)
     near = log_bc > -math.log(2)
     best = trapezoid(_transform(light), c, sigma, log_bc, near, reach)
     if best is None or best.error > _ENOUGH * best.value:
@@ -130,9 +130,9 @@ def total_variation(
         best = other if best is None or other.error < best.error else best
     if near:
         value = min(max(scale * best.value, 0.0), 1.0)
-        return Value.clipped(value, scale * best.error + EPS * value + rounding, 0, 1, complement=1 - value)
+        return Value.clipped(value, scale * best.error + UNIT * value + rounding, 0, 1, complement=1 - value)
     complement = min(max(math.exp(log_bc) * best.value, 0.0), 1.0)
-    return Value.clipped(1 - complement, math.exp(log_bc) * best.error + EPS + rounding, 0, 1, complement=complement)
+    return Value.clipped(1 - complement, math.exp(log_bc) * best.error + UNIT + rounding, 0, 1, complement=complement)
 
 
 def _enlarge(law: Modes) -> tuple[Modes, float]:
@@ -176,11 +176,11 @@ def trapezoid(
         ones = tail_of_ones(nodes, c, h)
         value = float(terms.sum()) + ones
         size = math.exp(log_bc)
-        return Estimate(value, size * (alias + truncation + noise) + 4 * EPS * (float(np.abs(terms).sum()) + ones))
+        return Estimate(value, size * (alias + truncation + noise) + 4 * UNIT * (float(np.abs(terms).sum()) + ones))
     poles = sum(math.exp(-log_bc - gap * period) / -math.expm1(-gap * period) for gap in (c, 1 - c))
     terms = (np.exp(log_s - log_bc) * kernel).real
     total = float(np.abs(terms).sum()) + poles
-    return Estimate(float(terms.sum()) - poles, alias + truncation + noise + 4 * EPS * total)
+    return Estimate(float(terms.sum()) - poles, alias + truncation + noise + 4 * UNIT * total)
 
 
 def _target(sigma: float) -> float:
@@ -190,7 +190,7 @@ def _target(sigma: float) -> float:
 def aliasing(bc: Transform, c: float, sigma: float, log_bc: float, reach: float = math.inf) -> tuple[float, float]:
     """The period Lambda = 2 pi/h at which the bound on the error of nodes c + ikh is as small as is aimed at (or <= 0
     where none is), and this bound, in units of BC(c)."""
-    right = np.minimum(1 + _within(_DISTANCES / sigma, min(bc.right - 1, reach)), bc.right * (1 - 8 * EPS))
+    right = np.minimum(1 + _within(_DISTANCES / sigma, min(bc.right - 1, reach)), bc.right * (1 - 8 * UNIT))
     left = -_within(_DISTANCES / sigma, min(-bc.left, reach))
     tails = (bc.log(np.concatenate([right, left])) - log_bc).reshape(2, -1)
     distance = np.array([right - c, c - left])
@@ -213,7 +213,7 @@ def _within(distance: Array, limit: float | Array) -> Array:
 
 def _noise(s: Array, log_s: Array, law: Modes) -> Array:
     """Rounding error of ln BC at s."""
-    return law.ulps * EPS * (np.abs(log_s) + np.abs(s) * law.size)
+    return law.ulps * UNIT * (np.abs(log_s) + np.abs(s) * law.size)
 
 
 def complex_expm1(z: Array) -> Array:
@@ -237,7 +237,7 @@ def _broken_line(law: Modes, c: float, sigma: float, log_bc: float, near: bool) 
         kernel = 1 / s / (1 - s)
         size = np.exp(log_s.real)
         values = (-complex_expm1(log_s + log_bc) if near else np.exp(log_s)) * kernel
-        noise = _noise(s, log_s + log_bc, law) * bc * size * np.abs(kernel) + 4 * EPS * np.abs(values)
+        noise = _noise(s, log_s + log_bc, law) * bc * size * np.abs(kernel) + 4 * UNIT * np.abs(values)
         return values[None], noise[None]
 
     corners, remainder = steepest_path(log_f, c, first, math.log(_TARGET))
@@ -247,7 +247,7 @@ def _broken_line(law: Modes, c: float, sigma: float, log_bc: float, near: bool) 
     value = float(integral.value[0].imag)
     ones = math.atan2((-1 / end).imag, 1 + (-1 / end).real) if near else 0.0
     error = float(integral.error[0] + integral.rounding[0]) + 2 * bc * math.exp(remainder) / abs(end)
-    return Estimate((value + ones) / math.pi, (error + 4 * EPS * ones) / math.pi)
+    return Estimate((value + ones) / math.pi, (error + 4 * UNIT * ones) / math.pi)
 
 
 def total_variation_many(ratio: Array, shift: Array, count: Array) -> tuple[Array, Array]:
@@ -310,7 +310,7 @@ def _trapezoids(ratio: Array, shift: Array, count: Array) -> tuple[Array, Array]
     reach = np.array([1.5, 3.0, 5.0, 8.0, 12.0]) / sigma
     with np.errstate(divide="ignore"):
         end = 1 / np.maximum(-ratio.min(axis=1, keepdims=True), 0.0)
-        right = np.minimum(1 + _within(reach, end - 1), end * (1 - 8 * EPS))
+        right = np.minimum(1 + _within(reach, end - 1), end * (1 - 8 * UNIT))
         left = -_within(reach, 1 / np.maximum(ratio.max(axis=1, keepdims=True), 0.0))
     s = np.concatenate([right, left], axis=1)
     sr = s[:, :, None] * ratio[:, None, :]
@@ -327,7 +327,7 @@ def _trapezoids(ratio: Array, shift: Array, count: Array) -> tuple[Array, Array]
     log_alias = (tails - distance * period - np.log(-np.expm1(-distance * period))).reshape(sides.shape).min(axis=2)
     total, size = np.zeros_like(h), np.zeros_like(h)
     phase_slope = ((log1p_r - k) @ count)[:, None] / 2
-    noise_slope = 4 * EPS * (np.abs(k) @ count)[:, None]
+    noise_slope = 4 * UNIT * (np.abs(k) @ count)[:, None]
     noise = np.zeros_like(h)
     block = max(1, (1 << 16) // ratio.size)
     for j in range(0, most + 1, block):
@@ -339,11 +339,11 @@ def _trapezoids(ratio: Array, shift: Array, count: Array) -> tuple[Array, Array]
         weight = h / math.pi * np.where(u > 0, 1.0, 0.5) * (u <= (nodes + 0.5) * h) / (u * u + 0.25)
         terms = weight * (2 * np.sin(phase / 2) ** 2 - np.expm1(log_bc) * np.cos(phase))
         shake = u * noise_slope
-        noise += (weight * np.exp(log_bc) * (np.abs(np.sin(phase)) * shake + shake**2 - 8 * EPS * log_bc)).sum(
+        noise += (weight * np.exp(log_bc) * (np.abs(np.sin(phase)) * shake + shake**2 - 8 * UNIT * log_bc)).sum(
             axis=1, keepdims=True
         )
         total += terms.sum(axis=1, keepdims=True)
         size += np.abs(terms).sum(axis=1, keepdims=True)
     ones = 2 / math.pi * psi(nodes + 1 + 0.5j / h).imag
-    errors = np.exp(log_alias).sum(axis=1, keepdims=True) + np.exp(target) + noise + 4 * EPS * (size + ones)
+    errors = np.exp(log_alias).sum(axis=1, keepdims=True) + np.exp(target) + noise + 4 * UNIT * (size + ones)
     return np.clip(total + ones, 0.0, 1.0)[:, 0], np.where(good, errors[:, 0], np.inf)

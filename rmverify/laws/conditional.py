@@ -15,6 +15,7 @@ import numpy as np
 
 from rmverify.laws.averages.counts import continued, recounted
 from rmverify.numbers.checks import Array, finite_array
+from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Plan, Predict, Stage
 from rmverify.readings.affine import Transition, chain, compose, position
 from rmverify.readings.cells import transition
@@ -22,7 +23,6 @@ from rmverify.schemes.contract import Scheme, Unstable, velocity_variance
 from rmverify.targets import EstimatedScore, Gaussian
 
 STEP, CANCEL, ONCE = 4, 16, 16  # units of 2^-53 in log variance: per step, per multiple, per law; tested against balls
-UNIT = 2.0**-53
 _BLOCK = 1 << 20  # numbers per temporary array
 QUIET = partial(np.errstate, over="ignore", invalid="ignore")  # an overflowing law is refused by name
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.laws.conditional import UNIT, initial, split_target, stage_alphas
+from rmverify.laws.conditional import initial, split_target, stage_alphas
 from rmverify.numbers.checks import Array
+from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Correct, Plan
 from rmverify.readings.concrete import Matrices, matrices
 from rmverify.schemes.contract import Scheme, Unstable, name, velocity_variance

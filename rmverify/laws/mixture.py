@@ -18,7 +18,6 @@ from rmverify.laws.conditional import (
     ONCE,
     QUIET,
     STEP,
-    UNIT,
     column,
     conditional,
     initial,
@@ -30,19 +29,9 @@ from rmverify.laws.conditional import (
     stage_map,
 )
 from rmverify.laws.invariant import after, spread, step_map
-from rmverify.laws.scale import (
-    NODES,
-    Known,
-    Lattice,
-    ScaleMixture,
-    Unresolved,
-    kept,
-    many_strata,
-    scale_lattice,
-    scale_mixture,
-    scale_spread,
-)
+from rmverify.laws.scale import NODES, Lattice, ScaleMixture, Scales, Unresolved, kept, many_strata
 from rmverify.numbers.checks import Array
+from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Correct, Plan, Stage
 from rmverify.readings.affine import Transition, drawn
 from rmverify.readings.cells import read_chain, transition
@@ -202,20 +191,19 @@ class MixtureLaw:
     def scale_rule(self, nodes: int) -> ScaleMixture | None:
         """The same with so many nodes. They resolve P while `scale_spread` is at most of their order, and what a
         divergence does not resolve shows when there are more of them."""
-        found: ScaleMixture | None = self._scale_form(scale_mixture, nodes)
+        found: ScaleMixture | None = self._scale_form(self._scales.mixture, nodes)
         return found
 
     def scale_lattice(self, fineness: float) -> Lattice | None:
         """The same as signed weights on a lattice, for any `scale_spread`."""
-        found: Lattice | None = self._scale_form(scale_lattice, fineness)
+        found: Lattice | None = self._scale_form(self._scales.lattice, fineness)
         return found
 
     def _scale_form(self, form: Any, size: float) -> Any:
         if not self.is_scale_mixture:
             return None
         if (form, size) not in self._scale_forms:
-            found = form(self.plan, self.target, self.start, size, self._strata)
-            self._scale_forms[form, size] = found
+            found = self._scale_forms[form, size] = form(size)
             if not self._analytic:
                 variance = found.reference * float(found.weights @ np.exp(found.logs))
                 if self.means.any() or not abs(variance / float(self.variances[0]) - 1) < _SAME:
@@ -234,11 +222,11 @@ class MixtureLaw:
     @cached_property
     def scale_spread(self) -> float:
         """sd(ln s^2) sqrt(d/2), at most: the spread of P in units of that of the log radius of a Gaussian."""
-        return scale_spread(self.plan, self.target, self.start, self._strata)
+        return self._scales.spread()
 
     @cached_property
-    def _strata(self) -> Known:
-        return {}
+    def _scales(self) -> Scales:
+        return Scales(self.plan, self.target, self.start)
 
     @cached_property
     def is_scale_mixture(self) -> bool:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from rmverify.laws.averages.bends import NotResolved
-from rmverify.laws.conditional import UNIT, split_target
+from rmverify.laws.conditional import split_target
 from rmverify.laws.full import full_stationary
 from rmverify.laws.invariant import Spread, contraction, first_moments, invariant, marginal, spread, step_map
 from rmverify.laws.mixture import MixtureLaw
-from rmverify.laws.scale import ScaleMixture, Unresolved
+from rmverify.laws.scale import ScaleMixture, Unresolved, moment_nodes
 from rmverify.numbers.checks import Array, number
+from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Correct, Plan
 from rmverify.readings.witness import MOST_FULL, mixes, rounds_to_floats
 from rmverify.schemes.contract import Scheme, shipped, velocity_variance
@@ -24,7 +25,6 @@ from rmverify.targets.process import mode_variance
 
 __all__ = ["StationaryLaw", "stationary_law"]
 
-_NODES = {3: 8, 4: 12, 5: 18, 6: 27, 8: 40, 9: 60}  # of the rule, and the counts of others that they stand for
 _MOST = 9
 _FORGOTTEN = 45.0  # e^-45 < 2^-64 of the start is left
 
@@ -110,7 +110,7 @@ class StationaryLaw(MixtureLaw):
         """The law as a Gauss rule, of so many nodes or fewer, from the moments that are left invariant."""
         if not self.is_scale_mixture:
             return None
-        y, weights = self._rule(next((n for n, count in _NODES.items() if count >= nodes), _MOST + 1))
+        y, weights = self._rule(min(moment_nodes(nodes), _MOST))
         own = float(self.own[0])
         return ScaleMixture(own * (1 + y), weights, self.dim, 64 * UNIT * float(np.abs(y).max()), own, np.log1p(y))
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from rmverify.numbers.checks import Array
+from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Stage
 from rmverify.schemes.contract import Scheme, parameters, unwrap
 
@@ -19,7 +20,6 @@ __all__ = ["COUNTS", "continued", "few", "recounted"]
 
 COUNTS = (8, 12, 16, 24, 32, 48, 64, 96)
 _NAMES = ("strata", "cells")
-_UNIT = 2.0**-53
 
 
 def recounted(scheme: Scheme, count: int) -> Scheme | None:
@@ -57,7 +57,7 @@ def continued(
     """
     if recounted(scheme, COUNTS[0]) is None:
         direct = [np.asarray(each) for each in evaluate(scheme)]
-        return direct, _UNIT * np.abs(direct[0])
+        return direct, UNIT * np.abs(direct[0])
     count = next(float(parameters(scheme)[n]) for n in _NAMES if n in parameters(scheme))
     found = [evaluate(recounted(scheme, size) or scheme) for size in COUNTS]
     x = 1 / np.array(COUNTS, dtype=float)
@@ -69,7 +69,7 @@ def continued(
         results.append(np.tensordot(weights, scaled, 1))
         known = known if len(results) > 1 else scaled
     change = np.max([np.abs(np.tensordot(weights - fewer, known, 1)) for fewer in without], axis=0)
-    return results, change + _UNIT * np.tensordot(np.abs(weights), np.abs(known), 1)
+    return results, change + UNIT * np.tensordot(np.abs(weights), np.abs(known), 1)
 
 
 def _lagrange(x: Array, at: float) -> Array:

@@ -16,9 +16,10 @@ import numpy as np
 
 from rmverify.elementary import exp
 from rmverify.laws.averages.bends import DURATIONS, NotResolved, bends, callable_bias
-from rmverify.laws.conditional import UNIT, column
+from rmverify.laws.conditional import column
 from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import unit_rule
+from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Correct, Footprint, Stage
 from rmverify.readings.affine import Transition, weighed
 from rmverify.schemes.contract import shipped, unwrap

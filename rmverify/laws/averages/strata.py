@@ -18,9 +18,10 @@ import numpy as np
 
 from rmverify.laws.averages.counts import continued, few
 from rmverify.laws.averages.rules import MOST_POINTS, SCATTERED, node_count, rules
-from rmverify.laws.conditional import UNIT, column
+from rmverify.laws.conditional import column
 from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import from_moments, unit_rule
+from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Footprint, Stage, footprint
 from rmverify.readings.cells import Chain, read_chain
 from rmverify.schemes.contract import Scheme, shipped, velocity_variance

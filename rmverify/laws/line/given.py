@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmverify.laws.conditional import CANCEL, ONCE, QUIET, STEP, UNIT, require_finite, stage_alphas
+from rmverify.laws.conditional import CANCEL, ONCE, QUIET, STEP, require_finite, stage_alphas
 from rmverify.numbers.checks import Array, finite_array
 from rmverify.numbers.quadrature import integrate_path
+from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Plan, Predict, Stage
 from rmverify.readings.balls import lift, lift_scheme
 from rmverify.readings.duals import Dual, identity

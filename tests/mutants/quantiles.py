@@ -1,0 +1,27 @@
+"""Mutants of W_2 on the line and of the densities of Gaussian mixtures, and the facts of `test_together` that refute
+them."""
+
+from __future__ import annotations
+
+from mutants.paths import Line
+from rmverify.divergences import densities, line
+
+LINES = [
+    Line("mass_the_wrong_way", line, "squared_distance", "rise, -fall)", "rise, fall)", "a_scale"),
+    Line("no_further_than_a_panel", line, "squared_distance", "lower, -1.0, 1.0)", "lower, 1.0, -1.0)",
+         "the_quantiles"),
+    Line("weights_of_the_other_law", line, "squared_distance", "np.abs(p(k, y)), way", "np.abs(q(k, y)), way",
+         "the_quantiles"),
+    Line("the_map_of_the_plan_forgotten", densities.Beside, "places", "return x, np.exp(log_slope)",
+         "return z, np.ones_like(z)", "given_a_plan"),
+    Line("not_squared", line.OnTheLine, "w2", "value = math.sqrt(square)", "value = square", "a_scale"),
+    Line("components_of_equal_weight", densities.Components, "__init__",
+         "self.weights / (math.fsum(self.weights) * self.spreads)", "1 / (self.weights.size * self.spreads)",
+         "squares"),
+    Line("variances_for_deviations", densities.Components, "__init__", "np.sqrt(self.variances)", "self.variances",
+         "the_quantiles"),
+    Line("no_panel_ends_at_a_component", densities.Beside, "_cuts", "return law.cuts", "return np.zeros(0)",
+         "narrow_components"),
+    Line("a_mean_over_balls_forgotten", densities.Components, "log_density_balls", "x[:, None] - means",
+         "x[:, None] - 0 * means", "moved_weight"),
+]  # fmt: skip
