@@ -53,7 +53,7 @@ class StationaryLaw(MixtureLaw):
     (True, array([1.33333333]))
     """
 
-    step_: Spread = field(default=None, repr=False, kw_only=True)  # type: ignore[assignment]
+    one_step: Spread = field(default=None, repr=False, kw_only=True)  # type: ignore[assignment]
     level: float = field(default=0.0, kw_only=True)
 
     def __repr__(self) -> str:
@@ -62,7 +62,7 @@ class StationaryLaw(MixtureLaw):
 
     @cached_property
     def _excesses(self) -> Array:
-        return first_moments(self.step_)
+        return first_moments(self.one_step)
 
     @property
     def is_gaussian(self) -> bool:
@@ -80,7 +80,7 @@ class StationaryLaw(MixtureLaw):
 
     @property
     def means(self) -> Array:
-        return self.step_.center
+        return self.one_step.center
 
     @property
     def variances(self) -> Array:
@@ -98,7 +98,7 @@ class StationaryLaw(MixtureLaw):
 
     @property
     def rounding(self) -> Array:
-        return np.full(self.own.size, 4 * UNIT + 2 * self.step_.slip)
+        return np.full(self.own.size, 4 * UNIT + 2 * self.one_step.slip)
 
     @property
     def correlated(self) -> bool:
@@ -124,10 +124,10 @@ class StationaryLaw(MixtureLaw):
     def _rule(self, nodes: int) -> tuple[Array, Array]:
         if nodes > _MOST:
             raise Unresolved
-        size = self.step_.r.shape[-1]
+        size = self.one_step.r.shape[-1]
         try:
             with np.errstate(over="ignore", invalid="ignore"):
-                m = invariant(step_map(self.step_, 2 * nodes - 1), size)
+                m = invariant(step_map(self.one_step, 2 * nodes - 1), size)
         except NotResolved:
             raise Unresolved from None
         if m is None:  # no such moments: the tails are too heavy
@@ -217,4 +217,4 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
             "use a shorter step, where the dynamics itself contracts"
         )
     plan = Plan([Correct(scheme, level, h, math.ceil(_FORGOTTEN / gap))])
-    return StationaryLaw(plan, target, "exact", step_=found, level=level)
+    return StationaryLaw(plan, target, "exact", one_step=found, level=level)

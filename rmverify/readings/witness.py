@@ -123,7 +123,7 @@ class _Level(NamedTuple):
 
 
 def _levels(stage: Stage) -> Iterator[_Level]:
-    steps = list(zip(*map(np.ndarray.tolist, stage.steps_), strict=True)) if isinstance(stage, Predict) else []
+    steps = list(zip(*map(np.ndarray.tolist, stage.grid), strict=True)) if isinstance(stage, Predict) else []
     if isinstance(stage, Correct):
         steps = [(stage.time, stage.step)] * min(stage.steps, 2)
     some = set(np.unique(np.linspace(0, len(steps) - 1, _LEVELS).astype(int)).tolist())
@@ -258,7 +258,7 @@ def rounds_to_floats(stage: Stage, modes: Any) -> str | None:
     neighbours agree with each other, but not with the last, the slope has changed as the change fell below a float.
     """
     alphas = stage.footprint.alphas
-    t, h = stage.steps_
+    t, h = stage.grid
     for n in np.unique(np.linspace(0, len(t) - 1, 4).astype(int)):
         slopes = _slopes(stage.scheme, modes, float(t[n]), float(h[n]), alphas)
         for place, (size, ladder) in enumerate(slopes):

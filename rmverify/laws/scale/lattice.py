@@ -215,7 +215,7 @@ def _legendre_matrix(nodes: int, points: Array) -> Array:
 def _smooth(stage: ScaleStage, part: slice, u: Array, alphas: Array, onto: Array, fine: Array) -> bool:
     """Whether eta, and what u becomes, at the fine nodes is interpolated from the rule to rounding, at the steps that
     may be worst."""
-    t, h = (z[part] for z in stage.stage.steps_)
+    t, h = (z[part] for z in stage.stage.grid)
     some = np.unique([int(np.argmax(h / np.maximum(t, 1e-300))), int(np.argmax(h)), 0, len(t) - 1]) + part.start
     rows = slice(None, None, max(1, fine.shape[1] // 64))
     both = alphas, fine[:, rows]

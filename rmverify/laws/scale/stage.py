@@ -101,7 +101,7 @@ class ScaleStage:
     @property
     def levels(self) -> tuple[Array, Array, Array]:
         """The noise level, length and level afterwards of every step: times[n+1], of which t - h is a rounding."""
-        t, h = self.stage.steps_
+        t, h = self.stage.grid
         return t, h, self.stage.times[1:] if isinstance(self.stage, Predict) else t
 
     @cached_property
@@ -186,7 +186,7 @@ class ScaleStage:
         """A stage without midpoints: the sum of its eta, its kappa (each per mode), and their error."""
         stage, lam = self.stage, self.lam
         kinetic = velocity_variance(stage.scheme)
-        t, h = stage.steps_
+        t, h = stage.grid
         if kinetic is None:
             steps = self.steps(None, np.ones(1))
             if steps.read(slice(0, 1))[1] is None:
@@ -274,7 +274,7 @@ class ScaleStage:
             raise Unresolved from None
         alphas, weights = alphas[:, 0], weights[0]
         if not found.foot.plain:
-            t, h = (column(z) for z in self.stage.steps_)
+            t, h = (column(z) for z in self.stage.grid)
             chance = np.asarray(weighed(self.stage.scheme, self.modes, t, h, _in_rows(alphas, len(t)))[1])
             if chance.ndim:
                 if np.ptp(chance, axis=0).any():
@@ -297,7 +297,7 @@ class ScaleStage:
 
     @cached_property
     def _velocity_spread(self) -> Spread:
-        t, h = self.stage.steps_
+        t, h = self.stage.grid
         return spread(self.stage.scheme, self.modes, self.lam, float(t[0]), float(h[0]))
 
     def velocity_rule(self, u: Array, nodes: int) -> tuple[Array, Array, float]:
