@@ -350,6 +350,7 @@ def check_row(row, distance, accuracy, margin):
     assert {row.upper.steps, row.upper.steps - 1} - {0} <= set(steps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grid", ["geometric", "uniform"])
 @pytest.mark.parametrize("variance, dim, accuracy", [(0.25, 3, 0.1), (4.0, 50, 0.1), (0.01, 2, 0.3)])
 def test_isotropic_budgets_by_the_chi_square_law(variance, dim, accuracy, grid):
@@ -374,6 +375,7 @@ def test_isotropic_budgets_by_the_chi_square_law(variance, dim, accuracy, grid):
         check_row(row, distance, accuracy, 1e-10)  # chi-square laws to 1e-12, textbook formulas that cancel to 1e-11
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variances", [[0.02, 3.0], [0.0, 0.5], [0.3, 0.7]])
 def test_budgets_of_two_modes_by_integrals_along_rays(variances):
     lam, accuracy = np.array(variances), 0.05
@@ -528,6 +530,7 @@ def test_a_curve_that_is_not_monotone_is_marked():
     assert not row.monotone
 
 
+@pytest.mark.slow
 def test_random_midpoints_by_the_density_of_the_mixture():
     """In one dimension: the density is an average over paths, its distance from q_delta an integral on a grid."""
     lam, mean, accuracy, paths = np.array([0.1]), np.array([3.0]), 0.1, 1000
@@ -565,6 +568,7 @@ def test_random_midpoints_by_the_density_of_the_mixture():
     assert row.half_width <= answer.precision or row.lower.steps == row.upper.steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corrector", [False, True])
 def test_random_midpoints_on_the_digits_have_one_number(digits, corrector):
     target = Gaussian(np.zeros(64), digits)
@@ -616,6 +620,7 @@ def test_parallel_midpoints_have_their_rounds_and_parameters():
     assert parallel.upper.steps < one.upper.steps  # a step of strata is the better one
 
 
+@pytest.mark.slow
 def test_curves_go_on_beyond_the_answer_on_request():
     target = Gaussian.isotropic(0.25, 100)
     options = {"predictors": [schemes.heun, schemes.randomized_midpoint], "correctors": [False]}
@@ -636,6 +641,7 @@ def test_a_seed_fixes_the_intervals_and_another_moves_them():
     assert ends(1)[0] != ends(2)[0]
 
 
+@pytest.mark.slow
 def test_a_search_that_reaches_its_limit_has_no_answer():
     answer = budget(Gaussian.isotropic(0.25, 3), 1e-4, predictors=[schemes.euler], max_steps=100)
     for row in answer.rows:
@@ -672,6 +678,7 @@ def test_plans_far_too_coarse_have_a_total_variation_below_one(scheme):
             assert 0 <= point.tv.complement < 0.5
 
 
+@pytest.mark.slow
 def test_a_trillion_coordinates_have_a_budget():
     target = Gaussian.from_spectrum([0.5, 2.0, 1e-3], [10**12, 3, 10**6])
     answer = budget(target, 0.1, predictors=[schemes.heun], correctors=[False])
@@ -681,6 +688,7 @@ def test_a_trillion_coordinates_have_a_budget():
     assert next(p for p in row.curve if p.steps == row.upper.steps - 1).tv > 0.1
 
 
+@pytest.mark.slow
 def test_a_trillion_equal_coordinates_by_the_normal_law():
     """Of d equal modes, d = 10^12: ln of the likelihood ratio is normal, TV = erf(sqrt(d) |r|/4) up to O(1/sqrt d)."""
     lam, dim = np.array([0.5]), 10**12
@@ -771,6 +779,7 @@ def test_a_description_from_the_true_start_has_no_start_error():
     assert found.discretization == found.divergences["tv"]
 
 
+@pytest.mark.slow
 def test_a_description_of_random_midpoints_has_intervals():
     """E_alpha TV against a plain mean over paths, within four standard errors and an error of each."""
     lam, steps, paths = np.array([0.2, 3.0]), 30, 400
@@ -781,11 +790,14 @@ def test_a_description_of_random_midpoints_has_intervals():
     assert found.law.startswith("mixture")
     for name, value in found.divergences.items():
         assert value.kind == ("upper" if name == "w2" else "monte-carlo")
-        assert 0 <= value.lower <= value <= value.upper
+        assert value.lower <= value <= value.upper
         assert name == "w2" or value.error < 0.06 * value
     plan = "randomized_midpoint", False, lam, np.zeros(2), 2, where, steps
     _, variances, _ = output(*plan, alphas=np.random.default_rng(11).random((steps, paths, 1)))
-    values = [planar_tv(v, noised(lam, where.early_stop), 1 << 10) for v in variances]
+    goal = noised(lam, where.early_stop)
+    squares = [((np.sqrt(v) - np.sqrt(goal)) ** 2).sum() for v in variances]  # the coupling of one and the same normal
+    assert found.divergences["w2"].upper == pytest.approx(math.sqrt(np.mean(squares)), rel=0.15)
+    values = [planar_tv(v, goal, 1 << 10) for v in variances]
     assert found.expected_tv.kind == "monte-carlo"
     noise = 4 * np.std(values) / math.sqrt(paths)
     assert abs(found.expected_tv - np.mean(values)) < noise + 2 * found.expected_tv.error
@@ -798,6 +810,7 @@ def test_a_description_without_midpoints_has_no_mean_over_them():
     assert describe(schedule(target, schemes.heun, where, 5, corrector=False), target, where).expected_tv is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 2])
 def test_the_mean_over_few_midpoints_by_a_product_rule(steps):
     """Of one mode: the average of chi-square laws over the midpoints of a step or two, by Gauss's rule."""

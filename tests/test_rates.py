@@ -108,6 +108,7 @@ CURVES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme, variances, counts, accuracy, metric, horizon, early_stop, grid", CURVES)
 def test_the_least_number_is_found_on_a_curve_that_is_not_monotone(
     scheme, variances, counts, accuracy, metric, horizon, early_stop, grid
@@ -247,6 +248,7 @@ def shared_midpoints(target, steps, count=200_000):
     return missing.mean(), missing.std() / math.sqrt(count)
 
 
+@pytest.mark.slow
 def test_the_interval_of_shared_midpoints_is_where_simulated_particles_cross():
     row = rates.steps_to(schemes.randomized_midpoint, TWO, 0.1, law="expected")
     assert row.status == "found"
@@ -258,6 +260,7 @@ def test_the_interval_of_shared_midpoints_is_where_simulated_particles_cross():
     assert rates.steps_to(schemes.randomized_midpoint, TWO, 0.1).most < row.fewest  # each particle its own midpoints
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("law", "metric", "accuracy"),
     [
@@ -276,6 +279,7 @@ def test_blocks_of_one_variance_are_the_isotropic_target(law, metric, accuracy):
     assert found.fewest <= exact.steps <= found.most
 
 
+@pytest.mark.slow
 def test_a_finer_search_ends_within_the_interval():
     rough, fine = (rates.steps_to(schemes.randomized_midpoint, TWO, 1e-3, width=width) for width in (0.03, 0.003))
     assert rough.fewest <= fine.fewest <= fine.steps <= fine.most <= rough.most
@@ -289,6 +293,7 @@ def test_one_step_is_enough_where_everything_is_and_a_wrong_score_is_a_floor():
     assert row.status == "floor"
 
 
+@pytest.mark.slow
 def test_powers_on_two_blocks_are_those_of_one_within_their_error():
     """The error's two terms are sqrt(d) h^2 and d h^3 for every centred Gaussian."""
     asked = rates.studies(False, ["randomized_midpoint"])
@@ -377,7 +382,16 @@ def test_verdicts(measured, claimed, verdict):
 # --- tables -----------------------------------------------------------------------------------------------------
 
 
-def test_a_table_is_resumed_from_its_store_and_refuses_another(tmp_path):
+@pytest.fixture
+def few_studies(monkeypatch):
+    """The first two of those of a table, and nothing besides."""
+    whole = rates.studies
+    monkeypatch.setattr(rates, "studies", lambda *asked: whole(*asked)[:2])
+    monkeypatch.setattr(rates, "extras", lambda *asked: [])
+
+
+@pytest.mark.slow
+def test_a_table_is_resumed_from_its_store_and_refuses_another(tmp_path, few_studies):
     store = tmp_path / "rates.jsonl"
     first = rates.table(predictors=["euler"], store=store)
     before = store.read_bytes()
@@ -392,7 +406,8 @@ def test_a_table_is_resumed_from_its_store_and_refuses_another(tmp_path):
     json.dumps(first.as_dict(), allow_nan=False)
 
 
-def test_a_spectrum_of_ones_own_is_scaled_up():
+@pytest.mark.slow
+def test_a_spectrum_of_ones_own_is_scaled_up(few_studies):
     target = rm.Gaussian.from_spectrum([0.2, 1.5, 3.0], [2, 1, 4])
     found = rates.table(predictors=["exponential_integrator"], target=target, theorems=False)
     mine = next(f for f in found.fits if f.note == "the user's covariance, repeated")

@@ -106,6 +106,7 @@ def no_constant(name):
     raise AssertionError(f"{name} is not JSON")
 
 
+@pytest.mark.slow
 @given(DATA)
 def test_data_survives_as_valid_json(data):
     text = json.dumps(sweep.encode(data), allow_nan=False)
