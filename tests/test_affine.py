@@ -334,7 +334,7 @@ def test_one_step_at_a_time_is_all_steps_at_once(of, k):
     scheme = floats(of, parameters)
     alphas = midpoints(of, parameters, np.random.default_rng(4), 5, 3)
     all_steps = stage(scheme, LEVELS)
-    t, h = (values.reshape(-1, 1, 1) for values in all_steps.steps_)
+    t, h = (values.reshape(-1, 1, 1) for values in all_steps.grid)
     modes = Modes(LAM, MEAN)
     batched = chain(read(scheme, modes, t, h, alphas), 5)
     single = None
@@ -391,7 +391,7 @@ def test_floats_lie_in_the_balls(of, k):
     parameters = variants(of)[k]
     scheme = floats(of, parameters)
     alphas = midpoints(of, parameters, np.random.default_rng(9), 5)
-    t, h = (values.reshape(-1, 1, 1) for values in stage(scheme, LEVELS).steps_)
+    t, h = (values.reshape(-1, 1, 1) for values in stage(scheme, LEVELS).grid)
     found = chain(read(scheme, Modes(LAM, MEAN), t, h, alphas), 5)
     due = balls(scheme, t, h, alphas)
     for a, b in zip(entries(found), entries(due), strict=True):
@@ -437,7 +437,7 @@ def rounding_ratio(of, k, grid, steps):
     rows = () if alphas is None else [alphas[:, n, 0, 0] for n in range(steps)]
     work = rm.Correct(scheme, 0.5, 3.0 / steps, steps) if of in textbook.CORRECTORS else rm.Predict(scheme, levels)
     law = rm.output_law(rm.Plan([work]), TARGET, alphas=rows)
-    t, h = (values.reshape(-1, 1, 1) for values in work.steps_)
+    t, h = (values.reshape(-1, 1, 1) for values in work.grid)
     due = position(balls(scheme, t, h, alphas), schemes.velocity_variance(scheme))
     (slope,), noise = due.linear[0], due.noise[0][0]
     errors = []

@@ -472,7 +472,7 @@ def test_workers_find_the_same():
     ("keywords", "message"),
     [
         ({"ids": ["B9"]}, "ids: expected some of A1, A2.*, got 'B9'"),
-        ({"ids": "B2"}, "ids: expected a list of them, got the string 'B2'"),
+        ({"ids": "B2"}, r"ids: expected a list such as \['B2'\], got the string 'B2'"),
         ({"ids": []}, "ids: expected at least one"),
         ({"kinds": ["exakt"]}, "kinds: expected some of symbolic, .*, got 'exakt'"),
         ({"target": 3}, "target: expected a Gaussian, got int"),

@@ -488,6 +488,18 @@ def test_a_wrong_certificate_is_noticed():
             _verify(scales, wrong)
 
 
+def test_what_is_shown_is_short():
+    program = load("d5-log-concave")
+    best = program.solve()
+    assert repr(program).startswith("<Program d5-log-concave: kappa^{7/6} eps_w^{-1/3}, ")
+    assert repr(best) == ("<Optimum of d5-log-concave: kappa^{4/3} d^{1/3} eps^{-2/3}, kappa^{4/5} d^{2/5} eps^{-4/5}>")
+    assert repr(program.claims[0]) == f"<PrintedCost {program.claims[0]} ([derived])>"
+    table = best._repr_html_()
+    assert table.count("<tr>") == 3
+    assert all(str(cost) in table and best.condition(v.where[0]).replace("<", "&lt;").replace(">", "&gt;") in table
+               for cost, v in zip(best.cost, best.vertices, strict=False))  # fmt: skip
+
+
 # ------------------------------------------------------------------- files and the command
 
 

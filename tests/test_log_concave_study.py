@@ -341,9 +341,9 @@ def test_the_command_prints_and_judges(monkeypatch, capsys, tmp_path):
 @pytest.mark.parametrize(
     "extra, message",
     [
-        (["--full"], "--full: expected without --log-concave"),
-        (["--data", "digits"], "--data: expected without --log-concave"),
-        (["--parallel"], "--log-concave: expected at most one of --parallel and --log-concave, got both"),
+        (["--full"], "--full cannot be combined with --log-concave"),
+        (["--data", "digits"], "--data cannot be combined with --log-concave"),
+        (["--parallel"], "error: argument --parallel: not allowed with argument --log-concave"),
     ],
 )
 def test_options_of_the_other_tables_are_refused(extra, message, capsys):

@@ -489,7 +489,7 @@ def test_forms_exclude_each_other(run):
     [
         (["--plot", "rates.gif"], ["--plot", ".png, .svg, .pdf", "'rates.gif'"]),
         (["--plot", "rates"], ["--plot"]),
-        (["--plot", "no/where/rates.png"], ["--plot", "written to"]),
+        (["--plot", "no/where/rates.png"], ["--plot", "cannot write"]),
         (["--scheme", "runge"], ["--scheme"]),
         (["--workers", "0"], ["--workers", "integer >= 1"]),
         (["--max-steps", "0"], ["--max-steps", "integer from 1 to"]),

@@ -273,7 +273,7 @@ def test_the_command_prints_and_judges(monkeypatch, capsys, tmp_path):
 def test_options_of_the_other_table_are_refused(extra, capsys):
     code, out, err = run(capsys, *extra)
     assert (code, out) == (2, "")
-    assert err.startswith(f"rmverify: {extra[0]}: expected without --parallel")
+    assert err.startswith(f"rmverify: {extra[0]} cannot be combined with --parallel")
 
 
 @pytest.mark.slow

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from html import escape
 from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
 
+from rmverify.numbers.html import html_table
 from rmverify.numbers.values import Value
 from rmverify.studies import sweep
 
@@ -46,10 +46,8 @@ def html(records: Sequence[Record]) -> str:
     """The records as a table in HTML, for a notebook."""
     if not records:
         return ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in records[0].brief)
-    cells = ((_brief(getattr(record, name)).strip("'") for name in record.brief) for record in records)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>" for line in cells)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    lines = ([_brief(getattr(record, name)).strip("'") for name in record.brief] for record in records)
+    return html_table(records[0].brief, lines)
 
 
 @dataclass(frozen=True, repr=False)
