@@ -322,7 +322,7 @@ def table(
     Examples
     --------
     >>> found = table(dims=[2, 4, 8, 16], trade_dim=10, strata=[1, 4], picard=[0])
-    >>> [law.plan for law in found.laws if law.counted == "rounds"]
+    >>> [curve.plan for curve in found.curves if curve.counted == "rounds"]
     ['parallel', 'sequential', 'dpum']
     """
     shared = {"accuracy": accuracy, "max_steps": max_steps}
