@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from oracles import plain
 from oracles.plain import isotropic_tv, noised, unit_rule
-from scipy.special import erfinv
 
-from rmverify import Gaussian, Value, output_law, sample, schemes, tv
+from rmverify import Gaussian, output_law, sample, schemes, tv
 from rmverify.divergences import expected_tv
 from rmverify.io import read_covariance
-from rmverify.plans import Correct, Predict
+from rmverify.plans import Correct, Predict, schedule
+from rmverify.plans.schedules import MOST_STEPS
 from rmverify.schemes.contract import name as name_of
-from rmverify.studies.budget import MOST_STEPS, PREDICTORS, _between, budget, describe, schedule, setting
+from rmverify.studies.budget import PREDICTORS, budget, describe, setting
 
 DETERMINISTIC = ("euler", "exponential_integrator", "heun", "midpoint")
 
@@ -208,7 +208,7 @@ def test_the_early_stop_costs_a_total_variation_too(variance, dim):
 def test_singular_data_are_at_total_variation_one_from_every_level():
     target = Gaussian([0.0, 0.0], [0.0, 2.0])
     assert setting(target, 0.1).early_stop_tv == 1
-    with pytest.raises(ValueError, match="early_stop_tv: expected data that are not singular"):
+    with pytest.raises(ValueError, match="early_stop_tv: the data are singular"):
         setting(target, 0.1, early_stop_tv=0.1)
 
 
@@ -255,7 +255,7 @@ def test_the_defaults_keep_their_promise_on_every_scale(variance):
 )
 def test_settings_that_make_no_sense_are_refused(options):
     arguments = {"target": Gaussian.isotropic(4.0, 3), "accuracy": 0.1} | options
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ValueError, match=r"^(accuracy|early_stop|early_stop_tv|horizon|grid|target): "):
         setting(arguments.pop("target"), arguments.pop("accuracy"), **arguments)
 
 
@@ -300,7 +300,7 @@ def test_the_corrector_ends_every_window(grid, steps, constant):
 @pytest.mark.parametrize("corrector", [False, True])
 def test_plans_that_no_memory_holds_are_refused_with_the_count(corrector):
     target = Gaussian.isotropic(4.0, 3)
-    with pytest.raises(ValueError, match=f"steps: expected at most {MOST_STEPS}, .* got 1000000000"):
+    with pytest.raises(ValueError, match=f"steps: .* at most {MOST_STEPS}; got 1000000000"):
         schedule(target, schemes.heun, setting(target, 0.1), 10**9, corrector=corrector)
     with pytest.raises(ValueError, match="max_steps: expected"):
         budget(target, max_steps=MOST_STEPS + 1)
@@ -581,54 +581,6 @@ def test_random_midpoints_on_the_digits_have_one_number(digits, corrector):
     assert row.upper.tv.upper <= 0.1
     before = next(point for point in row.curve if point.steps == row.lower.steps - 1)
     assert before.tv.lower > 0.1
-
-
-@pytest.mark.parametrize("power", [0.4, 1.0, 2.5])
-@pytest.mark.parametrize("crossing", [1.5, 7.2, 93.4, 4321.0, 1e5])
-@pytest.mark.parametrize("goal", [0.9, 0.1, 1e-3])
-def test_the_search_finds_where_a_curve_of_intervals_meets_the_request(goal, crossing, power):
-    """On TV = erf(c N^-power), seen within its interval; it looks at little, and coarsely where that is enough."""
-    x = float(erfinv(goal))
-    rng, asked = np.random.default_rng(4), []
-
-    def look(steps, fine):
-        asked.append(fine)
-        truth = math.erf(x * (crossing / steps) ** power)
-        half = fine * truth
-        seen = truth + half * rng.uniform(-1, 1)
-        return Value(seen, "monte-carlo", half, upper=min(seen + half, 1.0))
-
-    lower, upper = _between(look, lambda steps: True, goal, 0.02, 1 << 20)
-    assert lower <= math.ceil(crossing) <= upper
-    slope = 2 * x * math.exp(-x * x) / math.sqrt(math.pi) / goal * power  # d ln TV / d ln N
-    assert upper - lower <= 0.02 * (upper + lower) or slope * 0.02 < 0.01  # finer intervals are not asked for
-    if slope > 1:
-        assert len(asked) < math.log2(crossing) + 20
-        assert sum(fine < 0.01 for fine in asked) <= 6
-
-
-def test_a_search_of_which_nothing_is_known_gives_up_at_the_limit():
-    def look(steps, fine):
-        asked.append(steps)
-        return Value(1.0, "upper", 1.0, lower=0.0, upper=1.0)
-
-    asked = []
-    assert _between(look, lambda steps: True, 0.1, 0.02, 100) == (1, 0)
-    assert asked == [8, 16, 32, 64, 100]
-    assert _between(look, lambda steps: steps < 20, 0.1, 0.02, 100) == (1, 0)
-    assert asked[5:] == [8, 16]
-
-
-def test_what_cannot_be_told_from_the_request_is_left_between_the_ends():
-    """A curve that lies on the request from 20 to 39 steps: no interval around it says on which side it is."""
-
-    def look(steps, fine):
-        truth = 0.1 if 20 <= steps < 40 else 0.2 if steps < 20 else 0.05
-        return Value(truth, "monte-carlo", fine * truth)
-
-    lower, upper = _between(look, lambda steps: True, 0.1, 0.02, 1 << 20)
-    assert lower <= 20
-    assert upper >= 40
 
 
 def test_a_coarser_precision_costs_less_and_holds_the_finer_interval():

@@ -121,7 +121,7 @@ BAD_DATA = {
     "vector": (npy(np.ones(4)), "two-dimensional"),
     "complex": (npy(np.ones((3, 2), dtype=complex)), "complex"),
     "truncated": (npy(np.ones((3, 2)))[:-8], "NPY"),
-    "constant": (b"1,2\n1,2\n1,2\n", "DATA: expected rows that differ"),
+    "constant": (b"1,2\n1,2\n1,2\n", "DATA: every variance is 0"),
 }
 BAD_COVARIANCE = {
     "empty": (b"", "empty"),

@@ -334,6 +334,14 @@ def test_latex_is_a_booktabs_table_without_a_bare_special_character():
     assert r"50\% \& \$5 \#1 \textasciitilde{} \textbackslash{}x" in body[-1]
 
 
+def test_prompts_and_notebooks_show_a_table_briefly():
+    assert repr(PLANNED) == f"Table({len(HAND.rows)} rows, {len(FITS)} fits, 2 theorems)"
+    assert max(len(repr(record)) for record in (*HAND.rows, *FITS, *PLANS)) < 250
+    html = PLANNED._repr_html_()
+    assert html.count("<tr>") == len(HAND.rows) + len(FITS) + len(PLANS) + 3
+    assert "<td>exponential_integrator</td><td>exact</td>" in html
+
+
 # --- pictures ---------------------------------------------------------------------------------------------------
 
 

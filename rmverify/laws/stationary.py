@@ -57,7 +57,7 @@ class StationaryLaw(MixtureLaw):
     level: float = field(default=0.0, kw_only=True)
 
     def __repr__(self) -> str:
-        step, worst = float(self.plan.stages[0].steps_[1][0]), float(np.abs(self.excess).max())
+        step, worst = float(self.plan.stages[0].grid[1][0]), float(np.abs(self.excess).max())
         return f"StationaryLaw(dim={self.dim}, step={step:g}, largest excess of a variance={worst:.3g})"
 
     @cached_property
