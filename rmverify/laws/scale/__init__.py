@@ -14,7 +14,6 @@ import math
 from typing import Any
 
 import numpy as np
-from flint import ctx
 
 from rmverify.laws.conditional import initial, split_target
 from rmverify.laws.scale.gauss import GaussRule, ScaleMixture
@@ -34,7 +33,7 @@ from rmverify.laws.scale.stage import (
 from rmverify.numbers.checks import Array
 from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Plan
-from rmverify.readings.balls import lift
+from rmverify.readings.balls import lift, precision
 from rmverify.targets.process import mode_variance
 
 __all__ = [
@@ -116,7 +115,7 @@ def _start(plan: Plan, truth: Any, start: Any) -> Array:
     if isinstance(start, str) and start == "exact":
         return np.zeros(truth.variances.size)
     law = initial(truth, plan, start)
-    with ctx.workprec(BITS):
+    with precision(BITS):
         live = law.variances > 0  # u = -inf for a point
         ratio = lift(np.where(live, law.variances, 1.0)) / mode_variance(lift(truth.variances), lift(plan.start))
         return np.where(live, floats(logarithm(ratio), (truth.variances.size,)), -np.inf)

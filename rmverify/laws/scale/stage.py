@@ -21,7 +21,6 @@ from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from flint import ctx
 
 from rmverify.laws.averages.bends import NotResolved
 from rmverify.laws.averages.counts import continued
@@ -35,7 +34,7 @@ from rmverify.numbers.quadrature import gauss
 from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Correct, Predict, Stage, footprint
 from rmverify.readings.affine import Transition, chain, compose, position, read, weighed
-from rmverify.readings.balls import lift, lift_scheme
+from rmverify.readings.balls import lift, lift_scheme, precision
 from rmverify.readings.cells import transition
 from rmverify.schemes.contract import Scheme, velocity_variance
 from rmverify.targets.process import mode_variance
@@ -118,7 +117,7 @@ class ScaleStage:
 
     def over_balls(self, t: Array, h: Array, end: Array | None, alphas: Any) -> tuple[Array, Array | None]:
         """eta and kappa of steps (t, h) with no velocity, at midpoints alphas (A, Q) or None; to t - h or `end`."""
-        with ctx.workprec(BITS):
+        with precision(BITS):
             time, length = (lift(z).reshape(-1, 1, 1) for z in (t, h))
             rows = None
             if alphas is not None:
@@ -209,7 +208,7 @@ class ScaleStage:
             raise Unresolved
 
         def of(scheme: Scheme) -> list[Array]:
-            with ctx.workprec(BITS):
+            with precision(BITS):
                 time, length = (lift(z[:1] if same else z).reshape(-1, 1, 1) for z in (t, h))
                 step = transition(
                     lift_scheme(scheme), footprint(scheme), self.modes.lift(lift), time, length, None, lift
