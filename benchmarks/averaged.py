@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 import rmverify as rm
 from benchmarks.record import Record, measure
 from rmverify.io import read_covariance
-from rmverify.studies.budget import schedule, setting
+from rmverify.plans import schedule
+from rmverify.studies.budget import setting
 from rmverify.targets.spectra import spectrum
 
 __all__ = ["run"]
@@ -77,7 +78,7 @@ def _ratios(plan: rm.Plan, variances: Array, goal: Array, rng: np.random.Generat
         return np.asarray(variances * np.exp(-2 * t) - np.expm1(-2 * t))
 
     slope = np.ones((_PATHS, goal.size))
-    for t, h in zip(*plan.stages[0].steps_, strict=True):
+    for t, h in zip(*plan.stages[0].grid, strict=True):
         a = rng.random((_PATHS, 1))
         half = np.exp(a * h) - np.expm1(a * h) / level(t)
         slope *= np.exp(h) - h * np.exp((1 - a) * h) * half / level(t - a * h)

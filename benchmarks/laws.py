@@ -54,7 +54,7 @@ def _plan(steps: int, start: float = 5.0, end: float = 0.01) -> rm.Plan:
 def _recursion(plan: rm.Plan, variances: Array, alphas: Array) -> Array:
     """The variances of the output given the midpoints by the plain recursion, in the dtype of `variances`."""
     kind = variances.dtype.type
-    times = plan.stages[0].steps_[0].astype(kind), plan.stages[0].steps_[1].astype(kind)
+    times = plan.stages[0].grid[0].astype(kind), plan.stages[0].grid[1].astype(kind)
 
     def level(t: Any) -> Array:
         return variances * np.exp(-2 * t) - np.expm1(-2 * t)

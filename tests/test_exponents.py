@@ -369,6 +369,7 @@ def test_printed_costs_of_the_other_programs():
     assert (verdict.finding, verdict.equal, verdict.witness) == ("implied", False, None)
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.integers(-3, 3), min_size=2, max_size=2), min_size=1, max_size=3),
        st.lists(st.lists(st.integers(-3, 3), min_size=2, max_size=2), min_size=1, max_size=3))  # fmt: skip
 def test_verdicts_hold_in_every_direction(costs, claimed):

@@ -62,7 +62,7 @@ def test_the_plan_is_one_sweep_and_one_corrector_by_the_formulas(case):
     assert isinstance(corrector, Correct)
     assert sweep.start == pytest.approx(wanted["T"], rel=1e-12)
     assert sweep.end == corrector.time == pytest.approx(wanted["delta"], rel=1e-12)
-    t, h = sweep.steps_
+    t, h = sweep.grid
     assert h.max() <= wanted["h"] * (1 + 1e-9)
     # full steps, then halves, the last one cut
     assert all(a == pytest.approx(wanted["h"], rel=1e-6) or b / 2 == pytest.approx(a, rel=1e-9)
@@ -106,7 +106,7 @@ def test_every_constant_changes_what_it_should():
         assert longer.step * longer.steps == pytest.approx(c / 2, rel=1e-12)
         assert longer.step <= 0.5 * (1 + 1e-12)  # 1/sqrt(L)
         assert longer.steps * schemes.parameters(longer.scheme)["cells"] == c * M
-    assert build(predictor_constant=0.25).stages[0].steps_[1].max() == pytest.approx(1 / 16, rel=1e-9)
+    assert build(predictor_constant=0.25).stages[0].grid[1].max() == pytest.approx(1 / 16, rel=1e-9)
     # 8800 rho^K/K! <= c
     rho = 4 * math.expm1(1 / 8)
     for c in (1e-6, 1e3):
@@ -268,7 +268,7 @@ def test_a_step_too_long_to_contract_is_refused_with_the_bound(L):
     """L(e^h - 1) <= 1 up to h = ln(1 + 1/L)."""
     longest = L * math.log(1 + 1 / L)
     sweep = plans.parallel(100, L, 0.1, predictor_constant=longest * (1 - 1e-12)).stages[0]
-    assert L * math.expm1(sweep.steps_[1].max()) <= 1 + 1e-9
+    assert L * math.expm1(sweep.grid[1].max()) <= 1 + 1e-9
     with pytest.raises(
         ValueError, match=rf"^predictor_constant: expected at most {longest:.6g}, got .*{longest / L:.6g}"
     ):
@@ -485,6 +485,7 @@ def peak(n, scheme, **options):
     return used
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_particles_stay_under_one_gibibyte():
     """One array of 64 x 10^5 x 100 numbers would be 5.1 GB."""
     assert peak(100_000, schemes.parallel_midpoint(strata=64, rounds=0)) < 2**30

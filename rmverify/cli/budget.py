@@ -17,7 +17,7 @@ from rmverify.cli.options import (
     target_of,
     whole,
 )
-from rmverify.cli.output import INCONCLUSIVE, VERIFIED, Usage, plottable, progress, remark, show, width
+from rmverify.cli.output import INCONCLUSIVE, VERIFIED, plottable, progress, remark, width, write
 
 __all__ = ["add"]
 
@@ -43,8 +43,9 @@ def add(commands: Any) -> None:
         "--max-steps", type=whole(1, MOST_STEPS), default=1 << 17, metavar="N", help="the most steps that are tried"
     )
     budget.add_argument("--curves", action="store_true", help="also print every plan that was tried")
-    budget.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
-    budget.add_argument("--csv", action="store_true", help="the curves as CSV on stdout instead of the table")
+    form = budget.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
+    form.add_argument("--csv", action="store_true", help="the curves as CSV on stdout instead of the table")
     budget.add_argument("--plot", metavar="FILE", help="error against evaluations, as .png, .svg or .pdf")
 
 
@@ -55,8 +56,6 @@ def run(options: argparse.Namespace) -> int:
     from rmverify.views import budget as view
     from rmverify.views.common import document
 
-    if options.json and options.csv:
-        raise Usage("--csv cannot be combined with --json")
     suffix = None if options.plot is None else plottable(options.plot)
     predictors = [predictor(name) for name in options.scheme or PREDICTORS]
     target = target_of(options, turned=True)
@@ -78,12 +77,11 @@ def run(options: argparse.Namespace) -> int:
         )
     if seed is not None:
         remark(options, seed)
-    if options.json:
-        print(document("budget", view.as_record(answer, name_of(options))))
-    elif options.csv:
-        print(view.as_csv(answer), end="")
-    else:
-        show(view.shown(answer, name_of(options), width(), options.curves))
+    name = name_of(options)
+    write(options, {
+        "json": lambda: document("budget", view.as_record(answer, name)),
+        "csv": lambda: view.as_csv(answer),
+    }, lambda: view.shown(answer, name, width(), options.curves))  # fmt: skip
     if suffix is not None:
-        atomic_write(options.plot, view.picture(answer, name_of(options), suffix))
+        atomic_write(options.plot, view.picture(answer, name, suffix))
     return VERIFIED if all(row.upper is not None for row in answer.rows) else INCONCLUSIVE

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from rmverify.cli.options import add_command
-from rmverify.cli.output import REFUTED, VERIFIED, show
+from rmverify.cli.output import REFUTED, VERIFIED, write
 
 __all__ = ["add"]
 
@@ -28,8 +28,5 @@ def run(options: argparse.Namespace) -> int:
     from rmverify.views.common import document
 
     answer = load(options.file).solve(options.scale)
-    if options.json:
-        print(document("exponents", answer.as_dict()))
-    else:
-        show(view.shown(answer))
+    write(options, {"json": lambda: document("exponents", answer.as_dict())}, lambda: view.shown(answer))
     return REFUTED if any(verdict.finding == "not implied" for verdict in answer.claims) else VERIFIED

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from rmverify.cli.options import add_command, add_plan, name_of, plan_of, real, seeded
-from rmverify.cli.output import INCONCLUSIVE, REFUTED, VERIFIED, remark, show
+from rmverify.cli.output import INCONCLUSIVE, REFUTED, VERIFIED, remark, write
 
 __all__ = ["add"]
 
@@ -49,8 +49,6 @@ def run(options: argparse.Namespace) -> int:
             verdict, code = "refuted", REFUTED
         else:
             verdict, code = "inconclusive", INCONCLUSIVE
-    if options.json:
-        print(document("law", view.as_record(found, name_of(options), claim, verdict)))
-    else:
-        show(view.shown(found, name_of(options), claim, verdict))
+    about = found, name_of(options), claim, verdict
+    write(options, {"json": lambda: document("law", view.as_record(*about))}, lambda: view.shown(*about))
     return code

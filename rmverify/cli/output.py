@@ -16,7 +16,7 @@ from typing import Any
 
 __all__ = [
     "ENDLESS", "EXITS", "INCONCLUSIVE", "INTERNAL", "REFUTED", "USAGE", "VERIFIED", "Usage", "complain", "plottable",
-    "progress", "remark", "show", "suffix_of", "width", "writable", "write_form",
+    "progress", "remark", "show", "suffix_of", "width", "writable", "write",
 ]  # fmt: skip
 
 VERIFIED, REFUTED, USAGE, INCONCLUSIVE, INTERNAL = range(5)
@@ -90,9 +90,7 @@ def show(blocks: list[Any]) -> None:
     print(lines.encode(encoding, "replace").decode(encoding), end="", flush=True)
 
 
-def write_form(
-    options: argparse.Namespace, forms: dict[str, Callable[[], str]], tables: Callable[[], list[Any]]
-) -> None:
+def write(options: argparse.Namespace, forms: dict[str, Callable[[], str]], tables: Callable[[], list[Any]]) -> None:
     """The form that was asked for on stdout, or the tables."""
     for name, form in forms.items():
         if getattr(options, name):

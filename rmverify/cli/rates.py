@@ -19,7 +19,7 @@ from rmverify.cli.output import (
     plottable,
     progress,
     width,
-    write_form,
+    write,
 )
 
 __all__ = ["add"]
@@ -32,11 +32,12 @@ def add(commands: Any) -> None:
         run, "rmverify rates --store rates.jsonl\n  rmverify rates --full --workers 8 --plot rates.png\n"
         "  rmverify rates --parallel --plot rounds.png\n  rmverify rates --log-concave --json", data=False,
     )  # fmt: skip
-    rates.add_argument(
+    other = rates.add_mutually_exclusive_group()
+    other.add_argument(
         "--parallel", action="store_true",
         help="rounds against d of the parallel plan, the sequential one and DPUM, and rounds against work instead",
     )  # fmt: skip
-    rates.add_argument(
+    other.add_argument(
         "--log-concave", action="store_true",
         help="steps of the log-concave sampler against kappa, d and the accuracy, and its corrector instead",
     )  # fmt: skip
@@ -55,8 +56,9 @@ def add(commands: Any) -> None:
         "--max-steps", type=whole(1, MOST_STEPS), default=MOST_STEPS, metavar="N", help="the most steps that are tried"
     )
     workers = min(2, os.cpu_count() or 1)
-    rates.add_argument("--workers", type=whole(1), metavar="N", help=f"processes (default: {workers})")
-    rates.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler whose workers compute instead")
+    where = rates.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=whole(1), metavar="N", help=f"processes (default: {workers})")
+    where.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler whose workers compute instead")
     rates.add_argument("--store", metavar="FILE", help="keep what was computed; the same command continues from it")
     rates.add_argument("--rows", action="store_true", help="also print every row of the table")
     form = rates.add_mutually_exclusive_group()
@@ -71,8 +73,6 @@ def run(options: argparse.Namespace) -> int:
     from rmverify.studies import rates
     from rmverify.views.rates import VIEW
 
-    if options.dask is not None and options.workers is not None:
-        raise Usage("--workers cannot be combined with --dask")
     if options.parallel or options.log_concave:
         return _other_table(options)
     if shape_of(options) and options.data is None:
@@ -88,8 +88,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _other_table(options: argparse.Namespace) -> int:
     """The tables of --parallel and --log-concave."""
-    if options.parallel and options.log_concave:
-        raise Usage("--log-concave cannot be combined with --parallel")
     asked = "--parallel" if options.parallel else "--log-concave"
     for name in ("full", "scheme", "data", "samples", "covariance", "spectrum", "rows"):
         if getattr(options, name):
@@ -123,7 +121,7 @@ def _table(
     except sweep.SweepError as error:
         return _broken(options, error)
     columns = width()
-    write_form(options, {
+    write(options, {
         "json": lambda: document(command, (data or {}) | found.as_dict()),
         "csv": lambda: view.as_csv(found),
         "markdown": lambda: view.as_markdown(found),

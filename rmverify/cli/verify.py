@@ -14,10 +14,10 @@ from rmverify.cli.output import (
     VERIFIED,
     Usage,
     progress,
-    show,
     suffix_of,
     width,
     writable,
+    write,
 )
 
 __all__ = ["add"]
@@ -94,10 +94,8 @@ def run(options: argparse.Namespace) -> int:
         from rmverify.views.page import claims_page
 
         atomic_write(options.html, claims_page(report, asked))
-    if options.json:
-        print(document("verify", view.as_record(report, asked)))
-    else:
-        show(view.shown(report, asked, width() or ENDLESS, options.verbose))
+    form = {"json": lambda: document("verify", view.as_record(report, asked))}
+    write(options, form, lambda: view.shown(report, asked, width() or ENDLESS, options.verbose))
     findings = {result.finding for result in report.values()} or {"inconclusive"}
     if findings & {"violated", "not implied"}:
         return REFUTED

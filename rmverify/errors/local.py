@@ -131,7 +131,7 @@ def _edges_off(truth: Gaussian, modes: Any, plan: Plan, start: Any) -> tuple[flo
         if panels is None or panels.simple or not panels.slip.any():
             continue
         slips = np.broadcast_to(panels.slip, len(stage))
-        for n, (t, h) in enumerate(zip(*map(column, stage.steps_), strict=True)):
+        for n, (t, h) in enumerate(zip(*map(column, stage.grid), strict=True)):
             step, weights = at_nodes(stage, modes, t[None], h[None], LEAST_NODES, slice(n, n + 1))
             shape = (1, weights.shape[1], size.size)
             a, b = (np.ptp(np.broadcast_to(z, shape)[0], axis=0) for z in step.scalar[:2])

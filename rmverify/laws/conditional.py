@@ -60,7 +60,7 @@ def column(values: Array) -> Array:
 
 def pieces(stage: Stage, width: int) -> Any:
     """The stage's steps in blocks small enough that steps x nodes x modes (`width` a step) fits a temporary."""
-    t, h = stage.steps_
+    t, h = stage.grid
     size = max(1, _BLOCK // max(1, width * max(1, stage.footprint.alphas)))
     for first in range(0, len(t), size):
         yield first, column(t[first : first + size]), column(h[first : first + size])

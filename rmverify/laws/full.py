@@ -51,7 +51,7 @@ def full_law(plan: Plan, target: Any, alphas: Any, start: Any) -> Gaussian:
             mean = np.concatenate([mean, np.zeros(d)])
             covariance, lost = _beside(covariance, mass), np.stack([_beside(z, 0.0) for z in lost])
         same: Matrices | None = None
-        for n, (t, h) in enumerate(zip(*map(np.ndarray.tolist, stage.steps_), strict=True)):
+        for n, (t, h) in enumerate(zip(*map(np.ndarray.tolist, stage.grid), strict=True)):
             given = None if rows is None else rows[:, n, 0, 0]
             if same is None:
                 step = matrices(stage.scheme, _near(mean, covariance, d), t, h, target.score, given)

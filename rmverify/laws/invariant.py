@@ -103,7 +103,7 @@ def _lean(found: Spread) -> float:
 
 def _units(stage: Stage, modes: Any, lam: Array, nodes: int) -> Spread:
     scheme, foot, u = stage.scheme, stage.footprint, velocity_variance(stage.scheme)
-    t, h = stage.steps_
+    t, h = stage.grid
     time, length = (lift(z.reshape(1, 1, 1)) for z in (t, h))
     if foot.alphas:
         rows, weights = rules(stage, modes).at(slice(0, 1), nodes, lift, unit_balls)

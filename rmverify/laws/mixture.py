@@ -63,6 +63,10 @@ class MixtureLaw:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_truth", split_target(self.target)[0])
 
+    def __repr__(self) -> str:
+        evaluations = self.plan.evaluations
+        return f"{type(self).__name__}(dim={self.dim}, midpoints={self.midpoints}, evaluations={evaluations})"
+
     @property
     def dim(self) -> int:
         return self._truth.dim
@@ -163,7 +167,7 @@ class MixtureLaw:
             used += size
             rows = foot.placed(rows) if foot.alphas else None
             if not foot.plain:
-                t, h = (column(z) for z in stage.steps_)
+                t, h = (column(z) for z in stage.grid)
                 rows = drawn(stage.scheme, split_target(self.target)[1], t, h, rows)
             result.append(rows)
         return result
@@ -257,7 +261,7 @@ def _moves(stage: Stage, modes: Any) -> bool:
     points = anywhere(foot)[:, None, :, None] if foot.alphas else None
     panels = bool(foot.alphas) and not shipped(stage.scheme)
     if panels and many_strata(stage):
-        (t, h), nodes = map(column, stage.steps_), strata_rule(stage, modes, LEAST_NODES)[0]
+        (t, h), nodes = map(column, stage.grid), strata_rule(stage, modes, LEAST_NODES)[0]
         return read_chain(stage.scheme, foot, modes, t, h, nodes).shifts
     width = rules(stage, modes).at(slice(0, 1), LEAST_NODES)[1].size if panels else 1
     for first, t, h in pieces(stage, max(width, 1 if points is None else points.shape[2])):
@@ -328,7 +332,7 @@ def _averaged_moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
 
 def _after_steps(stage: Stage, modes: Any, variance: Array) -> tuple[Array, Array]:
     """The averaged variances of centred modes after equal steps with a kept velocity, and their relative error."""
-    t, h = (float(z[0]) for z in stage.steps_)
+    t, h = (float(z[0]) for z in stage.grid)
     own = mode_variance(modes.lam, t)
     D = step_map(spread(stage.scheme, modes, modes.lam, t, h), 1)
     start = (variance - own) / own

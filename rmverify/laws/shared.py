@@ -180,7 +180,7 @@ def log_densities(
     step = 0
     for stage in law.plan:
         foot = stage.footprint
-        for t, h in zip(*(part.tolist() for part in stage.steps_), strict=True):
+        for t, h in zip(*(part.tolist() for part in stage.grid), strict=True):
             rows = None
             if foot.alphas:
                 key = (x @ (aim * np.exp(grid.ahead[step]))).reshape(sets, size)

@@ -53,12 +53,16 @@ class StationaryLaw(MixtureLaw):
     (True, array([1.33333333]))
     """
 
-    step_: Spread = field(default=None, repr=False, kw_only=True)  # type: ignore[assignment]
+    one_step: Spread = field(default=None, repr=False, kw_only=True)  # type: ignore[assignment]
     level: float = field(default=0.0, kw_only=True)
+
+    def __repr__(self) -> str:
+        step, worst = float(self.plan.stages[0].grid[1][0]), float(np.abs(self.excess).max())
+        return f"StationaryLaw(dim={self.dim}, step={step:g}, largest excess of a variance={worst:.3g})"
 
     @cached_property
     def _excesses(self) -> Array:
-        return first_moments(self.step_)
+        return first_moments(self.one_step)
 
     @property
     def is_gaussian(self) -> bool:
@@ -76,7 +80,7 @@ class StationaryLaw(MixtureLaw):
 
     @property
     def means(self) -> Array:
-        return self.step_.center
+        return self.one_step.center
 
     @property
     def variances(self) -> Array:
@@ -94,7 +98,7 @@ class StationaryLaw(MixtureLaw):
 
     @property
     def rounding(self) -> Array:
-        return np.full(self.own.size, 4 * UNIT + 2 * self.step_.slip)
+        return np.full(self.own.size, 4 * UNIT + 2 * self.one_step.slip)
 
     @property
     def correlated(self) -> bool:
@@ -120,10 +124,10 @@ class StationaryLaw(MixtureLaw):
     def _rule(self, nodes: int) -> tuple[Array, Array]:
         if nodes > _MOST:
             raise Unresolved
-        size = self.step_.r.shape[-1]
+        size = self.one_step.r.shape[-1]
         try:
             with np.errstate(over="ignore", invalid="ignore"):
-                m = invariant(step_map(self.step_, 2 * nodes - 1), size)
+                m = invariant(step_map(self.one_step, 2 * nodes - 1), size)
         except NotResolved:
             raise Unresolved from None
         if m is None:  # no such moments: the tails are too heavy
@@ -209,8 +213,8 @@ def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.
     gap = contraction(change) if np.isfinite(change).all() else -math.inf
     if not gap > 0:
         raise ValueError(
-            f"step: expected steps that contract, got {h!r}, after which second moments are {1 - gap:.6g} times what "
-            "they were, so that it has no stationary law; a shorter one may help where the dynamics itself contracts"
+            f"step: {h!r} is too long: a step multiplies second moments by {1 - gap:.6g}, so no stationary law exists; "
+            "use a shorter step, where the dynamics itself contracts"
         )
     plan = Plan([Correct(scheme, level, h, math.ceil(_FORGOTTEN / gap))])
-    return StationaryLaw(plan, target, "exact", step_=found, level=level)
+    return StationaryLaw(plan, target, "exact", one_step=found, level=level)

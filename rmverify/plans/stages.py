@@ -251,7 +251,7 @@ class Stage:
         """What steps all over the stage ask for: every one, or of a long stage a few thousand where they agree."""
         if isinstance(self, Correct):
             return [footprint(self.scheme, self.time, self.step)]
-        t, h = self.steps_
+        t, h = self.grid
         some = np.unique(np.linspace(0, len(t) - 1, min(len(t), _PROBED)).astype(int))
         found = [footprint(self.scheme, *which) for which in zip(t[some].tolist(), h[some].tolist(), strict=True)]
         if len(found) == len(t) or len(set(found)) == 1:
@@ -266,12 +266,12 @@ class Stage:
         return {"stage": type(self).__name__, "scheme": name, **parameters(self.scheme)}
 
     @property
-    def steps_(self) -> tuple[Array, Array]:
+    def grid(self) -> tuple[Array, Array]:
         """The noise level t and the length h of every step, each of shape (N,)."""
         raise NotImplementedError
 
     def __len__(self) -> int:
-        return len(self.steps_[0])
+        return len(self.grid[0])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Stage) and self.configuration == other.configuration
@@ -335,7 +335,7 @@ class Predict(Stage):
         return float(self.times[-1])
 
     @property
-    def steps_(self) -> tuple[Array, Array]:
+    def grid(self) -> tuple[Array, Array]:
         return self.times[:-1], -np.diff(self.times)
 
     @property
@@ -390,7 +390,7 @@ class Correct(Stage):
         return self.time
 
     @property
-    def steps_(self) -> tuple[Array, Array]:
+    def grid(self) -> tuple[Array, Array]:
         return np.full(self.steps, self.time), np.full(self.steps, self.step)
 
     def __len__(self) -> int:

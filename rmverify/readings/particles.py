@@ -186,7 +186,7 @@ def sample(
             draw.next()
             state = (x,) if mass is None else (x, draw.on(x).normal(((mass,),))[0])
             size = _chunk(stage, x, memory)
-            for t, h in zip(*map(np.ndarray.tolist, stage.steps_), strict=True):
+            for t, h in zip(*map(np.ndarray.tolist, stage.grid), strict=True):
                 draw.next()
                 state = _step(stage.scheme, state, size, t, h, ask, draw)
                 done += 1

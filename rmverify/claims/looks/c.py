@@ -252,7 +252,7 @@ def _within_accuracy(look: Look, reached: Bound) -> Evidence:
 
     rows: list[dict[str, Any]] = []
     for kappa, far in ((4.0, 0.1), (4.0, 0.01), (64.0, 0.1), (64.0, 0.01), (1024.0, 0.01)):
-        _, h = plans.log_concave(1, kappa, 1.0, far * math.sqrt(kappa)).stages[0].steps_
+        _, h = plans.log_concave(1, kappa, 1.0, far * math.sqrt(kappa)).stages[0].grid
         scheme = look.scheme("randomized_midpoint_langevin")
         found = distance_after(float(h[0]), h.size, condition=kappa, smoothness=kappa, scheme=scheme)
         due = reached(eps_w=far, d=1.0, m=1.0)

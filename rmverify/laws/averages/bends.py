@@ -83,7 +83,7 @@ def bends(stage: Stage, modes: Any) -> list[Array | None]:
         Where a step bends in more places than a rule can follow, or steps that bend at narrow places, each at its own,
         are too many.
     """
-    pairs, which = np.unique(np.stack(stage.steps_, axis=1), axis=0, return_inverse=True)
+    pairs, which = np.unique(np.stack(stage.grid, axis=1), axis=0, return_inverse=True)
     order = np.random.default_rng(len(pairs)).permutation(len(pairs))
     longest = int(np.argmax(pairs[:, 1] / np.maximum(pairs[:, 0], 1e-300)))
     first = [*dict.fromkeys([longest, 0, len(pairs) - 1])]  # by t, as they are sorted

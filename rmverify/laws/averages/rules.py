@@ -173,7 +173,7 @@ def rules(stage: Stage, modes: Any) -> Rules:
         stage = replace(stage, steps=1)  # they are all the same
     step, bound = unwrap(stage.scheme)
     what = (modes.lam, modes.mean, getattr(modes, "gain", 0)) if isinstance(modes, Modes) else ()
-    numbers = (np.asarray(z, dtype=float).tobytes() for z in (*stage.steps_, *what))
+    numbers = (np.asarray(z, dtype=float).tobytes() for z in (*stage.grid, *what))
     key = (step, *sorted(bound.items()), *numbers, bias, type(modes) if what else modes)
     if not all(isinstance(value, Hashable) for value in (step, *bound.values())):
         return Rules(foot, bends(stage, modes))
@@ -260,7 +260,7 @@ def node_count(
     A pole of the score at v(t - ah) = 0 comes close where h is close to t; the count is raised until the averages
     at the steps with the largest h/t agree to rounding. Where a step bends it is on the edges of panels.
     """
-    t, h = stage.steps_
+    t, h = stage.grid
     part: Any = slice(None)
     biased = not (shipped(stage.scheme) and not isinstance(modes, EstimatedModes))  # every step counts, with more nodes
     if not biased:

@@ -62,7 +62,7 @@ def strata_rule(
     """
     near = few(stage)
     if not shipped(near.scheme):
-        t, h = (column(z[:1]) for z in near.steps_)
+        t, h = (column(z[:1]) for z in near.grid)
         read_chain(near.scheme, near.footprint, modes, t, h, SCATTERED)
     return rules(near, modes).together(nodes, number, unit)
 
@@ -191,7 +191,7 @@ def step_cumulants(stage: Stage, modes: Any, order: int) -> tuple[Array, Array]:
     """`cumulants` of every step of the stage, for any number of strata, and the error of E A."""
     nodes, change = settled(stage, modes)
     x, w = strata_rule(stage, modes, nodes)
-    t, h = (column(z) for z in stage.steps_)
+    t, h = (column(z) for z in stage.grid)
     size = max(1, _BLOCK // (few(stage).footprint.alphas * x.size * np.size(modes.lam) * 16))
 
     def of(scheme: Scheme) -> list[Array]:

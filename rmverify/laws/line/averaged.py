@@ -196,7 +196,7 @@ def _through(level: Level, target: Factor, stage: Stage) -> Level:
         return after_corrector(level, target, stage)
     counts, alphas = Counts(), stage.footprint.alphas
     _admit(alphas, counts.more("midpoint", alphas))
-    levels, lengths = stage.steps_
+    levels, lengths = stage.grid
     for n, (h, after) in enumerate(zip(lengths.tolist(), [*levels[1:].tolist(), stage.end], strict=True)):
         level, counts = _moved(level, target, stage, n, h, after, counts)
     return level

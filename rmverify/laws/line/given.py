@@ -123,7 +123,7 @@ class TransportLaw:
     def steps(self) -> Iterator[tuple[Stage, float, float, Any]]:
         """Every step's stage, noise level, length and midpoints (A, 1)."""
         for stage, rows in zip(self.plan, self._rows, strict=True):
-            for k, (t, h) in enumerate(zip(*stage.steps_, strict=True)):
+            for k, (t, h) in enumerate(zip(*stage.grid, strict=True)):
                 yield stage, float(t), float(h), None if rows is None else rows[:, k, :, 0]
 
     def carry_balls(self, z: Any) -> tuple[Any, Any]:
@@ -135,7 +135,7 @@ class TransportLaw:
         factor, points = BallFactor(self.factor), Dual(lift(z), lift(np.ones(np.shape(z))))
         for stage, rows in zip(self.plan, self._rows, strict=True):
             scheme = lift_scheme(stage.scheme)
-            t, h = (lift(each) for each in stage.steps_)
+            t, h = (lift(each) for each in stage.grid)
             if isinstance(stage, Predict):
                 h = lift(stage.times[:-1]) - lift(stage.times[1:])
             for k in range(len(stage)):
@@ -287,6 +287,6 @@ def transport_law(plan: Plan, target: Factor | Product, alphas: Any, start: Any)
     rows = stage_alphas(plan, () if alphas is None else alphas)
     law = TransportLaw(plan, target, origin, rows)
     for stage, given in zip(plan, rows, strict=True):
-        t, h = (each[0] for each in stage.steps_)
+        t, h = (each[0] for each in stage.grid)
         carry(stage.scheme, factor, identity(np.zeros(1)), t, h, None if given is None else given[:, 0, :, 0])
     return law

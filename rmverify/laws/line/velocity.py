@@ -62,7 +62,7 @@ def after_corrector(level: Level, target: Factor, stage: Stage) -> Level:
     def log_q(x: Array) -> Array:
         return np.asarray(target.log_density(t, x))
 
-    for h in stage.steps_[1].tolist():
+    for h in stage.grid[1].tolist():
 
         def averaged(counts: Counts, panels: Panels = panels, h: float = h) -> Averaged:
             return _averaged(panels, target, stage, t, h, log_q, counts)
