@@ -20,14 +20,14 @@ from rmverify.plans import Plan, Predict, Stage
 from rmverify.readings.affine import Transition, chain, compose, position
 from rmverify.readings.cells import transition
 from rmverify.schemes.contract import Scheme, Unstable, velocity_variance
-from rmverify.targets import EstimatedScore, Gaussian
+from rmverify.targets import EstimatedScore, Gaussian, Target
 
 STEP, CANCEL, ONCE = 4, 16, 16  # units of 2^-53 in log variance: per step, per multiple, per law; tested against balls
 _BLOCK = 1 << 20  # numbers per temporary array
 QUIET = partial(np.errstate, over="ignore", invalid="ignore")  # an overflowing law is refused by name
 
 
-def split_target(target: Any) -> tuple[Gaussian, Any]:
+def split_target(target: Target) -> tuple[Gaussian, Any]:
     """The true Gaussian and the modes of the score that the scheme is handed."""
     if isinstance(target, Gaussian):
         return target, target.modes
@@ -153,7 +153,7 @@ def stage_alphas(plan: Plan, alphas: Any) -> list[Any]:
     return result
 
 
-def conditional(plan: Plan, target: Any, alphas: Any, start: Any) -> Gaussian:
+def conditional(plan: Plan, target: Target, alphas: Any, start: Any) -> Gaussian:
     truth, modes = split_target(target)
     law = initial(truth, plan, start)
     rows = stage_alphas(plan, () if alphas is None else alphas)

@@ -20,7 +20,7 @@ from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Correct, Plan
 from rmverify.readings.witness import MOST_FULL, mixes, rounds_to_floats
 from rmverify.schemes.contract import Scheme, shipped, velocity_variance
-from rmverify.targets import Gaussian
+from rmverify.targets import EstimatedScore, Gaussian
 from rmverify.targets.process import mode_variance
 
 __all__ = ["StationaryLaw", "stationary_law"]
@@ -145,7 +145,9 @@ class StationaryLaw(MixtureLaw):
         return self._truth.with_modes(self.variances, self.means, self.rounding)
 
 
-def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.0) -> StationaryLaw | Gaussian:
+def stationary_law(
+    scheme: Scheme, target: Gaussian | EstimatedScore, step: float, *, time: float = 0.0
+) -> StationaryLaw | Gaussian:
     r"""The law that repeated steps of a Langevin scheme leave invariant, on a Gaussian target.
 
     Parameters
