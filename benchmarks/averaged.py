@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 import rmverify as rm
 from benchmarks.record import Record, measure
 from rmverify.io import read_covariance
-from rmverify.studies.budget import schedule, setting
+from rmverify.plans import schedule
+from rmverify.studies.budget import setting
 from rmverify.targets.spectra import spectrum
 
 __all__ = ["run"]

@@ -99,10 +99,12 @@ def missed(which, names, seeds, accuracy=0.03):
     assert count <= stats.binom.ppf(0.999, len(names) * seeds, 0.05), f"{count} missed"
 
 
+@pytest.mark.slow
 def test_intervals_of_tv_miss_the_radial_integral_no_more_than_they_say():
     missed("tv", CASES, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["kl", "reverse kl", "hellinger"])
 def test_intervals_miss_the_radial_integral_no_more_than_they_say(which):
     names = ("a few steps", "many steps", "a wide target", *(["corrected"] if which == "kl" else []))
@@ -208,6 +210,7 @@ def planned(name):
     return law, q, nested(lams, means, levels, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLANS)
 def test_divergences_against_nested_quadrature(name):
     law, q, plain = planned(name)
@@ -352,6 +355,7 @@ def test_fewer_coordinates_tell_less():
             assert function(*part, accuracy=0.05).lower <= whole.upper
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("means", [(0.0, 0.0), (1.0, -2.0)])
 def test_inequalities_between_divergences(means):
     target = rm.Gaussian.from_spectrum([0.1, 1.5], [20, 2], means)
@@ -459,6 +463,7 @@ def test_supports_that_are_not_the_same():
     assert rm.kl(law, q) == math.inf
 
 
+@pytest.mark.slow
 def test_a_control_that_points_do_not_show_is_left_out():
     """The law's moments are those of rare paths, on which all of the control's ratio lies: Hellinger's upper end would
     be beyond 1, and total variation's anything."""

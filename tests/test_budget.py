@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from oracles import plain
 from oracles.plain import isotropic_tv, noised, unit_rule
-from scipy.special import erfinv
 
-from rmverify import Gaussian, Value, output_law, sample, schemes, tv
+from rmverify import Gaussian, output_law, sample, schemes, tv
 from rmverify.divergences import expected_tv
 from rmverify.io import read_covariance
-from rmverify.plans import Correct, Predict
+from rmverify.plans import Correct, Predict, schedule
+from rmverify.plans.schedules import MOST_STEPS
 from rmverify.schemes.contract import name as name_of
-from rmverify.studies.budget import MOST_STEPS, PREDICTORS, _between, budget, describe, schedule, setting
+from rmverify.studies.budget import PREDICTORS, budget, describe, setting
 
 DETERMINISTIC = ("euler", "exponential_integrator", "heun", "midpoint")
 
@@ -208,7 +208,7 @@ def test_the_early_stop_costs_a_total_variation_too(variance, dim):
 def test_singular_data_are_at_total_variation_one_from_every_level():
     target = Gaussian([0.0, 0.0], [0.0, 2.0])
     assert setting(target, 0.1).early_stop_tv == 1
-    with pytest.raises(ValueError, match="early_stop_tv: expected data that are not singular"):
+    with pytest.raises(ValueError, match="early_stop_tv: the data are singular"):
         setting(target, 0.1, early_stop_tv=0.1)
 
 
@@ -255,7 +255,7 @@ def test_the_defaults_keep_their_promise_on_every_scale(variance):
 )
 def test_settings_that_make_no_sense_are_refused(options):
     arguments = {"target": Gaussian.isotropic(4.0, 3), "accuracy": 0.1} | options
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ValueError, match=r"^(accuracy|early_stop|early_stop_tv|horizon|grid|target): "):
         setting(arguments.pop("target"), arguments.pop("accuracy"), **arguments)
 
 
@@ -300,7 +300,7 @@ def test_the_corrector_ends_every_window(grid, steps, constant):
 @pytest.mark.parametrize("corrector", [False, True])
 def test_plans_that_no_memory_holds_are_refused_with_the_count(corrector):
     target = Gaussian.isotropic(4.0, 3)
-    with pytest.raises(ValueError, match=f"steps: expected at most {MOST_STEPS}, .* got 1000000000"):
+    with pytest.raises(ValueError, match=f"steps: .* at most {MOST_STEPS}; got 1000000000"):
         schedule(target, schemes.heun, setting(target, 0.1), 10**9, corrector=corrector)
     with pytest.raises(ValueError, match="max_steps: expected"):
         budget(target, max_steps=MOST_STEPS + 1)
@@ -350,6 +350,7 @@ def check_row(row, distance, accuracy, margin):
     assert {row.upper.steps, row.upper.steps - 1} - {0} <= set(steps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grid", ["geometric", "uniform"])
 @pytest.mark.parametrize("variance, dim, accuracy", [(0.25, 3, 0.1), (4.0, 50, 0.1), (0.01, 2, 0.3)])
 def test_isotropic_budgets_by_the_chi_square_law(variance, dim, accuracy, grid):
@@ -374,6 +375,7 @@ def test_isotropic_budgets_by_the_chi_square_law(variance, dim, accuracy, grid):
         check_row(row, distance, accuracy, 1e-10)  # chi-square laws to 1e-12, textbook formulas that cancel to 1e-11
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variances", [[0.02, 3.0], [0.0, 0.5], [0.3, 0.7]])
 def test_budgets_of_two_modes_by_integrals_along_rays(variances):
     lam, accuracy = np.array(variances), 0.05
@@ -528,6 +530,7 @@ def test_a_curve_that_is_not_monotone_is_marked():
     assert not row.monotone
 
 
+@pytest.mark.slow
 def test_random_midpoints_by_the_density_of_the_mixture():
     """In one dimension: the density is an average over paths, its distance from q_delta an integral on a grid."""
     lam, mean, accuracy, paths = np.array([0.1]), np.array([3.0]), 0.1, 1000
@@ -565,6 +568,7 @@ def test_random_midpoints_by_the_density_of_the_mixture():
     assert row.half_width <= answer.precision or row.lower.steps == row.upper.steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corrector", [False, True])
 def test_random_midpoints_on_the_digits_have_one_number(digits, corrector):
     target = Gaussian(np.zeros(64), digits)
@@ -576,54 +580,6 @@ def test_random_midpoints_on_the_digits_have_one_number(digits, corrector):
     assert row.upper.tv.upper <= 0.1
     before = next(point for point in row.curve if point.steps == row.lower.steps - 1)
     assert before.tv.lower > 0.1
-
-
-@pytest.mark.parametrize("power", [0.4, 1.0, 2.5])
-@pytest.mark.parametrize("crossing", [1.5, 7.2, 93.4, 4321.0, 1e5])
-@pytest.mark.parametrize("goal", [0.9, 0.1, 1e-3])
-def test_the_search_finds_where_a_curve_of_intervals_meets_the_request(goal, crossing, power):
-    """On TV = erf(c N^-power), seen within its interval; it looks at little, and coarsely where that is enough."""
-    x = float(erfinv(goal))
-    rng, asked = np.random.default_rng(4), []
-
-    def look(steps, fine):
-        asked.append(fine)
-        truth = math.erf(x * (crossing / steps) ** power)
-        half = fine * truth
-        seen = truth + half * rng.uniform(-1, 1)
-        return Value(seen, "monte-carlo", half, upper=min(seen + half, 1.0))
-
-    lower, upper = _between(look, lambda steps: True, goal, 0.02, 1 << 20)
-    assert lower <= math.ceil(crossing) <= upper
-    slope = 2 * x * math.exp(-x * x) / math.sqrt(math.pi) / goal * power  # d ln TV / d ln N
-    assert upper - lower <= 0.02 * (upper + lower) or slope * 0.02 < 0.01  # finer intervals are not asked for
-    if slope > 1:
-        assert len(asked) < math.log2(crossing) + 20
-        assert sum(fine < 0.01 for fine in asked) <= 6
-
-
-def test_a_search_of_which_nothing_is_known_gives_up_at_the_limit():
-    def look(steps, fine):
-        asked.append(steps)
-        return Value(1.0, "upper", 1.0, lower=0.0, upper=1.0)
-
-    asked = []
-    assert _between(look, lambda steps: True, 0.1, 0.02, 100) == (1, 0)
-    assert asked == [8, 16, 32, 64, 100]
-    assert _between(look, lambda steps: steps < 20, 0.1, 0.02, 100) == (1, 0)
-    assert asked[5:] == [8, 16]
-
-
-def test_what_cannot_be_told_from_the_request_is_left_between_the_ends():
-    """A curve that lies on the request from 20 to 39 steps: no interval around it says on which side it is."""
-
-    def look(steps, fine):
-        truth = 0.1 if 20 <= steps < 40 else 0.2 if steps < 20 else 0.05
-        return Value(truth, "monte-carlo", fine * truth)
-
-    lower, upper = _between(look, lambda steps: True, 0.1, 0.02, 1 << 20)
-    assert lower <= 20
-    assert upper >= 40
 
 
 def test_a_coarser_precision_costs_less_and_holds_the_finer_interval():
@@ -664,6 +620,7 @@ def test_parallel_midpoints_have_their_rounds_and_parameters():
     assert parallel.upper.steps < one.upper.steps  # a step of strata is the better one
 
 
+@pytest.mark.slow
 def test_curves_go_on_beyond_the_answer_on_request():
     target = Gaussian.isotropic(0.25, 100)
     options = {"predictors": [schemes.heun, schemes.randomized_midpoint], "correctors": [False]}
@@ -684,6 +641,7 @@ def test_a_seed_fixes_the_intervals_and_another_moves_them():
     assert ends(1)[0] != ends(2)[0]
 
 
+@pytest.mark.slow
 def test_a_search_that_reaches_its_limit_has_no_answer():
     answer = budget(Gaussian.isotropic(0.25, 3), 1e-4, predictors=[schemes.euler], max_steps=100)
     for row in answer.rows:
@@ -720,6 +678,7 @@ def test_plans_far_too_coarse_have_a_total_variation_below_one(scheme):
             assert 0 <= point.tv.complement < 0.5
 
 
+@pytest.mark.slow
 def test_a_trillion_coordinates_have_a_budget():
     target = Gaussian.from_spectrum([0.5, 2.0, 1e-3], [10**12, 3, 10**6])
     answer = budget(target, 0.1, predictors=[schemes.heun], correctors=[False])
@@ -729,6 +688,7 @@ def test_a_trillion_coordinates_have_a_budget():
     assert next(p for p in row.curve if p.steps == row.upper.steps - 1).tv > 0.1
 
 
+@pytest.mark.slow
 def test_a_trillion_equal_coordinates_by_the_normal_law():
     """Of d equal modes, d = 10^12: ln of the likelihood ratio is normal, TV = erf(sqrt(d) |r|/4) up to O(1/sqrt d)."""
     lam, dim = np.array([0.5]), 10**12
@@ -819,6 +779,7 @@ def test_a_description_from_the_true_start_has_no_start_error():
     assert found.discretization == found.divergences["tv"]
 
 
+@pytest.mark.slow
 def test_a_description_of_random_midpoints_has_intervals():
     """E_alpha TV against a plain mean over paths, within four standard errors and an error of each."""
     lam, steps, paths = np.array([0.2, 3.0]), 30, 400
@@ -829,11 +790,14 @@ def test_a_description_of_random_midpoints_has_intervals():
     assert found.law.startswith("mixture")
     for name, value in found.divergences.items():
         assert value.kind == ("upper" if name == "w2" else "monte-carlo")
-        assert 0 <= value.lower <= value <= value.upper
+        assert value.lower <= value <= value.upper
         assert name == "w2" or value.error < 0.06 * value
     plan = "randomized_midpoint", False, lam, np.zeros(2), 2, where, steps
     _, variances, _ = output(*plan, alphas=np.random.default_rng(11).random((steps, paths, 1)))
-    values = [planar_tv(v, noised(lam, where.early_stop), 1 << 10) for v in variances]
+    goal = noised(lam, where.early_stop)
+    squares = [((np.sqrt(v) - np.sqrt(goal)) ** 2).sum() for v in variances]  # the coupling of one and the same normal
+    assert found.divergences["w2"].upper == pytest.approx(math.sqrt(np.mean(squares)), rel=0.15)
+    values = [planar_tv(v, goal, 1 << 10) for v in variances]
     assert found.expected_tv.kind == "monte-carlo"
     noise = 4 * np.std(values) / math.sqrt(paths)
     assert abs(found.expected_tv - np.mean(values)) < noise + 2 * found.expected_tv.error
@@ -846,6 +810,7 @@ def test_a_description_without_midpoints_has_no_mean_over_them():
     assert describe(schedule(target, schemes.heun, where, 5, corrector=False), target, where).expected_tv is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 2])
 def test_the_mean_over_few_midpoints_by_a_product_rule(steps):
     """Of one mode: the average of chi-square laws over the midpoints of a step or two, by Gauss's rule."""

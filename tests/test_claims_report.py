@@ -7,6 +7,7 @@ import math
 import re
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -204,6 +205,25 @@ def test_the_record_is_plain_json_with_the_schema():
     assert (back["target"], back["certified_effort"]) == ("digits", 300)
     assert [c["id"] for c in back["claims"]] == ["B2", "C1", "D2"]
     assert back["claims"][0]["constant"]["value"] == 0.125
+
+
+# --- at the prompt and in a notebook -----------------------------------------------------------------------------
+
+
+def test_what_is_shown_at_a_prompt_is_short():
+    claim, found = REPORT["B2"].claim, REPORT["B2"]
+    assert repr(claim) == "<Claim B2: what B2 says>"
+    assert repr(CONSTANT) == "<exact evidence: the largest ratio: holds with constant, constant 0.125>"
+    assert repr(found).startswith("<Result B2: holds with constant, by ")
+    assert [line[:2] for line in repr(REPORT).splitlines()] == ["B2", "C1", "D2"]
+
+
+def test_a_notebook_shows_a_report_as_a_table():
+    page = ElementTree.fromstring(REPORT._repr_html_())
+    rows = [[cell.text for cell in row] for row in page.iter("tr")]
+    assert rows[0] == ["id", "claim", "finding"]
+    assert [row[0] for row in rows[1:]] == ["B2", "C1", "D2"]
+    assert [row[2] for row in rows[1:]] == [finding_text(found) for found in REPORT.values()]
 
 
 # --- explain ----------------------------------------------------------------------------------------------------

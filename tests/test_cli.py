@@ -121,7 +121,7 @@ BAD_DATA = {
     "vector": (npy(np.ones(4)), "two-dimensional"),
     "complex": (npy(np.ones((3, 2), dtype=complex)), "complex"),
     "truncated": (npy(np.ones((3, 2)))[:-8], "NPY"),
-    "constant": (b"1,2\n1,2\n1,2\n", "DATA: expected rows that differ"),
+    "constant": (b"1,2\n1,2\n1,2\n", "DATA: every variance is 0"),
 }
 BAD_COVARIANCE = {
     "empty": (b"", "empty"),
@@ -493,6 +493,7 @@ def command_line(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "rmverify", *map(str, arguments)]
 
 
+@pytest.mark.slow
 def test_progress_is_shown_on_a_terminal_only_and_can_be_switched_off(covariance):
     shown = {}
     for switch in ("", "--no-progress", "--quiet"):
@@ -514,6 +515,7 @@ def test_progress_is_shown_on_a_terminal_only_and_can_be_switched_off(covariance
     assert shown["--no-progress"] == shown["--quiet"] == b""
 
 
+@pytest.mark.slow
 def test_no_number_is_cut_on_a_narrow_terminal(covariance):
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
@@ -579,6 +581,7 @@ def test_the_module_and_the_script_are_the_same_program(covariance):
     assert answers[0].stdout == answers[1].stdout
 
 
+@pytest.mark.slow
 def test_exit_codes_leave_the_process(covariance):
     options = [covariance, "--covariance", *QUICK]
     claim = ["law", *options, "--steps", "2", "--claim-tv"]
@@ -596,6 +599,7 @@ def test_json_can_be_piped_into_another_program(covariance):
     assert json.loads(reader.stdout)["command"] == "budget"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "form",
     [
@@ -735,6 +739,7 @@ def test_csv_is_the_curves_of_the_json(run, data):
         assert set(filter(None, line["answer"].split("+"))) == ends
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf", "PNG"])
 def test_a_plot_is_a_picture_of_its_kind(run, covariance, suffix):
     image = pytest.importorskip("matplotlib.image")
@@ -774,6 +779,7 @@ def test_a_seed_fixes_the_samples(run, data):
     assert (first != other).all()
 
 
+@pytest.mark.slow
 def test_a_seed_that_nobody_gave_is_drawn_and_told(run, data):
     def told(*arguments):
         err = run(*arguments)[2]
@@ -795,6 +801,7 @@ def test_a_seed_that_nobody_gave_is_drawn_and_told(run, data):
     assert run(*law, "--scheme", "heun")[2] == ""  # draws nothing
 
 
+@pytest.mark.slow
 def test_a_seed_fixes_the_intervals(run, data):
     def found(seed):
         law = strict(run("law", data, "--steps", 40, "--precision", 0.3, "--seed", seed, "--json")[1])
@@ -831,6 +838,7 @@ def test_claims_are_verified_or_refuted(run):
         assert out.rstrip().endswith(verdict)
 
 
+@pytest.mark.slow
 def test_a_claim_inside_the_interval_is_inconclusive(run, data):
     options = ["law", data, "--steps", 40, "--json", "--seed", 0, "--precision", 0.3]
     tv = strict(run(*options)[1])["divergences"]["tv"]
@@ -841,6 +849,7 @@ def test_a_claim_inside_the_interval_is_inconclusive(run, data):
     assert run(*options, "--claim-tv", repr(tv["lower"] * 0.99))[0] == 1
 
 
+@pytest.mark.slow
 def test_a_parallel_scheme_has_the_rounds_that_it_says(run, data):
     found = strict(run("law", data, "--steps", 3, "--scheme", "parallel_midpoint", "--precision", 0.1, "--json")[1])
     assert (found["scheme"], found["evaluations"], found["rounds"]) == ("parallel_midpoint", 3 * 13, 3 * 4)

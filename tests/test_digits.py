@@ -10,7 +10,8 @@ from scipy.linalg import cho_factor, cho_solve
 
 from rmverify import Gaussian, output_law, schemes
 from rmverify.io import read_covariance
-from rmverify.studies.budget import budget, schedule
+from rmverify.plans import schedule
+from rmverify.studies.budget import budget
 
 DRAWS, CHUNK = 400_000, 50_000
 

@@ -110,6 +110,7 @@ def test_kl_both_ways_between_dense_laws(seed, closeness):
         assert abs(value - exact) <= value.error + 8 * EPS * exact
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [0.25, 0.5, 1.0, 1.5, 3.0])
 @pytest.mark.parametrize(("m", "a", "b"), [(0.7, 1.3, 2.1), (0.0, 0.4, 1.0), (1e-6, 2.0, 2.0 + 1e-7)])
 def test_renyi_and_chi2_in_one_dimension(m, a, b, order):
@@ -470,6 +471,7 @@ def binned_mixture_tv(variance, levels, dim):
     return float(np.abs(p - np.exp(log_q)).sum() * (tau[1] - tau[0]) / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("levels", "dim"), [((3.0, 2.2, 1.4), 100), ((3.0, 2.2, 1.4), 10_000), ((1.0, 0.6, 0.3), 2000)]
 )
@@ -501,6 +503,7 @@ def test_an_infinite_average_is_not_a_number_of_paths():
     assert value.lower <= math.sqrt(1 - np.trapezoid(np.sqrt(p * q), x[:, 0])) <= value.upper
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strata", [1, 2, 3])
 def test_strata_on_an_isotropic_target(strata):
     """All distances of two steps, by sums over the midpoints of every stratum and over the radius."""
@@ -525,6 +528,7 @@ def test_strata_on_an_isotropic_target(strata):
     assert rm.w2(law, goal).lower <= most <= rm.w2(law, goal).upper <= 1.02 * most
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("means", [None, [1.0, -1.0]])
 def test_mixtures_in_very_high_dimension(means):
     """KL is its average over the midpoints but for the nats that they are worth; s^2 spreads far beyond the radius."""
@@ -550,5 +554,4 @@ def test_mixtures_far_apart():
     plan = rm.Plan([rm.Predict(schemes.randomized_midpoint, np.geomspace(4.5, 1e-9, 4))])
     for distance in (rm.tv, rm.hellinger):
         value = distance(rm.output_law(plan, target), target.at(1e-9))
-        assert 0 <= value.lower <= value.upper <= 1
-        assert value.upper > 0.9
+        assert 0.9 < value.lower <= value.upper == 1

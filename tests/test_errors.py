@@ -278,6 +278,7 @@ def test_errors_are_not_needlessly_large():
         assert statistics.median(ratios(kind, 60)["kl"]) > 1e-2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["log_error", "level_error", "mean_error"])
 def test_an_error_without_one_of_its_terms_is_caught(monkeypatch, part):
     """Of laws in one eigenbasis: the rounding of turned means, and that of the decomposition."""
@@ -332,6 +333,7 @@ def rarely_fifty_times(x, t, h, score, draw):
     return x * (1 + 49 * draw.bernoulli(1e-3))
 
 
+@pytest.mark.slow
 def test_intervals_hold_for_what_hardly_a_path_shows():
     """(1 - p) N(0, S) + p N(0, 2500 S), S = diag(1, 4): what it differs by is p times the difference of two Gaussians
     that are radial in units of S."""

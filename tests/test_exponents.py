@@ -369,6 +369,7 @@ def test_printed_costs_of_the_other_programs():
     assert (verdict.finding, verdict.equal, verdict.witness) == ("implied", False, None)
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.integers(-3, 3), min_size=2, max_size=2), min_size=1, max_size=3),
        st.lists(st.lists(st.integers(-3, 3), min_size=2, max_size=2), min_size=1, max_size=3))  # fmt: skip
 def test_verdicts_hold_in_every_direction(costs, claimed):
@@ -485,6 +486,18 @@ def test_a_wrong_certificate_is_noticed():
     ):
         with pytest.raises(ArithmeticError, match="does not hold"):
             _verify(scales, wrong)
+
+
+def test_what_is_shown_is_short():
+    program = load("d5-log-concave")
+    best = program.solve()
+    assert repr(program).startswith("<Program d5-log-concave: kappa^{7/6} eps_w^{-1/3}, ")
+    assert repr(best) == ("<Optimum of d5-log-concave: kappa^{4/3} d^{1/3} eps^{-2/3}, kappa^{4/5} d^{2/5} eps^{-4/5}>")
+    assert repr(program.claims[0]) == f"<PrintedCost {program.claims[0]} ([derived])>"
+    table = best._repr_html_()
+    assert table.count("<tr>") == 3
+    assert all(str(cost) in table and best.condition(v.where[0]).replace("<", "&lt;").replace(">", "&gt;") in table
+               for cost, v in zip(best.cost, best.vertices, strict=False))  # fmt: skip
 
 
 # ------------------------------------------------------------------- files and the command

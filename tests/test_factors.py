@@ -121,6 +121,7 @@ def test_log_density_score_and_slope_are_the_textbook_ones(name, args, t):
         assert abs(slope - slope_) <= (SLOPE_ACCURACY + rounding) * max(least, abs(slope_)), y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, args, x",
     [
@@ -467,6 +468,7 @@ def test_numbers_are_points(name):
         assert q.score(0.3, x) == q.score(0.3, np.array([1.0]))[0]
 
 
+@pytest.mark.slow
 def test_a_factor_is_a_target(name):
     """Its score drives the samplers, one level for all particles or one for each."""
     q = make(name)

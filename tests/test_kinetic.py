@@ -160,6 +160,7 @@ def dense_pair(k, T, a, b, m):
     return rm.Gaussian(np.concatenate(means), blocks[0]), rm.Gaussian(np.zeros(2 * len(k)), blocks[1])
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 3), st.floats(0, 3), st.floats(-2, 2)), min_size=1, max_size=3),
     st.floats(0.2, 1),
@@ -226,6 +227,7 @@ def expanded(name, T):
     return x, kinetic.position_densities(FORCES[name], starts, T, 1.0, x, 70)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "T", "accuracy"), [
     ("hill", 1.0, 1e-9), ("two wells", 1.0, 4e-6), ("ripples", 1.0, 4e-6), ("convex", 1.0, 1e-6),
     ("hill", 0.3, 1e-9), ("two wells", 0.3, 1e-9), ("ripples", 0.3, 1e-9), ("convex", 0.3, 1e-9),
@@ -254,6 +256,7 @@ def test_wrong_laws_are_refused(wrong):
     assert np.abs(kinetic_law(**given).position(x) - densities[0]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_the_law_is_that_of_simulated_particles():
     """Kolmogorov's statistic of x and of v after T = 1 from 200 000 particles, small steps of the plain scheme."""
     n, steps, g, u = 200_000, 100, 0.8, 0.6

@@ -87,6 +87,7 @@ def mixed_plan():
     )
 
 
+@pytest.mark.slow
 def test_the_conditional_law_is_that_of_simulated_particles():
     alphas = [0.3, 0.9, 0.15, 0.7, 0.2]
     law = rm.output_law(mixed_plan(), TARGET, alphas=alphas)
@@ -109,6 +110,7 @@ def test_samples_of_a_plan_without_midpoints_have_its_law():
     assert_whitened(x, law.mean, law.covariance)
 
 
+@pytest.mark.slow
 def test_samples_with_midpoints_have_the_mixture_s_moments():
     """Not Gaussian, so by the central limit theorem: each whitened second moment over its own standard error."""
     law = rm.output_law(mixed_plan(), TARGET)
@@ -563,6 +565,7 @@ def oscillating(t):
     return 0.3 * np.cos(5 * t)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bias", [0.3, oscillating], ids=["constant", "oscillating"])
 def test_laws_under_an_estimated_score(bias):
     levels = [2.0, 1.6, 1.3, 1.0]

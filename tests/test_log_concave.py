@@ -211,6 +211,7 @@ def test_gradients_that_are_not_finite_stop_it_with_particle_and_step(bad, paral
 # ------------------------------------------------------------------- what it samples
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parallel", [False, True])
 def test_a_target_that_is_no_gaussian_is_sampled(parallel):
     """Two peaks so close that they are one; TV of each coordinate <= eps, so that the largest gap of the distribution

@@ -328,6 +328,7 @@ def test_moments_of_many_strata_are_those_of_the_chain_over_all():
     assert single.variances[0] == pytest.approx(due, rel=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [100, 10**6, 10**12])
 def test_the_theorems_plan_is_within_eps_at_any_dimension(dim):
     """Up to 3 10^5 strata and 10^7 cells; exact, from N(0, I)."""

@@ -14,7 +14,14 @@ ALL = mutants.load()
 SHIPPED = sorted({name for names in APPLIES.values() for name in names})
 
 
-@pytest.mark.parametrize("mutant", ALL.values(), ids=ALL.keys())
+def cases():
+    """The averages over many strata are slow."""
+    for name, mutant in ALL.items():
+        slow = mutant.of == "parallel_midpoint" and mutant.killed_by in ("bias_constant", "variance_constant")
+        yield pytest.param(mutant, id=name, marks=[pytest.mark.slow] if slow else [])
+
+
+@pytest.mark.parametrize("mutant", list(cases()))
 def test_the_named_fact_refutes_the_mutant(mutant):
     with pytest.raises(Refuted):
         FACTS[mutant.killed_by](mutant.step, mutant.of)

@@ -38,6 +38,7 @@ def test_every_notebook_is_tested():
     assert not list(FOLDER.glob("*.ipynb"))  # no stored output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PICTURES)
 def test_the_notebook_runs_and_shows_its_pictures(name, kernel):
     notebook = jupytext.read(FOLDER / f"{name}.py")

@@ -67,6 +67,7 @@ def plain_errors(name, lam, end, count, b):
     return total, bias, mp.mpf(b) ** 2 / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCHEMES)
 def test_the_rows_are_the_textbook_s_steps(name):
     """The nodes of leggauss carry 1e-16 and enter differences of 1e-5 of the state: hence 1e-10."""
@@ -110,6 +111,7 @@ def leading_terms(steps):
     return {name: float(mp.sqrt(2 * v(end) * square)) for name, square in squares.items()}  # eps_sc^2 = b^2/2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*SCHEMES, MEAN])
 def test_the_errors_approach_their_leading_terms(name):
     """What is left is of relative size h L; at four times the steps a quarter of it, or less."""

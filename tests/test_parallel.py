@@ -485,6 +485,7 @@ def peak(n, scheme, **options):
     return used
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_particles_stay_under_one_gibibyte():
     """One array of 64 x 10^5 x 100 numbers would be 5.1 GB."""
     assert peak(100_000, schemes.parallel_midpoint(strata=64, rounds=0)) < 2**30

@@ -47,6 +47,7 @@ def pieces(p, q, count):
     return [mp.mpf(low) + (mp.mpf(high) - low) * k / count for k in range(count + 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("one, other", PAIRS, ids=IDS)
 def test_divergences_of_two_densities(one, other):
     """By Gauss-Legendre on many pieces in 40 digits, total variation cut where the densities cross."""
@@ -130,6 +131,7 @@ def test_another_variance_of_every_coordinate(d, v):
     assert abs(found - float(due)) <= found.error + 1e-15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("one, other, d, reach", [
     ((TwoGaussians, 1.5, 1.0), (TwoGaussians, 1.5 + 1e-6, 1.0), 10**12, 16),
     ((UniformGaussian, 1.0, 0.04), (UniformGaussian, 1.0 + 1e-5, 0.04), 10**9, 20),
@@ -275,6 +277,7 @@ def tv_of_two(p, q, reach, parts):
     return float((half * w).ravel() @ gap(at)) * math.pi / 2 * (u[1] - u[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("one, other, reach", [
     ((LaplaceGaussian, 1.0, 0.25), (TwoGaussians, 1.5, 1.0), 38.0),  # l turns at three places
     ((ExponentialGaussian, 1.0, 0.4), (ExponentialGaussian, 1.0, 0.25), 60.0),  # and levels off

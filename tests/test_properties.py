@@ -123,6 +123,7 @@ def test_one_step_is_within_the_lemmas(case):
         assert error <= C[name] * bounds[name] * SLACK
 
 
+@pytest.mark.slow
 @given(with_step(estimated_scores()))
 def test_one_step_with_an_estimated_score_is_within_the_lemmas(case):
     """sqrt(left) <= sqrt(C main) + K h eps_sc, where K comes from the step itself and not from a search.

@@ -334,6 +334,14 @@ def test_latex_is_a_booktabs_table_without_a_bare_special_character():
     assert r"50\% \& \$5 \#1 \textasciitilde{} \textbackslash{}x" in body[-1]
 
 
+def test_prompts_and_notebooks_show_a_table_briefly():
+    assert repr(PLANNED) == f"Table({len(HAND.rows)} rows, {len(FITS)} fits, 2 theorems)"
+    assert max(len(repr(record)) for record in (*HAND.rows, *FITS, *PLANS)) < 250
+    html = PLANNED._repr_html_()
+    assert html.count("<tr>") == len(HAND.rows) + len(FITS) + len(PLANS) + 3
+    assert "<td>exponential_integrator</td><td>exact</td>" in html
+
+
 # --- pictures ---------------------------------------------------------------------------------------------------
 
 
@@ -377,6 +385,7 @@ def test_what_was_not_found_is_not_drawn():
     assert len(left.lines) == len(right.lines) == 0
 
 
+@pytest.mark.slow
 def test_the_same_table_gives_the_same_picture():
     assert drawn(HAND)[1] == drawn(HAND)[1]
 
@@ -519,6 +528,7 @@ def test_a_sweep_that_fails_is_one_line(run, asked):
     assert "store" not in run()[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix, magic", [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_a_plot_is_written_beside_what_is_printed(run, suffix, magic):
     code, out, err = run("--plot", f"rates.{suffix}", "--csv")
@@ -566,6 +576,7 @@ def on_a_terminal(columns: int, *arguments: object) -> tuple[int, str, str]:
     return process.wait(), *shown
 
 
+@pytest.mark.slow
 def test_a_real_table_on_a_terminal_and_again_from_its_store():
     code, out, err = on_a_terminal(80, "--scheme", "euler", "--store", "euler.jsonl", "--workers", "2")
     assert code in (0, 3)
@@ -608,6 +619,7 @@ def test_help_lists_every_option_and_loads_nothing_heavy():
         assert f"--{option} " in done.stdout.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_a_point_and_a_store_that_cannot_be_are_refused_before_anything_is_computed():
     np.savetxt("c.csv", np.diag([0.0, 0.0]), delimiter=",")
     cases = [(["--data", "c.csv", "--covariance"], "zeros only"), (["--store", "no/where.jsonl"], "--store")]

@@ -27,8 +27,11 @@ def text_of(blocks, width: int = 200) -> str:
 
 
 def a_setting(start=0.01, data_smoothness=4.0, stopped=0.0625) -> Setting:
-    errors = (Value(each, "exact", 1e-15) for each in (0.125, stopped, start))
-    return Setting(0.5, 3.0, "geometric", *errors, 2.0, data_smoothness)
+    distance, stop, begin = (Value(each, "exact", 1e-15) for each in (0.125, stopped, start))
+    return Setting(
+        0.5, 3.0, early_stop_error=distance, early_stop_tv=stop, start_error=begin, smoothness=2.0,
+        data_smoothness=data_smoothness,
+    )  # fmt: skip
 
 
 def curve(*values: float, first: int = 1, cost: int = 2) -> tuple[Point, ...]:
@@ -310,3 +313,32 @@ def test_a_picture_of_an_exact_start():
 
 def test_a_picture_where_some_curves_are_zero():
     assert picture(a_budget(a_row("heun", points=(Point(1, 1, 1, Value(0.0)),)), endless_row())).std() > 0.01
+
+
+# --- prompts and notebooks ----------------------------------------------------------------------------------------
+
+
+def test_what_a_prompt_shows_is_one_short_line():
+    answer = a_budget()
+    for shown in (answer, *answer.rows, answer.rows[0].curve[0], answer.setting, a_description()):
+        text = repr(shown)
+        assert text.startswith(f"{type(shown).__name__}(")
+        assert len(text) < 300
+        assert "\n" not in text
+    assert "evaluations=(30, 32)" in repr(interval_row())
+    assert "evaluations=None, tv=0.75" in repr(endless_row())
+    assert "chi2: inf" in repr(a_description())
+
+
+def test_a_notebook_shows_a_budget_as_a_table():
+    html = a_budget()._repr_html_()
+    assert html.count("<tr>") == 1 + 3
+    assert "<td>parallel_midpoint</td><td>True</td><td>(30, 32)</td>" in html
+    assert "&lt;b&gt;" in a_budget(a_row("<b>"))._repr_html_()
+
+
+def test_a_record_is_plain_data_all_the_way_down():
+    plain = json.loads(json.dumps(a_budget(data_smoothness=math.inf).as_dict(), allow_nan=False))
+    assert plain["setting"]["data_smoothness"] == "inf"
+    assert plain["rows"][1]["curve"][2]["tv"]["kind"] == "monte-carlo"
+    assert plain["rows"][1]["parameters"] == {"strata": 3, "rounds": 1}

@@ -38,7 +38,8 @@ def sweep_of(d, L, eps, c):
     return plans.parallel(d, L, eps, predictor_constant=c, strata=1, rounds=0, cells=1, corrector_rounds=1).stages[0]
 
 
-@pytest.mark.parametrize("d, eps", [(300, 0.1), (30_000, 0.1)])
+@pytest.mark.slow
+@pytest.mark.parametrize("d, eps", [(300, 0.1), (3_000, 0.1)])
 def test_no_other_steps_and_picard_rounds_need_fewer_rounds(d, eps):
     """Every N and K whose rounds would be fewer, each at the shortest steps, misses eps; what was found does not."""
     found = rounds.rounds_to("parallel", d, 4.0, eps)
@@ -54,6 +55,7 @@ def test_no_other_steps_and_picard_rounds_need_fewer_rounds(d, eps):
             assert not within
 
 
+@pytest.mark.slow
 def test_a_row_is_what_the_plan_gives():
     row = rounds.rounds_to("parallel", 10**5, 4.0, 0.1)
     assert row.before > 0.1 >= row.value
@@ -103,6 +105,7 @@ def test_arguments_that_make_no_sense_are_refused(arguments, name):
             plans.rounds_of(*arguments)
 
 
+@pytest.mark.slow
 def test_rounds_buy_work():
     """One stratum and no Picard round is the sequential midpoint; strata without Picard rounds stop helping."""
     alone = rounds.trade(1, 0, 10_000, 0.1)
@@ -218,6 +221,7 @@ def test_programs_and_papers_get_the_same():
     assert r"d\textasciicircum{}" in VIEW.as_latex(HAND)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix, magic", [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_a_picture_is_the_same_every_time(suffix, magic):
     first, second = VIEW.picture(HAND, suffix), VIEW.picture(HAND, suffix)
@@ -272,6 +276,7 @@ def test_options_of_the_other_table_are_refused(extra, capsys):
     assert err.startswith(f"rmverify: {extra[0]} cannot be combined with --parallel")
 
 
+@pytest.mark.slow
 def test_a_small_table_is_real_and_resumes(tmp_path):
     store = tmp_path / "rounds.jsonl"
     small = {"dims": [2, 4, 8, 16], "trade_dim": 50, "strata": [1, 8], "picard": [0, 1]}

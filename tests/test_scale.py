@@ -78,6 +78,7 @@ def distances(lam, levels, dim, stages=None):
     return pairs | {"hellinger": rm.hellinger(law, goal)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lam", "levels", "dim", "nodes", "panels"),
     [
@@ -98,6 +99,7 @@ def test_against_nested_quadrature(lam, levels, dim, nodes, panels):
         assert value == pytest.approx(due[name], rel=1e-9 + 4e-16 * dim, abs=value.error + 2**-51), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [2, 100])
 def test_midpoints_that_annihilate_x(dim):
     """From t = 3 to 1 in one step, A(a) = 0 at some a: ln s^2 has a logarithmic singularity there."""

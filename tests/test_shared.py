@@ -51,6 +51,7 @@ def radial(v, times, d):
     return sum(w * chi(each) for w, each in zip(weights, s, strict=True)), chi(b), r[1] - r[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d, times", [(2, [1.0, 0.8, 0.6]), (1000, [1.0, 0.8, 0.6]), (10**6, [1.0, 0.995, 0.99])])
 def test_normal_factors_are_the_isotropic_gaussian(d, times):
     p, q, dr = radial(0.25, times, d)
@@ -71,6 +72,7 @@ def test_normal_factors_are_the_isotropic_gaussian(d, times):
         assert found.error <= 0.1 * exact
 
 
+@pytest.mark.slow
 def test_the_interval_covers_at_its_level():
     """Of 20 intervals at 95 %, fewer than 15 cover with a probability of 1 in 3000."""
     times, d = [1.0, 0.8], 10
@@ -115,6 +117,7 @@ def one_step(t, h):
     return x, x[1] - x[0], np.array(rows), weights, np.exp(two(t - h)[0](x))
 
 
+@pytest.mark.slow
 def test_two_coordinates_by_nested_quadrature():
     _, dx, p, weights, q = one_step(1.0, 0.4)
     np.testing.assert_allclose(dx * p.sum(axis=1), 1, rtol=1e-6)
@@ -124,11 +127,11 @@ def test_two_coordinates_by_nested_quadrature():
     log, square = np.log(p / q), dx * dx * ((np.sqrt(p) - np.sqrt(q)) ** 2).sum() / 2
     quarter = dx * dx * (p**0.25 * q**0.75 - p / 4 - 3 * q / 4).sum()
     law, other = rm.output_law(plan_of([1.0, 0.6]), Product(TWO, 2), start="exact"), Product(TWO, 2).at(0.6)
-    assert close(rm.tv(law, other, accuracy=0.01), dx * dx * np.abs(p - q).sum() / 2)
+    assert close(rm.tv(law, other, accuracy=0.02), dx * dx * np.abs(p - q).sum() / 2)
     assert close(rm.kl(law, other, accuracy=0.1), dx * dx * (p * log - p + q).sum())
     assert close(rm.kl(other, law, accuracy=0.1), dx * dx * (p - q - q * log).sum())
-    assert close(rm.hellinger(law, other, accuracy=0.02), math.sqrt(square))
-    assert close(rm.renyi(law, other, 0.25, accuracy=0.02), math.log1p(quarter) / -0.75)
+    assert close(rm.hellinger(law, other, accuracy=0.05), math.sqrt(square))
+    assert close(rm.renyi(law, other, 0.25, accuracy=0.05), math.log1p(quarter) / -0.75)
 
 
 def test_three_coordinates_by_nested_quadrature():
@@ -201,18 +204,21 @@ def some_law(d, factor=SKEW):
     return rm.output_law(plan_of(np.linspace(2.0, 0.2, 7)), Product(factor, d)), Product(factor, d).at(0.2)
 
 
+@pytest.mark.slow
 def test_more_coordinates_are_further_apart():
     values = [rm.tv(*some_law(d), accuracy=0.1) for d in (2, 6, 30, 10**12)]
     assert all(a.upper < b.lower for a, b in itertools.pairwise(values))
     assert values[-1].upper == 1
 
 
+@pytest.mark.slow
 def test_averaging_over_midpoints_brings_laws_closer():
     (law, q), rng = some_law(20, TWO), np.random.default_rng(0)
     given = [float(rm.tv(law.conditional(list(rng.random(6))), q)) for _ in range(20)]
     assert rm.tv(law, q, accuracy=0.1).upper < np.mean(given) - 3 * np.std(given) / math.sqrt(20)
 
 
+@pytest.mark.slow
 def test_distances_fit_together():
     law, q = some_law(6)
     tv, kl, reverse, h = (
@@ -224,12 +230,13 @@ def test_distances_fit_together():
     assert tv.lower <= h.upper * math.sqrt(2 - h.upper**2)
 
 
+@pytest.mark.slow
 def test_numbers_are_reproducible():
     law, q = some_law(6)
     first, again, other = (rm.tv(law, q, accuracy=0.1, rng=seed) for seed in (3, 3, 4))
     assert first == again != other
     assert max(first.lower, other.lower) < min(first.upper, other.upper)
-    assert rm.tv(law, q, accuracy=0.01).error < first.error
+    assert rm.tv(law, q, accuracy=0.04).error < first.error
 
 
 def test_a_step_of_a_stranger_may_do_rarely_what_is_not_seen():
@@ -244,6 +251,7 @@ def test_a_step_of_a_stranger_may_do_rarely_what_is_not_seen():
     assert rm.kl(law, q).kind == "upper"
 
 
+@pytest.mark.slow
 def test_of_very_long_plans_nothing_is_said():
     law = rm.output_law(plan_of(np.linspace(3.0, 0.1, 20_001)), Product(TWO, 3))
     value = rm.tv(law, Product(TWO, 3).at(0.1))

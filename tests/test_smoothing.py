@@ -48,12 +48,13 @@ def supremum(k, joint, T=1.0):
 
 @pytest.fixture(scope="module")
 def report():
-    return verify(["C1", "C4"], kinds=["exact"])
+    return verify(["C1", "C2", "C4"], kinds=["exact", "fitted"])
 
 
 # --- the class of Gaussians and of linear forces ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_c1_is_largest_for_points_at_the_longest_time(report):
     """On curvatures in [0, L] without force, on [-L, L] on the hill -L."""
     convex, all_, others = report["C1"].evidence
@@ -79,6 +80,7 @@ def test_without_force_the_constants_are_the_textbooks():
         )
 
 
+@pytest.mark.slow
 def test_c4_holds_and_is_sharp(report):
     """KL: T^2/(2n) against the brackets, which it meets as T -> 0; TV: 0.57 and 0.47 of 0.764 and 0.646."""
     *entropies, hill, convex, potentials = report["C4"].evidence
@@ -138,6 +140,7 @@ def test_kl_of_two_points(T):
     assert float(smoothing.kullback_leibler(pair)) == pytest.approx(due[0], rel=1e-13)
 
 
+@pytest.mark.slow
 def test_a_bound_that_is_too_small_is_violated_with_a_witness():
     look = Look()
     small = smoothing.within(smoothing.variation_ratio(look, False, Bound("W_2/T"), lowest=-1), 0.57, "0.57 W_2/T")
@@ -157,6 +160,7 @@ def test_c4_without_a_force_leaves_no_room_for_half_the_friction():
     assert smoothing.within(found, 1, "").finding == "violated"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize("lowest", [0.0, -1.0])
 def test_certified_suprema_contain_the_closed_forms(joint, lowest):
@@ -172,6 +176,7 @@ def test_certified_evidence_of_c4_is_held_against_what_is_claimed():
     assert verify(["C4"], kinds=["certified"], effort=3)["C4"].finding == "inconclusive"
 
 
+@pytest.mark.slow
 def test_a_target_of_ones_own():
     target = rm.Gaussian(np.array([1.0, -2.0, 0.0]), np.array([[2.0, 0.3, 0.0], [0.3, 0.5, 0.1], [0.0, 0.1, 1.0]]))
     found = verify(["C1", "C2", "C4"], kinds=["exact", "fitted"], target=target)
@@ -188,13 +193,14 @@ def test_a_target_of_ones_own():
 # --- the corrector against the exact dynamics ---------------------------------------------------------------------
 
 
-def test_from_any_start_the_corrector_is_off_by_h():
+@pytest.mark.slow
+def test_from_any_start_the_corrector_is_off_by_h(report):
     """From a point and for one step, as T -> 0: in units of the exact law's noise the covariance is off by the one
     entry k T^{3/2}/sqrt 6, so that TV/(sqrt(d) T^{3/2}) is at most 1/sqrt(12 pi) for k = L and many coordinates."""
-    evidence = next(e for e in verify(["C2"], kinds=["exact"])["C2"].evidence if "other starts" in e.what)
+    evidence = next(e for e in report["C2"].evidence if "other starts" in e.what)
     assert evidence.constant == pytest.approx(1 / math.sqrt(12 * math.pi), rel=0.01)
     assert evidence.constant.error < 1e-6
-    powers = [e for e in verify(["C2"], kinds=["fitted"])["C2"].evidence if "same start" in e.what]
+    powers = [e for e in report["C2"].evidence if "same start" in e.what and e.kind == "fitted"]
     assert [e.finding for e in powers] == ["holds"]
 
 
@@ -222,10 +228,9 @@ def test_the_difference_is_that_of_the_textbook(k, T, steps, a, m):
     assert error < 1e-8 * np.abs(excess).max()
 
 
-def test_the_constant_from_the_invariant_law_is_that_of_the_textbook():
-    evidence = next(
-        e for e in verify(["C2"], kinds=["exact"])["C2"].evidence if e.what.endswith("sides, perfect score")
-    )
+@pytest.mark.slow
+def test_the_constant_from_the_invariant_law_is_that_of_the_textbook(report):
+    evidence = next(e for e in report["C2"].evidence if e.what.endswith("sides, perfect score"))
     k, T, steps, d = (evidence.where[name] for name in ("k/L", "T sqrt(L)", "steps", "d"))
     with mp.workdps(30):
         A, _, C = textbook.underdamped(mp.mpf(T) / int(steps), [], mp.mpf(k), mp.mpf(0), mp.mpf(1), mp.mpf(1))
@@ -261,6 +266,7 @@ def pushed_away(state, t, h, score, draw, *, friction, mass=1):
     return x + h * v + w_x, v + friction * h * v + mass * h * s + w_v
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [half_the_noise, pushed_away])
 def test_a_corrector_of_other_dynamics_does_not_come_closer(wrong):
     look = Look(schemes={"underdamped": wrong})

@@ -151,6 +151,7 @@ def test_the_correct_step_is_off_by_23_in_10000_of_a_percent_and_of_third_order(
     assert deviation(step, 1e-4) / 1e-12 == pytest.approx(1 / 48, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_the_mistakes_of_a_published_library_are_seen():
     """Var(x) = 0.631 at h = 0.2236, 0.816 at 0.1 and 0.894 at 0.05 in runs of the library itself of 3 10^6 steps, whose
     square is correlated over a time of about 1: three standard errors sqrt(4/(3e6 h)). The sign alone is of order 2,
@@ -194,10 +195,11 @@ def test_paths_that_are_too_long_are_not_simulated():
         assert 0 <= value.lower < 1e-20
 
 
+@pytest.mark.slow
 def test_the_target_itself_is_in_its_own_modes():
     target = rm.Gaussian(np.zeros(2), np.array([[2.0, 0.3], [0.3, 0.5]]))
     law = rm.stationary_law(schemes.randomized_midpoint_langevin(friction=2), target, 0.1)
-    assert rm.tv(law, target) == rm.tv(law, target.at(0))
+    assert rm.tv(law, target, accuracy=0.2) == rm.tv(law, target.at(0), accuracy=0.2)
 
 
 @pytest.mark.parametrize("h, excess", [(0.8, 0.080), (0.4, 0.013), (0.2, 0.0017)])
@@ -268,15 +270,16 @@ def test_averaged_moments_of_many_steps_need_no_loop_and_are_the_loops():
     assert law.rounding.max() < 1e-12
 
 
+@pytest.mark.slow
 def test_the_invariant_mixture_against_simulated_covariances():
-    """d = 3, h = 0.8: 40000 chains of midpoints, 200 steps each; the mean of their densities, in 20 batches whose
+    """d = 3, h = 0.8: 40000 chains of midpoints, 60 steps each; the mean of their densities, in 20 batches whose
     spread gives a standard error; six of them are allowed."""
     k, d, h = 1.0, 3, 0.8
     target = rm.Gaussian.isotropic(1.0, d)
     found = rm.tv(rm.stationary_law(schemes.randomized_midpoint_langevin(friction=2), target, h), target)
     rng = np.random.default_rng(11)
     S = np.broadcast_to(np.eye(2), (40_000, 2, 2))
-    for _ in range(200):
+    for _ in range(60):
         A, C = plain_step(k, 2.0, 1.0, h, rng.random(40_000))
         S = A @ S @ np.swapaxes(A, -1, -2) + C
     r = np.linspace(1e-3, 9, 1500)
@@ -326,6 +329,7 @@ def test_other_laws_than_the_target_too():
             assert f(q, law) == pytest.approx(f(q, plain), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_random_steps_on_anisotropic_targets_tell_more_than_one_coordinate():
     target = rm.Gaussian(np.zeros(2), [1.0, 3.0])
     law = rm.stationary_law(schemes.randomized_midpoint_langevin(friction=2, mass=1), target, 0.9)
@@ -346,9 +350,9 @@ SINGULAR = rm.Gaussian([0.0, 0.0], [1.0, 0.0])
     "arguments, error, match",
     [
         ((schemes.overdamped, NORMAL, 0), ValueError, "^step: expected"),
-        ((schemes.overdamped, NORMAL, 2.1), ValueError, "^step: expected steps that contract, got 2.1, "),
+        ((schemes.overdamped, NORMAL, 2.1), ValueError, "^step: 2.1 is too long: "),
         ((schemes.overdamped, NORMAL, math.nan), ValueError, "^step: expected"),
-        ((schemes.overdamped, NORMAL, 1e300), ValueError, r"^step: expected steps that contract, got 1e\+300, "),
+        ((schemes.overdamped, NORMAL, 1e300), ValueError, r"^step: 1e\+300 is too long: "),
         (
             (schemes.randomized_midpoint_langevin(friction=2), NORMAL, 1e300),
             ArithmeticError,

@@ -121,6 +121,7 @@ def test_centred_modes_stay_uncorrelated():
 # --- against simulation -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_eight_strata_against_plain_simulation():
     """300000 particles of the printed formula. Whitened by the exact law each first and second moment is within its
     own standard error; the nine tests together fail by chance once in 10^6."""
@@ -196,6 +197,7 @@ def table(h):
     return facts.step_errors(schemes.parallel_midpoint, rm.Gaussian.isotropic(0.25, 1), 1.0, h)
 
 
+@pytest.mark.slow
 def test_without_rounds_strata_do_not_touch_the_bias():
     for h in (facts.SHORT, facts.LONG):
         first, *others = (table(h)["bias"][R, 0] for R in facts.STRATA)

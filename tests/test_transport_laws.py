@@ -83,6 +83,7 @@ def test_points_go_where_the_textbook_takes_them(name, scheme):
             assert found.log_slope[k] == pytest.approx(float(mp.log(slope)), abs=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["normal", "exact"])
 @pytest.mark.parametrize("scheme", ["heun", "randomized_midpoint"])
 def test_densities_and_distances_by_plain_quadrature(scheme, start):
@@ -138,6 +139,7 @@ def test_a_gaussian_in_disguise():
     np.testing.assert_allclose(law.inverse(x), x / slope, rtol=1e-13, atol=1e-16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FACTORS)
 def test_densities_integrate_to_one(name):
     """By equidistant points, to rounding for an analytic density; so do the moments."""
@@ -170,6 +172,7 @@ def test_rounding_is_what_balls_say():
         assert abs(found.x[k] - float(x[k])) <= 4 * found.rounding[k] * (1 + abs(found.x[k]))
 
 
+@pytest.mark.slow
 def test_laws_nearly_right_keep_their_digits():
     """Where the loss is small the steps run over balls: Heun's error is of second order to all digits."""
     times = np.geomspace(0.6, 0.5, 13)

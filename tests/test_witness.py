@@ -630,6 +630,7 @@ def test_noise_at_some_levels_only_is_in_the_law_on_the_line():
     assert law.variance == pytest.approx(variance, rel=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [CORRELATED, rm.targets.TwoGaussians(1.0)], ids=["gaussian", "line"])
 def test_no_level_of_a_long_stage_goes_unseen(target):
     """Of a thousand levels not all are looked at in every way, but at all the step is run, twice, and compared."""

@@ -8,7 +8,7 @@ from typing import get_args
 
 from rmverify.claims.evidence import Kind
 from rmverify.claims.ledger import Claim, Evidence, Look, Report, Result, load, run
-from rmverify.errors.boxes import EFFORT
+from rmverify.errors import EFFORT
 from rmverify.numbers.checks import positive_integer
 from rmverify.schemes.contract import Scheme
 from rmverify.targets import Gaussian
@@ -135,7 +135,7 @@ def _groups(chosen: list[str]) -> list[list[str]]:
 
 def _checked(name: str, given: Iterable[str], known: Iterable[str]) -> list[str]:
     if isinstance(given, str):
-        raise ValueError(f"{name}: expected a list of them, got the string {given!r}")
+        raise ValueError(f"{name}: expected a list such as [{given!r}], got the string {given!r}")
     chosen = list(dict.fromkeys(given))
     for each in chosen:
         if each not in known:

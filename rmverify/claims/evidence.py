@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from rmverify.errors.boxes import EFFORT
+from rmverify.errors import EFFORT
 from rmverify.exponents import Bound
 from rmverify.numbers.values import Value
 from rmverify.schemes.contract import Scheme

@@ -18,7 +18,7 @@ SEQUENTIAL = ("euler", "exponential_integrator", "heun", "midpoint", "randomized
 PREDICTORS = (*SEQUENTIAL, "parallel_midpoint")
 
 MOST_STEPS = 20_000_000
-"""Steps of the longest plan, whose levels are held in memory: `rmverify.studies.budget.MOST_STEPS`."""
+"""Steps of the longest plan, whose levels are held in memory: `rmverify.plans.schedules.MOST_STEPS`."""
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -165,7 +165,8 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
 
 def plan_of(options: argparse.Namespace, turned: bool = False) -> tuple[Any, Any, Any]:
     """The target, the setting and the plan of the options."""
-    from rmverify.studies.budget import schedule, setting
+    from rmverify.plans import schedule
+    from rmverify.studies.budget import setting
 
     target = target_of(options, turned)
     where = setting(

@@ -57,7 +57,7 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from rmverify.claims import Report, verify
-    from rmverify.errors.boxes import EFFORT
+    from rmverify.errors import EFFORT
     from rmverify.io import atomic_write
     from rmverify.views import claims as view
     from rmverify.views.common import document

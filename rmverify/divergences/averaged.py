@@ -310,12 +310,11 @@ class Sampled(Seen):
         sets = _SETS
         for done in (False, True):
             means = np.array([values(*law).mean() for law in beside.laws(sets, _SIZE, last if done else first, aim)])
-            wide = sampled.quantile(sets)
             if not done:
-                off = wide * float(means.std(ddof=1)) / max(self.accuracy * abs(float(means.mean())), 1e-300)
+                wanted = max(self.accuracy * abs(float(means.mean())), 1e-300)
+                off = sampled.quantile(sets) * float(means.std(ddof=1)) / wanted
                 sets = int(min(max(_SETS, math.ceil(1.2 * off * off)), _MOST_SETS))
-        half = wide * float(means.std(ddof=1)) / math.sqrt(sets)
-        return float(means.mean()) - half, float(means.mean()) + half
+        return -sampled.upper_limit(-means), sampled.upper_limit(means)
 
 
 def at_most(lower: float, top: float) -> Value:

@@ -37,6 +37,7 @@ from rmverify.elementary import log1p_array, log1p_minus_array
 __all__ = [
     "Modes",
     "compress",
+    "least",
     "log_transform",
     "modes",
     "reciprocal",
@@ -129,26 +130,32 @@ def reciprocal(z: Array) -> Array:
 
 
 def saddle(law: Modes) -> tuple[float, float]:
-    """(c, sigma): where BC is least on (0, 1), and sigma^2 = (ln BC)'' there, the variance of the tilted loss.
+    """(c, sigma): where BC is least on (0, 1), and sigma^2 = (ln BC)'' there, the variance of the tilted loss."""
 
-    Newton steps, replaced by bisection whenever they leave the bracket.
-    """
-    low, high, c = 0.0, 1.0, 0.5
-    curvature = 0.0
-    for _ in range(200):
+    def slopes(c: float) -> tuple[float, float]:
         z = 1 + c * law.r
         logs = law.r / z * np.where(law.r < 1, c * law.r, -1.0)
         slope = law.linear + float(law.n @ logs - law.m @ ((1 - 2 * c - law.r * c * c) / z / z)) / 2
-        curvature = tilted_variance(law, c)
-        if slope > 0:
-            high = c
-        else:
-            low = c
-        if abs(slope) <= 1e-3 * math.sqrt(curvature) * min(1.0, math.sqrt(curvature)) or high - low < 1e-15:
-            break
-        step = c - slope / curvature if curvature > 0 else low
-        c = step if low < step < high else (low + high) / 2
+        return slope, tilted_variance(law, c)
+
+    c, curvature = least(slopes)
     return c, math.sqrt(curvature)
+
+
+def least(slopes: Callable[[float], tuple[float, float]]) -> tuple[float, float]:
+    """Where a convex function is least on (0, 1), and its second derivative there, from its first two derivatives:
+    Newton steps, replaced by bisection whenever they leave the bracket."""
+    low, high, c, curvature = 0.0, 1.0, 0.5, 0.0
+    for _ in range(200):
+        slope, curvature = slopes(c)
+        low, high = (low, c) if slope > 0 else (c, high)
+        if curvature <= 0 or high - low < 1e-15:
+            break
+        if abs(slope) <= 1e-3 * math.sqrt(curvature) * min(1.0, math.sqrt(curvature)):
+            break
+        step = c - slope / curvature
+        c = step if low < step < high else (low + high) / 2
+    return c, curvature
 
 
 def tilted_variance(law: Modes, c: float) -> float:

@@ -28,15 +28,9 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len, rfft
 from scipy.special import erfc
 
+from rmverify.divergences.chernoff import least
 from rmverify.divergences.densities import Beside, nodes
-from rmverify.divergences.tv import (
-    Estimate,
-    Transform,
-    aliasing,
-    complex_expm1,
-    tail_of_ones,
-    trapezoid,
-)
+from rmverify.divergences.tv import Estimate, Side, Transform, aliasing, along_contours
 from rmverify.elementary import phi2
 from rmverify.numbers.quadrature import NODES, POINTS, TO_LEGENDRE, WEIGHTS, integrate_path
 from rmverify.numbers.rounding import UNIT
@@ -47,7 +41,6 @@ __all__ = ["product_tv", "second_order"]
 Array = NDArray[Any]
 
 _ENOUGH = 1e-13  # relative error at which the windows stop
-_VANISHES = -745.0
 _FAR = 1.0  # losses above it are not expanded
 _BLOCK = 1 << 17  # complex numbers of a temporary
 _LOWEST, _HIGHEST = 25.0, 25_600.0  # U in units of 1/sigma
@@ -95,7 +88,7 @@ class _Coordinate:
                 out[j : j + rows] += (tilted - t * self.p[far] - (1 - t) * self.q[far]).sum(axis=1)
         return out
 
-    def slope(self, c: float) -> tuple[float, float]:
+    def slopes(self, c: float) -> tuple[float, float]:
         """(ln BC)' and (ln BC)'' at a real point of (0, 1)."""
         near, far = self.near, ~self.near
         l, m = self.l[near], self.l[far]
@@ -106,18 +99,6 @@ class _Coordinate:
         second = float(self.q[near] @ (l * l * np.exp(c * l)) + tilted @ (m * m))
         bc = 1 + float(self.excess(np.array([c]))[0])
         return first / bc, second / bc - (first / bc) ** 2
-
-    def saddle(self) -> tuple[float, float]:
-        """Where BC is least on (0, 1), and (ln BC)'' there; Newton steps inside a bracket."""
-        low, high, c, curvature = 0.0, 1.0, 0.5, 0.0
-        for _ in range(100):
-            slope, curvature = self.slope(c)
-            low, high = (low, c) if slope > 0 else (c, high)
-            if curvature <= 0 or abs(slope) <= 1e-3 * math.sqrt(curvature) * min(1.0, math.sqrt(curvature)):
-                break
-            step = c - slope / curvature
-            c = step if low < step < high else (low + high) / 2
-        return c, curvature
 
     def transform(self) -> Transform:
         """On the line that the panels cover BC is entire; the ends are where their outermost nodes begin to matter."""
@@ -203,27 +184,17 @@ def product_tv(pair: Beside) -> Value:
     law = _Coordinate(pair)
     if not law.l.any():
         return Value(0.0)
-    c, curvature = law.saddle()
+    c, curvature = least(law.slopes)
     sigma = math.sqrt(pair.dim * curvature)
-    log_bc, off = float(law.log(np.array([c]))[0]), pair.dim * sum(pair.off) / 2
-    if log_bc < _VANISHES:
-        return Value.clipped(1.0, UNIT, 0, 1, complement=0.0)
-    near = log_bc > -math.log(2)
-    best = trapezoid(law.transform(), c, sigma, log_bc, near)
-    if best is None or best.error > _ENOUGH * best.value:
-        other = _windowed(law, c, sigma, log_bc, near)
-        best = other if best is None or other.error < best.error else best
-    if near:
-        value = min(max(best.value, 0.0), 1.0)
-        return Value.clipped(value, best.error + UNIT * value + off, 0, 1, complement=1 - value)
-    complement = min(max(math.exp(log_bc) * best.value, 0.0), 1.0)
-    return Value.clipped(1 - complement, math.exp(log_bc) * best.error + UNIT + off, 0, 1, complement=complement)
+    return along_contours(
+        law.transform(), c, sigma, lambda side: _windowed(law, c, sigma, side), _ENOUGH, pair.dim * sum(pair.off) / 2
+    )
 
 
-def _windowed(law: _Coordinate, c: float, sigma: float, log_bc: float, near: bool) -> Estimate:
+def _windowed(law: _Coordinate, c: float, sigma: float, side: Side) -> Estimate:
+    small, log_bc = side
     period, alias = aliasing(law.transform(), c, sigma, log_bc)
     h = 2 * math.pi / period
-    scale = math.exp(log_bc) if near else 1.0
     best, reach = Estimate(0.0, math.inf), _LOWEST
     while reach <= _HIGHEST:
         height = reach / sigma
@@ -241,21 +212,17 @@ def _windowed(law: _Coordinate, c: float, sigma: float, log_bc: float, near: boo
         values = []
         for top in tops:
             window = _window(s.imag, top)
-            if near:
-                terms = ((1 - window) - window * complex_expm1(log_s)) * kernel
-                values.append(float(terms.real.sum()) + tail_of_ones(count, c, h))
-            else:
-                terms = window * np.exp(log_s - log_bc) * kernel
-                poles = sum(math.exp(-log_bc - gap * period) / -math.expm1(-gap * period) for gap in (c, 1 - c))
-                values.append(float(terms.real.sum()) - poles)
-        rounding = scale * (float(((law.noise(s, log_s) + steps) * size).sum()) + alias)
+            ones = 1 - window if small else 0.0
+            terms = (ones + window * side.integrand(log_s)) * kernel
+            values.append(float(terms.real.sum()) + side.rest(count, c, period))
+        rounding = side.unit * (float(((law.noise(s, log_s) + steps) * size).sum()) + alias)
         rounding += 4 * UNIT * float(np.abs(terms).sum())
         goal = max(_ENOUGH * abs(values[0]), rounding)
         if abs(values[0] - values[1]) > goal and reach >= _SLOW:
             for k, top in enumerate(tops):
-                tail, doubt = _beyond(law, c, top, float(weight.sum()), goal / scale)
-                values[k] -= scale * tail if near else -tail
-                rounding += scale * doubt
+                tail, doubt = _beyond(law, c, top, float(weight.sum()), goal / side.unit)
+                values[k] -= side.unit * tail if small else -tail
+                rounding += side.unit * doubt
         moved = abs(values[0] - values[1])
         settled = moved <= goal
         if not settled:  # two windows may agree by chance

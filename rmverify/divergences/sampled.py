@@ -354,16 +354,9 @@ class _Look:
         return bool(np.isfinite(self.means[:, :2]).all() and not few and seen.all())
 
     def limits(self) -> tuple[float, float]:
-        """Of the two means: Student's, and outwards what their skewness asks for (Johnson 1978)."""
-        n, (upper, lower) = len(self.means), self.ends.T
-        t = quantile(n)
-
-        def off(each: Array) -> float:
-            spread = float(each.std(ddof=1))
-            skewness = float(((each - each.mean()) ** 3).mean()) / spread**3 if spread > 0 else 0.0
-            return spread * (t / math.sqrt(n) + max(skewness, 0.0) * (1 + 2 * t * t) / (6 * n))
-
-        return float(lower.mean()) - off(-lower), float(upper.mean()) + off(upper)
+        """Of the two means."""
+        upper, lower = self.ends.T
+        return -upper_limit(-lower), upper_limit(upper)
 
     def joined(self, other: _Look) -> _Look:
         """Both together, of the same coefficients and numbers of paths and points."""
@@ -435,6 +428,14 @@ def _work(ensemble: Ensemble, size: int, points: int) -> float:
 
 def quantile(sets: int) -> float:
     return float(stdtrit(sets - 1, (1 + LEVEL) / 2))
+
+
+def upper_limit(values: Array) -> float:
+    """Of the mean of independent values: Student's, and outwards what their skewness asks for (Johnson 1978)."""
+    n, mean, spread = len(values), float(values.mean()), float(values.std(ddof=1))
+    t = quantile(n)
+    skewness = float(((values - values.mean()) ** 3).mean()) / spread**3 if spread > 0 else 0.0
+    return mean + spread * (t / math.sqrt(n) + max(skewness, 0.0) * (1 + 2 * t * t) / (6 * n))
 
 
 def _covariance(rows: Array, f: Convex) -> Array:

@@ -36,7 +36,7 @@ class Seen:
 
     def expected_tv(self) -> Value:
         """E_alpha TV(P_alpha, q) over the midpoints of p."""
-        raise ValueError("law: expected the mixture over the midpoints of a plan, got a law without any")
+        raise ValueError("law: needs the law of a plan averaged over its midpoints; this one draws none")
 
     def _unknown(self, name: str) -> TypeError:
         p, q = (type(law).__name__ for law in (self.p, self.q))

@@ -43,7 +43,7 @@ def together(p: Any, q: Any, accuracy: float = ACCURACY, rng: Any = 0, *, certif
     >>> from rmverify import targets
     >>> seen = together(targets.TwoGaussians(2.0), targets.TwoGaussians(1.0))
     >>> type(seen).__name__, round(seen.w2(), 3)
-    ('OnTheLine', 0.937)
+    ('OnTheLine', 0.878)
     """
     if certified:
         from rmverify.divergences.enclosed import Enclosed  # ball arithmetic, imported for it alone
@@ -53,7 +53,7 @@ def together(p: Any, q: Any, accuracy: float = ACCURACY, rng: Any = 0, *, certif
         if not isinstance(law, Gaussian | MixtureLaw | SharedLaw | _LINE):
             raise TypeError(f"{name}: expected a Gaussian, a law on the line or of a plan, got {type(law).__name__}")
     if isinstance(p, SharedLaw) or isinstance(q, SharedLaw):
-        for name, law, other in (("p", p, q), ("q", q, p)):
+        for name, law, other in (("q", q, p), ("p", p, q)):
             if isinstance(other, SharedLaw) and not isinstance(law, Product):
                 raise TypeError(f"{name}: expected a Product beside a SharedLaw, got {type(law).__name__}")
         _same_dimension(p, q)

@@ -47,8 +47,8 @@ from rmverify.numbers.rounding import UNIT
 from rmverify.numbers.values import Value
 
 __all__ = [
-    "Estimate", "Transform", "aliasing", "complex_expm1", "tail_of_ones", "total_variation",
-    "total_variation_many", "trapezoid",
+    "Estimate", "Side", "Transform", "aliasing", "along_contours", "complex_expm1", "total_variation",
+    "total_variation_many",
 ]  # fmt: skip
 
 Array = NDArray[Any]
@@ -120,19 +120,60 @@ def total_variation(
     reach = 1 + 16 / math.sqrt(tilted_variance(law, 0.5)) if many else math.inf
     light = compress(law, reach) if many else law
     c, sigma = saddle(light)
-    log_bc = float(log_transform(np.array([c]), light)[0])
+
+    def other(side: Side) -> Estimate:
+        return _broken_line(compress(law) if many else law, c, sigma, side)
+
+    return along_contours(_transform(light), c, sigma, other, _ENOUGH, rounding, reach, scale)
+
+
+class Side(NamedTuple):
+    """Which integral is taken: TV where that is expected below one half (`small`), else (1 - TV)/BC(c)."""
+
+    small: bool
+    log_bc: float
+
+    @property
+    def unit(self) -> float:
+        """BC(c), in units of what is integrated."""
+        return math.exp(self.log_bc) if self.small else 1.0
+
+    def integrand(self, log_s: Array) -> Array:
+        """What is integrated over s(1 - s), where ln BC is `log_s`."""
+        return -complex_expm1(log_s) if self.small else np.exp(log_s - self.log_bc)
+
+    def rest(self, nodes: int, c: float, period: float) -> float:
+        """What equidistant nodes leave out: the ones beyond the last of them, or, to be subtracted, the poles."""
+        if self.small:
+            return tail_of_ones(nodes, c, 2 * math.pi / period)
+        return -sum(math.exp(-self.log_bc - gap * period) / -math.expm1(-gap * period) for gap in (c, 1 - c))
+
+    def value(self, found: Estimate, off: float, scale: float) -> Value:
+        if self.small:
+            value = min(max(scale * found.value, 0.0), 1.0)
+            return Value.clipped(value, scale * found.error + UNIT * value + off, 0, 1, complement=1 - value)
+        bc = math.exp(self.log_bc)
+        rest = min(max(bc * found.value, 0.0), 1.0)
+        return Value.clipped(1 - rest, bc * found.error + UNIT + off, 0, 1, complement=rest)
+
+
+def along_contours(
+    bc: Transform, c: float, sigma: float, other: Callable[[Side], Estimate], enough: float, off: float,
+    reach: float = math.inf, scale: float = 1.0,
+) -> Value:  # fmt: skip
+    """TV by equidistant nodes on Re s = c, and by the `other` rule where those leave a relative error above `enough`.
+
+    `off` is added to the error; `scale` times what is integrated is the TV that is meant, where that is small.
+    """
+    log_bc = float(bc.log(np.array([c]))[0])
     if log_bc < _VANISHES:
-        return Value.clipped(1.0, UNIT + rounding, 0, 1, complement=0.0)
-    near = log_bc > -math.log(2)
-    best = trapezoid(_transform(light), c, sigma, log_bc, near, reach)
-    if best is None or best.error > _ENOUGH * best.value:
-        other = _broken_line(compress(law) if many else law, c, sigma, log_bc, near)
-        best = other if best is None or other.error < best.error else best
-    if near:
-        value = min(max(scale * best.value, 0.0), 1.0)
-        return Value.clipped(value, scale * best.error + UNIT * value + rounding, 0, 1, complement=1 - value)
-    complement = min(max(math.exp(log_bc) * best.value, 0.0), 1.0)
-    return Value.clipped(1 - complement, math.exp(log_bc) * best.error + UNIT + rounding, 0, 1, complement=complement)
+        return Value.clipped(1.0, UNIT + off, 0, 1, complement=0.0)
+    side = Side(log_bc > -math.log(2), log_bc)
+    best = trapezoid(bc, c, sigma, side, reach)
+    if best is None or best.error > enough * best.value:
+        second = other(side)
+        best = second if best is None or second.error < best.error else best
+    return side.value(best, off, scale)
 
 
 def _enlarge(law: Modes) -> tuple[Modes, float]:
@@ -145,10 +186,9 @@ def _enlarge(law: Modes) -> tuple[Modes, float]:
     return grown._replace(m=law.m / scale / scale), scale
 
 
-def trapezoid(
-    bc: Transform, c: float, sigma: float, log_bc: float, near: bool, reach: float = math.inf
-) -> Estimate | None:
-    """TV, or (1 - TV)/BC(c) where not `near`, by nodes c + ikh within `reach`; None where that needs too many."""
+def trapezoid(bc: Transform, c: float, sigma: float, side: Side, reach: float = math.inf) -> Estimate | None:
+    """By nodes c + ikh within `reach`; None where that needs too many."""
+    log_bc = side.log_bc
     height = np.minimum(_HEIGHTS / sigma, reach)
     last = bc.log(c + 1j * height[-1:]).real - log_bc - np.log(height[-1])
     if last[0] >= _target(sigma):  # |BC| decays on the way up
@@ -171,16 +211,10 @@ def trapezoid(
     kernel = weight / s / (1 - s)
     noise = float((bc.noise(s, log_s) * np.exp(log_s.real - log_bc) * np.abs(kernel)).sum())
     truncation = math.exp(line[low[0]]) * h * (nodes + 1) / (math.pi * nodes * nodes * h * h)
-    if near:
-        terms = (-complex_expm1(log_s) * kernel).real
-        ones = tail_of_ones(nodes, c, h)
-        value = float(terms.sum()) + ones
-        size = math.exp(log_bc)
-        return Estimate(value, size * (alias + truncation + noise) + 4 * UNIT * (float(np.abs(terms).sum()) + ones))
-    poles = sum(math.exp(-log_bc - gap * period) / -math.expm1(-gap * period) for gap in (c, 1 - c))
-    terms = (np.exp(log_s - log_bc) * kernel).real
-    total = float(np.abs(terms).sum()) + poles
-    return Estimate(float(terms.sum()) - poles, alias + truncation + noise + 4 * UNIT * total)
+    terms = (side.integrand(log_s) * kernel).real
+    rest = side.rest(nodes, c, period)
+    error = side.unit * (alias + truncation + noise) + 4 * UNIT * (float(np.abs(terms).sum()) + abs(rest))
+    return Estimate(float(terms.sum()) + rest, error)
 
 
 def _target(sigma: float) -> float:
@@ -224,10 +258,10 @@ def complex_expm1(z: Array) -> Array:
     return value
 
 
-def _broken_line(law: Modes, c: float, sigma: float, log_bc: float, near: bool) -> Estimate:
-    """TV, or (1 - TV)/BC(c) where not `near`, along the path of steepest descent."""
-    bc = math.exp(log_bc) if near else 1.0
-    first = 0.5 / sigma if near else min(0.5 / sigma, c / 2, (1 - c) / 2)
+def _broken_line(law: Modes, c: float, sigma: float, side: Side) -> Estimate:
+    """Along the path of steepest descent."""
+    small, log_bc = side
+    first = 0.5 / sigma if small else min(0.5 / sigma, c / 2, (1 - c) / 2)
 
     def log_f(s: Array) -> Array:
         return log_transform(s, law) - log_bc
@@ -236,8 +270,8 @@ def _broken_line(law: Modes, c: float, sigma: float, log_bc: float, near: bool) 
         log_s = log_f(s)
         kernel = 1 / s / (1 - s)
         size = np.exp(log_s.real)
-        values = (-complex_expm1(log_s + log_bc) if near else np.exp(log_s)) * kernel
-        noise = _noise(s, log_s + log_bc, law) * bc * size * np.abs(kernel) + 4 * UNIT * np.abs(values)
+        values = (-complex_expm1(log_s + log_bc) if small else np.exp(log_s)) * kernel
+        noise = _noise(s, log_s + log_bc, law) * side.unit * size * np.abs(kernel) + 4 * UNIT * np.abs(values)
         return values[None], noise[None]
 
     corners, remainder = steepest_path(log_f, c, first, math.log(_TARGET))
@@ -245,8 +279,8 @@ def _broken_line(law: Modes, c: float, sigma: float, log_bc: float, near: bool) 
     integral = integrate_path(f, np.append(halves, corners[-1]), _TARGET)
     end = corners[-1]
     value = float(integral.value[0].imag)
-    ones = math.atan2((-1 / end).imag, 1 + (-1 / end).real) if near else 0.0
-    error = float(integral.error[0] + integral.rounding[0]) + 2 * bc * math.exp(remainder) / abs(end)
+    ones = math.atan2((-1 / end).imag, 1 + (-1 / end).real) if small else 0.0
+    error = float(integral.error[0] + integral.rounding[0]) + 2 * side.unit * math.exp(remainder) / abs(end)
     return Estimate((value + ones) / math.pi, (error + 4 * UNIT * ones) / math.pi)
 
 

@@ -21,12 +21,9 @@ import numpy as np
 
 from rmverify.readings.duals import Dual
 
-__all__ = ["EFFORT", "Box", "Search", "interval", "supremum"]
+__all__ = ["Box", "Search", "interval", "supremum"]
 
 LOOSE = 0.05
-
-EFFORT = 20_000
-"""The most boxes that a search examines: four times as many as the hardest of the shipped ones needs."""
 
 Box = tuple[tuple[float, float], ...]
 

@@ -20,7 +20,7 @@ from rmverify.exponents.bounds import BOUNDS
 from rmverify.exponents.cones import LIMITS
 from rmverify.exponents.files import BUILT_IN, load, optimize
 from rmverify.exponents.formulas import Bound, Monomial
-from rmverify.exponents.problem import Claim, Infeasible, Unbounded
+from rmverify.exponents.problem import Infeasible, PrintedCost, Unbounded
 from rmverify.exponents.program import Program
 from rmverify.exponents.solution import Optimum, Piece, Verdict, Vertex
 
@@ -29,11 +29,11 @@ __all__ = [
     "BUILT_IN",
     "LIMITS",
     "Bound",
-    "Claim",
     "Infeasible",
     "Monomial",
     "Optimum",
     "Piece",
+    "PrintedCost",
     "Program",
     "Unbounded",
     "Verdict",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from rmverify.exponents.formulas import Monomial
-from rmverify.exponents.problem import Claim
+from rmverify.exponents.problem import PrintedCost
 from rmverify.exponents.program import Program
 from rmverify.exponents.programs import PROGRAMS
 from rmverify.exponents.solution import Optimum
@@ -191,9 +191,9 @@ def _terms(argument: str, given: Terms) -> dict[str, Monomial]:
     return {str(name): _monomial(argument, m) for name, m in named}
 
 
-def _claim(given: Any, scales: Any = None, source: str = "") -> Claim:
+def _claim(given: Any, scales: Any = None, source: str = "") -> PrintedCost:
     if not isinstance(given, str | Monomial) or "<" in str(given):
         raise ValueError(f"claimed: expected a monomial or a sum of monomials, got {given!r}")
     parts = [given] if isinstance(given, Monomial) else given.split("+")
-    return Claim(tuple(_monomial("claimed", m) for m in parts), None if scales is None else _names("claimed", scales),
-                 source)  # fmt: skip
+    cost = tuple(_monomial("claimed", m) for m in parts)
+    return PrintedCost(cost, None if scales is None else _names("claimed", scales), source)

@@ -26,7 +26,7 @@ class Unbounded(ValueError):
 
 
 @dataclass(frozen=True, repr=False)
-class Claim:
+class PrintedCost:
     """A printed cost: the largest of `cost`; with `scales`, a statement about those alone, the others constant.
 
     `about`: the id of the claim that prints it, where it is one of the package's.
@@ -41,7 +41,7 @@ class Claim:
         return " + ".join(map(str, self.cost))
 
     def __repr__(self) -> str:
-        return f"<Claim {self}{f' ({self.source})' if self.source else ''}>"
+        return f"<PrintedCost {self}{f' ({self.source})' if self.source else ''}>"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Problem:
     errors: dict[str, Monomial]
     constraints: dict[str, Monomial] = field(default_factory=dict)
     fix: dict[str, Monomial] = field(default_factory=dict)
-    claims: tuple[Claim, ...] = ()
+    claims: tuple[PrintedCost, ...] = ()
     name: str = ""
     title: str = ""
 

@@ -22,7 +22,7 @@ class Program(Problem):
         about the scales.
     fix : dict of str to Monomial
         Parameters that are not free but given, in terms of scales.
-    claims : tuple of Claim
+    claims : tuple of PrintedCost
         Printed costs to be judged.
     name, title : str
         Where the program comes from (complaints begin with it), and what it is.

@@ -11,7 +11,7 @@ from functools import partial
 
 from rmverify.exponents.bounds import BOUNDS
 from rmverify.exponents.formulas import Bound, Monomial
-from rmverify.exponents.problem import Claim
+from rmverify.exponents.problem import PrintedCost
 from rmverify.exponents.program import Program
 
 __all__ = ["PROGRAMS"]
@@ -20,13 +20,13 @@ __all__ = ["PROGRAMS"]
 _Printed = tuple[tuple[str, str] | tuple[str, str, str], ...]
 
 
-def _claims(printed: _Printed) -> tuple[Claim, ...]:
+def _claims(printed: _Printed) -> tuple[PrintedCost, ...]:
     """(bound, source of the whole form, source of its power of d alone): the costs that claims print."""
     found = []
     for bound, source, *alone in printed:
         cost, about = BOUNDS[bound].monomials, bound.partition(",")[0]
-        found.append(Claim(cost, None, source, about))
-        found += [Claim(tuple(Monomial(d=m["d"]) for m in cost[:1]), ("d",), text, about) for text in alone]
+        found.append(PrintedCost(cost, None, source, about))
+        found += [PrintedCost(tuple(Monomial(d=m["d"]) for m in cost[:1]), ("d",), text, about) for text in alone]
     return tuple(found)
 
 
@@ -79,35 +79,21 @@ def _log_concave(name: str, title: str, smoothing: str, printed: _Printed, time:
 _D1 = ("D1", "D1's printed form [quoted]")
 _D3 = ("D3", "D3's printed form [recalled]")
 _RANDOM = "B5, randomized midpoint"
+_LOG_CONCAVE = "log-concave sampling in total variation"
 
-PROGRAMS: Mapping[str, Callable[[], Program]] = {
-    "d0": partial(
-        _windows, "d0", "DPUM: exponential integrator and underdamped corrector", "B5, exponential integrator", "C1",
-        (("D0", "CCL+23 [quoted]", "CCL+23 [quoted]"),),
-    ),
-    "d1": partial(
-        _windows, "d1", "sequential randomized midpoint, published corrector time", _RANDOM, "C1",
-        ((*_D1, "D1 [abstract]"),), "D1, time",
-    ),
-    "d3": partial(
-        _log_concave, "d3", "log-concave sampling in total variation, published corrector time", "C1",
-        ((*_D3, "D3 [abstract]"),), "D1, time",
-    ),
-    "d5": partial(
-        _windows, "d5", "sequential randomized midpoint, best corrector time", _RANDOM, "C1",
-        (("D5", "[derived]"), (*_D1, "D1 [abstract]")),
-    ),
-    "d5-log-concave": partial(
-        _log_concave, "d5-log-concave", "log-concave sampling in total variation, best corrector time", "C1",
-        (("D5, log-concave", "[derived]"), _D3),
-    ),
-    "d7": partial(
-        _windows, "d7", "sequential randomized midpoint, smoothing of the position alone", _RANDOM, "C4, variation",
-        (("D7", "[derived]"), _D1),
-    ),
-    "d7-log-concave": partial(
-        _log_concave, "d7-log-concave", "log-concave sampling in total variation, smoothing of the position alone",
-        "C4, variation", (("D7, log-concave", "[derived]"), _D3),
-    ),
-}  # fmt: skip
+PROGRAMS: Mapping[str, Callable[[], Program]] = {name: partial(build, name, *given) for name, build, *given in (
+    ("d0", _windows, "DPUM: exponential integrator and underdamped corrector", "B5, exponential integrator", "C1",
+     (("D0", "CCL+23 [quoted]", "CCL+23 [quoted]"),)),
+    ("d1", _windows, "sequential randomized midpoint, published corrector time", _RANDOM, "C1",
+     ((*_D1, "D1 [abstract]"),), "D1, time"),
+    ("d3", _log_concave, f"{_LOG_CONCAVE}, published corrector time", "C1", ((*_D3, "D3 [abstract]"),), "D1, time"),
+    ("d5", _windows, "sequential randomized midpoint, best corrector time", _RANDOM, "C1",
+     (("D5", "[derived]"), (*_D1, "D1 [abstract]"))),
+    ("d5-log-concave", _log_concave, f"{_LOG_CONCAVE}, best corrector time", "C1",
+     (("D5, log-concave", "[derived]"), _D3)),
+    ("d7", _windows, "sequential randomized midpoint, smoothing of the position alone", _RANDOM, "C4, variation",
+     (("D7", "[derived]"), _D1)),
+    ("d7-log-concave", _log_concave, f"{_LOG_CONCAVE}, smoothing of the position alone", "C4, variation",
+     (("D7, log-concave", "[derived]"), _D3)),
+)}  # fmt: skip
 """By name; the first letter and number are those of the claim."""

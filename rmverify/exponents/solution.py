@@ -15,7 +15,7 @@ from typing import Any
 from rmverify.exponents import cones
 from rmverify.exponents.cones import Ray, Vector, dot, minus, units
 from rmverify.exponents.formulas import Monomial, along, product
-from rmverify.exponents.problem import Claim, Infeasible, Problem, Unbounded
+from rmverify.exponents.problem import Infeasible, PrintedCost, Problem, Unbounded
 from rmverify.numbers.html import html_table
 
 
@@ -61,7 +61,7 @@ class Verdict:
     grows faster than the claim, by the factor t^`gap`.
     """
 
-    claim: Claim
+    claim: PrintedCost
     finding: str
     where: tuple[tuple[Monomial, ...], ...]
     witness: dict[str, Fraction] | None
@@ -273,7 +273,7 @@ def _vertex(scales: _Scales, v: Vector, multipliers: dict[str, Fraction], others
     return Vertex(scales.monomial(v), multipliers, scales.where(inequalities), inside, tuple(pieces))
 
 
-def _judge(program: Problem, cost: Sequence[Vector], claim: Claim) -> Verdict:
+def _judge(program: Problem, cost: Sequence[Vector], claim: PrintedCost) -> Verdict:
     """Where max(cost) <= max(claim): on the union over the claim's monomials m of {every cost <= m}."""
     scales = _Scales(program, claim.scales)
     printed = [scales.vector(m) for m in claim.cost]

@@ -63,6 +63,10 @@ class MixtureLaw:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_truth", split_target(self.target)[0])
 
+    def __repr__(self) -> str:
+        evaluations = self.plan.evaluations
+        return f"{type(self).__name__}(dim={self.dim}, midpoints={self.midpoints}, evaluations={evaluations})"
+
     @property
     def dim(self) -> int:
         return self._truth.dim

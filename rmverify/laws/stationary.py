@@ -56,6 +56,10 @@ class StationaryLaw(MixtureLaw):
     one_step: Spread = field(default=None, repr=False, kw_only=True)  # type: ignore[assignment]
     level: float = field(default=0.0, kw_only=True)
 
+    def __repr__(self) -> str:
+        step, worst = float(self.plan.stages[0].grid[1][0]), float(np.abs(self.excess).max())
+        return f"StationaryLaw(dim={self.dim}, step={step:g}, largest excess of a variance={worst:.3g})"
+
     @cached_property
     def _excesses(self) -> Array:
         return first_moments(self.one_step)
@@ -211,8 +215,8 @@ def stationary_law(
     gap = contraction(change) if np.isfinite(change).all() else -math.inf
     if not gap > 0:
         raise ValueError(
-            f"step: expected steps that contract, got {h!r}, after which second moments are {1 - gap:.6g} times what "
-            "they were, so that it has no stationary law; a shorter one may help where the dynamics itself contracts"
+            f"step: {h!r} is too long: a step multiplies second moments by {1 - gap:.6g}, so no stationary law exists; "
+            "use a shorter step, where the dynamics itself contracts"
         )
     plan = Plan([Correct(scheme, level, h, math.ceil(_FORGOTTEN / gap))])
     return StationaryLaw(plan, target, "exact", one_step=found, level=level)

@@ -254,7 +254,8 @@ def _stacked(each: Any) -> Any:
 def _weighed(
     scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any, number: Any, strange: bool = False
 ) -> tuple[Transition, Any]:
-    outs, draw = forms(scheme, modes, t, h, alphas, number)
+    draw = AffineDraw(alphas, number)
+    outs = forms(scheme, modes, t, h, draw)
     for covariance, _ in draw.draws if strange else ():
         check_covariance(covariance)
     inputs = (X, V) if len(outs) > 1 else (X,)
@@ -266,12 +267,9 @@ def _weighed(
     return step, draw.weight
 
 
-def forms(
-    scheme: Scheme, modes: Any, t: Any, h: Any, alphas: Any = None, number: Any = np.asarray
-) -> tuple[tuple[AffineForm, ...], AffineDraw]:
-    """The outgoing state as affine forms in its sources, and the draws that these are."""
+def forms(scheme: Scheme, modes: Any, t: Any, h: Any, draw: AffineDraw) -> tuple[AffineForm, ...]:
+    """The outgoing state as affine forms in its sources: 1, the incoming x (and v), and the normal draws."""
     kinetic = velocity_variance(scheme) is not None
-    draw = AffineDraw(alphas, number)
     x, v = AffineForm({X: 1}), AffineForm({V: 1})
     out = image(scheme, (x, v) if kinetic else x, t, h, modes, draw)
     outs = tuple(out) if kinetic else (out,)
@@ -281,7 +279,7 @@ def forms(
                 f"scheme: it returned {type(form).__name__} instead of a state that is affine in x; draw from it with "
                 "rmverify.sample"
             )
-    return outs, draw
+    return outs
 
 
 class _Drawing(AffineDraw):
@@ -301,10 +299,8 @@ class _Drawing(AffineDraw):
 def drawn(scheme: Scheme, modes: Any, t: Any, h: Any, uniforms: Any) -> Any:
     """Numbers (A, steps, paths, 1) as the scheme draws them, of uniform ones in [0, 1) or their strata."""
     result = np.array(np.broadcast_to(uniforms, (len(uniforms), *np.broadcast_shapes(uniforms.shape[1:], np.shape(t)))))
-    kinetic = velocity_variance(scheme) is not None
     for level, length, rows in _one_by_one(t, h, result):
-        state = (AffineForm({X: 1}), AffineForm({V: 1})) if kinetic else AffineForm({X: 1})
-        image(scheme, state, level, length, modes, _Drawing(rows, np.asarray))
+        forms(scheme, modes, level, length, _Drawing(rows, np.asarray))
     return result
 
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from rmverify.numbers.checks import Array
 from rmverify.plans import Correct, Predict, Stage
-from rmverify.readings.affine import ONE, NotAffine, V, X, forms
+from rmverify.readings.affine import ONE, AffineDraw, NotAffine, V, X, forms
 from rmverify.readings.balls import lift, lift_scheme
 from rmverify.readings.concrete import (
     ENDS,
@@ -212,7 +212,8 @@ def _foreseen(
 ) -> list[Array]:
     """What the affine reading says that became of the rows, with the midpoints and normal values that they had."""
     rows = [np.asarray(a).reshape(-1, 1, _ROWS, 1) for a in played.script.alphas]
-    outs, draw = forms(scheme, modes, t, h, np.concatenate(rows) if rows else None)
+    draw = AffineDraw(np.concatenate(rows) if rows else None, np.asarray)
+    outs = forms(scheme, modes, t, h, draw)
     for (read, count), run in zip(draw.draws, played.script.covariances, strict=True):
         for a, b in zip((z for row in read for z in row), (z for row in run for z in row), strict=True):
             if not np.allclose(_one_step(a), b, 1e-12, 0.0):
@@ -279,8 +280,8 @@ def _slopes(scheme: Scheme, modes: Any, t: float, h: float, alphas: int) -> Iter
 
         def at(place: int, change: Any) -> list[Any]:
             inputs = [z * (1 + change) if n == place else z for n, z in enumerate(levels + points)]
-            rows = lift(inputs[2:]).reshape(-1, 1, 1, 1) if alphas else None
-            outs, draw = forms(over, balls, inputs[0], inputs[1], rows, lift)
+            draw = AffineDraw(lift(inputs[2:]).reshape(-1, 1, 1, 1) if alphas else None, lift)
+            outs = forms(over, balls, inputs[0], inputs[1], draw)
             parts = [part for form in outs for part in form.parts.values()]
             parts += [entry for covariance, _ in draw.draws for row in covariance for entry in row]
             return [z for part in parts for z in np.ravel(np.asarray(lift(part)))]

@@ -29,6 +29,7 @@ from rmverify.laws.scale import ScaleMixture, Unresolved
 from rmverify.numbers.checks import Array, dimension, number, positive_integer
 from rmverify.numbers.values import Value
 from rmverify.plans import Correct, Plan, footprint, log_concave
+from rmverify.studies.search import Search, lowest
 from rmverify.studies.study import Fit, Record, Records, Study, fitted, settled, swept
 from rmverify.targets import Gaussian
 
@@ -42,7 +43,6 @@ TARGETS = ("both", "m", "L")
 _NODES = (1, 2, 3, 4, 5, 6, 7, 8, 9)  # of the rule of the variance given the midpoints
 _AGREE = 1e-9
 _FINE = 0.02  # of ln h, where its search ends
-_GOLDEN = (math.sqrt(5) - 1) / 2
 SHEN_LEE = "C3: kappa^{7/6} eps'^{-1/3} + kappa eps'^{-2/3} [quoted]"
 COROLLARY = "D3: d^{5/12} [abstract], d^{5/12} (kappa^{4/3} eps^{-2/3} + kappa/eps) [recalled]"
 
@@ -180,7 +180,7 @@ def steps_to(
     L = number("smoothness", smoothness, above=0)
     k = {"both": np.array([L / kappa, L]), "m": np.array([L / kappa]), "L": np.array([L])}[target]
     problem = _Problem(scheme, k, L, metric, accuracy, dim, most)
-    best = _golden(problem.least, math.log(4.0), math.log(1e-7))
+    best = lowest(problem.least, math.log(4.0), math.log(1e-7), _FINE)
     law = "expected" if metric == "w2" else "unconditional"
     shared = metric, law, target, dim, L, kappa, accuracy
     found = problem.exactly(best)
@@ -252,22 +252,10 @@ class _Problem:
         return math.inf if found is None else math.log(found)
 
     def _search(self, at: Callable[[int], Value], guess: int | None) -> int | None:
-        """The smallest number of steps within the accuracy: from the guess outwards, then by bisection."""
+        """The smallest number of steps within the accuracy."""
         if at(self.most).upper > self.accuracy:
             return None
-        low, high = 0, self.most
-        n, factor = min(guess or 16, self.most - 1), 1.1 if guess else 4.0
-        while low < n < high:
-            if at(n).upper <= self.accuracy:
-                high, n = n, math.floor(n / factor)
-            else:
-                low, n = n, math.ceil(n * factor)
-            if low and high < self.most:
-                break
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if at(middle).upper <= self.accuracy else (middle, high)
-        return high
+        return Search(at, self.accuracy, self.most).least(guess or 16).steps
 
     def exactly(self, log_h: float) -> tuple[int, Value, Value | None] | None:
         """N at this length with rules that settle, and the errors there and one step before."""
@@ -275,23 +263,6 @@ class _Problem:
         near = self.seen.get(log_h)
         steps = self._search(at, None if near is None else math.ceil(near))
         return None if steps is None else (steps, at(steps), at(steps - 1) if steps > 1 else None)
-
-
-def _golden(f: Callable[[float], float], high: float, low: float) -> float:
-    """Where f is least, searched downwards from `high` in steps until it rises, then by golden section."""
-    stride, x = 0.7, high
-    while x > low and (not math.isfinite(f(x)) or f(x - stride) < f(x)):
-        x -= stride
-    a, b = x - stride, x + stride
-    c, d = b - _GOLDEN * (b - a), a + _GOLDEN * (b - a)
-    while b - a > _FINE:
-        if f(c) <= f(d):
-            b, d = d, c
-            c = b - _GOLDEN * (b - a)
-        else:
-            a, c = c, d
-            d = a + _GOLDEN * (b - a)
-    return min((c, d, x), key=f)
 
 
 # --- the theorem's plan, and what the corrector is for ----------------------------------------------------------------

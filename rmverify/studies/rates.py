@@ -10,26 +10,28 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from rmverify import schemes
-from rmverify.divergences import averaged, expected_tv, kl, tv
-from rmverify.divergences import sampled as sampling
+from rmverify.divergences import expected_tv, kl, tv
+from rmverify.divergences.averaged import ACCURACY
 from rmverify.divergences.closed_forms import kullback_leibler
 from rmverify.divergences.pair import Pair
 from rmverify.divergences.tv import total_variation
 from rmverify.laws import output_law
 from rmverify.laws.scale import Unresolved, log_defect
-from rmverify.numbers.checks import Array, number
+from rmverify.numbers.checks import Array, number, positive_integer
 from rmverify.numbers.values import Value
-from rmverify.plans import Plan, Predict, dpum, footprint, sequential
+from rmverify.plans import Levels, Plan, dpum, footprint, schedule, sequential
+from rmverify.plans.schedules import MOST_STEPS, Grid
 from rmverify.schemes.contract import Scheme, unwrap
-from rmverify.studies.budget import MOST_STEPS, early_stopped, noise_levels, schedule, setting
+from rmverify.studies.budget import early_stopped
+from rmverify.studies.search import PRECISION, Sampled, Search
 from rmverify.studies.study import Fit, Record, Records, Study, fit, fitted, settled, swept
 from rmverify.targets import EstimatedScore, Gaussian
 
@@ -37,14 +39,9 @@ __all__ = ["FAMILIES", "Fit", "Row", "Table", "family", "fit", "steps_to", "tabl
 
 METRICS = ("tv", "kl", "w2")
 LAWS = ("exact", "expected", "unconditional")
-MAX_STEPS = MOST_STEPS
 _LOOK = 4096
 _EVERY = {False: 5_000, True: 60_000}  # work of a row, without and with a corrector, spent on every N from 1 up
-_LOST = 4  # numbers of steps, one after the other, whose law is not resolved
-_FIRST = 0.03  # relative half-width of the values by which a sampled N is looked for
-_CLOSE = 1.2  # times the lower one, the upper of two numbers of steps that say where it is, and how steep
-_TURNS = 3  # of finer values on the way to where it is crossed
-_WIDER = 4  # times that an end of the interval of N is moved out
+_STILL = 0.03  # accuracy that tells whether a sampled error has come to rest
 
 
 # --- one number of steps ------------------------------------------------------------------------------------
@@ -116,11 +113,11 @@ def steps_to(
     score_error: float = 0.0,
     horizon: float = 3.0,
     early_stop: float | None = None,
-    grid: str = "uniform",
-    max_steps: int = MAX_STEPS,
+    grid: Grid = "uniform",
+    max_steps: int = MOST_STEPS,
     guess: int | None = None,
     family: str = "user",
-    width: float = 0.02,
+    width: float = PRECISION,
     rng: Any = 0,
 ) -> Row:
     r"""The least number N of predictor steps with metric(output, q_delta) <= accuracy, started from the true q_T.
@@ -192,70 +189,63 @@ def steps_to(
     known = ("tv",) if law == "expected" else ("tv", "kl")
     if random and metric not in known:
         raise ValueError(f"metric: expected one of {', '.join(known)} for the {law} law, got {metric!r}")
-    if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1:
-        raise ValueError(f"max_steps: expected an integer >= 1, got {max_steps!r}")
-    if max_steps > MAX_STEPS:
-        raise ValueError(f"max_steps: expected at most {MAX_STEPS}, the longest plan that is made, got {max_steps}")
+    max_steps = positive_integer("max_steps", max_steps)
+    if max_steps > MOST_STEPS:
+        raise ValueError(f"max_steps: expected at most {MOST_STEPS}, the longest plan that is made, got {max_steps}")
+    guess = positive_integer("guess", (16 if random else 1) if guess is None else guess)
     if early_stop is None:
         early_stop = horizon / 1000 if corrector or grid == "geometric" else 0.0
-    if guess is not None and (not isinstance(guess, int) or guess < 1):
-        raise ValueError(f"guess: expected an integer >= 1, got {guess!r}")
-    if grid not in ("uniform", "geometric"):
-        raise ValueError(f"grid: expected 'uniform' or 'geometric', got {grid!r}")
-    if not number("horizon", horizon, above=0) > early_stop >= 0 or (grid == "geometric" and early_stop == 0):
-        raise ValueError(
-            f"early_stop: expected a level in [0, {horizon!r}), above 0 on a geometric grid, got {early_stop!r}"
-        )
+    levels = Levels(early_stop, horizon, grid)
     if not (target.at(early_stop).variances > 0).all():
-        raise ValueError(f"{metric}: is infinite or 1 at noise level {early_stop!r}, where the target is singular")
+        raise ValueError(f"metric: {metric} has no value at noise level {early_stop!r}, where the target is singular")
     width = number("width", width, above=0)
-    problem = _Problem(scheme, target, metric, law, corrector, score_error, horizon, early_stop, grid)
-    search = _Search(problem.value, problem.sign, accuracy, max_steps)
+    problem = _Problem(scheme, target, metric, law, corrector, score_error, levels)
+    search = Search(problem.value, accuracy, max_steps, sign=problem.sign)
     if law == "exact":
         search.scan(_EVERY[corrector], lambda n: n * target.variances.size + (500 if corrector else 50))
-    begin, fewest, most = guess or (16 if random else 1), None, None
-    if not random or target.variances.size == 1:
-        steps, value, before, status = search.least(begin)
-        fewest = most = steps if status == "found" else None
-    if random and (target.variances.size > 1 or status == "cannot tell"):
-        among = _Sampled(problem.sampled, accuracy, width, max_steps, rng)
-        steps, fewest, most, value, before, status = among.least(begin)
+    found = None if random and target.variances.size > 1 else search.least(guess)
+    if found is None or (random and found.status == "cannot tell"):
+        look = partial(problem.sampled, rng=rng)
+        found = Sampled(look, accuracy, width, max_steps, bounded=metric == "tv").least(guess)
+    steps, status = found.steps, found.status
     if status == "beyond max_steps" and score_error and problem.floored(max_steps, accuracy):
         status = "floor"
     if steps is not None and steps <= _LOOK:
         search.flip(steps, 16 * steps)  # a sign change further on: the slope is not yet that of the limit
     plan = None if steps is None else problem.plan(steps)
-    step, _ = unwrap(scheme)
-    L = target.path_smoothness(early_stop)
     return Row(
-        step.__name__, "underdamped" if corrector else None, law, metric, family, target.dim, L,
-        float(target.variances.max() / target.variances.min()), accuracy, score_error, grid, steps,
-        None if plan is None else plan.evaluations, None if plan is None else plan.rounds, value, before, status,
-        tv(target.at(horizon), target.with_modes(1.0, 0.0)), search.crossing, search.tried, fewest, most,
+        scheme=unwrap(scheme)[0].__name__, corrector="underdamped" if corrector else None, law=law, metric=metric,
+        family=family, dim=target.dim, smoothness=target.path_smoothness(early_stop),
+        condition=float(target.variances.max() / target.variances.min()), accuracy=accuracy, score_error=score_error,
+        grid=grid, steps=steps, evaluations=None if plan is None else plan.evaluations,
+        rounds=None if plan is None else plan.rounds, value=found.value, before=found.before, status=status,
+        start_error=tv(target.at(horizon), target.with_modes(1.0, 0.0)), crossing=search.crossing, tried=search.tried,
+        fewest=found.fewest, most=found.most,
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
 class _Problem:
     """The error as a function of the number of steps."""
 
-    def __init__(
-        self, scheme: Scheme, target: Gaussian, metric: str, law: str, corrector: bool, score_error: float,
-        horizon: float, early_stop: float, grid: str,
-    ) -> None:  # fmt: skip
-        self.scheme, self.target, self.metric, self.law = scheme, target, metric, law
-        self.corrector, self.horizon, self.early_stop, self.grid = corrector, horizon, early_stop, grid
-        self.handed: Any = EstimatedScore(target, gain=score_error) if score_error else target
-        self.goal = target.at(early_stop)
-        self.where = (
-            setting(target, 0.1, early_stop=early_stop, horizon=horizon, grid=grid)  # type: ignore[arg-type]
-            if corrector
-            else None
-        )
+    scheme: Scheme
+    target: Gaussian
+    metric: str
+    law: str
+    corrector: bool
+    score_error: float
+    where: Levels
+
+    @cached_property
+    def goal(self) -> Gaussian:
+        return self.target.at(self.where.early_stop)
+
+    @cached_property
+    def handed(self) -> Any:
+        return _handed(self.target, self.score_error)
 
     def plan(self, steps: int) -> Plan:
-        if self.where is not None:
-            return schedule(self.target, self.scheme, self.where, steps, corrector=True)
-        return Plan([Predict(self.scheme, noise_levels(self.grid, self.horizon, self.early_stop, steps))])
+        return schedule(self.target, self.scheme, self.where, steps, corrector=self.corrector)
 
     def floored(self, steps: int, accuracy: float) -> bool:
         """Whether the metric has come to rest above the accuracy: it, and its distance from 1, over two doublings."""
@@ -275,7 +265,7 @@ class _Problem:
         if self.law != "exact" or self.target.variances.size > 1:
             return 0
         try:
-            return int(np.sign(_defect(self, steps)[0][0]))
+            return int(np.sign(self._defect(steps)[0][0]))
         except ArithmeticError:
             return 0
 
@@ -283,51 +273,44 @@ class _Problem:
         """The metric after so many steps; infinite or 1 where the law overflows, None where it is not resolved."""
         try:
             if self.law == "exact":
-                return _distance(self.metric, self.goal, *_defect(self, steps))
-            law = output_law(self.plan(steps), self.handed, start="exact")
-            if self.law == "expected":
-                return expected_tv(law, self.goal)
-            found = tv(law, self.goal) if self.metric == "tv" else kl(law, self.goal)
-            if found.kind != "exact":
-                return None
-            return found if self.metric == "tv" else _root(found)
+                return _distance(self.metric, self.goal, *self._defect(steps))
+            found = self.sampled(steps, ACCURACY)
+            return found if found.kind == "exact" or self.law == "expected" else None
         except OverflowError:
             return Value(1.0 if self.metric == "tv" else math.inf, "lower")
         except (Unresolved, ArithmeticError):
             return None
 
-    def sampled(self, steps: int, accuracy: float = _FIRST, rng: Any = 0) -> Value:
+    def sampled(self, steps: int, accuracy: float = _STILL, rng: Any = 0) -> Value:
         """The metric of a plan that draws midpoints: an interval about `accuracy` wide, relatively."""
         law = output_law(self.plan(steps), self.handed, start="exact")
         if self.law == "expected":
-            return averaged.Sampled(law, self.goal, accuracy, rng).expected_tv()
+            return expected_tv(law, self.goal, accuracy=accuracy, rng=rng)
         if self.metric == "tv":
             return tv(law, self.goal, accuracy=accuracy, rng=rng)
-        found = kl(law, self.goal, accuracy=2 * accuracy, rng=rng)
-        lower, upper = (math.sqrt(max(end, 0.0)) for end in (found.lower, found.upper))
-        return Value(upper if math.isinf(upper) else (lower + upper) / 2, found.kind,
-                     0.0 if math.isinf(upper) else (upper - lower) / 2, lower=lower, upper=upper)  # fmt: skip
+        return _root(kl(law, self.goal, accuracy=2 * accuracy, rng=rng))
+
+    def _defect(self, steps: int) -> tuple[Array, Array]:
+        counts = map(int, self.target.multiplicities if self.corrector else np.ones(self.target.variances.size))
+        modes = tuple(map(float, self.target.variances)), tuple(counts)
+        return _defect(self.scheme, *modes, self.score_error, self.where, self.corrector, steps)
 
 
-def _defect(problem: _Problem, steps: int) -> tuple[Array, Array]:
-    """`log_defect`, remembered: it does not depend on the multiplicities."""
-    step, bound = unwrap(problem.scheme)
-    score = problem.handed.gain if problem.handed is not problem.target else 0.0
-    where = problem.horizon, problem.early_stop, problem.grid, problem.corrector and problem.target.dim
-    return _defects(step, tuple(sorted(bound.items())), tuple(problem.target.variances), float(score), where, steps,
-                    problem if problem.corrector else None)  # fmt: skip
+def _handed(target: Gaussian, score_error: float) -> Any:
+    """The target with the score that the plan is handed."""
+    return EstimatedScore(target, gain=score_error) if score_error else target
 
 
 @lru_cache(maxsize=4096)
-def _defects(
-    step: Any, bound: Any, variances: tuple[float, ...], gain: float, where: Any, steps: int, problem: _Problem | None
-) -> tuple[Array, Array]:
-    horizon, early_stop, grid, _ = where
-    if problem is None:
-        target = Gaussian.from_spectrum(variances, [1] * len(variances))
-        scheme = step(**dict(bound)) if bound else step
-        problem = _Problem(scheme, target, "tv", "exact", False, gain, horizon, early_stop, grid)
-    return log_defect(problem.plan(steps), problem.handed, start="exact")
+def _defect(
+    scheme: Scheme, variances: tuple[float, ...], multiplicities: tuple[int, ...], score_error: float, where: Levels,
+    corrector: bool, steps: int,
+) -> tuple[Array, Array]:  # fmt: skip
+    """ln(variance of the output/variance of the target) of every mode, and its error; remembered, for studies ask the
+    same of many dimensions. Only the corrector's time depends on the multiplicities."""
+    target = Gaussian.from_spectrum(variances, multiplicities)
+    plan = schedule(target, scheme, where, steps, corrector=corrector)
+    return log_defect(plan, _handed(target, score_error), start="exact")
 
 
 def _distance(metric: str, goal: Gaussian, u: Array, error: Array) -> Value:
@@ -344,219 +327,13 @@ def _distance(metric: str, goal: Gaussian, u: Array, error: Array) -> Value:
 
 
 def _root(value: Value) -> Value:
-    root = math.sqrt(max(value, 0.0))
-    error = value.error / root if root > 0 else math.sqrt(value.error)
-    return Value(root, value.kind, error)
-
-
-class _Search:
-    """The least N with value(N) <= accuracy: every N at first, then secant on the log-log curve, exact bracketing.
-
-    `tried`: up to here value(N) is known for every N, and above the accuracy.
-    """
-
-    def __init__(
-        self, value: Callable[[int], Value | None], sign: Callable[[int], int], accuracy: float, most: int
-    ) -> None:
-        self.value, self.sign, self.accuracy, self.most = value, sign, accuracy, most
-        self.seen: dict[int, Value | None] = {}
-        self.crossing: int | None = None
-        self.tried = self.looked = 0
-
-    def scan(self, work: int, cost: Callable[[int], int]) -> None:
-        """Look at N = 1, 2, ... until one is small enough, or the work is done."""
-        while self.looked < self.most and work > 0:
-            n = self.looked + 1
-            small = self.at(n) <= self.accuracy
-            value = self.seen[n]
-            if self.tried == n - 1 and value is not None and value.lower > self.accuracy:
-                self.tried = n
-            self.flip(n - 1, n)
-            if small:
-                return
-            self.looked, work = n, work - cost(n)
-
-    def at(self, n: int) -> float:
-        """An upper bound of the value at n; infinite where it is not known."""
-        if n not in self.seen:
-            self.seen[n] = self.value(n)
-        found = self.seen[n]
-        return math.inf if found is None else found.upper
-
-    def least(self, guess: int) -> tuple[int | None, Value | None, Value | None, str]:
-        """(N, value at N, value at N-1, status)."""
-        accuracy, at, seen = self.accuracy, self.at, self.seen
-        low, high, lost = self.looked, 0, 0
-        n = min(max(guess, low + 1), self.most)
-        if low + 1 in seen:  # where the scan has ended
-            n = low + 1
-        while not high:
-            flip = self.flip(low, n)
-            if flip is not None and (at(flip - 1) <= accuracy or at(flip) <= accuracy):
-                high = flip if at(flip - 1) > accuracy else flip - 1
-                break
-            if at(n) <= accuracy:
-                high = n
-                break
-            lost = lost + 1 if seen[n] is None else 0
-            if n == self.most or lost == _LOST:
-                return None, seen[n], None, "cannot tell" if seen[n] is None else "beyond max_steps"
-            low = n
-            n = min(self.most, max(n + 1, _secant(n, at(n), _slope(seen, n), accuracy, 4.0)))
-        while low == 0 and high > 1:
-            n = max(1, min(high - 1, _secant(high, at(high), _slope(seen, high), accuracy, 4.0, down=True)))
-            low, high = (low, n) if at(n) <= accuracy else (n, high)
-        low, high = self._between(low, high)
-        before = None if high == 1 else seen.get(high - 1)
-        told = high == 1 or (before is not None and before.lower > accuracy)
-        return high, seen[high], before, "found" if told else "cannot tell"
-
-    def flip(self, low: int, n: int) -> int | None:
-        """The N in (low, n] at which the sign is another one than at low."""
-        if not low or not self.sign(low) or self.sign(n) in (0, self.sign(low)):
-            return None
-        first, last = low, n
-        while last - first > 1:
-            middle = (first + last) // 2
-            first, last = (middle, last) if self.sign(middle) == self.sign(low) else (first, middle)
-        self.crossing = max(self.crossing or 0, last)
-        return last
-
-    def _between(self, low: int, high: int) -> tuple[int, int]:
-        """Neighbours, the first of them above the accuracy."""
-        accuracy, at = self.accuracy, self.at
-        turns = 0
-        while high - low > 1 and low:
-            turns += 1
-            a, b = at(low), at(high)
-            if turns > 12 or not math.isfinite(a) or not b > 0 or a <= b:
-                n = math.isqrt(low * high)
-            else:
-                power = math.log(a / b) / math.log(high / low)
-                n = math.ceil(low * math.exp(math.log(a / accuracy) / power) - 1e-9)
-            n = min(max(n, low + 1), high - 1)
-            if at(n) <= accuracy:
-                high = n
-                low = n - 1 if n - 1 > low and at(n - 1) > accuracy else low
-            else:
-                low = n
-                high = n + 1 if n + 1 < high and at(n + 1) <= accuracy else high
-        return low, high
-
-
-_Ends = tuple[int | None, int | None, int | None, Value | None, Value | None, str]
-
-
-class _Sampled:
-    """The least N with value(N) <= accuracy, and its interval, where values are sampled.
-
-    Rough values say where the accuracy is crossed and how steeply; the ends of the interval are then looked at by
-    samples of their own, `width` to either side.
-    """
-
-    def __init__(self, value: Callable[[int, float, Any], Value], accuracy: float, width: float, most: int, rng: Any):
-        self.value, self.accuracy, self.width, self.most = value, accuracy, width, most
-        self.first, self.last = (np.random.default_rng(seed) for seed in sampling.seeds(rng))
-        self.seen: dict[int, Value] = {}
-
-    def above(self, n: int) -> bool:
-        """Whether a rough value at n is above the accuracy."""
-        if n not in self.seen:
-            self.seen[n] = self.value(n, _FIRST, self.first)
-        return float(self.seen[n]) > self.accuracy
-
-    def least(self, guess: int) -> _Ends:
-        """(N, the ends of its interval, value at the upper end, value just below the lower one, status)."""
-        high = min(guess, self.most)
-        low = 0
-        while self.above(high):
-            if high == self.most:
-                known = self.seen[high].lower > self.accuracy
-                return None, None, None, self.seen[high], None, "beyond max_steps" if known else "cannot tell"
-            low, high = high, min(self.most, 4 * high)
-        while not low and high > 1:
-            n = max(1, high // 4)
-            low, high = (n, high) if self.above(n) else (0, n)
-        if high == 1:
-            return self._ends(0.5, 1.0)
-        low, high = self._closer(low, high)
-        far = max((n for n in self.seen if n * _CLOSE <= high), default=low)
-        crossing, power = self._crossing(far, high)
-        for _ in range(_TURNS):
-            n = min(max(round(crossing), 1), self.most)
-            fine = float(self.value(n, power * self.width / 4, self.first))
-            if not (math.isfinite(fine) and fine > 0):
-                break
-            crossing = min(max(n * (fine / self.accuracy) ** (1 / power), low / _CLOSE), high * _CLOSE)
-            if abs(crossing - n) <= max(self.width * n / 2, 1):
-                break
-        return self._ends(crossing, power)
-
-    def _closer(self, low: int, high: int) -> tuple[int, int]:
-        """The rough crossing in [low, high] between two numbers not far from each other."""
-        while high - low > 1 and high > _CLOSE * low:
-            n = min(max(round(self._crossing(low, high)[0]), low + 1), high - 1)
-            other = n
-            if self.above(n):
-                low, other = n, min(high, math.ceil(n * _CLOSE))
-            else:
-                high, other = n, max(low, math.floor(n / _CLOSE))
-            low, high = (other, high) if self.above(other) else (low, other)
-        return low, high
-
-    def _crossing(self, low: int, high: int) -> tuple[float, float]:
-        """Where the line through two values on the log-log plot is at the accuracy, and its power."""
-        a, b = float(self.seen[low]), float(self.seen[high])
-        if not (math.isfinite(a) and a > b > 0):
-            return math.sqrt(low * high), 1.0
-        power = math.log(a / b) / math.log(high / low)
-        return low * (a / self.accuracy) ** (1 / power), power
-
-    def _ends(self, crossing: float, power: float) -> _Ends:
-        apart = self.width * crossing
-        below, end = math.floor(crossing - apart), min(math.ceil(crossing + apart), self.most)
-        before, value = None, self._fine(end, power)
-        for _ in range(_WIDER):
-            if value.upper <= self.accuracy or end == self.most:
-                break
-            end = min(math.ceil(end + apart), self.most)
-            value = self._fine(end, power)
-        for _ in range(_WIDER):
-            before = self._fine(below, power) if below >= 1 else None
-            if before is None or before.lower > self.accuracy:
-                break
-            below = math.floor(below - apart)
-        told = value.upper <= self.accuracy and (before is None or before.lower > self.accuracy)
-        steps, fewest = crossing, max(below, 0) + 1
-        if before is not None and math.isfinite(before) and value > 0 and before > value:
-            slope = math.log(before / value) / math.log(end / below)
-            steps = below * (float(before) / self.accuracy) ** (1 / slope)
-        steps = min(max(math.ceil(steps), fewest), end)
-        if told:
-            return steps, fewest, end, value, before, "found"
-        return steps, None, None, value, before, "cannot tell"
-
-    def _fine(self, n: int, power: float) -> Value:
-        return self.value(n, power * self.width / 4, self.last)
-
-
-def _slope(seen: Mapping[int, Value | None], n: int) -> float:
-    """The power with which the value falls at n, from the nearest other evaluation; 1 where there is none."""
-    known = {k: float(v) for k, v in seen.items() if v is not None and math.isfinite(v) and v > 0}
-    others = [k for k in known if k != n]
-    if n not in known or not others:
-        return 1.0
-    other = min(others, key=lambda k: abs(math.log(k / n)))
-    power = -math.log(known[n] / known[other]) / math.log(n / other)
-    return min(max(power, 0.25), 4.0)
-
-
-def _secant(n: int, value: float, power: float, accuracy: float, jump: float, down: bool = False) -> int:
-    """Where n value^{1/power} would be at the accuracy, a little beyond, at most 64 times away."""
-    if not math.isfinite(value) or not value > 0:
-        return int(n / jump) if down else math.ceil(n * jump)
-    factor = min(max((value / accuracy) ** (1 / power), 1 / 64), 64.0)
-    return int(math.floor(n * factor * 0.98) if down else math.ceil(n * factor * 1.02))
+    if value.kind == "exact":
+        root = math.sqrt(max(value, 0.0))
+        return Value(root, "exact", value.error / root if root > 0 else math.sqrt(value.error))
+    lower, upper = (math.sqrt(max(end, 0.0)) for end in (value.lower, value.upper))
+    if math.isinf(upper):
+        return Value(upper, value.kind, lower=lower, upper=upper)
+    return Value((lower + upper) / 2, value.kind, (upper - lower) / 2, lower=lower, upper=upper)
 
 
 # --- families -----------------------------------------------------------------------------------------------
@@ -782,7 +559,7 @@ def table(
     full: bool = False,
     predictors: Iterable[str] = (),
     target: Gaussian | None = None,
-    max_steps: int = MAX_STEPS,
+    max_steps: int = MOST_STEPS,
     theorems: bool = True,
     store: Any = None,
     **sweeping: Any,

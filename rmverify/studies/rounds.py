@@ -22,8 +22,10 @@ from rmverify.laws import output_law
 from rmverify.numbers.checks import number
 from rmverify.numbers.values import Value
 from rmverify.plans import Plan, parallel, rounds_of
+from rmverify.plans.schedules import MOST_STEPS
 from rmverify.schemes.contract import parameters
-from rmverify.studies.rates import MAX_STEPS, steps_to
+from rmverify.studies.rates import steps_to
+from rmverify.studies.search import halved
 from rmverify.studies.study import Record, Records, settled, swept
 from rmverify.targets import Gaussian
 
@@ -66,7 +68,7 @@ class Row(Record):
     brief = ("plan", "dim", "accuracy", "steps", "picard", "rounds", "evaluations", "value", "status", "theorem")
 
 
-def rounds_to(plan: str, dim: int, smoothness: float, accuracy: float, *, max_steps: int = MAX_STEPS) -> Row:
+def rounds_to(plan: str, dim: int, smoothness: float, accuracy: float, *, max_steps: int = MOST_STEPS) -> Row:
     """The least rounds of score evaluations with which a plan reaches the accuracy in total variation.
 
     Parameters
@@ -130,9 +132,7 @@ def _parallel(target: Gaussian, L: float, accuracy: float) -> dict[str, Any]:
         low, high = fewest, (at(*best)[0].rounds - 1) // (fewer + 2)
         if high <= low or at(high, fewer)[1].upper > accuracy:
             continue
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if at(middle, fewer)[1].upper <= accuracy else (middle, high)
+        high = halved(lambda steps, K=fewer: at(steps, K)[1].upper <= accuracy, low, high)  # type: ignore[misc]
         if at(high, fewer)[0].rounds < at(*best)[0].rounds:
             best = high, fewer
     plan, value = at(*best)
@@ -187,7 +187,7 @@ class Trade(Record):
     brief = ("strata", "picard", "dim", "accuracy", "steps", "rounds", "evaluations", "value", "status")
 
 
-def trade(strata: int, picard: int, dim: int, accuracy: float, *, max_steps: int = MAX_STEPS) -> Trade:
+def trade(strata: int, picard: int, dim: int, accuracy: float, *, max_steps: int = MOST_STEPS) -> Trade:
     """One point of the trade-off between rounds and work.
 
     Examples
@@ -300,7 +300,7 @@ def table(
     trade_dim: int = 10_000,
     strata: Sequence[int] = STRATA,
     picard: Sequence[int] = PICARD,
-    max_steps: int = MAX_STEPS,
+    max_steps: int = MOST_STEPS,
     **sweeping: Any,
 ) -> Table:
     """Rounds against d for the three plans, and the trade-off at one dimension.
@@ -322,7 +322,7 @@ def table(
     Examples
     --------
     >>> found = table(dims=[2, 4, 8, 16], trade_dim=10, strata=[1, 4], picard=[0])
-    >>> [law.plan for law in found.laws if law.counted == "rounds"]
+    >>> [curve.plan for curve in found.curves if curve.counted == "rounds"]
     ['parallel', 'sequential', 'dpum']
     """
     shared = {"accuracy": accuracy, "max_steps": max_steps}

@@ -6,14 +6,15 @@ row is differs; how its exponent is fitted and judged, and how a table is swept,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from html import escape
 from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
 
+from rmverify.numbers.html import html_table
 from rmverify.numbers.values import Value
 from rmverify.studies import sweep
 
@@ -31,25 +32,37 @@ class Record:
 
     def as_dict(self) -> dict[str, Any]:
         """As plain data, ready for JSON."""
-        return {name: v.as_dict() if isinstance(v, Value) else v for name, v in vars(self).items()}
+        return {name: _plain(value) for name, value in vars(self).items()}
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={_brief(getattr(self, name))}" for name in self.brief)
         return f"{type(self).__name__}({shown})"
 
 
+def _plain(value: Any) -> Any:
+    if isinstance(value, Record | Value):
+        return value.as_dict()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, tuple | list) else value
+
+
 def _brief(value: Any) -> str:
-    return value.text(4) if isinstance(value, Value) else f"{value:.6g}" if isinstance(value, float) else repr(value)
+    if isinstance(value, Value):
+        return value.text(4)
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{name}: {_brief(part)}' for name, part in value.items())}}}"
+    if isinstance(value, tuple) and any(isinstance(part, Record) for part in value):
+        return f"{len(value)} of {type(value[0]).__name__}"
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)
 
 
 def html(records: Sequence[Record]) -> str:
     """The records as a table in HTML, for a notebook."""
-    if not records:
-        return ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in records[0].brief)
-    cells = ((_brief(getattr(record, name)).strip("'") for name in record.brief) for record in records)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>" for line in cells)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    names = records[0].brief if records else ()
+    return html_table(names, [[_brief(getattr(record, name)).strip("'") for name in names] for record in records])
 
 
 @dataclass(frozen=True, repr=False)

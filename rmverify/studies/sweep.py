@@ -287,7 +287,7 @@ def _given(executor: Executor | None, workers: int, dask: str | None) -> Abstrac
     if executor is None:
         return pool(workers, dask)
     if dask is not None:
-        raise ValueError(f"dask: expected None beside an executor, got {dask!r}")
+        raise ValueError(f"dask: cannot be combined with an executor, got {dask!r}")
     _at_least_one(workers)
     return nullcontext(executor if isinstance(executor, Pool) else Pool(executor, lambda: 2 * workers, foreign=True))
 
@@ -352,7 +352,7 @@ def _client(address: str) -> Any:
     try:
         distributed = importlib.import_module("distributed")
     except ImportError as error:
-        raise ValueError("dask: expected the package distributed (extra `cluster`), got no such module") from error
+        raise ValueError("dask: needs the package distributed: pip install 'rmverify[cluster]'") from error
     expected = "the address of a running scheduler, such as tcp://127.0.0.1:8786"
     if not re.fullmatch(r"(\w+://)?[^\s/]+:\d+", address):
         raise ValueError(f"dask: expected {expected}, got {address!r}")
@@ -464,18 +464,19 @@ def _lock(file: BinaryIO, path: str) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise _refusal(path, "no other writer", _holder(file)) from error
+        raise ValueError(f"store: {path!r} is being written by {_holder(file)}") from error
 
 
 def _holder(file: BinaryIO) -> str:
     """Who holds the lock, where Linux tells."""
     about = os.fstat(file.fileno())
+    other = "another process"
     place = f"{os.major(about.st_dev):02x}:{os.minor(about.st_dev):02x}:{about.st_ino}"
     try:
         with open("/proc/locks", encoding="ascii") as locks:
-            return next((f"process {f[4]}" for f in map(str.split, locks) if f[1] == "FLOCK" and f[5] == place), "one")
+            return next((f"process {f[4]}" for f in map(str.split, locks) if f[1] == "FLOCK" and f[5] == place), other)
     except OSError:
-        return "one"
+        return other
 
 
 # ------------------------------------------------------------------ plain data

@@ -5,6 +5,7 @@ Everything else rests on these closed forms, so most of them are checked over ba
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -56,22 +57,27 @@ def a1(look: Look) -> Iterator[Evidence]:
             yield _factors_in_floats()
 
 
-def _marginal_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
-    from flint import arb, arb_series, ctx
+def _settings(look: Look) -> Iterator[tuple[dict[str, Any], Any, Any, Any]]:
+    """Where, and there variance, mean and level as balls, at the precision of the residuals."""
+    from flint import arb, ctx
 
-    for lam, mean in modes_of(look):
-        for t in LEVELS:
-            with ctx.workprec(BITS):
-                time = arb_series([t, 1], prec=2)
-                m, v = mode_mean(arb(mean), time), mode_variance(arb(lam), time)
-                x = arb_series([0.75, 1], prec=3)
-                at = arb(t)
-                log_density = -((x - m[0]) ** 2) / (2 * v[0])
-                where = {"lambda": lam, "mean": mean, "t": t}
-                yield where | {"equation": "m' = -m"}, m[1] + m[0]
-                yield where | {"equation": "v' = 2 - 2v"}, v[1] - (2 - 2 * v[0])
-                score = mode_score(arb(mean), arb(lam), at, arb(0.75))
-                yield where | {"equation": "s = d ln q/dx"}, log_density[1] - score
+    for (lam, mean), t in itertools.product(modes_of(look), LEVELS):
+        with ctx.workprec(BITS):
+            yield {"lambda": lam, "mean": mean, "t": t}, arb(lam), arb(mean), arb(t)
+
+
+def _marginal_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
+    from flint import arb, arb_series
+
+    for where, lam, mean, t in _settings(look):
+        time = arb_series([t, 1], prec=2)
+        m, v = mode_mean(mean, time), mode_variance(lam, time)
+        x = arb_series([0.75, 1], prec=3)
+        log_density = -((x - m[0]) ** 2) / (2 * v[0])
+        yield where | {"equation": "m' = -m"}, m[1] + m[0]
+        yield where | {"equation": "v' = 2 - 2v"}, v[1] - (2 - 2 * v[0])
+        score = mode_score(mean, lam, t, arb(0.75))
+        yield where | {"equation": "s = d ln q/dx"}, log_density[1] - score
 
 
 FACTORS: tuple[Factor, ...] = (
@@ -133,22 +139,19 @@ def a2(look: Look) -> Iterator[Evidence]:
 
 
 def _flow_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
-    from flint import arb, arb_series, ctx
+    from flint import arb, arb_series
 
-    for lam, mean in modes_of(look):
-        for t in LEVELS:
-            for part in (0.0, 0.25, 0.75):
-                with ctx.workprec(BITS):
-                    h0, at, lam_, mean_ = arb(part * t), arb(t), arb(lam), arb(mean)
-                    h = arb_series([h0, 1], prec=2)
-                    y = arb(0.75)
-                    slope = flow_slope(lam_, at, h)
-                    x = slope * y + mode_mean(mean_, at - h)
-                    where = {"lambda": lam, "mean": mean, "t": t, "h": part * t}
-                    score = mode_score(mean_, lam_, at - h0, x[0])
-                    yield where | {"equation": "dx/dh = x + s"}, x[1] - x[0] - score
-                    carried = slope[0] * slope[0] * mode_variance(lam_, at) - mode_variance(lam_, at - h0)
-                    yield where | {"equation": "variance carried"}, carried
+    for where, lam, mean, t in _settings(look):
+        for part in (0.0, 0.25, 0.75):
+            h0 = arb(part * where["t"])
+            h = arb_series([h0, 1], prec=2)
+            slope = flow_slope(lam, t, h)
+            x = slope * arb(0.75) + mode_mean(mean, t - h)
+            here = where | {"h": part * where["t"]}
+            score = mode_score(mean, lam, t - h0, x[0])
+            yield here | {"equation": "dx/dh = x + s"}, x[1] - x[0] - score
+            carried = slope[0] * slope[0] * mode_variance(lam, t) - mode_variance(lam, t - h0)
+            yield here | {"equation": "variance carried"}, carried
 
 
 def a3(look: Look, bound: Bound) -> Iterator[Evidence]:
@@ -184,18 +187,14 @@ def _speed_ratio(target: Gaussian, level: float, bound: Bound) -> Value:
 
 
 def _speed_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
-    from flint import arb, arb_series, ctx
+    from flint import arb_series
 
-    for lam, mean in modes_of(look):
-        for t in LEVELS:
-            with ctx.workprec(BITS):
-                h = arb_series([0, 1], prec=2)
-                at, lam_, mean_ = arb(t), arb(lam), arb(mean)
-                v = mode_variance(lam_, at)
-                # from m(t) + sqrt(v), the point at one standard deviation: its square is the mean of the squares
-                x = flow_slope(lam_, at, h) * v.sqrt() + mode_mean(mean_, at - h)
-                speed = mode_score(mean_, lam_, at - h, x)[1]
-                yield {"lambda": lam, "mean": mean, "t": t}, speed * speed - _speed(v)
+    for where, lam, mean, t in _settings(look):
+        h, v = arb_series([0, 1], prec=2), mode_variance(lam, t)
+        # from m(t) + sqrt(v), the point at one standard deviation: its square is the mean of the squares
+        x = flow_slope(lam, t, h) * v.sqrt() + mode_mean(mean, t - h)
+        speed = mode_score(mean, lam, t - h, x)[1]
+        yield where, speed * speed - _speed(v)
 
 
 def a4(look: Look, bound: Bound) -> Iterator[Evidence]:

@@ -64,10 +64,12 @@ def c2(look: Look, bound: Bound) -> Iterator[Evidence]:
         yield _power_against_the_flow(look, perfect)
 
 
-def _precisions(look: Look) -> tuple[Array, Array, float]:
-    """1/variance of the target's modes, their multiplicities, and L."""
-    k = 1 / look.target.variances
-    return k, look.target.multiplicities, float(k.max())
+def _precisions(look: Look, k: float = 1.0, d: float = 1.0) -> tuple[Array, Array, float]:
+    """1/variance of the target's modes, their multiplicities, and L; without a target k, d and 1."""
+    if look.target is None:
+        return np.array([k]), np.array([int(d)]), 1.0
+    precisions = 1 / look.target.variances
+    return precisions, look.target.multiplicities, float(precisions.max())
 
 
 def _step(look: Look, k: Array, friction: float, h: float) -> Transition:
@@ -149,10 +151,7 @@ def _discretization_ratio(look: Look, bound: Bound) -> Evidence:
         axes += [Axis("k/L", 1e-3, 1, ends=("high",)), Axis("d", 1, 1e6, whole=True, ends=("low",))]
 
     def one(**p: float) -> Value:
-        if look.target is None:
-            k, n, L = np.array([p["k/L"]]), np.array([int(p["d"])]), 1.0
-        else:
-            k, n, L = _precisions(look)
+        k, n, L = _precisions(look, p.get("k/L", 1.0), p.get("d", 1.0))
         steps, T = int(p["steps"]), p["T sqrt(L)"] / math.sqrt(L)
         excess, _ = _chain(look, k, math.sqrt(L), T / steps, steps)
         return times(_distance(excess.ravel(), np.concatenate([n, n])), 1 / bound(L=L, T=T, d=n.sum(), h=T / steps))
@@ -177,10 +176,7 @@ def _against_the_flow(look: Look, bound: Bound) -> Evidence:
         axes += [Axis("k/L", -1, 1, log=False), Axis("d", 1, 1e6, whole=True, ends=("low",))]
 
     def one(**p: float) -> Value:
-        if look.target is None:
-            k, n, L = np.array([p["k/L"]]), np.array([int(p["d"])]), 1.0
-        else:
-            k, n, L = _precisions(look)
+        k, n, L = _precisions(look, p.get("k/L", 1.0), p.get("d", 1.0))
         if not k.all():
             return Value(0.0)  # no force, no error
         steps, T = int(p["steps"]), p["T sqrt(L)"] / math.sqrt(L)
@@ -201,7 +197,7 @@ def _against_the_flow(look: Look, bound: Bound) -> Evidence:
 
 def _power_against_the_flow(look: Look, bound: Bound) -> Evidence:
     """The power of h from starts of a quarter of the invariant variance, with a mean."""
-    k, n, L = (np.array([1.0]), np.array([1]), 1.0) if look.target is None else _precisions(look)
+    k, n, L = _precisions(look)
     T, counts = 1 / math.sqrt(L), [16, 32, 64, 128]
 
     def distance(steps: int) -> float:
@@ -218,7 +214,7 @@ def _power_against_the_flow(look: Look, bound: Bound) -> Evidence:
 def _discretization_powers(look: Look, bound: Bound) -> Iterator[Evidence]:
     (monomial,) = bound.monomials
     in_h, in_T = float(monomial["h"]), float(monomial["T"] + monomial["h"])  # the second at a fixed number of steps
-    k, n, L = (np.array([1.0]), np.array([1]), 1.0) if look.target is None else _precisions(look)
+    k, n, L = _precisions(look)
     root = math.sqrt(L)
 
     def distance(T: float, steps: int, joint: bool) -> float:

@@ -99,7 +99,7 @@ def over_class(look: Look, ratio: Callable[..., Array]) -> Callable[..., Array]:
 def searched(
     what: str, function: Callable[..., Array], axes: Sequence[Axis], *, computed: str, bound: str,
     exact: Callable[[Mapping[str, Any]], Value] | None = None, vanishing: str | None = None,
-    domain: str = "", source: str = "", case: str = "", effort: Mapping[str, Any] | None = None,
+    domain: str = "", case: str = "", effort: Mapping[str, Any] | None = None,
 ) -> Evidence:  # fmt: skip
     """The smallest constant with which computed <= C bound on a box, as far as a search sees.
 
@@ -116,7 +116,7 @@ def searched(
         rate = _growth_towards_0(function, where, vanishing) if where[vanishing] == ends[vanishing].low else 0.0
         if rate > _VANISHING:
             return Evidence(
-                "exact", what, "violated", label="lower", constant=value, where=where, domain=box, source=source,
+                "exact", what, "violated", label="lower", constant=value, where=where, domain=box,
                 computed=f"{computed}: the ratio grows like {vanishing}^-{rate:.2f} as {vanishing} goes to 0",
                 bound=bound,
             )  # fmt: skip
@@ -129,7 +129,7 @@ def searched(
         computed=computed if certain else f"{computed}; its value there is not accurate to {allowed:.0%}", bound=bound,
         label="lower",
         constant=value if certain else None,
-        where=where, domain=box, source=source, case=case, remark=f"still growing at {sides}" if growing else "",
+        where=where, domain=box, case=case, remark=f"still growing at {sides}" if growing else "",
     )  # fmt: skip
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import rmverify
 from rmverify.claims.evidence import Evidence, Look
 
 __all__ = ["derivations", "symbolic"]
@@ -17,7 +16,7 @@ __all__ = ["derivations", "symbolic"]
 
 def derivations() -> list[Path]:
     """The files of proofs_checks/, beside the package in a checkout and inside it where it was installed."""
-    package = Path(rmverify.__file__).parent
+    package = Path(__file__).parents[2]
     checkout = package.parent / "pyproject.toml"
     folder = (checkout if checkout.is_file() else package / "_").with_name("proofs_checks")
     return sorted(path for path in folder.glob("*.py") if not path.name.startswith(("test_", "conftest", "_")))

@@ -14,7 +14,6 @@ import math
 from typing import Any
 
 import numpy as np
-from flint import ctx
 
 from rmverify.laws.conditional import initial, split_target
 from rmverify.laws.scale.gauss import GaussRule, ScaleMixture
@@ -115,6 +114,8 @@ def _start(plan: Plan, truth: Any, start: Any) -> Array:
     """u at the start: 0 from the exact law, without the rounding of its variance."""
     if isinstance(start, str) and start == "exact":
         return np.zeros(truth.variances.size)
+    from flint import ctx
+
     law = initial(truth, plan, start)
     with ctx.workprec(BITS):
         live = law.variances > 0  # u = -inf for a point

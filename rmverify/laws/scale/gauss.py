@@ -36,6 +36,9 @@ class ScaleMixture:
     reference: float | None = None
     logs: Array | None = None
 
+    def __repr__(self) -> str:
+        return f"ScaleMixture(dim={self.dim}, nodes={self.weights.size}, variance={self.weights @ self.variances:.6g})"
+
 
 class GaussRule(Walker):
     """Nodes and weights of u, `count` of them at most, as the stages of a plan change them."""

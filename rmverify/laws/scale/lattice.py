@@ -39,6 +39,9 @@ class Lattice:
     rounding: float
     reference: float
 
+    def __repr__(self) -> str:
+        return f"Lattice(dim={self.dim}, points={self.weights.size}, spacing={self.spacing:.3g})"
+
     @property
     def logs(self) -> Array:
         return np.asarray(self.first + self.spacing * np.arange(self.weights.size))
@@ -152,7 +155,7 @@ class LatticeRule(Walker):
             for m in range(n, min(n + size, count), inner):
                 block = slice(m, min(m + inner, n + size))
                 if not smooth:
-                    yield stage.float_eta(block, fine), None, rule_weights, 8.0 * UNIT * inner
+                    yield stage.in_floats(block, fine)[0], None, rule_weights, 8.0 * UNIT * inner
                     continue
                 eta, kappa = (part if part is None else _interpolated(part[..., 0], onto) for part in steps.read(block))
                 assert eta is not None
@@ -216,7 +219,7 @@ def _smooth(stage: ScaleStage, part: slice, u: Array, alphas: Array, onto: Array
     some = np.unique([int(np.argmax(h / np.maximum(t, 1e-300))), int(np.argmax(h)), 0, len(t) - 1]) + part.start
     rows = slice(None, None, max(1, fine.shape[1] // 64))
     both = alphas, fine[:, rows]
-    pairs = [[stage.float_eta(some, a) for a in both], [stage.float_images(some, a, u) for a in both]]
+    pairs = [[stage.in_floats(some, a)[0] for a in both], [stage.float_images(some, a, u) for a in both]]
     return all(
         float(np.abs(known @ onto[rows].T - due).max()) <= 1e-13 * max(1.0, float(np.abs(due).max()))
         for known, due in pairs

@@ -21,7 +21,6 @@ from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from flint import ctx
 
 from rmverify.laws.averages.bends import NotResolved
 from rmverify.laws.averages.counts import continued
@@ -80,12 +79,12 @@ def through(u: Any, eta: Any, kappa: Any) -> Any:
 
 
 class Steps(NamedTuple):
-    """Of every step in a slice: (eta, kappa) (steps, nodes, modes); kappa is None without noise. `total` gives the sum
-    of all eta and that of all |eta|, at most, and `error` the error of the sum of their means."""
+    """Of every step in a slice: (eta, kappa) (steps, nodes, modes); kappa is None without noise. `error`: of the sum of
+    their means. `total`, where it is known: the sum of all eta and that of all |eta|, at most."""
 
     read: Callable[[slice], tuple[Array, Array | None]]
-    total: Callable[[], tuple[Array, Array]]
     error: float
+    total: Callable[[], tuple[Array, Array]]
 
 
 class ScaleStage:
@@ -118,6 +117,8 @@ class ScaleStage:
 
     def over_balls(self, t: Array, h: Array, end: Array | None, alphas: Any) -> tuple[Array, Array | None]:
         """eta and kappa of steps (t, h) with no velocity, at midpoints alphas (A, Q) or None; to t - h or `end`."""
+        from flint import ctx
+
         with ctx.workprec(BITS):
             time, length = (lift(z).reshape(-1, 1, 1) for z in (t, h))
             rows = None
@@ -138,10 +139,12 @@ class ScaleStage:
             def total() -> tuple[Array, Array]:
                 return every[0].sum(axis=0), np.abs(every[0]).sum(axis=0)
 
-            return Steps(lambda part: _split(every[:, part]), total, 0.0)
+            return Steps(lambda part: _split(every[:, part]), 0.0, total)
 
-        if weights.size * min(len(t), _FEW) > MOST_READ:
-            return self._in_floats(alphas)
+        if weights.size * min(len(t), _FEW) > MOST_READ:  # to a few roundings of 1 each
+            if self.in_floats(slice(0, 1), alphas)[1] is not None:
+                raise Unresolved
+            return Steps(lambda part: (self.in_floats(part, alphas)[0][..., None], None), 8 * UNIT * len(t), _no_total)
         if len(t) <= _FEW:
             return listed(direct(t, h, end))
         flat = np.ptp(h) / h.mean() <= np.ptp(h / t) / (h / t).mean()
@@ -169,7 +172,7 @@ class ScaleStage:
             worst = float(np.abs(off).max() / max(float(np.abs(due).max()), 1e-300))
             slip = float(np.abs(np.einsum("pnqk,q->pnk", off, weights)).max()) * len(t)
             if worst < best:
-                best, smooth = worst, Steps(_reader(fit), fit.total, slip)
+                best, smooth = worst, Steps(_reader(fit), slip, fit.total)
             if worst < 1e-13:
                 break
         if smooth is not None and best < 1e-10:
@@ -177,21 +180,6 @@ class ScaleStage:
         if len(t) * weights.size > MOST_READ:
             raise Unresolved
         return listed(direct(t, h, end))
-
-    def _in_floats(self, alphas: Array) -> Steps:
-        """Steps of one mode with too many nodes for balls, to a few roundings of 1 each."""
-        t, h = (column(z[:1]) for z in self.stage.grid)
-        if np.ndim(read(self.stage.scheme, self.modes, t, h, alphas[:, None, :, None]).noise[0][0]):
-            raise Unresolved
-
-        def eta(part: slice) -> tuple[Array, None]:
-            return self.float_eta(part, alphas)[..., None], None
-
-        def total() -> tuple[Array, Array]:
-            every = eta(slice(None))[0]
-            return every.sum(axis=0), np.abs(every).sum(axis=0)
-
-        return Steps(eta, total, 8 * UNIT * len(self))
 
     @cached_property
     def settled(self) -> tuple[Array, Array | None, Array]:
@@ -207,6 +195,8 @@ class ScaleStage:
         same = np.ptp(t) == 0 and np.ptp(h) == 0
         if not same and len(t) * lam.size > MOST_READ:
             raise Unresolved
+
+        from flint import ctx
 
         def of(scheme: Scheme) -> list[Array]:
             with ctx.workprec(BITS):
@@ -225,35 +215,26 @@ class ScaleStage:
 
     # --- in floats ------------------------------------------------------------------------------------------
 
-    def float_eta(self, part: Any, alphas: Array) -> Array:
-        """eta (steps, Q) of the steps in `part`, to a few roundings of 1."""
+    def in_floats(self, part: Any, alphas: Array) -> tuple[Array, Array | None]:
+        """eta of the steps in `part`, to a few roundings of 1, and the variance that they add, in units of the target's
+        own after them; arrays (steps, Q), None without noise."""
         t, h, end = (column(z[part]) for z in self.levels)
-        A = read(self.stage.scheme, self.modes, t, h, _in_rows(alphas, len(t))).linear[0][0]
-        A = np.broadcast_to(A, (len(t), alphas.shape[1], 1))[..., 0]
-        before, after = (mode_variance(self.lam, z)[..., 0] for z in (t, end))
-        if not (after > 0).all():
-            raise Unresolved
+        step, shape = read(self.stage.scheme, self.modes, t, h, _in_rows(alphas, len(t))), (len(t), alphas.shape[1], 1)
+        before, after = (mode_variance(self.lam, z) for z in (t, end))
+        A, c = np.broadcast_to(step.linear[0][0], shape)[..., 0], step.noise[0][0]
         floor = UNIT * np.abs(A).max()  # below it A is rounding, about a midpoint that annihilates x
-        if not floor > 0:
+        if not ((after > 0).all() and floor > 0):
             raise Unresolved
-        return np.asarray(2 * np.log(np.maximum(np.abs(A), floor)) + np.log(before / after))
-
-    def float_noise(self, part: Any, alphas: Array) -> Array | None:
-        """The variance that every step adds, in units of the target's own after it: (steps, Q); None without noise."""
-        t, h, end = (column(z[part]) for z in self.levels)
-        c = read(self.stage.scheme, self.modes, t, h, _in_rows(alphas, len(t))).noise[0][0]
-        if isinstance(c, int) and c == 0:
-            return None
-        return np.broadcast_to(c / mode_variance(self.lam, end), (len(t), alphas.shape[1], 1))[..., 0]
+        eta = np.asarray(2 * np.log(np.maximum(np.abs(A), floor)) + np.log(before / after)[..., 0])
+        return eta, None if isinstance(c, int) and c == 0 else np.broadcast_to(c / after, shape)[..., 0]
 
     def float_images(self, part: Any, alphas: Array, u: Array) -> Array:
         """What each u becomes in every step in `part`, up to a shift of its own: (u or 1, steps, Q) in floats."""
-        noise = self.float_noise(part, alphas)
+        eta, noise = self.in_floats(part, alphas)
         if noise is None:
-            return self.float_eta(part, alphas)[None]
-        ends = np.array([u.min(), u.max()])[:, None, None]
+            return eta[None]
         with np.errstate(divide="ignore"):
-            return np.asarray(np.logaddexp(ends + self.float_eta(part, alphas), np.log(noise)))
+            return np.asarray(np.logaddexp(np.array([u.min(), u.max()])[:, None, None] + eta, np.log(noise)))
 
     def images(self, alphas: Array, u: Array) -> Iterator[Array]:
         """`float_images` of blocks of steps."""
@@ -269,7 +250,7 @@ class ScaleStage:
         low, high = float(u.min()), float(u.max())
         lowest, highest = low, high
         for part in self._parts(alphas):
-            eta, noise = self.float_eta(part, alphas), self.float_noise(part, alphas)
+            eta, noise = self.in_floats(part, alphas)
             if noise is None:
                 low, high = low + float(eta.min(axis=1).sum()), high + float(eta.max(axis=1).sum())
             else:
@@ -306,10 +287,8 @@ class ScaleStage:
     def resolving(self, u: Array, dim: int, count: int) -> int:
         """Nodes in alpha for how far one step spreads u on the scale sqrt(2/d); they grow with `count`, so that
         raising it tests them too."""
-        widest = 0.0
         alphas, _ = self.rule(self.nodes)
-        for images in self.images(alphas, self.range(alphas, u)):
-            widest = max(widest, float(np.ptp(images, axis=-1).max()))
+        widest = max(float(np.ptp(images, axis=-1).max()) for images in self.images(alphas, self.range(alphas, u)))
         needed = count / 8 * (6 + 1.5 * widest * math.sqrt(dim / 2))
         result = max(self.nodes, math.ceil(min(needed, 3 * count)))
         if result**self.alphas > MOST_POINTS:
@@ -426,6 +405,10 @@ def _relative(step: Transition, lam: Any, t: Any, end: Any, shape: tuple[int, ..
 
 def _reader(fit: Surface) -> Callable[[slice], tuple[Array, Array | None]]:
     return lambda part: _split(fit.values(part))
+
+
+def _no_total() -> tuple[Array, Array]:
+    raise Unresolved
 
 
 def _split(parts: Array) -> tuple[Array, Array | None]:

@@ -1,0 +1,132 @@
+"""Schedules: where a sampler's steps lie between the first noise level and the last, and where its corrector runs.
+
+Small variances show only at small levels, and there the score is steep: levels in geometric progression shorten the
+steps with the level, and a corrector comes back whenever the target's smoothness has changed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from rmverify.numbers.checks import Array, number, positive_integer
+from rmverify.plans.stages import Correct, Plan, Predict, Stage
+from rmverify.schemes import underdamped
+from rmverify.schemes.contract import Scheme
+from rmverify.targets import Gaussian
+from rmverify.targets.process import mode_variance
+
+__all__ = ["MOST_STEPS", "Grid", "Levels", "schedule"]
+
+Grid = Literal["geometric", "uniform"]
+MOST_STEPS = 20_000_000
+"""Steps of the longest plan that is made: the level of every step is held in memory."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The noise levels of a plan, however many steps it has.
+
+    Parameters
+    ----------
+    early_stop, horizon : float
+        delta and T: the last level and the first one, 0 <= delta < T; delta > 0 on a geometric grid.
+    grid : {"geometric", "uniform"}
+        How the levels between are spaced.
+
+    Examples
+    --------
+    >>> Levels(0.25, 4.0).of(2), Levels(0.0, 3.0, "uniform").of(3)
+    (array([4.  , 1.  , 0.25]), array([3., 2., 1., 0.]))
+    """
+
+    early_stop: float
+    horizon: float
+    grid: Grid = "geometric"
+
+    def __post_init__(self) -> None:
+        if self.grid not in ("geometric", "uniform"):
+            raise ValueError(f"grid: expected 'geometric' or 'uniform', got {self.grid!r}")
+        if not number("horizon", self.horizon, above=0) > number("early_stop", self.early_stop, least=0):
+            raise ValueError(f"horizon: expected a level above the last one, {self.early_stop:g}, got {self.horizon!r}")
+        if self.grid == "geometric" and self.early_stop == 0:
+            raise ValueError("early_stop: a geometric grid cannot reach 0; choose a level above 0, or a uniform grid")
+
+    def of(self, steps: int) -> Array:
+        """Those of so many steps, both ends as given."""
+        if positive_integer("steps", steps) > MOST_STEPS:
+            raise ValueError(f"steps: a plan holds the level of every step, at most {MOST_STEPS}; got {steps}")
+        levels = (np.geomspace if self.grid == "geometric" else np.linspace)(self.horizon, self.early_stop, steps + 1)
+        levels[0], levels[-1] = self.horizon, self.early_stop
+        return levels
+
+
+def schedule(
+    target: Gaussian, scheme: Scheme, where: Levels, steps: int, *, corrector: bool = False, corrector_time: float = 1.0
+) -> Plan:
+    """N predictor steps from T to delta; with the corrector, underdamped Langevin at the end of every window.
+
+    A window has the length 1/L(t), L(t) = max_i 1/v_i(t) at its start (at least 1), and at most halves t. It ends at
+    the first level of the grid at or below; its corrector has as many steps as its predictor, friction sqrt(L) and
+    T_corr = c/(sqrt(L) d^{1/18}), L at its own level.
+
+    Parameters
+    ----------
+    target : Gaussian
+        Its variances decide where the windows end.
+    scheme : predictor
+    where : Levels
+        Such as `rmverify.studies.budget.setting` finds for an accuracy.
+    steps : int
+        N, at most 20 million.
+    corrector : bool
+    corrector_time : float
+        c.
+
+    Returns
+    -------
+    Plan
+
+    Examples
+    --------
+    >>> from rmverify import Gaussian, plans, schemes
+    >>> plan = plans.schedule(Gaussian.isotropic(4.0, 3), schemes.heun, plans.Levels(0.01, 3.0), 20, corrector=True)
+    >>> plan.evaluations  # two a step, and one corrector step for each
+    60
+    """
+    levels = where.of(steps)
+    if not corrector:
+        return Plan([Predict(scheme, levels)])
+    stages: list[Stage] = []
+    first = 0
+    for last in _window_ends(target, levels):
+        level = float(levels[last])
+        root = math.sqrt(_smoothness_at(target, level))
+        count = last - first
+        length = corrector_time / (root * target.dim ** (1 / 18)) / count
+        stages += [
+            Predict(scheme, levels[first : last + 1]),
+            Correct(underdamped(friction=root), level, length, count),
+        ]
+        first = last
+    return Plan(stages)
+
+
+def _smoothness_at(target: Gaussian, t: float) -> float:
+    return max(1.0, 1 / float(np.min(mode_variance(target.variances, t))))
+
+
+def _window_ends(target: Gaussian, levels: Array) -> list[int]:
+    """Indices into `levels` at which a window ends; the last level always does."""
+    ends: list[int] = []
+    t, delta = float(levels[0]), float(levels[-1])
+    while t > delta:
+        edge = max(t - 1 / _smoothness_at(target, t), t / 2, delta)
+        index = int(np.searchsorted(-levels, -edge * (1 + 1e-12)))
+        index = min(max(index, (ends[-1] if ends else 0) + 1), levels.size - 1)
+        ends.append(index)
+        t = float(levels[index])
+    return ends

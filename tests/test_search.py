@@ -1,0 +1,157 @@
+"""The search for the least number of steps: exact errors against powers, intervals at their level, few looks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.special import erfinv
+
+from rmverify.numbers.values import Value
+from rmverify.studies.search import Sampled, Search, halved, lowest
+
+# --- exact errors -----------------------------------------------------------------------------------------------------
+
+
+def search(function, accuracy, guess=1, most=10**9, sign=lambda n: 0):
+    asked = []
+
+    def value(n):
+        asked.append(n)
+        return function(n)
+
+    found = Search(value, accuracy, most, sign=sign).least(guess)
+    return (found.steps, found.value, found.before, found.status), asked
+
+
+@pytest.mark.parametrize("power", [0.3, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("guess", [1, 16, 10**6])
+def test_the_search_brackets_a_power_in_few_evaluations(power, guess):
+    (steps, value, before, status), asked = search(lambda n: Value(7.0 * n**-power, "exact", 0.0), 0.01, guess, 10**12)
+    assert status == "found"
+    assert steps == math.ceil(700 ** (1 / power) * (1 - 1e-12))
+    assert value <= 0.01 < before
+    assert len(asked) <= 25
+
+
+def test_steps_that_look_alike_within_their_error_cannot_be_told():
+    (steps, *_, status), _ = search(lambda n: Value(1 / n, "exact", 0.02 / n), 0.01)
+    assert status == "cannot tell"
+    assert 100 <= steps <= 103
+
+
+def test_a_search_gives_up_where_it_was_told_and_where_laws_are_not_resolved():
+    (steps, value, _, status), asked = search(lambda n: Value(1 / n, "exact"), 1e-6, most=1000)
+    assert (steps, float(value), status) == (None, 1e-3, "beyond max_steps")
+    assert max(asked) == 1000
+    (steps, value, _, status), asked = search(lambda n: None, 1e-6)
+    assert (steps, value, status) == (None, None, "cannot tell")
+    assert len(asked) < 10
+
+
+def test_one_step_is_enough():
+    assert search(lambda n: Value(0.01 / n, "exact"), 0.1, guess=64)[0][0] == 1
+
+
+@pytest.mark.parametrize("guess", [1, 5])
+def test_doubling_brackets_without_a_look_between(guess):
+    asked = []
+
+    def value(n):
+        asked.append(n)
+        return Value(1 / n, "exact")
+
+    search = Search(value, 0.011, 10**6, doubling=True)
+    search.scan(3, lambda n: 1)
+    assert asked == [1, 2, 3]
+    assert search.least(guess).steps == 91
+    assert asked[3:9] == [6, 12, 24, 48, 96, 72]
+
+
+def test_bisection_and_golden_section():
+    assert [halved(lambda n, least=least: n >= least, 3, 60) for least in (4, 17, 60)] == [4, 17, 60]
+    assert lowest(lambda x: (x + 2.3) ** 2, 1.0, -9.0, 1e-3) == pytest.approx(-2.3, abs=2e-3)
+    assert lowest(lambda x: math.inf if x > -1 else -x, 1.0, -3.0, 1e-3) == pytest.approx(-1, abs=1e-2)
+
+
+# --- sampled errors -----------------------------------------------------------------------------------------------
+
+
+def sampled(truth, accuracy, seed, guess=16, noise=1.0, most=10**9):
+    """A search among values that are off by a normal deviate of what was asked for, within its 95 % interval."""
+
+    rng = np.random.default_rng(seed)
+
+    def look(n, wanted):
+        off = noise * wanted * truth(n)
+        return Value(truth(n) + off * rng.standard_normal() / 1.96, "monte-carlo", off)
+
+    return Sampled(look, accuracy, 0.02, most).least(guess)
+
+
+@pytest.mark.parametrize("power", [0.5, 1.5, 3.0])
+@pytest.mark.parametrize("guess", [1, 16, 10**6])
+def test_the_interval_covers_the_least_number_at_its_level(power, guess):
+    least = math.ceil(700 ** (1 / power))
+    found = [sampled(lambda n: min(1.0, 7.0 * n**-power), 0.01, seed, guess) for seed in range(60)]
+    assert {row.status for row in found} == {"found"}
+    missed = sum(not row.fewest <= least <= row.most for row in found)
+    assert missed <= 9  # P(more) < 1e-3 for 60 with a probability of 0.05
+    assert all(row.most - row.fewest <= 0.08 * least + 2 for row in found)
+
+
+def test_values_that_cannot_be_told_apart_have_no_interval():
+    assert sampled(lambda n: 0.1 + 1 / n, 0.1001, 0, noise=50.0, most=10**5).status == "cannot tell"
+    found = sampled(lambda n: 1 / n, 1e-6, 0, most=1000)
+    assert (found.steps, found.status) == (None, "beyond max_steps")
+
+
+@pytest.mark.parametrize("power", [0.4, 1.0, 2.5])
+@pytest.mark.parametrize("crossing", [1.5, 7.2, 93.4, 4321.0, 1e5])
+@pytest.mark.parametrize("goal", [0.9, 0.1, 1e-3])
+def test_the_search_finds_where_a_curve_of_intervals_meets_the_request(goal, crossing, power):
+    """On TV = erf(c N^-power), seen within its interval; it looks at little, and coarsely where that is enough."""
+    x = float(erfinv(goal))
+    rng, asked = np.random.default_rng(4), []
+
+    def look(steps, fine):
+        asked.append(fine)
+        truth = math.erf(x * (crossing / steps) ** power)
+        half = fine * truth
+        seen = truth + half * rng.uniform(-1, 1)
+        return Value(seen, "monte-carlo", half, upper=min(seen + half, 1.0))
+
+    found = Sampled(look, goal, 0.02, 1 << 20).least(8)
+    lower, upper = found.fewest, found.most
+    assert lower <= math.ceil(crossing) <= upper
+    slope = 2 * x * math.exp(-x * x) / math.sqrt(math.pi) / goal * power  # d ln TV / d ln N
+    assert upper - lower <= 0.02 * (upper + lower) or slope * 0.02 < 0.01  # finer intervals are not asked for
+    if slope > 1:
+        assert len(asked) < math.log2(crossing) + 20
+        assert sum(fine < 0.01 for fine in asked) <= 6
+
+
+def test_a_search_of_which_nothing_is_known_gives_up_at_the_limit():
+    def look(steps, fine):
+        asked.append(steps)
+        return Value(1.0, "upper", 1.0, lower=0.0, upper=1.0)
+
+    asked = []
+    assert Sampled(look, 0.1, 0.02, 100).least(8).steps is None
+    assert asked == [8, 16, 32, 64, 100]
+    assert Sampled(look, 0.1, 0.02, 100, lambda steps: steps < 20).least(8).steps is None
+    assert asked[5:] == [8, 16]
+
+
+def test_what_cannot_be_told_from_the_request_is_left_between_the_ends():
+    """A curve that lies on the request from 20 to 39 steps: no interval around it says on which side it is."""
+
+    def look(steps, fine):
+        truth = 0.1 if 20 <= steps < 40 else 0.2 if steps < 20 else 0.05
+        return Value(truth, "monte-carlo", fine * truth)
+
+    found = Sampled(look, 0.1, 0.02, 1 << 20).least(8)
+    assert found.fewest <= 20
+    assert found.most >= 40
+    assert found.status == "cannot tell"
