@@ -1,5 +1,7 @@
 r"""The law given the midpoints: one affine map of x per stage, pushed through the Gaussian start.
 
+Every other law of a Gaussian target is made of these: a randomized plan's output is a mixture of such Gaussians.
+
 Every law carries a rounding estimate in the logarithm of each variance, in units of 2^-53: `STEP` per step (on a
 uniform grid every step repeats the same rounding), and `CANCEL` for every multiple by which the parts of a step,
 e^h x and the score's, exceed their sum (a few long steps). It is an estimate, not a bound.

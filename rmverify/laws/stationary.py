@@ -1,4 +1,7 @@
-"""The law that equal Langevin steps leave invariant on a Gaussian target: exact moments, and its distances."""
+"""The law that equal Langevin steps leave invariant on a Gaussian target: exact moments, and its distances.
+
+A corrector that runs for long ends here and not at its target: the distance between the two is its bias.
+"""
 
 from __future__ import annotations
 

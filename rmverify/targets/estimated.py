@@ -1,4 +1,7 @@
-"""Imperfect scores: a gain and a bias that may oscillate in t, with their exact L2 error."""
+"""Imperfect scores: a gain and a bias that may oscillate in t, with their exact L2 error.
+
+No sampler has the exact score. Theorems carry its error along as one number, which is known exactly here.
+"""
 
 from __future__ import annotations
 
