@@ -1,5 +1,7 @@
 r"""Certified constants of the one-step lemmas on the Gaussian class: suprema over boxes, in ball arithmetic.
 
+A constant that a search has seen is a lower bound; these are upper ones too, for every point of a class.
+
 The class: N(m, Sigma) with eigenvalues in [0.01, 100], t >= 0.01, 0 < h <= min(1/(2L), t/2), L = 1/min(1, min lambda),
 the score exact, x ~ q_t. The error of a step is linear in x - m(t) in every mode (e^{ah} m(t) = m(t - ah): a mean
 moves with the flow itself), so that uncentred modes err as centred ones; a sum over modes with L = max L_i and bounds

@@ -20,7 +20,7 @@ from rmverify.readings.balls import lift, lift_scheme, precision
 from rmverify.readings.cells import read_chain
 from rmverify.readings.witness import per_mode
 from rmverify.schemes.contract import Scheme
-from rmverify.targets import Gaussian
+from rmverify.targets import EstimatedScore, Gaussian
 from rmverify.targets.process import flow_slope, mode_mean, mode_score, mode_variance
 
 
@@ -44,7 +44,9 @@ class LocalError:
     mean_square: Value
 
 
-def local_error(scheme: Scheme, target: Any, t: float, h: float, *, start: Any = "exact") -> LocalError:
+def local_error(
+    scheme: Scheme, target: Gaussian | EstimatedScore, t: float, h: float, *, start: Any = "exact"
+) -> LocalError:
     r"""One step of a predictor from noise level t to t-h, against the exact probability flow.
 
     The step runs over balls with enough bits that the differences survive, and is rounded once: relative error
@@ -75,7 +77,7 @@ def local_error(scheme: Scheme, target: Any, t: float, h: float, *, start: Any =
     return _coupling(truth, modes, plan, start, lengths=[h])
 
 
-def coupling_error(plan: Plan, target: Any, *, start: Any = "exact") -> LocalError:
+def coupling_error(plan: Plan, target: Gaussian | EstimatedScore, *, start: Any = "exact") -> LocalError:
     """The same for a whole plan of predictors: E|x^_N - x*_N|^2 where x* follows the exact flow from x^_0.
 
     Examples

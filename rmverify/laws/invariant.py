@@ -1,5 +1,7 @@
 r"""Langevin steps many times over: moments after N equal steps, and of the law that they leave invariant.
 
+A corrector takes thousands of equal steps; what they leave is found from one of them, without taking them all.
+
 On a centred Gaussian law of precision k (a mode) and for a score -k' x, one step takes the covariance of (x, v) given
 the midpoints to A S A^T + C. In units of the law's own, Y = (k S_xx - 1, sqrt(k/u) S_xv, S_vv/u - 1) is 0 for N(0, 1/k)
 x N(0, u), and

@@ -1,5 +1,8 @@
 r"""The law of the variance of a centred isotropic law over the midpoints of a plan, and of the error of a variance.
 
+Where all coordinates are alike, the midpoints of a plan change one number only, the variance: whoever knows its law
+knows every distance exactly.
+
 Everything here is in u = ln(s^2/v(t)), v the target's own variance (`stage`). The law of u is a sum over the steps. A
 test function of it varies on the scale sqrt(2/d) of the log radius. It has two forms:
 
