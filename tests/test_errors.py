@@ -293,6 +293,7 @@ def test_an_error_without_one_of_its_terms_is_caught(monkeypatch, part):
     assert max(max(found) for kind in ("marginals", "shifted") for found in ratios(kind, 60).values()) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["log_error", "shift_error"])
 def test_an_error_of_foreign_laws_without_one_of_its_terms_is_caught(monkeypatch, part):
     plain = pair._whitened
@@ -322,8 +323,8 @@ def test_the_reference_knows_textbook_values():
 
 def test_the_ratio_of_a_bracket_is_whether_it_holds():
     assert gaussians.ratio(rm.tv(rm.Gaussian([1.0], [1.0]), rm.Gaussian([0.0], [1.0])), arb(0)) > 1
-    assert gaussians.ratio(rm.values.Value(1.0, "upper", lower=0.0, upper=1.0), arb(0.5)) == 0
-    assert gaussians.ratio(rm.values.Value(0.25, "upper", lower=0.0, upper=0.25), arb(0.5)) == math.inf
+    assert gaussians.ratio(rm.Value(1.0, "upper", lower=0.0, upper=1.0), arb(0.5)) == 0
+    assert gaussians.ratio(rm.Value(0.25, "upper", lower=0.0, upper=0.25), arb(0.5)) == math.inf
 
 
 # --- what few paths show --------------------------------------------------------------------------------------------

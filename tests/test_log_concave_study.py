@@ -84,6 +84,7 @@ def test_the_distance_after_some_steps(condition, L, h, steps):
     assert found.error < 0.01 * found  # few long steps from a point: a wide law, and what the claim needs
 
 
+@pytest.mark.slow
 def test_only_the_condition_matters():
     one, nine = (log_concave.steps_to("w2", 0.03, condition=4.0, smoothness=L) for L in (1.0, 9.0))
     assert one.steps == nine.steps

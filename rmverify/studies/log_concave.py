@@ -23,6 +23,7 @@ from scipy.special import ndtr
 from rmverify import schemes
 from rmverify.divergences import tv
 from rmverify.divergences.radial import radial_tv
+from rmverify.exponents import BOUNDS
 from rmverify.laws import output_law
 from rmverify.laws.invariant import Powers, contraction, marginal, spread, step_map
 from rmverify.laws.scale import ScaleMixture, Unresolved
@@ -43,8 +44,8 @@ TARGETS = ("both", "m", "L")
 _NODES = (1, 2, 3, 4, 5, 6, 7, 8, 9)  # of the rule of the variance given the midpoints
 _AGREE = 1e-9
 _FINE = 0.02  # of ln h, where its search ends
-SHEN_LEE = "C3: kappa^{7/6} eps'^{-1/3} + kappa eps'^{-2/3} [quoted]"
-COROLLARY = "D3: d^{5/12} [abstract], d^{5/12} (kappa^{4/3} eps^{-2/3} + kappa/eps) [recalled]"
+SHEN_LEE = f"C3: {BOUNDS['C3']} [quoted]"
+COROLLARY = f"D3: d^{{5/12}} [abstract], {BOUNDS['D3']} [recalled]"
 
 
 # --- one step length --------------------------------------------------------------------------------------------------
