@@ -101,9 +101,7 @@ def shown(answer: Budget, data: str, width: int | None = None, curves: bool = Fa
             "not to the data; --early-stop-tv X chooses delta by it."
         )
     title = Text(f"Score evaluations to TV(output, q_delta) <= {answer.accuracy:g}", style="bold")
-    table, dropped = tabular(
-        _COLUMNS, [_row_cells(row) for row in answer.rows], width, drop=_DROPPED, right=_COLUMNS[2:7], wrapped=_COLUMNS
-    )
+    table, dropped = tabular(_COLUMNS, [*map(_row_cells, answer.rows)], width, drop=_DROPPED, right=_COLUMNS[2:7])
     notes = []
     if any(not row.exact for row in answer.rows):
         notes += [

@@ -95,7 +95,7 @@ def shown(report: Report, asked: Asked, width: int = 130, verbose: bool = False)
         kinds = [kind if width >= _ROOMY else kind[0] for kind in kinds_of(result)]
         finding = Text(finding_text(result), style=_STYLES[result.finding])
         lines.append([result.id, result.claim.statement, finding, " ".join(kinds), seconds_text(result.seconds)])
-    table = grid(("id", "claim", "finding", "evidence", "time"), lines, right=["time"], wrapped=("claim", "finding"))
+    table = grid(("id", "claim", "finding", "evidence", "time"), lines, right=["time"])
     blocks: list[Any] = [listed(asked.lines()), "", table, ""]
     if verbose:
         blocks += [block for result in report.values() for block in _evidence_blocks(result, asked)]

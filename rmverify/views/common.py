@@ -19,7 +19,7 @@ SCHEMA = 3
 """Version of the JSON documents."""
 
 _STYLES = {"consistent": "green", "contradicts": "bold red", "claim not sharp here": "yellow"}
-_WRAPPED = ("verdict", "note")
+_WORDS = ("verdict", "note")
 
 
 def number(x: float, digits: int = 3) -> str:
@@ -115,20 +115,20 @@ def _latex(text: str) -> str:
 
 
 def grid(
-    columns: Sequence[str], lines: Iterable[Sequence[Any]], *, least: Sequence[int] | None = None,
-    right: Sequence[str] = (), wrapped: Sequence[str] = _WRAPPED,
+    columns: Sequence[str], lines: Iterable[Sequence[Any]], *, least: Mapping[str, int] | None = None,
+    right: Sequence[str] = (),
 ) -> Any:  # fmt: skip
-    """One table of texts. With least widths its columns are aligned to those of others; those `wrapped` may be
-    narrower than what they hold."""
+    """One table of texts. What is too wide is folded, the widest column first, so that no digit is ever cut; with
+    least widths, which align its columns to those of others, only words are."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as Rich
     from rich.text import Text
 
     table = Rich(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for k, column in enumerate(columns):
+    for column in columns:
         table.add_column(
-            column, justify="right" if column in right else "left", no_wrap=column not in wrapped, overflow="fold",
-            min_width=least[k] if least else None,
+            column, justify="right" if column in right else "left", overflow="fold",
+            min_width=least and least[column], no_wrap=least is not None and column not in _WORDS,
         )  # fmt: skip
     for line in lines:
         cells = zip(columns, line, strict=True)
@@ -141,22 +141,24 @@ def grid(
 
 def tabular(
     columns: Sequence[str], lines: Sequence[Sequence[str]], width: int | None, heads: Sequence[str] = (),
-    drop: Sequence[str] = (), right: Sequence[str] = (), wrapped: Sequence[str] | None = None,
+    drop: Sequence[str] = (), right: Sequence[str] = (),
 ) -> tuple[list[Any], list[str]]:  # fmt: skip
     """A table, and what was left out of it.
 
     Without a width everything in one. Otherwise the columns `heads` are the titles of groups, and those of `drop` go,
-    one after the other, until the rest fits; what still does not is folded in the columns `wrapped`, where no digit is
-    lost.
+    one after the other, until the rest fits.
     """
-    layout: dict[str, Any] = {"right": right, "wrapped": _WRAPPED if wrapped is None else wrapped}
     if width is None:
-        return [grid(columns, lines, **layout), ""], []
+        return [grid(columns, lines, right=right), ""], []
     wide = {c: max(len(line[k]) for line in [columns, *lines]) for k, c in enumerate(columns)}
-    wide |= {c: min(wide[c], 11) for c in _WRAPPED if c in wide}
+    wide |= {c: min(wide[c], 11) for c in _WORDS if c in wide}
     shown, dropped = [c for c in columns if c not in heads], []
+
+    def fits() -> bool:
+        return sum(wide[c] + 2 for c in shown) - 2 <= width
+
     for name in drop:
-        if sum(wide[c] + 2 for c in shown) - 2 > width and name in shown:
+        if not fits() and name in shown:
             shown.remove(name)
             dropped.append(name)
     groups: dict[str, list[list[str]]] = {}
@@ -164,11 +166,11 @@ def tabular(
         cells = dict(zip(columns, line, strict=True))
         title = ", ".join(_titled(c, cells[c]) for c in heads if cells[c])
         groups.setdefault(title, []).append([cells[c] for c in shown])
-    least = [wide[c] for c in shown] if wrapped is None else None
+    least = wide if fits() else None
     blocks: list[Any] = []
     for title, part in groups.items():
         blocks += [paragraph(title, width, "italic")] if title else []
-        blocks += [grid(shown, part, least=least, **layout), ""]
+        blocks += [grid(shown, part, least=least, right=right), ""]
     return blocks, dropped
 
 
