@@ -6,9 +6,7 @@ import argparse
 from typing import Any
 
 from rmverify.cli.options import add_command
-from rmverify.cli.output import VERIFIED, Usage, show
-
-__all__ = ["add"]
+from rmverify.cli.output import Exit, Usage, show
 
 
 def add(commands: Any) -> None:
@@ -30,4 +28,4 @@ def run(options: argparse.Namespace) -> int:
         if id not in claims:
             raise Usage(f"IDS: expected some of {', '.join(claims)}, got {id!r}")
     show([block for id in chosen for block in explained(claims[id])])
-    return VERIFIED
+    return Exit.VERIFIED

@@ -6,9 +6,7 @@ import argparse
 from typing import Any
 
 from rmverify.cli.options import add_command
-from rmverify.cli.output import REFUTED, VERIFIED, write
-
-__all__ = ["add"]
+from rmverify.cli.output import Exit, write
 
 
 def add(commands: Any) -> None:
@@ -29,4 +27,4 @@ def run(options: argparse.Namespace) -> int:
 
     answer = load(options.file).solve(options.scale)
     write(options, {"json": lambda: document("exponents", answer.as_dict())}, lambda: view.shown(answer))
-    return REFUTED if any(verdict.finding == "not implied" for verdict in answer.claims) else VERIFIED
+    return Exit.REFUTED if any(verdict.finding == "not implied" for verdict in answer.claims) else Exit.VERIFIED

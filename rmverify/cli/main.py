@@ -9,9 +9,7 @@ import sys
 from typing import NoReturn
 
 from rmverify.cli import budget, explain, exponents, law, rates, sample, verify
-from rmverify.cli.output import EXITS, INTERNAL, USAGE, Usage, complain
-
-__all__ = ["main"]
+from rmverify.cli.output import EXITS, Exit, Usage, complain
 
 _COMMANDS = (budget, law, sample, verify, rates, explain, exponents)
 
@@ -31,7 +29,7 @@ class _Parser(argparse.ArgumentParser):
     """Complains in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USAGE, f"rmverify: error: {message} (see {self.prog} --help)\n")
+        self.exit(Exit.USAGE, f"rmverify: error: {message} (see {self.prog} --help)\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,23 +39,23 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
     except SystemExit as stop:  # argparse has printed its line
-        return int(stop.code or 0) if isinstance(stop.code, int | None) else USAGE
+        return int(stop.code or 0) if isinstance(stop.code, int | None) else Exit.USAGE
     try:
         _spare_inputs(options)
         return int(options.run(options))
     except Usage as error:
-        return complain(str(error), USAGE)
+        return complain(str(error), Exit.USAGE)
     except (ValueError, TypeError) as error:
         return _refused(options, error)
     except OverflowError as error:
         from rmverify.schemes.contract import Unstable
 
-        return complain(str(error), USAGE) if isinstance(error, Unstable) else _internal(error)
+        return complain(str(error), Exit.USAGE) if isinstance(error, Unstable) else _internal(error)
     except BrokenPipeError:  # whoever read the output has seen enough: no verdict
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except OSError as error:
-        return complain(f"cannot write: {error}", USAGE)
+        return complain(f"cannot write: {error}", Exit.USAGE)
     except KeyboardInterrupt:
         return complain("interrupted", 130)
     except Exception as error:
@@ -101,9 +99,9 @@ def _refused(options: argparse.Namespace, error: Exception) -> int:
     known = _OPTIONS.get(name, name if name.startswith(("'", '"')) else None)
     if not colon or known is None:
         return _internal(error)
-    return complain((_DATA.get(options.command, known) if known == "DATA" else known) + colon + rest, USAGE)
+    return complain((_DATA.get(options.command, known) if known == "DATA" else known) + colon + rest, Exit.USAGE)
 
 
 def _internal(error: Exception) -> int:
     report = "please report it with the command that you gave"
-    return complain(f"internal error: {type(error).__name__}: {error}; {report}", INTERNAL)
+    return complain(f"internal error: {type(error).__name__}: {error}; {report}", Exit.INTERNAL)

@@ -9,11 +9,6 @@ from typing import Any
 
 from rmverify.cli.output import EXITS, Usage, remark
 
-__all__ = [
-    "MOST_STEPS", "PREDICTORS", "SEQUENTIAL", "add_command", "add_levels", "add_plan", "add_shapes", "name_of",
-    "plan_of", "predictor", "real", "seeded", "shape_of", "target_of", "whole",
-]  # fmt: skip
-
 SEQUENTIAL = ("euler", "exponential_integrator", "heun", "midpoint", "randomized_midpoint")
 PREDICTORS = (*SEQUENTIAL, "parallel_midpoint")
 
@@ -115,25 +110,26 @@ def target_of(options: argparse.Namespace, turned: bool = False) -> Any:
 
     if options.spectrum:
         target = Gaussian.from_spectrum(*read_spectrum(options.data))
-        return spectrum(target) if turned else target
-    if options.covariance or (options.data in BUILT_IN and not options.samples):
+    elif options.covariance or (options.data in BUILT_IN and not options.samples):
         covariance = read_covariance(options.data)
         target = Gaussian(np.zeros(len(covariance)), covariance)
-        return spectrum(target) if turned else target
-    rows = read_data(options.data)
-    doubt = None if options.samples else ambiguity(rows)
-    if doubt is not None:
-        raise Usage(f"{options.data!r}: {doubt}")
-    for text in remarks(rows):
-        remark(options, f"{options.data!r}: {text}")
-    return fit_spectrum(rows) if turned else Gaussian.fit(rows)
+    else:
+        rows = read_data(options.data)
+        doubt = None if options.samples else ambiguity(rows)
+        if doubt is not None:
+            raise Usage(f"{options.data!r}: {doubt}")
+        for text in remarks(rows):
+            remark(options, f"{options.data!r}: {text}")
+        return fit_spectrum(rows) if turned else Gaussian.fit(rows)
+    return spectrum(target) if turned else target
 
 
 # --------------------------------------------------------------------------- plans
 
 
-def add_levels(parser: argparse.ArgumentParser) -> None:
-    """Where a plan starts and stops, and its noise levels between."""
+def add_levels(parser: argparse.ArgumentParser, accuracy: str) -> None:
+    """Where a plan starts and stops, its noise levels between, the accuracy that this is for, and the seed."""
+    parser.add_argument("--tv", type=real(0, 1), default=0.1, metavar="EPS", help=accuracy)
     stop = parser.add_mutually_exclusive_group()
     stop.add_argument(
         "--early-stop", type=real(0, 350), metavar="DELTA",
@@ -148,19 +144,32 @@ def add_levels(parser: argparse.ArgumentParser) -> None:
         help="first noise level; default: the smallest with TV(q_T, N(0,I)) <= EPS/10",
     )  # fmt: skip
     parser.add_argument("--grid", choices=("geometric", "uniform"), default="geometric", help="noise levels between")
+    parser.add_argument("--seed", type=whole(0), help="seed of the random numbers; default: drawn and printed")
+
+
+def levels_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Those options as `rmverify.studies.budget.setting` takes them."""
+    return {name: getattr(options, name) for name in ("early_stop", "early_stop_tv", "horizon", "grid")}
+
+
+def add_search(parser: argparse.ArgumentParser, schemes: tuple[str, ...], most: int, default: str = "") -> None:
+    """What a search for the least number of steps tries."""
+    parser.add_argument(
+        "--scheme", action="append", choices=schemes, metavar="NAME",
+        help=f"restrict to this scheme (repeatable); one of {', '.join(schemes)}{default}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-steps", type=whole(1, MOST_STEPS), default=most, metavar="N", help="the most steps that are tried"
+    )
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
-    """One plan: its scheme, steps and corrector, its noise levels, and the seed of what it draws."""
+    """One plan: its scheme, steps and corrector, and its noise levels."""
     parser.add_argument("--scheme", choices=PREDICTORS, default="randomized_midpoint", metavar="NAME",
                         help=f"one of {', '.join(PREDICTORS)}")  # fmt: skip
     parser.add_argument("--steps", type=whole(1, MOST_STEPS), default=100, metavar="N", help="predictor steps")
     parser.add_argument("--corrector", action="store_true", help="underdamped Langevin after every window")
-    add_levels(parser)
-    parser.add_argument("--seed", type=whole(0), help="seed of the random numbers; default: drawn and printed")
-    parser.add_argument(
-        "--tv", type=real(0, 1), default=0.1, metavar="EPS", help="accuracy that sets the default horizon"
-    )
+    add_levels(parser, "accuracy that sets the default horizon")
 
 
 def plan_of(options: argparse.Namespace, turned: bool = False) -> tuple[Any, Any, Any]:
@@ -169,12 +178,9 @@ def plan_of(options: argparse.Namespace, turned: bool = False) -> tuple[Any, Any
     from rmverify.studies.budget import setting
 
     target = target_of(options, turned)
-    where = setting(
-        target, options.tv, early_stop=options.early_stop, early_stop_tv=options.early_stop_tv,
-        horizon=options.horizon, grid=options.grid,
-    )  # fmt: skip
-    scheme = predictor(options.scheme)
-    return target, where, schedule(target, scheme, where, options.steps, corrector=options.corrector)
+    where = setting(target, options.tv, **levels_of(options))
+    plan = schedule(target, predictor(options.scheme), where, options.steps, corrector=options.corrector)
+    return target, where, plan
 
 
 def predictor(name: str) -> Any:

@@ -11,15 +11,16 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-__all__ = [
-    "ENDLESS", "EXITS", "INCONCLUSIVE", "INTERNAL", "REFUTED", "USAGE", "VERIFIED", "Usage", "complain", "plottable",
-    "progress", "remark", "show", "suffix_of", "width", "writable", "write",
-]  # fmt: skip
 
-VERIFIED, REFUTED, USAGE, INCONCLUSIVE, INTERNAL = range(5)
+class Exit(IntEnum):
+    """What an exit code says; `EXITS` explains them."""
+
+    VERIFIED, REFUTED, USAGE, INCONCLUSIVE, INTERNAL = range(5)
+
 
 EXITS = """exit codes:
   0  verified: everything asked for was found
@@ -107,8 +108,10 @@ def suffix_of(option: str, path: str, known: tuple[str, ...]) -> str:
     return suffix
 
 
-def plottable(path: str) -> str:
-    """The format of a picture, refused before anything is computed where it could not be made."""
+def plottable(path: str | None) -> str | None:
+    """The format of a picture, if one was asked for; refused before anything is computed where it could not be made."""
+    if path is None:
+        return None
     suffix = suffix_of("--plot", path, ("png", "svg", "pdf"))
     try:
         import matplotlib  # noqa: F401

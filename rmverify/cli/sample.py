@@ -7,9 +7,7 @@ import sys
 from typing import Any
 
 from rmverify.cli.options import add_command, add_plan, plan_of, seeded, whole
-from rmverify.cli.output import VERIFIED, Usage, suffix_of, writable
-
-__all__ = ["add"]
+from rmverify.cli.output import Exit, Usage, suffix_of, writable
 
 MOST_NUMBERS = 10**9
 """Numbers in the largest table of samples, 8 GB."""
@@ -52,4 +50,4 @@ def run(options: argparse.Namespace) -> int:
     if not options.quiet:
         cost = f"{plan.evaluations} score evaluations each, seed {options.seed}"
         print(f"{options.n} samples in dimension {target.dim}, {cost}: {options.out}", file=sys.stderr)
-    return VERIFIED
+    return Exit.VERIFIED

@@ -7,20 +7,7 @@ import os
 from typing import Any
 
 from rmverify.cli.options import add_command, add_shapes, name_of, shape_of, target_of, whole
-from rmverify.cli.output import (
-    ENDLESS,
-    INCONCLUSIVE,
-    REFUTED,
-    VERIFIED,
-    Usage,
-    progress,
-    suffix_of,
-    width,
-    writable,
-    write,
-)
-
-__all__ = ["add"]
+from rmverify.cli.output import ENDLESS, Exit, Usage, progress, suffix_of, width, writable, write
 
 KINDS = ("symbolic", "certified", "exact", "fitted", "monte-carlo")
 
@@ -98,6 +85,6 @@ def run(options: argparse.Namespace) -> int:
     write(options, form, lambda: view.shown(report, asked, width() or ENDLESS, options.verbose))
     findings = {result.finding for result in report.values()} or {"inconclusive"}
     if findings & {"violated", "not implied"}:
-        return REFUTED
+        return Exit.REFUTED
     undecided = {"inconclusive", "not yet"} if options.ids else {"inconclusive"}
-    return INCONCLUSIVE if findings & undecided else VERIFIED
+    return Exit.INCONCLUSIVE if findings & undecided else Exit.VERIFIED

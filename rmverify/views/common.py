@@ -128,7 +128,7 @@ def grid(
     for column in columns:
         table.add_column(
             column, justify="right" if column in right else "left", overflow="fold",
-            min_width=least and least[column], no_wrap=least is not None and column not in _WORDS,
+            min_width=least[column] if least else None, no_wrap=least is not None and column not in _WORDS,
         )  # fmt: skip
     for line in lines:
         cells = zip(columns, line, strict=True)
