@@ -13,19 +13,6 @@ from rmverify.views.common import grid, listed
 if TYPE_CHECKING:  # only their names: explaining a claim needs no measurements
     from rmverify.claims.ledger import Claim, Evidence, Report, Result
 
-__all__ = [
-    "Asked",
-    "as_record",
-    "evidence_lines",
-    "explained",
-    "kinds_of",
-    "points",
-    "provenance_text",
-    "seconds_text",
-    "shown",
-    "tally",
-]
-
 _STYLES = {
     "holds": "green",
     "holds with constant": "green",

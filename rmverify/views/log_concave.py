@@ -9,8 +9,6 @@ from rmverify.studies.study import Fit
 from rmverify.views.common import Section, View, drawn, number, pyplot, short
 from rmverify.views.rates import EXPONENTS, refuted
 
-__all__ = ["VIEW"]
-
 _METRICS = {"w2": "W2/sqrt(d/m), E_alpha", "tv": "TV, unconditional"}
 _COLUMNS: Mapping[str, Callable[[Fit], str]] = {
     "error": lambda f: _METRICS[f.metric],

@@ -14,8 +14,6 @@ from rmverify.claims.words import cell_text, finding_text, names_in
 from rmverify.numbers.values import Value
 from rmverify.views.claims import Asked, evidence_lines, kinds_of, points, provenance_text, seconds_text, tally
 
-__all__ = ["claims_page", "formula"]
-
 _STYLE = """
 :root { color-scheme: light dark; --line: #8886; --soft: #8881; --good: #1a7f37; --fair: #9a6700; --bad: #cf222e; }
 @media (prefers-color-scheme: dark) { :root { --good: #4ac26b; --fair: #d4a72c; --bad: #ff7b72; } }

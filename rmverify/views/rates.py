@@ -12,8 +12,6 @@ from rmverify.studies.rates import Row, Table
 from rmverify.studies.study import Fit, fit, judge
 from rmverify.views.common import Section, View, drawn, number, pyplot, short
 
-__all__ = ["VIEW", "undecided"]
-
 _LAWS = {"expected": "E_alpha"}
 _METRICS = {"tv": "TV", "kl": "sqrt KL", "w2": "W2"}
 _INPUTS = [f.name for f in fields(Row)][: [f.name for f in fields(Row)].index("steps")]

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from rmverify.studies.rounds import PLANS, Curve, Row, Table, Trade, frontier
 from rmverify.views.common import Section, View, drawn, number, pyplot, short
 
-__all__ = ["VIEW", "undecided"]
-
 _NAMES = {"parallel": "parallel (D2)", "sequential": "sequential (D1)", "dpum": "DPUM (D0)"}
 
 
