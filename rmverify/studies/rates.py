@@ -26,7 +26,7 @@ from rmverify.divergences.tv import total_variation
 from rmverify.exponents import BOUNDS
 from rmverify.laws import output_law
 from rmverify.laws.scale import Unresolved, log_defect
-from rmverify.numbers.checks import Array, number, positive_integer
+from rmverify.numbers.checks import Array, dimension, number, positive_integer
 from rmverify.numbers.values import Value
 from rmverify.plans import Levels, Plan, dpum, footprint, schedule, sequential
 from rmverify.plans.schedules import MOST_STEPS, Grid
@@ -174,11 +174,9 @@ def steps_to(
     >>> row.steps, row.value <= 0.1 < row.before, row.status
     (1266, True, 'found')
     """
-    accuracy = number("accuracy", accuracy, above=0)
     if metric not in METRICS:
         raise ValueError(f"metric: expected one of {', '.join(METRICS)}, got {metric!r}")
-    if metric == "tv" and not accuracy < 1:
-        raise ValueError(f"accuracy: expected a number in (0, 1), got {accuracy!r}")
+    accuracy = number("accuracy", accuracy, above=0, below=1 if metric == "tv" else None)
     if not isinstance(target, Gaussian) or np.any(target.means != 0):
         raise ValueError(f"target: expected a centred Gaussian, got {target!r}")
     random = footprint(scheme).alphas > 0
@@ -190,9 +188,7 @@ def steps_to(
     known = ("tv",) if law == "expected" else ("tv", "kl")
     if random and metric not in known:
         raise ValueError(f"metric: expected one of {', '.join(known)} for the {law} law, got {metric!r}")
-    max_steps = positive_integer("max_steps", max_steps)
-    if max_steps > MOST_STEPS:
-        raise ValueError(f"max_steps: expected at most {MOST_STEPS}, the longest plan that is made, got {max_steps}")
+    max_steps = positive_integer("max_steps", max_steps, MOST_STEPS)
     guess = positive_integer("guess", (16 if random else 1) if guess is None else guess)
     if early_stop is None:
         early_stop = horizon / 1000 if corrector or grid == "geometric" else 0.0
@@ -251,15 +247,11 @@ class _Problem:
     def floored(self, steps: int, accuracy: float) -> bool:
         """Whether the metric has come to rest above the accuracy: it, and its distance from 1, over two doublings."""
         look = self.sampled if self.law != "exact" and self.target.variances.size > 1 else self.value
-        last = [look(max(1, steps // k)) for k in (4, 2, 1)]
-        if any(v is None for v in last):
-            return False
-        a = [float(v) for v in last if v is not None]
-        still = all(abs(x - y) <= 0.1 * y for x, y in itertools.pairwise(a))
+        last = [value for k in (4, 2, 1) if (value := look(max(1, steps // k))) is not None]
+        pairs: list[tuple[float, float]] = [*itertools.pairwise(last)]
         if self.metric == "tv":  # 1 - TV says more where TV is near 1
-            rest = [v.complement for v in last if v is not None]
-            still = still and all(abs(x - y) <= 0.1 * y for x, y in itertools.pairwise(rest))
-        return still and a[-1] > accuracy
+            pairs += itertools.pairwise(value.complement for value in last)
+        return len(last) == 3 and all(abs(x - y) <= 0.1 * y for x, y in pairs) and last[-1] > accuracy
 
     def sign(self, steps: int) -> int:
         """Whether the output is too wide or too narrow, where that is the whole error; 0 otherwise."""
@@ -353,11 +345,8 @@ def family(name: str, dim: int, smoothness: float = 4.0, condition: float = 1.0)
     """
     if name not in FAMILIES:
         raise ValueError(f"family: expected one of {', '.join(FAMILIES)}, got {name!r}")
-    low, high = 1 / number("smoothness", smoothness, above=0), condition / smoothness
-    if not condition >= 1:
-        raise ValueError(f"condition: expected a number >= 1, got {condition!r}")
-    if not isinstance(dim, int) or dim < 1:
-        raise ValueError(f"dim: expected an integer >= 1, got {dim!r}")
+    low, high = 1 / number("smoothness", smoothness, above=0), number("condition", condition, least=1) / smoothness
+    dim = dimension(dim)
     blocks = min({"isotropic": 1, "two-block": 2}.get(name, 8), dim) if condition > 1 else 1
     k = np.arange(blocks) / max(blocks - 1, 1)
     variances = low * (high / low) ** k
@@ -520,8 +509,6 @@ class Theorem(Record):
     evaluations: int
     rounds: int
     value: Value
-
-    brief = ("plan", "dim", "smoothness", "accuracy", "evaluations", "rounds", "value")
 
 
 _PLANS = {"dpum": (dpum, "exponential_integrator"), "sequential": (sequential, "randomized_midpoint")}

@@ -187,8 +187,6 @@ class Trade(Record):
     before: Value | None
     status: str
 
-    brief = ("strata", "picard", "dim", "accuracy", "steps", "rounds", "evaluations", "value", "status")
-
 
 def trade(strata: int, picard: int, dim: int, accuracy: float, *, max_steps: int = MOST_STEPS) -> Trade:
     """One point of the trade-off between rounds and work.

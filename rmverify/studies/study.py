@@ -28,15 +28,18 @@ class Record:
     """A dataclass that is a line of a table."""
 
     brief: ClassVar[tuple[str, ...]] = ()
-    """The fields that its repr and a notebook show."""
+    """The fields that its repr and a notebook show; all, where none are named."""
 
     def as_dict(self) -> dict[str, Any]:
         """As plain data, ready for JSON."""
         return {name: _plain(value) for name, value in vars(self).items()}
 
+    def briefly(self) -> dict[str, str]:
+        """Those fields and what is in them."""
+        return {name: _brief(getattr(self, name)) for name in self.brief or vars(self)}
+
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={_brief(getattr(self, name))}" for name in self.brief)
-        return f"{type(self).__name__}({shown})"
+        return f"{type(self).__name__}({', '.join(f'{name}={text}' for name, text in self.briefly().items())})"
 
 
 def _plain(value: Any) -> Any:
@@ -61,8 +64,8 @@ def _brief(value: Any) -> str:
 
 def html(records: Sequence[Record]) -> str:
     """The records as a table in HTML, for a notebook."""
-    names = records[0].brief if records else ()
-    return html_table(names, [[_brief(getattr(record, name)).strip("'") for name in names] for record in records])
+    lines = [record.briefly() for record in records]
+    return html_table(lines[0] if lines else (), [[text.strip("'") for text in line.values()] for line in lines])
 
 
 @dataclass(frozen=True, repr=False)
