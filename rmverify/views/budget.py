@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rmverify.studies.budget import Budget, Row, Setting
-from rmverify.views.common import csv_text, drawn, grid, omitted, pyplot, tabular
+from rmverify.views.common import csv_text, drawn, grid, omitted, tabular
 
 
 def as_record(answer: Budget, data: str) -> dict[str, Any]:
@@ -174,8 +174,10 @@ def _curve_table(row: Row) -> Any:
 
 def picture(answer: Budget, data: str, suffix: str) -> bytes:
     """Error against evaluations, log-log, one line a scheme, intervals as error bars, as PNG, SVG or PDF."""
-    plt = pyplot()
-    figure, axes = plt.subplots(figsize=(8.5, 5.5), layout="constrained")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.5, 5.5), layout="constrained")
+    axes = figure.subplots()
     names = list(dict.fromkeys(row.scheme for row in answer.rows))
     colors = {name: f"C{k}" for k, name in enumerate(names)}
     for row in answer.rows:

@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from textwrap import fill
 from typing import Any
 
@@ -49,27 +50,6 @@ def csv_text(lines: Iterable[Sequence[Any]]) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(lines)
     return out.getvalue()
-
-
-def records_csv(records: Sequence[Any], kind: type) -> str:
-    """One line per record, a dataclass, with everything that is known of it; a value with its ends, error and kind."""
-    values = {f.name for f in fields(kind) if "Value" in str(f.type)}
-    parts: dict[str, Callable[[Value], Any]] = {
-        "": float,
-        "_lower": lambda v: v.lower,
-        "_upper": lambda v: v.upper,
-        "_error": lambda v: v.error,
-        "_kind": lambda v: v.kind,
-    }
-    names = [f.name for f in fields(kind)]
-    lines: list[list[Any]] = [[name + part for name in names for part in (parts if name in values else [""])]]
-    for record in records:
-        line: list[Any] = []
-        for name in names:
-            value = getattr(record, name)
-            line += [value] if name not in values else [None if value is None else of(value) for of in parts.values()]
-        lines.append(line)
-    return csv_text(lines)
 
 
 def markdown(columns: Sequence[str], lines: Iterable[Sequence[str]], notes: Sequence[str] = ()) -> str:
@@ -259,8 +239,17 @@ class View:
     code: Sequence[str] = ()
 
     def as_csv(self, found: Any) -> str:
-        """One line per row with everything that is known of it; the rest is in the JSON."""
-        return records_csv(found.rows, self.row)
+        """One line per row with everything that is known of it, a value with its ends, error and kind."""
+        parts = {"": float} | {f"_{name}": attrgetter(name) for name in ("lower", "upper", "error", "kind")}
+        values = {f.name for f in fields(self.row) if "Value" in str(f.type)}
+        columns = [(f.name, part) for f in fields(self.row) for part in (parts if f.name in values else [""])]
+
+        def cell(record: Any, name: str, part: str) -> Any:
+            value = getattr(record, name)
+            return value if value is None or name not in values else parts[part](value)
+
+        head = [name + part for name, part in columns]
+        return csv_text([head, *([cell(record, *column) for column in columns] for record in found.rows)])
 
     def as_markdown(self, found: Any) -> str:
         """The tables as Markdown."""
@@ -294,23 +283,12 @@ class View:
 # --- pictures -------------------------------------------------------------------------------------------------------
 
 
-def pyplot() -> Any:
-    """matplotlib.pyplot, to draw the same picture from the same numbers."""
+def drawn(figure: Any, suffix: str, salt: str = "rmverify", **options: Any) -> bytes:
+    """The figure as PNG, SVG or PDF; from the same numbers always the same, with ids from the salt."""
     import matplotlib
 
-    matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "rmverify"
-    import matplotlib.pyplot as plt
-
-    return plt
-
-
-def drawn(figure: Any, suffix: str) -> bytes:
-    """The figure as PNG, SVG or PDF; closed."""
-    import matplotlib.pyplot as plt
-
     out = io.BytesIO()
-    metadata: Any = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(suffix)
-    figure.savefig(out, format=suffix, dpi=150, metadata=metadata)
-    plt.close(figure)
+    metadata: Any = {"svg": dict.fromkeys(("Date", "Creator", "Format", "Type")), "pdf": {"CreationDate": None}}
+    with matplotlib.rc_context({"svg.hashsalt": salt}):
+        figure.savefig(out, format=suffix, dpi=150, metadata=metadata.get(suffix), **options)
     return out.getvalue()
