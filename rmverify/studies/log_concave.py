@@ -421,13 +421,11 @@ def table(
     >>> table(studies=[], plans=[], combs=[{"spacing": 0.3, "steps": 16}]).combs[0].after < 0.01
     True
     """
-    asked = [cell for study in studies for cell in study.cells]
-    cells = [{"function": "log_concave.steps_to", "max_steps": max_steps, **cell} for cell in asked]
-    cells += [{"function": "log_concave.theorem", **plan} for plan in plans]
-    cells += [{"function": "log_concave.comb", **comb} for comb in combs]
-    found = swept(cells, **sweeping)
-    first, second = len(asked), len(asked) + len(plans)
-    rows = tuple(dict.fromkeys(found[:first]))  # studies cross
-    records = Table(rows, (), tuple(found[first:second]), tuple(found[second:]))
+    rows, theorems, found = swept({
+        "log_concave.steps_to": [{"max_steps": max_steps, **cell} for study in studies for cell in study.cells],
+        "log_concave.theorem": plans,
+        "log_concave.comb": combs,
+    }, **sweeping)  # fmt: skip
+    records = Table(tuple(dict.fromkeys(rows)), (), theorems, found)  # studies cross
     fits = [fitted(study, records.of(study)) for study in studies if len(records.of(study)) > 2]
     return replace(records, fits=tuple(fits))

@@ -100,21 +100,23 @@ def cell(*, function: str, **arguments: Any) -> dict[str, Any]:
     return {"record": type(record).__name__, **vars(record)}
 
 
-def swept(cells: Sequence[Mapping[str, Any]], **sweeping: Any) -> list[Any]:
-    """The records of cells, each different one computed once.
+def swept(cells: Mapping[str, Sequence[Mapping[str, Any]]], **sweeping: Any) -> list[tuple[Any, ...]]:
+    """The records of the cells of each function, each different one computed once.
 
     Parameters
     ----------
-    cells : sequence of mappings
-        Arguments of a function of this room, which is named as in "rounds.trade" under "function".
+    cells : mapping
+        Of functions of this room, as in "rounds.trade", to their arguments in each cell.
     **sweeping
         `workers`, `dask`, `store`, `executor`, `progress` of `rmverify.studies.sweep.run`.
     """
-    found = []
-    for asked, plain in zip(cells, sweep.run(cell, cells, **sweeping) if cells else [], strict=True):
-        module = import_module(f"rmverify.studies.{asked['function'].split('.')[0]}")
-        found.append(getattr(module, plain["record"])(**{k: v for k, v in plain.items() if k != "record"}))
-    return found
+    asked = [{"function": function, **arguments} for function, each in cells.items() for arguments in each]
+    found = iter(sweep.run(cell, asked, **sweeping) if asked else [])
+    return [tuple(_record(function, **next(found)) for _ in each) for function, each in cells.items()]
+
+
+def _record(function: str, record: str, **plain: Any) -> Any:
+    return getattr(import_module(f"rmverify.studies.{function.split('.')[0]}"), record)(**plain)
 
 
 # --- exponents ------------------------------------------------------------------------------------------------------
