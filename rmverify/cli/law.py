@@ -39,14 +39,9 @@ def run(options: argparse.Namespace) -> int:
     if seed is not None:
         remark(options, seed)
     value = found.divergences["tv"]
-    verdict, code = None, Exit.INCONCLUSIVE if (value.lower, value.upper) == (0, 1) else Exit.VERIFIED
+    code = Exit.INCONCLUSIVE if (value.lower, value.upper) == (0, 1) else Exit.VERIFIED
     if claim is not None:
-        if value.upper <= claim:
-            verdict, code = "verified", Exit.VERIFIED
-        elif value.lower > claim:
-            verdict, code = "refuted", Exit.REFUTED
-        else:
-            verdict, code = "inconclusive", Exit.INCONCLUSIVE
-    about = found, name_of(options), claim, verdict
+        code = Exit.VERIFIED if value.upper <= claim else Exit.REFUTED if value.lower > claim else Exit.INCONCLUSIVE
+    about = found, name_of(options), claim, code.name.lower()
     write(options, {"json": lambda: document("law", view.as_record(*about))}, lambda: view.shown(*about))
     return code

@@ -80,17 +80,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def _spare_inputs(options: argparse.Namespace) -> None:
     """Refuse an output that is an input or another output, under whatever name."""
-    taken = [path for path in (getattr(options, "data", None), getattr(options, "file", None)) if path is not None]
-    for name in ("out", "plot", "html", "store"):
+    taken = []
+    for name in ("data", "file", "out", "plot", "html", "store"):
         path = getattr(options, name, None)
         if path is None:
             continue
-        for other in taken:
-            if os.path.realpath(path) == os.path.realpath(other) or (
-                os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other)
-            ):
-                raise Usage(f"--{name}: {path!r} is a file that this command uses already; choose another name")
-        taken.append(path)
+        file = os.path.realpath(path)
+        if os.path.exists(path):  # two hard links are one file
+            about = os.stat(path)
+            file = f"{about.st_dev} {about.st_ino}"
+        if name not in ("data", "file") and file in taken:
+            raise Usage(f"--{name}: {path!r} is a file that this command uses already; choose another name")
+        taken.append(file)
 
 
 def _refused(options: argparse.Namespace, error: Exception) -> int:

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from rmverify.cli.options import add_command, add_plan, plan_of, seeded, whole
-from rmverify.cli.output import Exit, Usage, suffix_of, writable
+from rmverify.cli.output import Exit, Usage, writable
 
 MOST_NUMBERS = 10**9
 """Numbers in the largest table of samples, 8 GB."""
@@ -32,8 +32,7 @@ def run(options: argparse.Namespace) -> int:
     from rmverify.io import atomic_write
     from rmverify.readings.particles import sample
 
-    suffix = suffix_of("--out", options.out, ("npy", "csv"))
-    writable("--out", options.out)
+    suffix = writable("--out", options.out, ("npy", "csv"))
     target, _, plan = plan_of(options)
     if options.n * target.dim > MOST_NUMBERS:
         most = f"{MOST_NUMBERS // target.dim} samples in dimension {target.dim} ({8e-9 * MOST_NUMBERS:g} GB)"

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from rmverify.cli.options import add_command, add_shapes, name_of, shape_of, target_of, whole
-from rmverify.cli.output import ENDLESS, Exit, Usage, progress, suffix_of, width, writable, write
+from rmverify.cli.output import Exit, Usage, progress, width, writable, write
 
 KINDS = ("symbolic", "certified", "exact", "fitted", "monte-carlo")
 
@@ -52,8 +52,7 @@ def run(options: argparse.Namespace) -> int:
     if shape_of(options) and options.data is None:
         raise Usage(f"{shape_of(options)[0]} needs --target FILE")
     if options.html is not None:
-        suffix_of("--html", options.html, ("html", "htm"))
-        writable("--html", options.html)
+        writable("--html", options.html, ("html", "htm"))
     target = None if options.data is None else target_of(options)
     effort = options.effort or EFFORT
     kinds = options.kind or (None if target is None else ["exact", "fitted", "monte-carlo"])
@@ -82,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
 
         atomic_write(options.html, claims_page(report, asked))
     form = {"json": lambda: document("verify", view.as_record(report, asked))}
-    write(options, form, lambda: view.shown(report, asked, width() or ENDLESS, options.verbose))
+    write(options, form, lambda: view.shown(report, asked, width(), options.verbose))
     findings = {result.finding for result in report.values()} or {"inconclusive"}
     if findings & {"violated", "not implied"}:
         return Exit.REFUTED
