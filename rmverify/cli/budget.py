@@ -8,8 +8,8 @@ from typing import Any
 from rmverify.cli.options import (
     PREDICTORS,
     add_command,
-    add_levels,
     add_search,
+    add_setting,
     levels_of,
     name_of,
     predictor,
@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
         commands, "budget", "score evaluations that each scheme needs for a total variation", run,
         "rmverify budget digits --tv 0.1\n  rmverify budget data.csv --tv 0.01 --plot budget.png",
     )  # fmt: skip
-    add_levels(budget, "total variation to q_delta to reach")
+    add_setting(budget, "total variation to q_delta to reach")
     add_search(budget, PREDICTORS, 1 << 17)
     budget.add_argument(
         "--precision", type=real(0, 1), default=0.02, metavar="X",

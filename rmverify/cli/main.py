@@ -21,9 +21,6 @@ _OPTIONS = {"accuracy": "--tv", "early_stop": "--early-stop", "early_stop_tv": "
 """What the package's arguments are called on the command line: a complaint about one of them is a usage error, and so
 is one about a file by its name; anything else that fails is not the user's doing."""
 
-_DATA = {"verify": "--target", "rates": "--data"}
-"""What DATA is called by the commands that have it as an option."""
-
 
 class _Parser(argparse.ArgumentParser):
     """Complains in one line."""
@@ -100,7 +97,7 @@ def _refused(options: argparse.Namespace, error: Exception) -> int:
     known = _OPTIONS.get(name, name if name.startswith(("'", '"')) else None)
     if not colon or known is None:
         return _internal(error)
-    return complain((_DATA.get(options.command, known) if known == "DATA" else known) + colon + rest, Exit.USAGE)
+    return complain((getattr(options, "data_option", known) if known == "DATA" else known) + colon + rest, Exit.USAGE)
 
 
 def _internal(error: Exception) -> int:

@@ -7,17 +7,7 @@ import os
 from importlib import import_module
 from typing import Any
 
-from rmverify.cli.options import (
-    MOST_STEPS,
-    SEQUENTIAL,
-    add_command,
-    add_search,
-    add_shapes,
-    name_of,
-    shape_of,
-    target_of,
-    whole,
-)
+from rmverify.cli.options import SEQUENTIAL, add_command, add_data, add_search, name_of, target_of, whole
 from rmverify.cli.output import Exit, Usage, complain, plottable, progress, width, write
 
 
@@ -26,7 +16,7 @@ def add(commands: Any) -> None:
     rates = add_command(
         commands, "rates", "steps to an accuracy and their exponents in d, 1/eps, L and kappa, beside the claimed ones",
         run, "rmverify rates --store rates.jsonl\n  rmverify rates --full --workers 8 --plot rates.png\n"
-        "  rmverify rates --parallel --plot rounds.png\n  rmverify rates --log-concave --json", data=False,
+        "  rmverify rates --parallel --plot rounds.png\n  rmverify rates --log-concave --json",
     )  # fmt: skip
     other = rates.add_mutually_exclusive_group()
     other.add_argument(
@@ -38,12 +28,11 @@ def add(commands: Any) -> None:
         help="steps of the log-concave sampler against kappa, d and the accuracy, and its corrector instead",
     )  # fmt: skip
     rates.add_argument("--full", action="store_true", help="d up to 10^12 and finer grids")
-    add_search(rates, SEQUENTIAL, MOST_STEPS, "; default: all but euler")
-    rates.add_argument(
-        "--data", metavar="DATA",
-        help="also the exponent in d of your covariance, repeated 1 to 10^4 times (10^3 with random midpoints)",
+    add_search(rates, SEQUENTIAL, note="; default: all but euler")
+    add_data(
+        rates, "--data",
+        "also the exponent in d of your covariance, repeated 1 to 10^4 times (10^3 with random midpoints)",
     )  # fmt: skip
-    add_shapes(rates, "DATA")
     where = rates.add_mutually_exclusive_group()
     where.add_argument("--workers", type=whole(1), default=min(2, os.cpu_count() or 1), metavar="N", help="processes")
     where.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler whose workers compute instead")
@@ -66,7 +55,10 @@ def run(options: argparse.Namespace) -> int:
     room, view = import_module(f"rmverify.studies.{name}"), import_module(f"rmverify.views.{name}").VIEW
     command, about, asked, shown = "rates", {}, {}, {}
     if name == "rates":
-        asked = _asked(options)
+        asked = {
+            "full": options.full, "predictors": options.scheme or [], "target": target_of(options, turned=True),
+            "theorems": not (options.csv or options.markdown or options.latex),
+        }  # fmt: skip
         about, shown = {"data": options.data and name_of(options)}, {"rows": options.rows}
     else:
         other = "--parallel" if options.parallel else "--log-concave"
@@ -96,14 +88,3 @@ def run(options: argparse.Namespace) -> int:
     if view.refuted(found):
         return Exit.REFUTED
     return Exit.INCONCLUSIVE if view.unsettled(found) else Exit.VERIFIED
-
-
-def _asked(options: argparse.Namespace) -> dict[str, Any]:
-    """What the table of the diffusion samplers is asked for."""
-    if shape_of(options) and options.data is None:
-        raise Usage(f"{shape_of(options)[0]} needs --data DATA")
-    return {
-        "full": options.full, "predictors": options.scheme or [],
-        "target": None if options.data is None else target_of(options, turned=True),
-        "theorems": not (options.csv or options.markdown or options.latex),
-    }  # fmt: skip
