@@ -58,7 +58,7 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
 def real(above: float, below: float, or_at: bool = False) -> Callable[[str], float]:
     """The type of an option that is a number between the two, at them too if `or_at`."""
     low, high = ("[", "]") if or_at else ("(", ")")
-    bounded = f"in {low}{above:g}, {below:g}{high}" if below < float("inf") else f"> {above:g}"
+    bounded = f"in {low}{above:g}, {below:g}{high}"
 
     def convert(text: str) -> float:
         try:
