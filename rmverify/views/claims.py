@@ -35,16 +35,9 @@ _ROOMY = 110
 class Asked:
     """What a report on claims was asked for.
 
-    Parameters
-    ----------
-    target : str, optional
-        What the evidence was looked for on, in words; by default what each claim names.
-    options : sequence of str
-        Of the command line that asks for the same.
-    effort : int, optional
-        Boxes for each certified piece; None where none were asked for.
-    left_out : sequence of str
-        Claims that are not reported, since there is no such evidence of them.
+    `target`: what the evidence was looked for on, in words, by default what each claim names; `options`: of the command
+    line that asks for the same; `effort`: boxes for each certified piece, None where none were asked for; `left_out`:
+    claims that are not reported, since there is no such evidence of them.
     """
 
     target: str | None = None
