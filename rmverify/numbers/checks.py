@@ -53,7 +53,8 @@ def number(
     if most is not None and not result <= most:
         raise ValueError(f"{name}: expected a number <= {most:g}, got {result!r}")
     if below is not None and not result < below:
-        raise ValueError(f"{name}: expected a number < {below:g}, got {result!r}")
+        expected = f"< {below:g}" if above is None else f"in ({above:g}, {below:g})"
+        raise ValueError(f"{name}: expected a number {expected}, got {result!r}")
     return result
 
 
