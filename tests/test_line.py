@@ -756,7 +756,7 @@ def test_a_product_of_dimension_one_is_its_factor():
 
 
 def test_products_share_their_midpoints():
-    with pytest.raises(TypeError, match=r"^target: expected a law on the line, got a Product of dimension 7: its coor"):
+    with pytest.raises(TypeError, match=r"^target: expected a law on the line, got a Product of dimension 7: the coor"):
         line_law(plan_of(schemes.randomized_midpoint, [1.0, 0.5]), Product(TwoGaussians(2.0), 7))
 
 
