@@ -485,6 +485,7 @@ SPECTRA = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accuracy", [0.9, 0.001])
 @pytest.mark.parametrize("name", SPECTRA)
 def test_every_spectrum_has_a_budget(name, accuracy):
@@ -666,6 +667,7 @@ def test_an_unstable_plan_is_at_distance_one(variances):
     assert all(p.tv == 1 and p.tv.complement < 1e-90 for p in row.curve)  # one step is finite yet, 1e100 wide
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", DETERMINISTIC)
 def test_plans_far_too_coarse_have_a_total_variation_below_one(scheme):
     """One mode of 10^-6 and a uniform grid: what is left of 1 is small, and is no NaN."""

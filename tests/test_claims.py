@@ -151,7 +151,14 @@ def test_another_order_in_h_is_seen_by_the_search_alone():
 # --- schemes that are offered under a shipped name ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mutant", PLACES.values(), ids=PLACES.keys())
+def places():
+    """Strata, cells and midpoints of a velocity are slow."""
+    for name, mutant in PLACES.items():
+        slow = mutant.of.startswith("parallel") or mutant.of == "randomized_midpoint_langevin"
+        yield pytest.param(mutant, id=name, marks=[pytest.mark.slow] if slow else [])
+
+
+@pytest.mark.parametrize("mutant", list(places()))
 def test_what_is_wrong_somewhere_is_not_the_shipped_step(mutant):
     found = verify([mutant.claim], kinds=["fitted"], schemes={mutant.of: mutant.step}, first_violation=True)
     assert found[mutant.claim].finding == "violated"

@@ -720,6 +720,7 @@ def test_levels_and_grid_are_those_asked_for(run, covariance):
     assert geometric["divergences"]["tv"] != uniform["divergences"]["tv"]
 
 
+@pytest.mark.slow
 def test_csv_is_the_curves_of_the_json(run, data):
     options = ["budget", data, *QUICK, "--scheme", "randomized_midpoint", "--tv", "0.3", "--seed", 0]
     found = strict(run(*options, "--json")[1])

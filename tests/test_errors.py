@@ -293,6 +293,7 @@ def test_an_error_without_one_of_its_terms_is_caught(monkeypatch, part):
     assert max(max(found) for kind in ("marginals", "shifted") for found in ratios(kind, 60).values()) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["log_error", "shift_error"])
 def test_an_error_of_foreign_laws_without_one_of_its_terms_is_caught(monkeypatch, part):
     plain = pair._whitened

@@ -198,6 +198,7 @@ def assert_moments(law, mean, covariance, allowed=1e-13):
     assert np.abs(law.covariance - covariance).max() <= allowed * np.abs(covariance).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["normal", "exact"])
 def test_mixture_moments_of_three_random_steps(start):
     levels = [2.0, 1.6, 1.3, 1.0]

@@ -354,6 +354,7 @@ def normal(x, variance):
     return np.exp(-x * x / (2 * variance)) / np.sqrt(2 * np.pi * variance)
 
 
+@pytest.mark.slow
 def test_two_overdamped_steps_by_quadrature():
     law, t, h = Two(2.0), 0.3, 0.1
     x, w = trapezoid(-12, 12, 4001)
@@ -863,6 +864,7 @@ def test_who_wins_on_two_gaussians_at_equal_evaluations():
     assert 3.5 < random / of(schemes.randomized_midpoint, 64) < 4.5
 
 
+@pytest.mark.slow
 def test_who_wins_depends_on_the_target():
     """On a skew normal the deterministic midpoint is ahead."""
     q, times = SkewNormal(3.0).at(0.1), np.linspace(3.0, 0.1, 33)

@@ -84,6 +84,7 @@ def test_the_distance_after_some_steps(condition, L, h, steps):
     assert found.error < 0.01 * found  # few long steps from a point: a wide law, and what the claim needs
 
 
+@pytest.mark.slow
 def test_only_the_condition_matters():
     one, nine = (log_concave.steps_to("w2", 0.03, condition=4.0, smoothness=L) for L in (1.0, 9.0))
     assert one.steps == nine.steps
@@ -137,7 +138,7 @@ def test_steps_without_a_midpoint_are_counted():
 def test_the_theorems_own_steps_are_enough():
     """On Gaussians started at the minimum: C3's number of steps and D3's plan, whose rows hold what they count."""
     found = verify(["C3", "D3"], kinds=["exact"])
-    for id, cost in (("C3", "W2/(eps' sqrt(d/m))"), ("D3", "TV/eps")):
+    for id, cost in (("C3", "W2/(eps_w sqrt(d/m))"), ("D3", "TV/eps")):
         evidence = next(e for e in found[id].evidence if e.finding == "holds with constant")
         assert evidence.constant == max(row[cost] for row in evidence.rows) < 1
     first = (

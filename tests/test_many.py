@@ -233,6 +233,7 @@ def radial_tv(u, weights, dim):
     return float(np.abs(p - density(tau)).sum() * (tau[1] - tau[0]) / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [100, 100_000])
 def test_one_step_of_six_strata_against_every_combination_of_midpoints(dim):
     """5^6 combinations. A sum of 4001 points, 28/4000 standard deviations apart, over the kinks of |p - q| is off by

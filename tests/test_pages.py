@@ -167,6 +167,7 @@ def test_everything_that_is_known_is_on_the_page():
         assert part in text, part
 
 
+@pytest.mark.slow
 def test_the_same_report_gives_the_same_page():
     assert claims_page(REPORT, Asked("digits: Gaussian in dimension 64", ("--target", "digits"), 300)) == PAGE
 

@@ -355,6 +355,7 @@ def test_privacy_accounting_at_epsilon_0():
     assert above - below < 2 * d * 1e-4
 
 
+@pytest.mark.slow
 def test_products_by_simulation():
     """TV = P(l > 0) - Q(l > 0), each by 2 10^5 draws: five standard errors."""
     p, q, n = Product(ExponentialGaussian(1.0, 0.25), 12), Product(ExponentialGaussian(1.2, 0.3), 12), 200_000

@@ -149,6 +149,7 @@ def test_one_step_with_an_estimated_score_is_within_the_lemmas(case):
         assert math.sqrt(error) <= (math.sqrt(C[name] * main[name]) + factor[name] * h * eps) * SLACK
 
 
+@pytest.mark.slow
 @given(with_step(gaussians()), st.floats(0.01, 1))
 def test_errors_grow_with_the_step(case, share):
     """Bias and variance of the randomized midpoint, and the error of scheme 1, from one noise level."""

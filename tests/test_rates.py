@@ -68,6 +68,7 @@ def test_an_error_that_changes_its_sign_is_met_before_it_does():
     assert far.steps == row.steps or not far.proved  # from beyond the crossing, and it says so
 
 
+@pytest.mark.slow
 def test_expected_total_variation_is_the_mean_over_paths():
     target = rm.Gaussian.isotropic(LAM, 10_000)
     plan = rm.Plan([rm.Predict(schemes.randomized_midpoint, np.linspace(T, 0, 41))])

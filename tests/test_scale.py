@@ -251,6 +251,7 @@ def test_a_lattice_keeps_the_moments(fineness):
     assert spread == pytest.approx(due, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_lattice_of_wide_steps_has_their_moments():
     """A hundred steps that spread over thousands of cells in d = 10^12: mean and variance of ln s^2 add up."""
     levels, lam = np.geomspace(3.0, 1.0, 101), 0.25

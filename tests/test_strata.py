@@ -143,6 +143,7 @@ def test_eight_strata_against_plain_simulation():
 # --- one step over balls ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_errors_of_four_strata_against_50_digits():
     """The textbook step at 5 Gauss nodes a stratum: strata of length 2^-8 lie 4 orders of magnitude from the pole."""
     lam, t, h, strata, rounds = 0.4, 1.0, 2.0**-6, 4, 1
@@ -173,6 +174,7 @@ def test_errors_of_four_strata_against_50_digits():
         assert abs(found.variance / due_variance - 1) < 1e-14
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lam", [0.05, 1.0, 4.0])
 def test_leading_terms_at_64_strata(lam):
     """bias -(v-1) h d^2 x/(6 v^3), variance (2v-1)^2 h^4/(12 v^3 R^3), d = h/R. The next terms are of relative order h
@@ -205,6 +207,7 @@ def test_without_rounds_strata_do_not_touch_the_bias():
             assert abs(bias / first - 1) <= (bias.error + first.error) / first < 1e-14
 
 
+@pytest.mark.slow
 def test_the_floor_of_the_bias_and_the_variance_fall_with_the_strata():
     names = ("1/R", "size")
     x = [1 / R for R in facts.STRATA]
@@ -214,6 +217,7 @@ def test_the_floor_of_the_bias_and_the_variance_fall_with_the_strata():
             assert fitted(what, x, y, power, names=names).finding == "holds"
 
 
+@pytest.mark.slow
 def test_rounds_lower_the_bias_only_to_the_floor():
     """A floor of d^2 h leaves nothing to gain at R = 1; at R = 64 it is 4096 times lower."""
     alone, many = ([table(facts.LONG)["bias"][R, K] for K in facts.ROUNDS] for R in (1, 64))

@@ -253,6 +253,7 @@ def test_a_worker_process_that_dies_ends_the_sweep_and_keeps_the_rest(tmp_path):
 # ------------------------------------------------------------------ kills
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_sweep_loses_at_most_the_cells_in_flight(tmp_path, workers):
     store, log = tmp_path / "store", tmp_path / "log"

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
-from flint import acb, arb, arb_poly, arb_series, ctx
+from flint import acb, arb, arb_poly, arb_series
 
 from rmverify.elementary import exp, expm1
 from rmverify.errors import EFFORT
@@ -239,7 +239,7 @@ def _polynomials(scheme: Scheme, random: bool) -> tuple[tuple[Any, ...], tuple[A
     step = lift_scheme(scheme)
     h, zero = arb_series([0, 1], prec=TERMS), arb_series([0], prec=TERMS)
 
-    with ctx.workprec(POINT_BITS):
+    with precision(POINT_BITS):
         points, weights = unit_balls(TERMS) if random else ([arb(0)], [arb(1)])
         counter = _Modes(arb(1))
         _read(step, counter, h, zero, points[0])

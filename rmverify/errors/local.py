@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from flint import ctx
 
 from rmverify.laws.averages.rules import LEAST_NODES, MOST_NODES, at_nodes, rules, unbent
 from rmverify.laws.averages.strata import averages, chainable, strata_rule
@@ -17,7 +16,7 @@ from rmverify.numbers.quadrature import unit_balls, unit_rule
 from rmverify.numbers.values import Value
 from rmverify.plans import Footprint, Plan, Predict, footprint
 from rmverify.readings.affine import weighed
-from rmverify.readings.balls import lift, lift_scheme
+from rmverify.readings.balls import lift, lift_scheme, precision
 from rmverify.readings.cells import read_chain
 from rmverify.readings.witness import per_mode
 from rmverify.schemes.contract import Scheme
@@ -100,7 +99,7 @@ def _coupling(truth: Gaussian, modes: Any, plan: Plan, start: Any, lengths: list
             raise TypeError("plan: coupling errors are against the probability flow; use Predict stages only")
     for bits in (160, 320, 640, 1280):
         nodes = 8
-        with ctx.workprec(bits):
+        with precision(bits):
             before = None
             while nodes <= MOST_NODES:
                 now = _coupling_balls(truth, modes, plan, start, nodes, lengths)

@@ -28,7 +28,7 @@ from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import from_moments, gauss, unit_balls
 from rmverify.plans import Correct, Stage
 from rmverify.readings.affine import Transition, weighed
-from rmverify.readings.balls import lift, lift_scheme
+from rmverify.readings.balls import lift, lift_scheme, precision
 from rmverify.readings.cells import transition
 from rmverify.schemes.contract import Scheme, Unstable, shipped, velocity_variance
 from rmverify.targets.process import mode_variance
@@ -74,11 +74,9 @@ def spread(scheme: Scheme, modes: Any, lam: Array, t: float, h: float) -> Spread
     ArithmeticError
         Where the averages over what it draws do not settle.
     """
-    from flint import ctx
-
     stage, nodes = Correct(scheme, t, h, 1), _LEAST
     before: Spread | None = None
-    with ctx.workprec(BITS):
+    with precision(BITS):
         while True:
             found = _units(stage, modes, lam, nodes)
             if not stage.footprint.alphas:
@@ -194,10 +192,10 @@ def _exponents(size: int, order: int) -> list[tuple[int, ...]]:
 
 def first_moments(found: Spread) -> Array:
     """E Y of the law left invariant, (modes, m), solved over balls and rounded once."""
-    from flint import arb_mat, ctx
+    from flint import arb_mat
 
     size = found.mean_r.shape[1]
-    with ctx.workprec(BITS):
+    with precision(BITS):
         solved = [
             arb_mat(size, size, list(l.ravel())).solve(arb_mat(size, 1, [-z for z in r]))
             for l, r in zip(found.mean_l, found.mean_r, strict=True)

@@ -23,7 +23,7 @@ import numpy as np
 from rmverify.numbers.checks import Array
 from rmverify.plans import Correct, Predict, Stage
 from rmverify.readings.affine import ONE, AffineDraw, NotAffine, V, X, forms
-from rmverify.readings.balls import lift, lift_scheme
+from rmverify.readings.balls import lift, lift_scheme, precision
 from rmverify.readings.concrete import (
     ENDS,
     MIXED,
@@ -271,9 +271,9 @@ def rounds_to_floats(stage: Stage, modes: Any) -> str | None:
 
 def _slopes(scheme: Scheme, modes: Any, t: float, h: float, alphas: int) -> Iterator[tuple[Array, Array]]:
     """For t, h and every midpoint: the coefficients of the step, and their slopes (changes, coefficients)."""
-    from flint import arb, ctx
+    from flint import arb
 
-    with ctx.workprec(480):
+    with precision(480):
         levels = [arb(t), arb(h)]
         points = [arb(2 * k + 1) / (2 * alphas + 1) for k in range(alphas)]
         balls, over = modes.lift(lift), lift_scheme(scheme)

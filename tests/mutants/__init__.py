@@ -117,6 +117,25 @@ def _registered(step: Any, of: str, killed_by: str, line: int) -> Any:
     return step
 
 
+@dataclass(frozen=True)
+class Line:
+    """A line of a computation written wrongly: `old` in the source of `owner.of`, and what stands there instead."""
+
+    name: str
+    owner: Any
+    of: str
+    old: str
+    new: str
+    killed_by: str
+
+    def write(self, patch):
+        """Put the wrong function in the place of the right one, until `patch` is undone."""
+        function = getattr(self.owner, self.of)
+        scope = dict(function.__globals__)
+        run(rewritten(function, self.old, self.new), self.name, scope)
+        patch.setattr(self.owner, self.of, scope[self.of])
+
+
 def load() -> dict[str, Mutant]:
     """Every mutant, by name."""
     for family in FAMILIES:

@@ -3,32 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-from mutants import rewritten, run
+from mutants import Line
 from rmverify.divergences import averaged, sampled
 from rmverify.laws.averages import paths
-
-
-@dataclass(frozen=True)
-class Line:
-    """`old` in the source of `owner.of`, and what stands there instead."""
-
-    name: str
-    owner: Any
-    of: str
-    old: str
-    new: str
-    killed_by: str
-
-    def write(self, patch):
-        """The function with the wrong line, in the place of the right one until `patch` is undone."""
-        function = getattr(self.owner, self.of)
-        scope = dict(function.__globals__)
-        run(rewritten(function, self.old, self.new), self.name, scope)
-        patch.setattr(self.owner, self.of, scope[self.of])
-
 
 LINES = [
     Line("lower_end_of_the_same_set", sampled, "_values", "_log_mean(features, other)", "_log_mean(features, own)",

@@ -3,7 +3,7 @@ them."""
 
 from __future__ import annotations
 
-from mutants.paths import Line
+from mutants import Line
 from rmverify.divergences import densities, line
 
 LINES = [
