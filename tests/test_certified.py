@@ -280,6 +280,7 @@ def test_errors_over_small_boxes_contain_points_and_difference_quotients(claim):
             assert abs(quotient - float(box.slopes[1].mid())) <= float(box.slopes[1].rad()) + noise
 
 
+@pytest.mark.slow
 def test_two_blocks_with_means_are_no_worse_than_one():
     c, target = constant("B3"), rm.Gaussian.from_spectrum([0.3, 3.0], [2, 5], [4.0, -2.0])
     L, t, h = 1 / 0.3, 1.0, 0.15
@@ -309,6 +310,7 @@ def test_a_scheme_without_midpoints_has_no_variance():
     assert c.lower == c.upper == 0
 
 
+@pytest.mark.slow
 def test_a_tiny_effort_is_inconclusive_and_names_a_box():
     c = certified_constant(*BOUNDS["B2"], effort=5)
     assert c.inconclusive
