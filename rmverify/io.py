@@ -1,5 +1,7 @@
 """Matrix files: data, covariances and spectra in, text out.
 
+Data come from other people's files: a wrong one should be refused by line and column, not misread.
+
 A matrix file is CSV (columns separated by commas, at most one header line, UTF-8)
 or NPY (two-dimensional, integer or floating point, no pickles). Every complaint is
 one line naming the file, what was expected and what was found; rows, columns and

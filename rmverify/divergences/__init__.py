@@ -21,13 +21,14 @@ from typing import Any
 
 from rmverify.divergences.averaged import ACCURACY
 from rmverify.divergences.together import together
+from rmverify.laws.law import Law
 from rmverify.numbers.checks import number
 from rmverify.numbers.values import Value
 
 __all__ = ["chi2", "expected_tv", "hellinger", "kl", "renyi", "tv", "w2"]
 
 
-def tv(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: bool = False) -> Value:
+def tv(p: Law, q: Law, *, accuracy: float = ACCURACY, rng: Any = 0, certified: bool = False) -> Value:
     r"""Total variation, TV(p, q) = 1/2 int |p - q| = sup_A |P(A) - Q(A)|.
 
     Between Gaussians by the Chernoff transform BC(s) = int p^s q^{1-s}:
@@ -76,7 +77,7 @@ def tv(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: b
     return together(p, q, accuracy, rng, certified=certified).tv()
 
 
-def kl(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: bool = False) -> Value:
+def kl(p: Law, q: Law, *, accuracy: float = ACCURACY, rng: Any = 0, certified: bool = False) -> Value:
     r"""Kullback-Leibler divergence KL(p||q) = int p ln(p/q); infinite where p is not absolutely continuous.
 
     Examples
@@ -88,7 +89,7 @@ def kl(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: b
     return together(p, q, accuracy, rng, certified=certified).kl()
 
 
-def renyi(p: Any, q: Any, order: float, *, accuracy: float = ACCURACY, rng: Any = 0) -> Value:
+def renyi(p: Law, q: Law, order: float, *, accuracy: float = ACCURACY, rng: Any = 0) -> Value:
     r"""Renyi divergence D_s(p||q) = ln(int p^s q^{1-s})/(s-1) of order s > 0; order 1 is KL.
 
     Examples
@@ -101,7 +102,7 @@ def renyi(p: Any, q: Any, order: float, *, accuracy: float = ACCURACY, rng: Any 
     return seen.kl() if order == 1 else seen.renyi(order)
 
 
-def chi2(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0) -> Value:
+def chi2(p: Law, q: Law, *, accuracy: float = ACCURACY, rng: Any = 0) -> Value:
     r"""Chi-squared divergence chi^2(p||q) = int p^2/q - 1.
 
     Examples
@@ -113,7 +114,7 @@ def chi2(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0) -> Value:
     return together(p, q, accuracy, rng).chi2()
 
 
-def hellinger(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: bool = False) -> Value:
+def hellinger(p: Law, q: Law, *, accuracy: float = ACCURACY, rng: Any = 0, certified: bool = False) -> Value:
     r"""Hellinger distance H = sqrt(1 - int sqrt(p q)) in [0, 1]; H^2 <= TV <= H sqrt(2 - H^2).
 
     Examples
@@ -126,7 +127,7 @@ def hellinger(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certi
     return together(p, q, accuracy, rng, certified=certified).hellinger()
 
 
-def w2(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: bool = False) -> Value:
+def w2(p: Law, q: Law, *, accuracy: float = ACCURACY, rng: Any = 0, certified: bool = False) -> Value:
     r"""Wasserstein-2 distance, W_2^2 = min E|X - Y|^2 over couplings; between Gaussians the Bures distance.
 
     Between laws on the line, or products of them, one integral over their quantiles. For a mixture over midpoints a
@@ -142,7 +143,7 @@ def w2(p: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0, certified: b
     return together(p, q, accuracy, rng, certified=certified).w2()
 
 
-def expected_tv(law: Any, q: Any, *, accuracy: float = ACCURACY, rng: Any = 0) -> Value:
+def expected_tv(law: Law, q: Law, *, accuracy: float = ACCURACY, rng: Any = 0) -> Value:
     r"""E_alpha TV(P_alpha, q): the average over midpoints of the total variation of the law given them.
 
     It is what a sampler is off by whose midpoints are drawn once and shared by all particles, and an upper bound on the

@@ -1,5 +1,7 @@
 r"""The Chernoff transform of two product Gaussians in the complex plane, and contours along which it decays.
 
+Total variation in d dimensions is an integral over all of them; by this transform it is one along a line.
+
 Laws and symbols. p = prod_i N(m_i, a_i)^{n_i} and q = prod_i N(0, b_i)^{n_i} enter only through
 
     ratio r_i = (b_i - a_i)/a_i > -1,    shift mu_i^2 = m_i^2/a_i,    count n_i,

@@ -1,5 +1,7 @@
 r"""Divergences between Gaussians as guaranteed enclosures, in ball arithmetic.
 
+Floats come with an estimate of their error, balls with a proof.
+
 The laws' floats stand for their exact binary values. With r = (b-a)/a, mu^2 = m^2/a of every mode and
 
     ln BC(s) = sum n { [s ln(1+r) - ln(1+s r)]/2 - s(1-s) mu^2/(2(1+s r)) },

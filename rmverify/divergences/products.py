@@ -1,5 +1,7 @@
 r"""Total variation between products of laws on the line, in any dimension, by the Chernoff transform.
 
+An error that nobody sees in one coordinate adds up over many, and how it does depends on more than its size.
+
 With BC(s) = int p^s q^{1-s} of one coordinate, d of them have BC(s)^d, and the contour integrals of
 `rmverify.divergences.tv` give TV and 1 - TV. BC is a sum over the nodes of the panels, with every first-order term
 subtracted under the integral,

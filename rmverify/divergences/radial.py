@@ -1,5 +1,7 @@
 r"""Divergences between a Gaussian scale mixture and a centred isotropic Gaussian, as integrals over the radius.
 
+In many dimensions a mixture of scales lies on a thin shell, and only the radius tells it from the target.
+
 With q = N(0, b I_d), y = |x|^2/b = d e^tau and u_j = ln(s_j^2/b), the density of the mixture relative to q is
 
     e^{lam(tau)} = sum_j w_j e^{l_j},   l_j = (d/2) [-u_j - (e^{-u_j} - 1) e^tau],

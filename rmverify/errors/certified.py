@@ -1,5 +1,7 @@
 r"""Certified constants of the one-step lemmas on the Gaussian class: suprema over boxes, in ball arithmetic.
 
+A constant that a search has seen is a lower bound; these are upper ones too, for every point of a class.
+
 The class: N(m, Sigma) with eigenvalues in [0.01, 100], t >= 0.01, 0 < h <= min(1/(2L), t/2), L = 1/min(1, min lambda),
 the score exact, x ~ q_t. The error of a step is linear in x - m(t) in every mode (e^{ah} m(t) = m(t - ah): a mean
 moves with the flow itself), so that uncentred modes err as centred ones; a sum over modes with L = max L_i and bounds
@@ -29,7 +31,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
-from flint import acb, arb, arb_poly, arb_series, ctx
+from flint import acb, arb, arb_poly, arb_series
 
 from rmverify.elementary import exp, expm1
 from rmverify.errors import EFFORT
@@ -237,7 +239,7 @@ def _polynomials(scheme: Scheme, random: bool) -> tuple[tuple[Any, ...], tuple[A
     step = lift_scheme(scheme)
     h, zero = arb_series([0, 1], prec=TERMS), arb_series([0], prec=TERMS)
 
-    with ctx.workprec(POINT_BITS):
+    with precision(POINT_BITS):
         points, weights = unit_balls(TERMS) if random else ([arb(0)], [arb(1)])
         counter = _Modes(arb(1))
         _read(step, counter, h, zero, points[0])

@@ -1,5 +1,7 @@
 """One step as a power series in h against the exact dynamics: the coefficients of its local error, as balls.
 
+Schemes of one order are told apart by their leading constants, which are exact here.
+
 The step runs once, with h the formal variable of an ``arb_series``. Each coefficient is a polynomial in the midpoints
 of a degree at most its order, so that Gauss-Legendre in balls averages it exactly: the only radius is rounding.
 """

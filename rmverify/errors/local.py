@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from flint import ctx
 
 from rmverify.laws.averages.rules import LEAST_NODES, MOST_NODES, at_nodes, rules, unbent
 from rmverify.laws.averages.strata import averages, chainable, strata_rule
@@ -17,11 +16,11 @@ from rmverify.numbers.quadrature import unit_balls, unit_rule
 from rmverify.numbers.values import Value
 from rmverify.plans import Footprint, Plan, Predict, footprint
 from rmverify.readings.affine import weighed
-from rmverify.readings.balls import lift, lift_scheme
+from rmverify.readings.balls import lift, lift_scheme, precision
 from rmverify.readings.cells import read_chain
 from rmverify.readings.witness import per_mode
 from rmverify.schemes.contract import Scheme
-from rmverify.targets import Gaussian
+from rmverify.targets import EstimatedScore, Gaussian
 from rmverify.targets.process import flow_slope, mode_mean, mode_score, mode_variance
 
 
@@ -45,7 +44,9 @@ class LocalError:
     mean_square: Value
 
 
-def local_error(scheme: Scheme, target: Any, t: float, h: float, *, start: Any = "exact") -> LocalError:
+def local_error(
+    scheme: Scheme, target: Gaussian | EstimatedScore, t: float, h: float, *, start: Any = "exact"
+) -> LocalError:
     r"""One step of a predictor from noise level t to t-h, against the exact probability flow.
 
     The step runs over balls with enough bits that the differences survive, and is rounded once: relative error
@@ -76,7 +77,7 @@ def local_error(scheme: Scheme, target: Any, t: float, h: float, *, start: Any =
     return _coupling(truth, modes, plan, start, lengths=[h])
 
 
-def coupling_error(plan: Plan, target: Any, *, start: Any = "exact") -> LocalError:
+def coupling_error(plan: Plan, target: Gaussian | EstimatedScore, *, start: Any = "exact") -> LocalError:
     """The same for a whole plan of predictors: E|x^_N - x*_N|^2 where x* follows the exact flow from x^_0.
 
     Examples
@@ -98,7 +99,7 @@ def _coupling(truth: Gaussian, modes: Any, plan: Plan, start: Any, lengths: list
             raise TypeError("plan: coupling errors are against the probability flow; use Predict stages only")
     for bits in (160, 320, 640, 1280):
         nodes = 8
-        with ctx.workprec(bits):
+        with precision(bits):
             before = None
             while nodes <= MOST_NODES:
                 now = _coupling_balls(truth, modes, plan, start, nodes, lengths)

@@ -1,4 +1,7 @@
-"""Cones and linear equations in exact rational arithmetic."""
+"""Cones and linear equations in exact rational arithmetic.
+
+A certificate has to hold exactly, so that no number here is a float.
+"""
 
 from __future__ import annotations
 

@@ -218,6 +218,18 @@ class Bound:
             found |= dict.fromkeys(products)
         return tuple(found)
 
+    def power(self, scale: str) -> Fraction:
+        """The largest power of a scale such as "d" or "1/eps" in the bound's monomials.
+
+        Examples
+        --------
+        >>> from rmverify.exponents import BOUNDS
+        >>> print(BOUNDS["D1"].power("d"), BOUNDS["D1"].power("1/eps"))
+        5/12 1
+        """
+        name = scale.removeprefix("1/")
+        return max(m[name] if name == scale else -m[name] for m in self.monomials)
+
     @property
     def latex(self) -> str:
         """The formula in LaTeX."""

@@ -1,5 +1,7 @@
 r"""The law given the midpoints: one affine map of x per stage, pushed through the Gaussian start.
 
+Every other law of a Gaussian target is made of these: a randomized plan's output is a mixture of such Gaussians.
+
 Every law carries a rounding estimate in the logarithm of each variance, in units of 2^-53: `STEP` per step (on a
 uniform grid every step repeats the same rounding), and `CANCEL` for every multiple by which the parts of a step,
 e^h x and the score's, exceed their sum (a few long steps). It is an estimate, not a bound.
@@ -20,14 +22,14 @@ from rmverify.plans import Plan, Predict, Stage
 from rmverify.readings.affine import Transition, chain, compose, position
 from rmverify.readings.cells import transition
 from rmverify.schemes.contract import Scheme, Unstable, velocity_variance
-from rmverify.targets import EstimatedScore, Gaussian
+from rmverify.targets import EstimatedScore, Gaussian, Target
 
 STEP, CANCEL, ONCE = 4, 16, 16  # units of 2^-53 in log variance: per step, per multiple, per law; tested against balls
 _BLOCK = 1 << 20  # numbers per temporary array
 QUIET = partial(np.errstate, over="ignore", invalid="ignore")  # an overflowing law is refused by name
 
 
-def split_target(target: Any) -> tuple[Gaussian, Any]:
+def split_target(target: Target) -> tuple[Gaussian, Any]:
     """The true Gaussian and the modes of the score that the scheme is handed."""
     if isinstance(target, Gaussian):
         return target, target.modes
@@ -153,7 +155,7 @@ def stage_alphas(plan: Plan, alphas: Any) -> list[Any]:
     return result
 
 
-def conditional(plan: Plan, target: Any, alphas: Any, start: Any) -> Gaussian:
+def conditional(plan: Plan, target: Target, alphas: Any, start: Any) -> Gaussian:
     truth, modes = split_target(target)
     law = initial(truth, plan, start)
     rows = stage_alphas(plan, () if alphas is None else alphas)

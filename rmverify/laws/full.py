@@ -20,7 +20,7 @@ from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Correct, Plan
 from rmverify.readings.concrete import Matrices, matrices
 from rmverify.schemes.contract import Scheme, Unstable, name, velocity_variance
-from rmverify.targets import Gaussian
+from rmverify.targets import Gaussian, Target
 
 __all__ = ["full_law", "full_stationary"]
 
@@ -29,7 +29,7 @@ _DOUBLINGS = 60
 _ROWS = 8
 
 
-def full_law(plan: Plan, target: Any, alphas: Any, start: Any) -> Gaussian:
+def full_law(plan: Plan, target: Target, alphas: Any, start: Any) -> Gaussian:
     """The law of a plan's output given its midpoints, in the target's own coordinates.
 
     Raises
@@ -103,7 +103,7 @@ def _law(mean: Array, covariance: Array, lost: Array, missed: Array) -> Gaussian
     return Gaussian._raw(law.variances, law.means, law.multiplicities, law.basis, rounding)
 
 
-def full_stationary(scheme: Scheme, target: Any, t: float, h: float) -> Gaussian:
+def full_stationary(scheme: Scheme, target: Target, t: float, h: float) -> Gaussian:
     """The law that steps without midpoints leave invariant: m = A m + b, S = A S A^T + R R^T, by doubling.
 
     Raises

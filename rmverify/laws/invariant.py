@@ -1,5 +1,7 @@
 r"""Langevin steps many times over: moments after N equal steps, and of the law that they leave invariant.
 
+A corrector takes thousands of equal steps; what they leave is found from one of them, without taking them all.
+
 On a centred Gaussian law of precision k (a mode) and for a score -k' x, one step takes the covariance of (x, v) given
 the midpoints to A S A^T + C. In units of the law's own, Y = (k S_xx - 1, sqrt(k/u) S_xv, S_vv/u - 1) is 0 for N(0, 1/k)
 x N(0, u), and
@@ -26,7 +28,7 @@ from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import from_moments, gauss, unit_balls
 from rmverify.plans import Correct, Stage
 from rmverify.readings.affine import Transition, weighed
-from rmverify.readings.balls import lift, lift_scheme
+from rmverify.readings.balls import lift, lift_scheme, precision
 from rmverify.readings.cells import transition
 from rmverify.schemes.contract import Scheme, Unstable, shipped, velocity_variance
 from rmverify.targets.process import mode_variance
@@ -72,11 +74,9 @@ def spread(scheme: Scheme, modes: Any, lam: Array, t: float, h: float) -> Spread
     ArithmeticError
         Where the averages over what it draws do not settle.
     """
-    from flint import ctx
-
     stage, nodes = Correct(scheme, t, h, 1), _LEAST
     before: Spread | None = None
-    with ctx.workprec(BITS):
+    with precision(BITS):
         while True:
             found = _units(stage, modes, lam, nodes)
             if not stage.footprint.alphas:
@@ -192,10 +192,10 @@ def _exponents(size: int, order: int) -> list[tuple[int, ...]]:
 
 def first_moments(found: Spread) -> Array:
     """E Y of the law left invariant, (modes, m), solved over balls and rounded once."""
-    from flint import arb_mat, ctx
+    from flint import arb_mat
 
     size = found.mean_r.shape[1]
-    with ctx.workprec(BITS):
+    with precision(BITS):
         solved = [
             arb_mat(size, size, list(l.ravel())).solve(arb_mat(size, 1, [-z for z in r]))
             for l, r in zip(found.mean_l, found.mean_r, strict=True)

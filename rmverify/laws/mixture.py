@@ -1,4 +1,8 @@
-"""The law averaged over the midpoints: exact mean and covariance, and the laws given random paths of them."""
+"""The law averaged over the midpoints: exact mean and covariance, and the laws given random paths of them.
+
+Every particle draws midpoints of its own, so this mixture, and no Gaussian, is the law that a randomized sampler has;
+its mean and covariance need no sampling.
+"""
 
 from __future__ import annotations
 

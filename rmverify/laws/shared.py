@@ -1,5 +1,8 @@
 r"""The law of a randomized plan on a product: coordinates that are independent given the midpoints, which they share.
 
+The randomness of a midpoint does not average out over the coordinates of a particle, as they share it: this is what
+that costs.
+
 Given its midpoints a a plan without noise pushes its start through one map of the line, F_a, in every coordinate: the
 law is an average of products, P = E_a (p_a)^{(x) d}, and no product itself. Here p_a is known on a grid: z_j equally
 spaced in the start (in asinh of it, where its tails are long), x_j = F(z_j) with F the map whose midpoints are all in

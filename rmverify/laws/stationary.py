@@ -1,4 +1,7 @@
-"""The law that equal Langevin steps leave invariant on a Gaussian target: exact moments, and its distances."""
+"""The law that equal Langevin steps leave invariant on a Gaussian target: exact moments, and its distances.
+
+A corrector that runs for long ends here and not at its target: the distance between the two is its bias.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Correct, Plan
 from rmverify.readings.witness import MOST_FULL, mixes, rounds_to_floats
 from rmverify.schemes.contract import Scheme, shipped, velocity_variance
-from rmverify.targets import Gaussian
+from rmverify.targets import EstimatedScore, Gaussian
 from rmverify.targets.process import mode_variance
 
 __all__ = ["StationaryLaw", "stationary_law"]
@@ -149,7 +152,9 @@ class StationaryLaw(MixtureLaw):
         return self._truth.with_modes(self.variances, self.means, self.rounding)
 
 
-def stationary_law(scheme: Scheme, target: Any, step: float, *, time: float = 0.0) -> StationaryLaw | Gaussian:
+def stationary_law(
+    scheme: Scheme, target: Gaussian | EstimatedScore, step: float, *, time: float = 0.0
+) -> StationaryLaw | Gaussian:
     r"""The law that repeated steps of a Langevin scheme leave invariant, on a Gaussian target.
 
     Parameters

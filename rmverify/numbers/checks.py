@@ -1,4 +1,7 @@
-"""The checks that targets and plans share: each raises ValueError with the argument's name, what came, what was due."""
+"""The checks that targets and plans share: each raises ValueError with the argument's name, what came, what was due.
+
+A wrong argument is refused where it comes in, not where it later breaks something else.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 r"""The Gaussian tail on arrays of any namespace: with phi the standard normal density and Q(u) = P(Z > u),
 
+The score of a law with a Gaussian tail is made of this ratio, whose textbook form is 0/0 far out.
+
 =====================  ============================================================================
 ``hazard(u)``          lam(u) = phi(u)/Q(u), the inverse Mills ratio: the mean of Z given Z > u
 ``excess(u)``          e(u) = lam(u) - u > 0: the mean of Z - u given Z > u; lam' = lam e

@@ -1,4 +1,7 @@
-"""A number that says what it is: its kind, its error, its bracket and its complement."""
+"""A number that says what it is: its kind, its error, its bracket and its complement.
+
+A float does not say whether it is exact, a bound or a sample mean, nor how wrong it can be.
+"""
 
 from __future__ import annotations
 

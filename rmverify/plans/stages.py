@@ -448,7 +448,7 @@ class Plan:
             cost = ""
         return f"Plan([{', '.join(shown)}]{count}{cost})"
 
-    def admit(self, target: Any) -> None:
+    def admit(self, target: object) -> None:
         """Refuse a target outside the class that the plan is made for, m I <= -grad^2 ln density <= L I.
 
         Raises

@@ -1,5 +1,7 @@
 r"""The theorems' plans: their parameters from the dimension, the constants of the target and the accuracy.
 
+A theorem about a sampler is a statement about the plan with these numbers; with the plan at hand it can be tried.
+
 Symbols: d dimension, L smoothness of the score along the path, eps accuracy in total variation, T horizon, delta
 early-stopping level, tau = T_corr the corrector's time, g friction; for log-concave targets m strong concavity, kappa =
 L/m. What the papers hide in constants is an argument, 1 unless its formula says otherwise.

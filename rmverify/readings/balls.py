@@ -161,12 +161,12 @@ def lift_scheme(scheme: Scheme) -> Scheme:
 
 
 @contextlib.contextmanager
-def precision(bits: int, terms: int) -> Iterator[None]:
-    """flint's precision, and its length of series, for this block."""
+def precision(bits: int, terms: int | None = None) -> Iterator[None]:
+    """flint's precision, and its length of series, for this block; flint is loaded when it begins."""
     from flint import ctx
 
     before = ctx.prec, ctx.cap
-    ctx.prec, ctx.cap = bits, terms
+    ctx.prec, ctx.cap = bits, ctx.cap if terms is None else terms
     try:
         yield
     finally:

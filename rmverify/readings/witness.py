@@ -23,7 +23,7 @@ import numpy as np
 from rmverify.numbers.checks import Array
 from rmverify.plans import Correct, Predict, Stage
 from rmverify.readings.affine import ONE, AffineDraw, NotAffine, V, X, forms
-from rmverify.readings.balls import lift, lift_scheme
+from rmverify.readings.balls import lift, lift_scheme, precision
 from rmverify.readings.concrete import (
     ENDS,
     MIXED,
@@ -43,7 +43,7 @@ from rmverify.readings.duals import identity
 from rmverify.readings.kernel import named
 from rmverify.readings.transport import carry
 from rmverify.schemes.contract import Scheme, Score, name, shipped, velocity_variance
-from rmverify.targets import Factor, Gaussian
+from rmverify.targets import Factor, Gaussian, Target
 
 __all__ = ["MOST_FULL", "acts_on_line", "mixes", "per_mode", "rounds_to_floats"]
 
@@ -64,7 +64,7 @@ class _Ground(NamedTuple):
     modes: Any
 
 
-def mixes(stage: Stage, target: Any, truth: Gaussian, modes: Any) -> str | None:
+def mixes(stage: Stage, target: Target, truth: Gaussian, modes: Any) -> str | None:
     """Why the stage's step does not act on each mode as it was read to do, so that only full coordinates tell; None
     where it does.
 
@@ -89,7 +89,7 @@ def mixes(stage: Stage, target: Any, truth: Gaussian, modes: Any) -> str | None:
     return why
 
 
-def per_mode(stages: Iterable[Stage], target: Any, truth: Gaussian, modes: Any, what: str) -> None:
+def per_mode(stages: Iterable[Stage], target: Target, truth: Gaussian, modes: Any, what: str) -> None:
     """Refuse steps that mix coordinates where only what happens per mode is known, and over balls what is no ball's.
 
     Raises
@@ -168,7 +168,7 @@ def _states(scheme: Scheme, look: Gaussian, t: float) -> tuple[Array, ...]:
     return (x,) if mass is None else (x, math.sqrt(float(mass)) * z[1])
 
 
-def _is_affine(scheme: Scheme, truth: Gaussian, target: Any, level: _Level, why: str, many: bool) -> None:
+def _is_affine(scheme: Scheme, truth: Gaussian, target: Target, level: _Level, why: str, many: bool) -> None:
     """Refuse a step that is not affine in full coordinates either, or has too many of them."""
     if truth.dim > MOST_FULL:
         raise TypeError(
@@ -271,9 +271,9 @@ def rounds_to_floats(stage: Stage, modes: Any) -> str | None:
 
 def _slopes(scheme: Scheme, modes: Any, t: float, h: float, alphas: int) -> Iterator[tuple[Array, Array]]:
     """For t, h and every midpoint: the coefficients of the step, and their slopes (changes, coefficients)."""
-    from flint import arb, ctx
+    from flint import arb
 
-    with ctx.workprec(480):
+    with precision(480):
         levels = [arb(t), arb(h)]
         points = [arb(2 * k + 1) / (2 * alphas + 1) for k in range(alphas)]
         balls, over = modes.lift(lift), lift_scheme(scheme)

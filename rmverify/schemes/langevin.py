@@ -1,5 +1,7 @@
 r"""Correctors: Langevin dynamics at a fixed noise level t, for Langevin time h.
 
+A predictor's error stays where it was made; noise and score at one level bring any law closer to the target.
+
 Underdamped, with friction g and mass u: dx = v dt, dv = (u s(x) - g v) dt + sqrt(2 g u) dB, stationary velocity
 N(0, u). Chen et al. 2023 take u = 1, g of the order of sqrt(L); Shen and Lee 2019 take g = 2, u = 1/L. The score
 s stands for -grad f of the law exp(-f) that is to be kept.

@@ -1,4 +1,7 @@
-"""Parallel schemes: each round asks the score once, on an array with a new leading axis of strata or cells."""
+"""Parallel schemes: each round asks the score once, on an array with a new leading axis of strata or cells.
+
+On parallel hardware the number of rounds takes time, and not what is asked in each of them.
+"""
 
 from __future__ import annotations
 

@@ -349,17 +349,9 @@ def budget(
 
 
 def _row(
-    target: Gaussian,
-    scheme: Scheme,
-    corrector: bool,
-    where: Setting,
-    accuracy: float,
-    precision: float,
-    beyond: bool,
-    rng: int,
-    max_steps: int,
-    progress: Callable[[str], None],
-) -> Row:
+    target: Gaussian, scheme: Scheme, corrector: bool, where: Setting, accuracy: float, precision: float, beyond: bool,
+    rng: int, max_steps: int, progress: Callable[[str], None],
+) -> Row:  # fmt: skip
     step, parameters = unwrap(scheme)
     name = step.__name__
     goal = target.at(where.early_stop)
@@ -483,18 +475,9 @@ def describe(
     exact = found["tv"] if start == "exact" else tv(output_law(plan, target, start="exact"), goal, **draws)
     predictors = [stage for stage in plan if isinstance(stage, Predict)]
     return Description(
-        where,
-        target.dim,
-        unwrap(predictors[0].scheme)[0].__name__,
-        len(predictors) < len(plan.stages),
-        sum(map(len, predictors)),
-        plan.evaluations,
-        plan.rounds,
-        start,
-        "mixture over the midpoints" if mixture else "Gaussian",
-        float(np.max(law.rounding)),
-        found,
-        exact,
-        rng if mixture else None,
-        expected_tv(law, goal, **draws) if mixture else None,
-    )
+        setting=where, dim=target.dim, scheme=unwrap(predictors[0].scheme)[0].__name__,
+        corrector=len(predictors) < len(plan.stages), steps=sum(map(len, predictors)), evaluations=plan.evaluations,
+        rounds=plan.rounds, start=start, law="mixture over the midpoints" if mixture else "Gaussian",
+        rounding=float(np.max(law.rounding)), divergences=found, discretization=exact, seed=rng if mixture else None,
+        expected_tv=expected_tv(law, goal, **draws) if mixture else None,
+    )  # fmt: skip

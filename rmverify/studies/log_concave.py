@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,13 +23,14 @@ from scipy.special import ndtr
 from rmverify import schemes
 from rmverify.divergences import tv
 from rmverify.divergences.radial import radial_tv
+from rmverify.exponents import BOUNDS
 from rmverify.laws import output_law
 from rmverify.laws.invariant import Powers, contraction, marginal, spread, step_map
 from rmverify.laws.scale import ScaleMixture, Unresolved
 from rmverify.numbers.checks import Array, dimension, number, positive_integer
 from rmverify.numbers.values import Value
 from rmverify.plans import Correct, Plan, footprint, log_concave
-from rmverify.studies.search import Search, lowest
+from rmverify.studies.search import Found, Search, lowest
 from rmverify.studies.study import Fit, Record, Records, Study, fitted, settled, swept
 from rmverify.targets import Gaussian
 
@@ -43,8 +44,8 @@ TARGETS = ("both", "m", "L")
 _NODES = (1, 2, 3, 4, 5, 6, 7, 8, 9)  # of the rule of the variance given the midpoints
 _AGREE = 1e-9
 _FINE = 0.02  # of ln h, where its search ends
-SHEN_LEE = "C3: kappa^{7/6} eps'^{-1/3} + kappa eps'^{-2/3} [quoted]"
-COROLLARY = "D3: d^{5/12} [abstract], d^{5/12} (kappa^{4/3} eps^{-2/3} + kappa/eps) [recalled]"
+SHEN_LEE = f"C3: {BOUNDS['C3']} [quoted]"
+COROLLARY = f"D3: d^{{5/12}} [abstract], {BOUNDS['D3']} [recalled]"
 
 
 # --- one step length --------------------------------------------------------------------------------------------------
@@ -184,11 +185,9 @@ def steps_to(
     law = "expected" if metric == "w2" else "unconditional"
     shared = metric, law, target, dim, L, kappa, accuracy
     found = problem.exactly(best)
-    if found is None:
+    if found is None or found.steps is None:
         return Row(*shared, None, None, None, None, None, "beyond max_steps")
-    steps, value, before = found
-    told = before is None or before.lower > accuracy
-    return Row(*shared, math.exp(best), steps, 2 * steps, value, before, "found" if told else "cannot tell")
+    return Row(*shared, math.exp(best), found.steps, 2 * found.steps, found.value, found.before, found.status)
 
 
 def distance_after(
@@ -208,61 +207,54 @@ def distance_after(
     kappa, L = number("condition", condition, least=1), number("smoothness", smoothness, above=0)
     of = _Steps(scheme, np.array([L / kappa, L]), L, number("step", step, above=0))
     if not of.stable:
-        raise ArithmeticError(f"step: expected one that is stable for curvature {L:g}, got {step!r}")
+        raise ArithmeticError(f"step: {step!r} is too long to be stable for curvature {L:g}; use a shorter step")
     return of.w2(positive_integer("steps", steps), _NODES, 0.0)
 
 
+@dataclass
 class _Problem:
     """The smallest number of steps as a function of ln h."""
 
-    def __init__(self, scheme: Any, k: Array, L: float, metric: str, accuracy: float, dim: int, most: int) -> None:
-        self.scheme, self.k, self.L, self.metric = scheme, k, L, metric
-        self.accuracy, self.dim, self.most = accuracy, dim, most
-        self.seen: dict[float, float | None] = {}
-
-    def _error(self, log_h: float, nodes: Sequence[int]) -> Callable[[int], Value]:
-        of = _Steps(self.scheme, self.k, self.L, math.exp(log_h))
-        values: dict[int, Value] = {}
-
-        def at(steps: int) -> Value:
-            if not of.stable:
-                return Value(math.inf, "lower")
-            if steps not in values:
-                asked = steps, nodes, self.accuracy
-                values[steps] = of.w2(*asked) if self.metric == "w2" else of.tv(*asked, self.dim)
-            return values[steps]
-
-        return at
+    scheme: Any
+    k: Array
+    L: float
+    metric: str
+    accuracy: float
+    dim: int
+    most: int
+    seen: dict[float, float | None] = field(default_factory=dict)
 
     def least(self, log_h: float) -> float:
         """ln N with a rule of three nodes, N between whole numbers as the error is; infinite where none is enough."""
         if log_h not in self.seen:
             near = [(abs(x - log_h), x, n) for x, n in self.seen.items() if n is not None]
-            guess = None if not near else math.ceil(min(near)[2] * math.exp(min(near)[1] - log_h))
-            at = self._error(log_h, (3,))
-            steps = self._search(at, guess)
-            if steps is None:
+            guess = 16 if not near else math.ceil(min(near)[2] * math.exp(min(near)[1] - log_h))
+            found = self._search(log_h, (3,), guess)
+            if found is None or found.steps is None or found.value is None:
                 self.seen[log_h] = None
-            elif steps == 1:
-                self.seen[log_h] = float(at(1)) / self.accuracy
+            elif found.before is None:
+                self.seen[log_h] = float(found.value) / self.accuracy
             else:
-                above, below = (math.log(at(n) / self.accuracy) for n in (steps - 1, steps))
-                self.seen[log_h] = steps + below / (above - below)
-        found = self.seen[log_h]
-        return math.inf if found is None else math.log(found)
+                above, below = (math.log(value / self.accuracy) for value in (found.before, found.value))
+                self.seen[log_h] = found.steps + below / (above - below)
+        known = self.seen[log_h]
+        return math.inf if known is None else math.log(known)
 
-    def _search(self, at: Callable[[int], Value], guess: int | None) -> int | None:
-        """The smallest number of steps within the accuracy."""
-        if at(self.most).upper > self.accuracy:
-            return None
-        return Search(at, self.accuracy, self.most).least(guess or 16).steps
-
-    def exactly(self, log_h: float) -> tuple[int, Value, Value | None] | None:
+    def exactly(self, log_h: float) -> Found | None:
         """N at this length with rules that settle, and the errors there and one step before."""
-        at = self._error(log_h, _NODES)
         near = self.seen.get(log_h)
-        steps = self._search(at, None if near is None else math.ceil(near))
-        return None if steps is None else (steps, at(steps), at(steps - 1) if steps > 1 else None)
+        return self._search(log_h, _NODES, 16 if near is None else math.ceil(near))
+
+    def _search(self, log_h: float, nodes: Sequence[int], guess: int) -> Found | None:
+        of = _Steps(self.scheme, self.k, self.L, math.exp(log_h))
+
+        def error(steps: int) -> Value:
+            asked = steps, nodes, self.accuracy
+            return of.w2(*asked) if self.metric == "w2" else of.tv(*asked, self.dim)
+
+        if not of.stable or error(self.most).upper > self.accuracy:
+            return None
+        return Search(error, self.accuracy, self.most).least(guess)
 
 
 # --- the theorem's plan, and what the corrector is for ----------------------------------------------------------------

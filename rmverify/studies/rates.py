@@ -23,6 +23,7 @@ from rmverify.divergences.averaged import ACCURACY
 from rmverify.divergences.closed_forms import kullback_leibler
 from rmverify.divergences.pair import Pair
 from rmverify.divergences.tv import total_variation
+from rmverify.exponents import BOUNDS
 from rmverify.laws import output_law
 from rmverify.laws.scale import Unresolved, log_defect
 from rmverify.numbers.checks import Array, number, positive_integer
@@ -373,14 +374,13 @@ FAMILIES = ("isotropic", "two-block", "geometric", "power-law")
 # --- studies ------------------------------------------------------------------------------------------------
 
 
-_D0, _D1 = "D0: L^2 d^{1/2}/eps [quoted]", "D1: d^{5/12} [abstract], L^{5/3} d^{5/12}/eps [quoted]"
 _CLAIMED = {
-    ("exponential_integrator", "d"): (1 / 2, _D0),
-    ("exponential_integrator", "1/eps"): (1.0, _D0),
-    ("exponential_integrator", "L"): (2.0, _D0),
-    ("randomized_midpoint", "d"): (5 / 12, _D1),
-    ("randomized_midpoint", "1/eps"): (1.0, _D1),
-    ("randomized_midpoint", "L"): (5 / 3, _D1),
+    (scheme, parameter): (float(bound.power(parameter)), source)
+    for scheme, bound, source in (
+        ("exponential_integrator", BOUNDS["D0"], f"D0: {BOUNDS['D0']} [quoted]"),
+        ("randomized_midpoint", BOUNDS["D1"], f"D1: d^{{5/12}} [abstract], {BOUNDS['D1']} [quoted]"),
+    )
+    for parameter in ("d", "1/eps", "L")
 }
 VARIANCE, BIAS = "d eps^2 > 1: the variance term d h^3", "d eps^2 < 1: the bias term sqrt(d) h^2"
 _PREDICTED = {

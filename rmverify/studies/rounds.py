@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -123,18 +124,20 @@ def _parallel(target: Gaussian, L: float, accuracy: float) -> dict[str, Any]:
             seen[steps, K] = plan, tv(output_law(plan, target), target.at(plan.end))
         return seen[steps, K]
 
+    def reaches(steps: int, K: int) -> bool:
+        return at(steps, K)[1].upper <= accuracy
+
     fewest = _count(target.dim, L, accuracy, L * math.log1p(1 / L))
     K = 0
-    while at(fewest, K)[1].upper > accuracy:
+    while not reaches(fewest, K):
         K += 1
     best = fewest, K
     for fewer in reversed(range(K)):
         low, high = fewest, (at(*best)[0].rounds - 1) // (fewer + 2)
-        if high <= low or at(high, fewer)[1].upper > accuracy:
-            continue
-        high = halved(lambda steps, K=fewer: at(steps, K)[1].upper <= accuracy, low, high)  # type: ignore[misc]
-        if at(high, fewer)[0].rounds < at(*best)[0].rounds:
-            best = high, fewer
+        if high > low and reaches(high, fewer):
+            high = halved(partial(reaches, K=fewer), low, high)
+            if at(high, fewer)[0].rounds < at(*best)[0].rounds:
+                best = high, fewer
     plan, value = at(*best)
     steps, K = best
     before = at(steps - 1, K)[1] if steps > fewest else at(steps, K - 1)[1] if K else None

@@ -1,4 +1,7 @@
-"""Imperfect scores: a gain and a bias that may oscillate in t, with their exact L2 error."""
+"""Imperfect scores: a gain and a bias that may oscillate in t, with their exact L2 error.
+
+No sampler has the exact score. Theorems carry its error along as one number, which is known exactly here.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from rmverify.numbers.checks import brief, finite_array, number
 from rmverify.numbers.values import Value
 from rmverify.targets.gaussian import Gaussian, Modes
 from rmverify.targets.process import mode_variance
+from rmverify.targets.target import Target
 
 __all__ = ["EstimatedScore"]
 
@@ -64,7 +68,7 @@ class EstimatedScore:
     0.632455532034
     """
 
-    def __init__(self, target: Any, gain: Any = 0, bias: Any = None) -> None:
+    def __init__(self, target: Target, gain: Any = 0, bias: Any = None) -> None:
         if not hasattr(target, "score") or not hasattr(target, "at"):
             raise ValueError(f"target: expected a target such as Gaussian, got {type(target).__name__}")
         self.target = target

@@ -1,5 +1,7 @@
 r"""Factors: laws on the line, each of them something simple convolved with a Gaussian.
 
+A Gaussian's score is linear and hides what a step does to others; these are the simplest laws whose scores bend.
+
 A factor is the law of X_0 = m + l Y + s Z with Z standard normal and Y one of five:
 
 ======================  ==========================  ============================================

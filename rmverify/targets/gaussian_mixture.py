@@ -1,4 +1,7 @@
-"""Gaussian mixtures: closed-form marginals and scores at every noise level (their sampler laws are not affine)."""
+"""Gaussian mixtures: closed-form marginals and scores at every noise level (their sampler laws are not affine).
+
+The simplest laws of several modes, to be sampled from and to be handed over as a score.
+"""
 
 from __future__ import annotations
 

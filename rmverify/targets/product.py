@@ -1,4 +1,7 @@
-"""Products: independent coordinates that all have the law of one factor."""
+"""Products: independent coordinates that all have the law of one factor.
+
+The theorems are about growth with the dimension: these laws have as many coordinates as one likes.
+"""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def b5(look: Look, random: Bound, exponential: Bound) -> Iterator[Evidence]:
         if look.wants("exact"):
             yield _window_ratio(look, name, perfect)
         if look.wants("fitted"):
-            yield _window_slope(look, name, float(perfect.monomials[0]["h"]))
+            yield _window_slope(look, name, float(perfect.power("h")))
 
 
 def _window_ratio(look: Look, name: str, bound: Bound) -> Evidence:
@@ -147,7 +147,7 @@ def b6(look: Look, floor: Bound, variance: Bound) -> Iterator[Evidence]:
     if look.wants("exact"):
         yield leading_constants(look, "parallel_midpoint")
     if look.wants("exact") or look.wants("fitted"):
-        powers = {what: -float(bound.monomials[0]["R"]) for what, bound in (("bias", floor), ("variance", variance))}
+        powers = {what: float(bound.power("1/R")) for what, bound in (("bias", floor), ("variance", variance))}
         yield from _strata(look, powers)
 
 
@@ -195,7 +195,7 @@ def b7(look: Look, mean: Bound, spread: Bound) -> Iterator[Evidence]:
         loud = 1e6 * math.sqrt(float(target.variances.max()))  # the step's own error does not count beside it
         rows = resonance(look.scheme, target.with_modes(target.variances, 0.0), amplitude=loud)
         h = [row.step for row in rows]
-        of_mean, of_spread = (float(bound.monomials[0]["h"]) for bound in (mean, spread))
+        of_mean, of_spread = (float(bound.power("h")) for bound in (mean, spread))
         for name, power in (("midpoint", 0.0), ("heun", 0.0), (MEAN, of_mean), ("randomized_midpoint", of_spread)):
             errors = [float(row.errors[name]) for row in rows]
             yield fitted(

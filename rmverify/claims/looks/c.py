@@ -206,14 +206,13 @@ def _power_against_the_flow(look: Look, bound: Bound) -> Evidence:
 
     return fitted(
         "TV of (x, v) to the exact dynamics from the same start against h", [T / N for N in counts],
-        [distance(N) for N in counts], float(bound.monomials[0]["h"]), names=("h", "TV"), relative=1e-9,
+        [distance(N) for N in counts], float(bound.power("h")), names=("h", "TV"), relative=1e-9,
         domain="T = 1/sqrt(L), start N(m, 1/(4k)), m^2 = 1/(4k)",
     )  # fmt: skip
 
 
 def _discretization_powers(look: Look, bound: Bound) -> Iterator[Evidence]:
-    (monomial,) = bound.monomials
-    in_h, in_T = float(monomial["h"]), float(monomial["T"] + monomial["h"])  # the second at a fixed number of steps
+    in_h, in_T = float(bound.power("h")), float(bound.at(h="T").power("T"))  # the second at a fixed number of steps
     k, n, L = _precisions(look)
     root = math.sqrt(L)
 

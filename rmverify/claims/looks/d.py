@@ -324,7 +324,7 @@ def powers_on(family: str) -> Evidence:
     }
     texts = [f"{fits[law]['exponent']:.2f} +- {fits[law]['error']:.2f} of {text}" for law, text in kinds.items()]
     share = found["unconditional"][-1].steps / found["expected"][-1].steps  # type: ignore[operator]
-    most = exponents.BOUNDS["D1"].monomials[0]["d"]
+    most = exponents.BOUNDS["D1"].power("d")
     above = any(fit["exponent"] - fit["error"] > most for fit in fits.values())
     below = all(fit["exponent"] + fit["error"] <= most for fit in fits.values())
     power, error = fits["unconditional"]["exponent"], fits["unconditional"]["error"]

@@ -1,5 +1,7 @@
 r"""Steps of very many strata or cells, from the same step with few of them.
 
+The theorems' parallel plans ask for up to 10^7 cells a step, too many to run as they are.
+
 What a step of R strata (or cells) does is a sum over them of smooth functions of i/R: by Euler and Maclaurin a smooth
 function of 1/R, which a polynomial through R = 8, .., 96 continues to any larger R, down to 1/R = 0.
 """

@@ -1,4 +1,7 @@
-"""The range of the laws given the midpoints: which variances and means can be drawn at all."""
+"""The range of the laws given the midpoints: which variances and means can be drawn at all.
+
+An interval for a distance has to hold for paths that were never drawn, so it must be known how far any path can go.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """Averages over what a step draws: Gauss-Legendre in each midpoint, with as many nodes as the score's pole asks for.
 
+A randomized step is judged by averages over its midpoint, and these must not add an error of their own.
+
 A scheme of this package on the score of a target itself is analytic in its midpoints: one panel each. Of any other one
 it is looked up where it bends (`rmverify.laws.averages.bends`), and the rule goes on panels between those places.
 """

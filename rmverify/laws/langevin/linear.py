@@ -1,5 +1,7 @@
 r"""Underdamped Langevin in continuous time on a linear force: the flow that correctors discretize, mode by mode.
 
+Claims about correctors are held against this flow, not against the steps that approach it.
+
 dx = v dt, dv = (u s(x) - g v) dt + sqrt(2gu) dB with s(x) = -k (x - c). With G the velocity's response, G'' + g G' +
 u k G = 0, G(0) = 0, G'(0) = 1, and w = g^2/4 - u k,
 

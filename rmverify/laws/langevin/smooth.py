@@ -1,5 +1,7 @@
 r"""Underdamped Langevin in continuous time on any smooth force on the line: its law from a Gaussian start.
 
+How fast underdamped Langevin smooths (claims C1 and C4) should not be known for Gaussians alone.
+
 dx = v dt, dv = (u s(x) - g v) dt + sqrt(2gu) dB. The density is sought as
 
     f(x, v) = N(z; 0, I)/det B  sum_mn c_mn h_m(z_1) h_n(z_2),    (x, v) = mu + B z,  B lower triangular,

@@ -1,5 +1,7 @@
 r"""The law on the line of what a plan outputs, its midpoints and noises averaged out, where the target is not Gaussian.
 
+What randomness buys where a score is not linear cannot be seen on a Gaussian; here it can, to many digits.
+
 Given its midpoint a a step takes x to T_a(x), and the law from p to p'(y) = E_a p(T_a^{-1}(y))/T_a'(T_a^{-1}(y)). In
 logarithms relative to the process, p = q_t e^l and p' = q_{t-h} e^{l'},
 

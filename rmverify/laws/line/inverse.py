@@ -1,5 +1,7 @@
 r"""Inverses of rising maps of the line, all midpoints of a step at once.
 
+The density after a step at a point is known from where that point comes from.
+
 A step given its midpoint is a map x -> T(x) whose value and slope its own code yields. Where the slope is positive on a
 grid the map is tabulated there; T^{-1}(y) starts from cubic interpolation in the table and goes on by Newton steps that
 never leave the cell of the table. Beyond the grid the map counts as the line that it ends with.

@@ -1,5 +1,7 @@
 r"""Functions on the line as polynomials on panels, as fine as the mass there asks.
 
+A density relative to the target's varies slowly where there is mass, so that few polynomials keep many digits of it.
+
 On every panel a function is kept by its values at 16 Gauss-Legendre nodes, so that integrals against a density are sums
 over the nodes. It may be a row of functions f_1, .., f_V that share the panels, each with a weight.
 """

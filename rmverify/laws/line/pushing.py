@@ -1,5 +1,7 @@
 r"""A law on the line pushed through one step, whatever the step: panels for it, and rules that are fine enough.
 
+Whoever adds a kind of step says what it does to a density, and nothing about panels or rules.
+
 A step is an `Averaged`: the logarithms of the density after it, relative to the process, by rules of given counts. Each
 rule is compared with one of more nodes, and raised until the law does not change.
 """

@@ -1,5 +1,8 @@
 r"""A corrector with a velocity, on the law of x alone: the velocity is drawn fresh, kept over the steps, and dropped.
 
+The noise of underdamped Langevin acts through the velocity, so that the law of x alone does not tell the next one: that
+of both is carried.
+
 Inside the stage the law of (x, v) has the density q(x) N(v; 0, u) e^{l(x, v)}, l a polynomial in v, on panels in x.
 Given (x, v) a step is x' = A(x) + a v + W_x, v' = B(x) + b v + W_v. Under v ~ N(0, u) put d = x' - A(x) and
 w = v' - B(x): then w ~ N(0, G), and d = k w + m e with e ~ N(0, 1) independent of w. Hence

@@ -1,5 +1,8 @@
 r"""The law of the variance of a centred isotropic law over the midpoints of a plan, and of the error of a variance.
 
+Where all coordinates are alike, the midpoints of a plan change one number only, the variance: whoever knows its law
+knows every distance exactly.
+
 Everything here is in u = ln(s^2/v(t)), v the target's own variance (`stage`). The law of u is a sum over the steps. A
 test function of it varies on the scale sqrt(2/d) of the log radius. It has two forms:
 
@@ -33,7 +36,7 @@ from rmverify.laws.scale.stage import (
 from rmverify.numbers.checks import Array
 from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Plan
-from rmverify.readings.balls import lift
+from rmverify.readings.balls import lift, precision
 from rmverify.targets.process import mode_variance
 
 __all__ = [
@@ -114,10 +117,8 @@ def _start(plan: Plan, truth: Any, start: Any) -> Array:
     """u at the start: 0 from the exact law, without the rounding of its variance."""
     if isinstance(start, str) and start == "exact":
         return np.zeros(truth.variances.size)
-    from flint import ctx
-
     law = initial(truth, plan, start)
-    with ctx.workprec(BITS):
+    with precision(BITS):
         live = law.variances > 0  # u = -inf for a point
         ratio = lift(np.where(live, law.variances, 1.0)) / mode_variance(lift(truth.variances), lift(plan.start))
         return np.where(live, floats(logarithm(ratio), (truth.variances.size,)), -np.inf)

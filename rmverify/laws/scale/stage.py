@@ -34,7 +34,7 @@ from rmverify.numbers.quadrature import gauss
 from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Correct, Predict, Stage, footprint
 from rmverify.readings.affine import Transition, chain, compose, position, read, weighed
-from rmverify.readings.balls import lift, lift_scheme
+from rmverify.readings.balls import lift, lift_scheme, precision
 from rmverify.readings.cells import transition
 from rmverify.schemes.contract import Scheme, velocity_variance
 from rmverify.targets.process import mode_variance
@@ -117,9 +117,7 @@ class ScaleStage:
 
     def over_balls(self, t: Array, h: Array, end: Array | None, alphas: Any) -> tuple[Array, Array | None]:
         """eta and kappa of steps (t, h) with no velocity, at midpoints alphas (A, Q) or None; to t - h or `end`."""
-        from flint import ctx
-
-        with ctx.workprec(BITS):
+        with precision(BITS):
             time, length = (lift(z).reshape(-1, 1, 1) for z in (t, h))
             rows = None
             if alphas is not None:
@@ -196,10 +194,8 @@ class ScaleStage:
         if not same and len(t) * lam.size > MOST_READ:
             raise Unresolved
 
-        from flint import ctx
-
         def of(scheme: Scheme) -> list[Array]:
-            with ctx.workprec(BITS):
+            with precision(BITS):
                 time, length = (lift(z[:1] if same else z).reshape(-1, 1, 1) for z in (t, h))
                 step = transition(
                     lift_scheme(scheme), footprint(scheme), self.modes.lift(lift), time, length, None, lift
