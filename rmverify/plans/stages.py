@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.numbers.checks import Array, brief, finite_array, number
+from rmverify.numbers.checks import Array, brief, finite_array, number, positive_integer
 from rmverify.schemes.contract import (
     Scheme,
     check_covariance,
@@ -373,10 +373,7 @@ class Correct(Stage):
         _known(self.scheme)
         object.__setattr__(self, "time", number("time", self.time, least=0))
         object.__setattr__(self, "step", number("step", self.step, above=0))
-        count = number("steps", self.steps, least=1)
-        if count != math.floor(count):
-            raise ValueError(f"steps: expected an integer >= 1, got {self.steps!r}")
-        object.__setattr__(self, "steps", int(count))
+        object.__setattr__(self, "steps", positive_integer("steps", self.steps))
 
     def __repr__(self) -> str:
         return f"Correct({text(self.scheme)}, level {self.time:.6g}, {_steps(self.steps)} of {self.step:.6g})"
