@@ -31,15 +31,7 @@ from rmverify.claims.looks.search import Axis
 from rmverify.exponents import Bound
 from rmverify.numbers.checks import Array
 from rmverify.numbers.values import Value
-from rmverify.targets import (
-    ExponentialGaussian,
-    Factor,
-    Gaussian,
-    LaplaceGaussian,
-    SkewNormal,
-    TwoGaussians,
-    UniformGaussian,
-)
+from rmverify.targets import Factor, Gaussian, factors
 from rmverify.targets.factors_balls import BallFactor
 from rmverify.targets.process import flow_slope, mode_mean, mode_score, mode_variance
 
@@ -81,8 +73,8 @@ def _marginal_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
 
 
 FACTORS: tuple[Factor, ...] = (
-    TwoGaussians(0.75, 0.5), TwoGaussians(3.0, 0.25), SkewNormal(-4.0, 0.5, 0.75), UniformGaussian(1.5, 0.125),
-    LaplaceGaussian(0.75, 0.25), ExponentialGaussian(1.25, 0.5),
+    factors.TwoGaussians(0.75, 0.5), factors.TwoGaussians(3.0, 0.25), factors.SkewNormal(-4.0, 0.5, 0.75),
+    factors.UniformGaussian(1.5, 0.125), factors.LaplaceGaussian(0.75, 0.25), factors.ExponentialGaussian(1.25, 0.5),
 )  # fmt: skip
 PLACES = (-12.0, -1.0, 0.125, 2.0, 15.0)  # in standard deviations from the mean
 
