@@ -23,7 +23,7 @@ from rmverify.exponents import Bound, Monomial
 from rmverify.laws import output_law
 from rmverify.numbers.values import Value
 from rmverify.plans import Plan, footprint
-from rmverify.schemes.contract import parameters, unwrap
+from rmverify.schemes.contract import Scheme, name, parameters
 from rmverify.studies import rounds
 from rmverify.targets import EstimatedScore, Gaussian
 
@@ -169,12 +169,11 @@ def _picard(look: Look) -> Evidence:
 
 def _with_schemes(look: Look, plan: Plan) -> Plan:
     """The plan with the schemes that are looked at, under the parameters that it gives them."""
-    return Plan([replace(stage, scheme=_standing_in(look, stage.scheme)) for stage in plan])
 
+    def standing_in(shipped: Scheme) -> Scheme:
+        return functools.partial(look.scheme(name(shipped)), **parameters(shipped))
 
-def _standing_in(look: Look, shipped: Any) -> Any:
-    scheme, bound = look.scheme(unwrap(shipped)[0].__name__), parameters(shipped)
-    return functools.partial(scheme, **bound) if bound else scheme
+    return Plan([replace(stage, scheme=standing_in(stage.scheme)) for stage in plan])
 
 
 def _tv_of(look: Look, target: Gaussian, plan: Plan, start: Any = "normal") -> Value:
