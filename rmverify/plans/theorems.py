@@ -18,9 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from rmverify import schemes
 from rmverify.numbers.checks import Array, dimension, number
 from rmverify.plans.stages import Correct, Plan, Predict, Stage, footprint
+from rmverify.schemes import (
+    exponential_integrator,
+    parallel_midpoint,
+    parallel_underdamped,
+    randomized_midpoint,
+    randomized_midpoint_langevin,
+    underdamped,
+)
 from rmverify.schemes.contract import Scheme
 
 __all__ = ["dpum", "log_concave", "parallel", "rounds_of", "sequential"]
@@ -55,7 +62,7 @@ def sequential(
     corrector_constant: float = 1,
     corrector_time_constant: float = 1,
     friction_constant: float = 1,
-    scheme: Scheme = schemes.randomized_midpoint,
+    scheme: Scheme = randomized_midpoint,
 ) -> Plan:
     r"""The sequential algorithm: randomized midpoints, an underdamped corrector after every window of length 1/L.
 
@@ -107,7 +114,7 @@ def dpum(
     corrector_constant: float = 1,
     corrector_time_constant: float = 1,
     friction_constant: float = 1,
-    scheme: Scheme = schemes.exponential_integrator,
+    scheme: Scheme = exponential_integrator,
 ) -> Plan:
     r"""The probability-flow predictor with underdamped corrector (DPUM) of Chen et al. 2023.
 
@@ -227,7 +234,7 @@ def parallel(
     N, slack = len(times) - 1, _positive("picard_constant", picard_constant)
     R = _positive("strata_constant", strata_constant) * max((N * goal**2) ** (1 / 3), math.sqrt(N * goal))
     K = _picard_rounds(L * math.expm1(c / L), slack / (N * goal))
-    predictor = schemes.parallel_midpoint(strata=_whole("strata", strata, 1, R), rounds=_whole("rounds", rounds, 0, K))
+    predictor = parallel_midpoint(strata=_whole("strata", strata, 1, R), rounds=_whole("rounds", rounds, 0, K))
     friction = _positive("friction_constant", friction_constant) * math.sqrt(L)
     constant = _positive("corrector_constant", corrector_constant)
     corrector = _parallel_corrector(d, L, eps, t_corr, friction, constant, slack, delta, cells, corrector_rounds)
@@ -313,14 +320,14 @@ def log_concave(
         steps = _steps(forgetting, _MOST_EQUAL)
         cells = _whole("cells", None, 1, 1 / (c * small))
         rounds = min(cells, _picard_twice(1.0, slack * small / kappa))
-        scheme = schemes.parallel_underdamped(cells=cells, rounds=rounds, friction=2 * root)
+        scheme = parallel_underdamped(cells=cells, rounds=rounds, friction=2 * root)
         first = Correct(scheme, 0.0, 1 / root, steps)
         return Plan([first, _parallel_corrector(d, L, eps, t_corr, friction, c_corr, slack, 0.0)], (m, L))
     h = c * min(small ** (1 / 3) * kappa ** (-1 / 6), small ** (2 / 3))
     steps = _steps(2 * forgetting / h, _MOST_EQUAL)
-    first = Correct(schemes.randomized_midpoint_langevin(friction=2, mass=1 / L), 0.0, h, steps)
+    first = Correct(randomized_midpoint_langevin(friction=2, mass=1 / L), 0.0, h, steps)
     count = _steps(t_corr * L ** (3 / 4) * math.sqrt(t_corr * d) / (c_corr * eps), _MOST_EQUAL)
-    return Plan([first, Correct(schemes.underdamped(friction=friction), 0.0, t_corr / count, count)], (m, L))
+    return Plan([first, Correct(underdamped(friction=friction), 0.0, t_corr / count, count)], (m, L))
 
 
 def _parallel_corrector(
@@ -332,7 +339,7 @@ def _parallel_corrector(
     steps = _steps(z, _MOST_EQUAL)
     M = _whole("cells", cells, 1, z * goal / constant / steps)
     K = _whole("corrector_rounds", rounds, 1, min(_picard_twice(z / steps, slack / goal), M))
-    return Correct(schemes.parallel_underdamped(cells=M, rounds=K, friction=friction), level, t_corr / steps, steps)
+    return Correct(parallel_underdamped(cells=M, rounds=K, friction=friction), level, t_corr / steps, steps)
 
 
 def _picard_twice(z: float, goal: float) -> int:
@@ -355,7 +362,7 @@ def rounds_of(theorem: str, dim: float, smoothness: float, accuracy: float) -> i
         return parallel(dim, smoothness, accuracy).rounds  # type: ignore[arg-type]
     if theorem not in _LENGTHS:
         raise ValueError(f"theorem: expected one of {', '.join(_LENGTHS)}, parallel, got {theorem!r}")
-    scheme = {"sequential": schemes.randomized_midpoint, "dpum": schemes.exponential_integrator}[theorem]
+    scheme = {"sequential": randomized_midpoint, "dpum": exponential_integrator}[theorem]
     levels = _levels(d, L, eps, None, None, None, 1)
     return _Windows(scheme, levels, 1 / L, *_LENGTHS[theorem](d, L, eps), math.sqrt(L)).rounds
 
@@ -454,7 +461,7 @@ class _Windows:
         steps = _steps(self.corrector_steps, _MOST_EQUAL)
         _steps(sum(count for *_, count in self.windows), _MOST)
         corrector = functools.partial(
-            Correct, schemes.underdamped(friction=self.friction), step=self.t_corr / steps, steps=steps
+            Correct, underdamped(friction=self.friction), step=self.t_corr / steps, steps=steps
         )
         stages: list[Stage] = []
         for start, end, count in self.windows:
