@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from flint import arb, arb_series, ctx
 
 from rmverify.claims.evidence import Evidence, Look
 from rmverify.claims.looks import measure
 from rmverify.claims.looks.search import Axis
+from rmverify.divergences import tv, w2
+from rmverify.errors.certified import certified_start
 from rmverify.exponents import Bound
 from rmverify.numbers.checks import Array
 from rmverify.numbers.values import Value
@@ -40,16 +43,12 @@ def a1(look: Look) -> Iterator[Evidence]:
 
 def _settings(look: Look) -> Iterator[tuple[dict[str, Any], Any, Any, Any]]:
     """Where, and there variance, mean and level as balls, at the precision of the residuals."""
-    from flint import arb, ctx
-
     for (lam, mean), t in itertools.product(measure.modes_of(look), measure.LEVELS):
         with ctx.workprec(BITS):
             yield {"lambda": lam, "mean": mean, "t": t}, arb(lam), arb(mean), arb(t)
 
 
 def _marginal_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
-    from flint import arb, arb_series
-
     for where, lam, mean, t in _settings(look):
         time = arb_series([t, 1], prec=2)
         m, v = mode_mean(mean, time), mode_variance(lam, time)
@@ -73,8 +72,6 @@ def _places(law: Factor) -> Array:
 
 
 def _factor_residuals() -> Iterator[tuple[dict[str, Any], Any]]:
-    from flint import arb, ctx
-
     for factor in FACTORS:
         for t in measure.LEVELS:
             with ctx.workprec(4 * BITS):  # the tails of a density are differences of numbers of the order of 1
@@ -106,8 +103,6 @@ def _factors_in_floats() -> Evidence:
 
 
 def _rounding(factor: Factor, t: float, x: Array, name: str, scale: float) -> Iterator[tuple[float, float]]:
-    from flint import arb, ctx
-
     with ctx.workprec(4 * BITS):
         balls = getattr(BallFactor(factor), name)(arb(t), np.frompyfunc(arb, 1, 1)(x))
         for place, found, ball in zip(x.tolist(), getattr(factor, name)(t, x).tolist(), balls, strict=True):
@@ -120,8 +115,6 @@ def a2(look: Look) -> Iterator[Evidence]:
 
 
 def _flow_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
-    from flint import arb, arb_series
-
     for where, lam, mean, t in _settings(look):
         for part in (0.0, 0.25, 0.75):
             h0 = arb(part * where["t"])
@@ -160,8 +153,6 @@ def _speed(v: Any) -> Any:
 
 def _speed_ratio(target: Gaussian, level: float, bound: Bound) -> Value:
     """The two sides' ratio over balls, rounded once."""
-    from flint import arb, ctx
-
     with ctx.workprec(BITS):
         t, L = arb(level), 1 / arb(min(1.0, float(target.variances.min())))
         left = sum(arb(float(n)) * _speed(mode_variance(arb(float(v)), t))
@@ -171,8 +162,6 @@ def _speed_ratio(target: Gaussian, level: float, bound: Bound) -> Value:
 
 
 def _speed_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
-    from flint import arb_series
-
     for where, lam, mean, t in _settings(look):
         h, v = arb_series([0, 1], prec=2), mode_variance(lam, t)
         # from m(t) + sqrt(v), the point at one standard deviation: its square is the mean of the squares
@@ -183,8 +172,6 @@ def _speed_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
 
 def a4(look: Look, bound: Bound) -> Iterator[Evidence]:
     if look.wants("exact"):
-        from rmverify.divergences import tv
-
         if look.target is not None:
             axes = [Axis("T", 1e-3, 12)]
         else:
@@ -205,8 +192,6 @@ def a4(look: Look, bound: Bound) -> Iterator[Evidence]:
             computed="TV(q_T, N(0,I))", bound=str(bound), effort=measure.effort(look, 512, 16, 4, 16),
         )  # fmt: skip
     if look.wants("certified"):
-        from rmverify.errors.certified import certified_start
-
         if look.target is not None:
             yield measure.uncertified("the certified class has centred isotropic laws only")
             return
@@ -218,8 +203,6 @@ def a4(look: Look, bound: Bound) -> Iterator[Evidence]:
 def a5(look: Look, bound: Bound) -> Iterator[Evidence]:
     if not look.wants("exact"):
         return
-    from rmverify.divergences import w2
-
     axes = [Axis("delta", 1e-9, 1)]
     if look.target is None:
         axes += [Axis("lambda", 1e-12, 1e6), Axis("mean", 1e-3, 1e3)]

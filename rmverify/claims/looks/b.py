@@ -19,6 +19,7 @@ from rmverify.claims.looks.constants import leading_constants
 from rmverify.claims.looks.oscillating import MEAN, SETTING, beginning, resonance, smooth
 from rmverify.claims.looks.parallel_steps import LONG, ROUNDS, SHORT, STRATA, step_errors
 from rmverify.claims.looks.search import Axis
+from rmverify.errors.jets import integral_jets
 from rmverify.errors.local import coupling_error, window_errors
 from rmverify.exponents import Bound
 from rmverify.numbers.values import Value
@@ -34,8 +35,6 @@ def b1(look: Look) -> Iterator[Evidence]:
 
 def unbiased_on_powers(look: Look, name: str) -> Evidence:
     """Scores t -> (t - level)^p: the coefficients in h of both sides, over balls."""
-    from rmverify.errors.jets import integral_jets
-
     scheme = look.scheme(name)
     worst: dict[str, Any] | None = None
     count = 0

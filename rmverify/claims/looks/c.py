@@ -25,6 +25,7 @@ from rmverify.laws.langevin.linear import kinetic_flow
 from rmverify.numbers.checks import Array
 from rmverify.numbers.values import Value
 from rmverify.readings.affine import Transition, chain, read
+from rmverify.studies.log_concave import distance_after
 from rmverify.targets import Gaussian
 
 JOINT = (Case("cos x", 1.0), Case("ln cosh x", 1.0))
@@ -233,8 +234,6 @@ def c3(look: Look, reached: Bound, steps: Bound) -> Iterator[Evidence]:
 def _within_accuracy(look: Look, reached: Bound) -> Evidence:
     """The theorem's own number of steps: in one dimension and T_corr = L^{-1/2} its eps_w is eps/sqrt(kappa)."""
     ratio = f"W2/({reached})"
-    from rmverify.studies.log_concave import distance_after
-
     rows: list[dict[str, Any]] = []
     for kappa, far in ((4.0, 0.1), (4.0, 0.01), (64.0, 0.1), (64.0, 0.01), (1024.0, 0.01)):
         _, h = plans.log_concave(1, kappa, 1.0, far * math.sqrt(kappa)).stages[0].grid

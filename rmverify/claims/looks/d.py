@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from rmverify import exponents, plans
+from rmverify import exponents, plans, schemes
 from rmverify.claims.d import LOGARITHMS
 from rmverify.claims.evidence import Evidence, Kind, Look
 from rmverify.claims.looks import parallel_steps
@@ -24,7 +24,7 @@ from rmverify.laws import output_law
 from rmverify.numbers.values import Value
 from rmverify.plans import Plan, footprint
 from rmverify.schemes.contract import Scheme, name, parameters
-from rmverify.studies import rounds
+from rmverify.studies import rates, rounds
 from rmverify.targets import EstimatedScore, Gaussian
 
 
@@ -306,9 +306,6 @@ def d6(look: Look, exponential: Bound, expected: Bound, unconditional: Bound) ->
 
 def powers_on(family: str) -> Evidence:
     """The powers of d of both errors of random midpoints on spectra of several variances, from sampled N."""
-    from rmverify import schemes
-    from rmverify.studies import rates
-
     dims, kinds = (10**3, 10**4, 10**5), {"unconditional": "TV of the unconditional law", "expected": "E_alpha TV"}
     found = {
         law: [rates.steps_to(schemes.randomized_midpoint, rates.family(family, d, 4.0, 16.0), 0.1, law=law)
@@ -349,13 +346,11 @@ def _rate(
     claimed: Monomial, side: str = "",
 ) -> Evidence:  # fmt: skip
     """N against a parameter on the isotropic Gaussian of variance 1/4, each N found exactly."""
-    from rmverify.studies.rates import steps_to
-
     rows = []
     for point in points:
         p = {**fixed, against: point}
         target = Gaussian.isotropic(0.25, int(p["dim"]))
-        rows.append(steps_to(look.scheme(name), target, p["accuracy"], law=None if law == "exact" else law))
+        rows.append(rates.steps_to(look.scheme(name), target, p["accuracy"], law=None if law == "exact" else law))
     what = {"exact": "TV", "expected": "E_alpha TV", "unconditional": "TV of the unconditional law"}[law]
     steps = [row.steps for row in rows if row.steps is not None and row.status == "found"]
     letter = {"dim": "d", "accuracy": "eps"}[against]

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from flint import ctx
 
 from rmverify.divergences.pair import Pair
 from rmverify.divergences.tv import total_variation
@@ -80,8 +81,6 @@ def picard_errors(
     >>> [f"{row['TV']:.0e}" for row in rows]
     ['3e-02', '1e-03', '2e-05']
     """
-    from flint import ctx
-
     counts = list(rounds)
     result: list[Mapping[str, Any]] = []
     with ctx.workprec(192):
