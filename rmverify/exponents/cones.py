@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import TypeAlias
 
-from flint import fmpq, fmpq_mat
-
 LIMITS = {"scales": 5, "free": 6, "rows": 20, "rays": 4000}
 """The largest program: scales, free parameters, rows (costs, errors and constraints), rays during elimination."""
 
@@ -101,6 +99,8 @@ def simplest(rays: Iterable[Ray]) -> Ray:
 
 def echelon(rows: Iterable[Iterable[Number]]) -> tuple[Rows, list[int]]:
     """Reduced row echelon form and its pivot columns."""
+    from flint import fmpq, fmpq_mat
+
     m = fmpq_mat([[fmpq(x.numerator, x.denominator) for x in row] for row in rows])
     reduced, rank = m.rref()
     found = [[Fraction(int(x.p), int(x.q)) for x in row] for row in reduced.tolist()]
