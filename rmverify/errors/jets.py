@@ -8,6 +8,7 @@ of a degree at most its order, so that Gauss-Legendre in balls averages it exact
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -149,17 +150,10 @@ def noise_rounding(scheme: Scheme, k: float, steps: list[float]) -> tuple[float,
 def _exponential(k: Any, bound: dict[str, Any], order: int) -> tuple[tuple[Any, ...], ...]:
     """e^{Mh} by its power series."""
     u, g = bound["mass"], bound["friction"]
-    power = [[arb(1), arb(0)], [arb(0), arb(1)]]
-    series: list[list[list[Any]]] = [[[], []], [[], []]]
-    for n in range(order + 1):
-        for i in range(2):
-            for j in range(2):
-                series[i][j].append(power[i][j])
-        power = [
-            [power[1][j] / (n + 1) for j in range(2)],
-            [(-u * k * power[0][j] - g * power[1][j]) / (n + 1) for j in range(2)],
-        ]
-    return tuple(tuple(arb_series(entry) for entry in row) for row in series)
+    M = np.array([[arb(0), arb(1)], [-u * k, -g]], dtype=object)
+    one = np.array([[arb(1), arb(0)], [arb(0), arb(1)]], dtype=object)
+    terms = list(itertools.accumulate(range(1, order + 1), lambda power, n: M @ power / n, initial=one))
+    return tuple(tuple(arb_series([term[i, j] for term in terms]) for j in range(2)) for i in range(2))
 
 
 def _read(scheme: Scheme, mode: Any, t: Any, h: Any, order: int) -> tuple[Any, Any]:
@@ -195,8 +189,7 @@ def _variance(w: Any, row: Any) -> Any:
 
 def _coefficients(jet: Any, order: int) -> list[Any]:
     series = jet if isinstance(jet, arb_series) else arb_series([jet])
-    found = list(series.coeffs())
-    return (found + [arb(0)] * (order + 1))[: order + 1]
+    return [series[k] for k in range(order + 1)]
 
 
 def integral_jets(scheme: Scheme, power: int, order: int) -> list[Any]:
