@@ -42,6 +42,7 @@ def split_target(target: Target) -> tuple[Gaussian, Any]:
 
 
 def initial(truth: Gaussian, plan: Plan, start: Any) -> Gaussian:
+    """The law that a plan starts from; ValueError where `start` is none."""
     if start == "exact":
         return truth.at(plan.start)
     if start == "normal":
@@ -49,11 +50,6 @@ def initial(truth: Gaussian, plan: Plan, start: Any) -> Gaussian:
     if isinstance(start, Gaussian) and start.variances.shape == truth.variances.shape and start.basis is truth.basis:
         return start
     raise ValueError(f"start: expected 'normal', 'exact' or a Gaussian in the target's modes, got {start!r}")
-
-
-def check_start(truth: Gaussian, plan: Plan, start: Any) -> None:
-    """Refuse what is no start, before anything is computed."""
-    initial(truth, plan, start)
 
 
 def column(values: Array) -> Array:
