@@ -140,8 +140,7 @@ class Given:
         self.weight = self.weight * (chosen * p + (1 - chosen) * (1 - p))
         return chosen
 
-    def exponential(self) -> Any:
-        return self._own(1)[0]
+    exponential = uniform
 
 
 class AffineDraw(Given):

@@ -117,10 +117,6 @@ class Script(ParticleDraw):
         self.noises: list[list[Array]] = []
         self.covariances: list[Any] = []
 
-    def on(self, x: Any) -> Script:
-        super().on(x)
-        return self
-
     def _stream(self) -> Any:
         self._used += 1
         return _Stream(self, self._used - 1)
@@ -552,14 +548,10 @@ class _Basis(Script):
         values = np.array([next(self._left, np.nan) for _ in range(count)])
         return np.repeat(values[:, None, None], self._x.shape[0], axis=1)
 
-    def uniform(self) -> Any:
+    def uniform(self, *_: Any) -> Any:
         return self._take(1)[0]
 
-    def bernoulli(self, p: Any) -> Any:
-        return self._take(1)[0]
-
-    def exponential(self) -> Any:
-        return self._take(1)[0]
+    bernoulli = exponential = uniform
 
     def strata(self, count: int) -> Any:
         return np.arange(count).reshape(count, 1, 1) / count, self._take(count)
