@@ -548,10 +548,13 @@ class _Basis(Script):
         values = np.array([next(self._left, np.nan) for _ in range(count)])
         return np.repeat(values[:, None, None], self._x.shape[0], axis=1)
 
-    def uniform(self, *_: Any) -> Any:
+    def uniform(self) -> Any:
         return self._take(1)[0]
 
-    bernoulli = exponential = uniform
+    def bernoulli(self, p: Any) -> Any:
+        return self.uniform()
+
+    exponential = uniform
 
     def strata(self, count: int) -> Any:
         return np.arange(count).reshape(count, 1, 1) / count, self._take(count)
