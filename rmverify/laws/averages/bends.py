@@ -94,7 +94,9 @@ def bends(stage: Stage, modes: Any) -> list[Array | None]:
         table = _rows(rows)
         return table if len(table) == 1 else table[which]
 
-    foot, width = stage.footprint, _bias_width(modes, pairs[0, 0])
+    foot, rough = stage.footprint, callable_bias(modes)
+    # a bias that is a function of t is one number for all modes, or one for each
+    width = max(1, np.size(modes.bias(pairs[0, 0].reshape(1, 1, 1)))) if rough else 1
     if shipped(stage.scheme):
         count = max(_FEWEST, min(_GRID, _BIASES // (len(pairs) * width)))
         edges = _along([_biases(stage, modes, *pair) for pair in pairs.tolist()], count)
@@ -107,7 +109,7 @@ def bends(stage: Stage, modes: Any) -> list[Array | None]:
     found: list[Array | None] = [None] * foot.alphas
     some = random if len(random) <= MOST_SLOTS else [random[n] for n in (0, len(random) // 2, -1)]
     for slot in some:
-        found[slot] = each(_looked(steps, slot, len(some), rough=width > 0 and callable_bias(modes)))
+        found[slot] = each(_looked(steps, slot, len(some), rough=rough))
     if len(some) < len(random):
         together = np.unique(np.concatenate([edges.ravel() for edges in found if edges is not None]))[None]
         for slot in random:
@@ -118,11 +120,6 @@ def bends(stage: Stage, modes: Any) -> list[Array | None]:
 def callable_bias(modes: Any) -> bool:
     """Whether the score has a bias that is a function of t, and may be rough anywhere."""
     return isinstance(modes, EstimatedModes) and modes.varies
-
-
-def _bias_width(modes: Any, t: float) -> int:
-    """How many numbers a bias that is a function of t has: one for all modes, or one for each."""
-    return max(1, int(np.size(modes.bias(np.reshape(t, (1, 1, 1)))))) if callable_bias(modes) else 1
 
 
 def _looked(steps: list[_Step], slot: int, slots: int, *, rough: bool) -> list[Array]:
@@ -389,14 +386,17 @@ class _Step:
 
     def entries(self, drawn: Array) -> Array:
         """The entries of the step, one row each, at values (A, Q) of what it draws."""
-        rows = self._foot.placed(drawn)
         with np.errstate(all="ignore"):
-            step, weight = weighed(self._stage.scheme, self._modes, self._time, self._length, rows[:, None, :, None])
+            parts = self._read(self._foot.placed(drawn))
         shape = (1, drawn.shape[1], self.width)
-        found = np.concatenate([np.broadcast_to(np.asarray(e, float), shape)[0].T for e in [*step.entries, weight]])
+        found = np.concatenate([np.broadcast_to(np.asarray(e, float), shape)[0].T for e in parts])
         if not np.isfinite(found).all():
             raise NotResolved("it is not finite everywhere")
         return found
+
+    def _read(self, rows: Array) -> list[Any]:
+        step, weight = weighed(self._stage.scheme, self._modes, self._time, self._length, rows[:, None, :, None])
+        return [*step.entries, weight]
 
     def _scales(self, rows: Array) -> Array:
         """Of every entry its size, with what it may be the small difference of."""
@@ -429,16 +429,10 @@ class _OnLine(_Step):
         self._points = law.mean + self._deviation * _PLACES
         return _PLACES.size
 
-    def entries(self, drawn: Array) -> Array:
-        rows, shape = self._foot.placed(drawn)[..., None], (drawn.shape[1], self.width)
+    def _read(self, rows: Array) -> list[Any]:
         t, h = float(self._time[0, 0, 0]), float(self._length[0, 0, 0])
-        with np.errstate(all="ignore"):
-            end = kernel(self._stage.scheme, self._modes, identity(self._points[None]), t, h, rows)
-        flat = [end.moved[0].value, end.moved[0].slope, end.noise[0][0]]
-        found = np.concatenate([np.broadcast_to(np.asarray(e, float), shape).T for e in flat])
-        if not np.isfinite(found).all():
-            raise NotResolved("it is not finite everywhere")
-        return found
+        end = kernel(self._stage.scheme, self._modes, identity(self._points[None]), t, h, rows[..., None])
+        return [end.moved[0].value, end.moved[0].slope, end.noise[0][0]]
 
     def _scales(self, rows: Array) -> Array:
         size = np.median(np.abs(rows), axis=1).reshape(-1, self.width)
