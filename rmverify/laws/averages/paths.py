@@ -190,15 +190,15 @@ def _direct(stage: Stage, modes: Any, t: Array, h: Array, uniforms: Array) -> Tr
 
 def _interpolation(stage: Stage, modes: Any, t: Array, h: Array) -> tuple[Array, Transition] | None:
     """Chebyshev points of the midpoint and the entries of the steps there, where these say all others too."""
-    between = SCATTERED[None, None, :, None]
-    rows = np.broadcast_to(between, (1, len(t), SCATTERED.size, 1))
-    seen = transition(stage.scheme, stage.footprint, modes, t, h, rows)
+
+    def at(points: Array) -> Transition:
+        rows = np.broadcast_to(points[:, None], (1, len(t), points.size, 1))
+        return transition(stage.scheme, stage.footprint, modes, t, h, rows)
+
+    seen = at(SCATTERED)
     for nodes in _NODES:
         x = (1 - np.cos(np.pi * (np.arange(nodes) + 0.5) / nodes)) / 2
-        found = transition(
-            stage.scheme, stage.footprint, modes, t, h, np.broadcast_to(x[None, None, :, None], (1, len(t), nodes, 1))
-        )
-        weights = _barycentric(x, SCATTERED)
+        found, weights = at(x), _barycentric(x, SCATTERED)
         if all(_agree(weights, a, b) for a, b in zip(found.entries, seen.entries, strict=True)):
             shape = (len(t), nodes, np.size(modes.lam))
             return x, each(found, lambda part, shape=shape: _kept(part, shape))
