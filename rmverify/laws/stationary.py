@@ -5,6 +5,7 @@ A corrector that runs for long ends here and not at its target: the distance bet
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -128,20 +129,14 @@ class StationaryLaw(MixtureLaw):
         if nodes > _MOST:
             raise Unresolved
         size = self.one_step.r.shape[-1]
-        try:
+        with contextlib.suppress(NotResolved, np.linalg.LinAlgError):
             with np.errstate(over="ignore", invalid="ignore"):
                 m = invariant(step_map(self.one_step, 2 * nodes - 1), size)
-        except NotResolved:
-            raise Unresolved from None
-        if m is None:  # no such moments: the tails are too heavy
-            raise Unresolved
-        try:
-            y, weights = marginal(m, size, nodes)
-        except np.linalg.LinAlgError:
-            raise Unresolved from None
-        if not (y > -1).all():
-            raise Unresolved
-        return y[0], weights[0]
+            if m is not None:  # otherwise the tails are too heavy for such moments
+                y, weights = marginal(m, size, nodes)
+                if (y > -1).all():
+                    return y[0], weights[0]
+        raise Unresolved
 
     @property
     def covariance(self) -> Array:
