@@ -178,9 +178,7 @@ class MixtureLaw:
 
     def conditionals(self, n: int, *, rng: Any = 0) -> tuple[Array, Array]:
         """Means and variances (n, modes) of the laws given n random paths of midpoints."""
-        return self._given(self._stage_paths(n, np.random.default_rng(rng)), n)
-
-    def _given(self, alphas: list[Any], n: int) -> tuple[Array, Array]:
+        alphas = self._stage_paths(n, np.random.default_rng(rng))
         truth, modes = split_target(self.target)
         start = initial(truth, self.plan, self.start)
         *laws, _ = moments_after(self.plan, modes, (start.means, start.variances), alphas)
@@ -291,16 +289,11 @@ class _Moments:
     rounding: Array
 
 
+@QUIET()
 def _moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
-    with QUIET():
-        return _averaged_moments(plan, modes, start)
-
-
-def _averaged_moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
     mean, variance, between = start.means, start.variances, None
     error = np.full(variance.size, ONCE * UNIT)
     for stage in plan:
-        mass = velocity_variance(stage.scheme)
         if not stage.footprint.alphas:
             step, slip = stage_map(stage, modes)
             a, b, c = step.scalar
@@ -312,7 +305,7 @@ def _averaged_moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
             variance, slip = _after_steps(stage, modes, variance)
             error = error + slip
         else:
-            state = _State.fresh(mean, variance, between, mass)
+            state = _State.fresh(mean, variance, between, velocity_variance(stage.scheme))
             chained = chainable(stage.scheme, stage.footprint)
             nodes, change = settled(stage, modes) if chained else node_count(stage, modes)
             error = error + 2 * change * len(stage)
@@ -329,7 +322,8 @@ def _averaged_moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
                     second = np.einsum("nqk,nq->nk", np.broadcast_to(steps.linear[0][0], shape) ** 2, weights)
                     state = state.through(steps, weights)
                 error = error + rounding_of(stage, np.sqrt(second), h[:, 0])
-            mean, variance, between = state.mean[0], state.within[0][0], state.position_between()
+            mean, variance = state.mean[0], state.within[0][0]
+            between = None if state.between is None else state.between[0][0]
         require_finite(stage, mean, variance)
     return _Moments(mean, variance, between, error)
 
@@ -375,10 +369,7 @@ class _State:
         if mass is None:
             return cls([mean], [[variance]], None if between is None else [[between]])
         zero = np.zeros_like(variance)
-        full = None
-        if between is not None:
-            none = np.zeros_like(between)
-            full = [[between, none], [none, none]]
+        full = None if between is None else [[between, 0 * between], [0 * between, 0 * between]]
         return cls([mean, zero], [[variance, zero], [zero, zero + float(mass)]], full)
 
     def through(self, steps: Transition, weights: Array) -> _State:
@@ -421,6 +412,3 @@ class _State:
                 between = moved if between is None else moved + (np.outer(a, a) + aa) * between
             mean = a * mean + b
         return _State([mean], [[within]], None if between is None else [[between]])
-
-    def position_between(self) -> Array | None:
-        return None if self.between is None else self.between[0][0]
