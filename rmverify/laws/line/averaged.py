@@ -24,7 +24,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from rmverify.laws.averages.rules import alone
-from rmverify.laws.line.given import reach
+from rmverify.laws.line.given import origin_of, reach
 from rmverify.laws.line.inverse import Map, Rising, rising
 from rmverify.laws.line.piecewise import Panels, interpolated, log_mean, split
 from rmverify.laws.line.pushing import (
@@ -48,7 +48,7 @@ from rmverify.readings.duals import identity
 from rmverify.readings.kernel import kernel
 from rmverify.readings.transport import carry
 from rmverify.schemes.contract import Unstable, velocity_variance
-from rmverify.targets import Factor, Product, TwoGaussians
+from rmverify.targets import Factor, Product
 
 __all__ = ["LineLaw", "line_law"]
 
@@ -172,15 +172,8 @@ def line_law(plan: Plan, target: Factor | Product, start: Any = "normal") -> Lin
 
 
 def _started(plan: Plan, target: Factor, start: Any) -> Level:
-    q = target.at(plan.start)
-    if start == "exact":
-        law: Factor = q
-    elif start == "normal":
-        law = TwoGaussians(0.0)
-    elif isinstance(start, Factor):
-        law = start
-    else:
-        raise ValueError(f"start: expected 'normal', 'exact' or a law on the line, got {start!r}")
+    q, (whole, t) = target.at(plan.start), origin_of(plan, target, start)
+    law = whole.at(t)
 
     def log_q(x: Array) -> Array:
         return np.asarray(q.log_density(0, x))
@@ -223,7 +216,6 @@ def _moved(
 
 def _averaged(level: Level, target: Factor, stage: Stage, n: int, h: float, log_q: Logs, counts: Counts) -> Averaged:
     t, foot, breaks = level.t, stage.footprint, level.panels.breaks
-    _admit(foot.alphas, counts)
     alphas, weights = alone(stage, target, n, counts.midpoint) if foot.alphas else (None, np.ones(1))
     if weights.size > _MOST_NODES:
         raise ValueError(
