@@ -124,29 +124,26 @@ def callable_bias(modes: Any) -> bool:
 
 def _looked(steps: list[_Step], slot: int, slots: int, *, rough: bool) -> list[Array]:
     """The edges along one number of every step, from close looks at all of them or at some."""
-    kind, count = steps[0].kinds[slot], len(steps)
-    start = _start(kind)
-    cost = steps[0].cost * slots
+    count, cost = len(steps), steps[0].cost * slots
     some = min(count, int(np.clip(_SAMPLE // cost, *_SOME)))
-    if some * cost <= _MOST:
-        if some == count:
-            return _along([step.along(slot) for step in steps], steps[0].probes, kind)
+    if some * cost > _MOST:
+        raise NotResolved(f"{steps[0].work} modes with coefficients of their own are too many to search for bends")
+    if some < count:
         share = (_BIASES if rough else _REST) // (count * cost // steps[0].probes)
-        found = _sampled(steps, slot, start, some, max(_FEWEST, min(_GRID, share)))
+        found = _sampled(steps, slot, some, max(_FEWEST, min(_GRID, share)))
         if found is not None:
             return found
-        if count * cost <= _MOST:
-            return _along([step.along(slot) for step in steps], steps[0].probes, kind)
-    raise NotResolved(
-        f"it bends at places that move from step to step, and {count} different steps are too many to search"
-        if some * cost <= _MOST
-        else f"{steps[0].work} modes with coefficients of their own are too many to search for bends"
-    )
+        if count * cost > _MOST:
+            raise NotResolved(
+                f"it bends at places that move from step to step, and {count} different steps are too many to search"
+            )
+    return _along([step.along(slot) for step in steps], steps[0].probes, steps[0].kinds[slot])
 
 
-def _sampled(steps: list[_Step], slot: int, start: Array, some: int, fewer: int) -> list[Array] | None:
+def _sampled(steps: list[_Step], slot: int, some: int, fewer: int) -> list[Array] | None:
     """The edges along one number of every step, from close looks at some; None where narrow panels move."""
     kind = steps[0].kinds[slot]
+    start = _start(kind)
 
     def look(n: int, count: int, start: Array) -> Array:
         if n >= some:
