@@ -9,6 +9,7 @@ e^h x and the score's, exceed their sum (a few long steps). It is an estimate, n
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -127,15 +128,14 @@ def stage_alphas(plan: Plan, alphas: Any) -> list[Any]:
     given = list(alphas)
     if len(given) != plan.drawing_steps:
         raise ValueError(f"alphas: expected one entry per drawing step ({plan.drawing_steps}), got {len(given)}")
+    left = iter(given)
     result: list[Any] = []
-    used = 0
     for stage in plan:
         foot = stage.footprint
         if not foot.alphas:
             result.append(None)
             continue
-        rows = [np.atleast_1d(finite_array("alphas", entry)) for entry in given[used : used + len(stage)]]
-        used += len(stage)
+        rows = [np.atleast_1d(finite_array("alphas", entry)) for entry in itertools.islice(left, len(stage))]
         for row in rows:
             if row.shape != (foot.alphas,):
                 raise ValueError(f"alphas: expected {foot.alphas} value(s) per step, got shape {row.shape}")

@@ -165,10 +165,9 @@ class MixtureLaw:
         feet = [stage.footprint for stage in self.plan]
         sizes = [foot.alphas * len(stage) for foot, stage in zip(feet, self.plan, strict=True)]
         uniforms = np.stack([stream.random(sum(sizes)) for stream in rng.spawn(n)])
-        result, used = [], 0
-        for foot, stage, size in zip(feet, self.plan, sizes, strict=True):
-            rows: Any = uniforms[:, used : used + size].T.reshape(len(stage), foot.alphas, n, 1).swapaxes(0, 1)
-            used += size
+        result = []
+        for foot, stage, own in zip(feet, self.plan, np.split(uniforms, np.cumsum(sizes)[:-1], axis=1), strict=True):
+            rows: Any = own.T.reshape(len(stage), foot.alphas, n, 1).swapaxes(0, 1)
             rows = foot.placed(rows) if foot.alphas else None
             if not foot.plain:
                 t, h = (column(z) for z in stage.grid)
