@@ -107,13 +107,10 @@ def _coupling(
                 drawing = plan.drawing_steps > 0
                 if not drawing or (before is not None and all(map(_agree, before, now))):
                     bias, variance = (float(ball) for ball in now)
-                    off = _edges_off(truth, law, modes, plan)
-                    errors = 1e-15 * bias + 2 * math.sqrt(bias * off[1]), 1e-15 * variance + off[0]
-                    return LocalError(
-                        Value(bias, "exact", errors[0]),
-                        Value(variance, "exact", errors[1]),
-                        Value(bias + variance, "exact", sum(errors)),
-                    )
+                    spread, lean = _edges_off(truth, law, modes, plan)
+                    errors = 1e-15 * bias + 2 * math.sqrt(bias * lean), 1e-15 * variance + spread
+                    pairs = zip((bias, variance, bias + variance), (*errors, sum(errors)), strict=True)
+                    return LocalError(*(Value(value, "exact", error) for value, error in pairs))
                 before, nodes = now, nodes * 2
     raise ArithmeticError(
         "scheme: the error did not converge: the score is singular at or near the end of the step (h near t), its bias "
