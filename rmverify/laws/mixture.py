@@ -316,7 +316,6 @@ def _moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
                     error = error + off
                 else:
                     steps, weights = at_nodes(stage, modes, t, h, nodes, slice(first, first + len(t)))
-                    weights = np.broadcast_to(weights, (len(t), weights.shape[1]))
                     shape = (*weights.shape, variance.size)
                     second = np.einsum("nqk,nq->nk", np.broadcast_to(steps.linear[0][0], shape) ** 2, weights)
                     state = state.through(steps, weights)

@@ -197,13 +197,14 @@ def alone(stage: Stage, law: Factor, n: int, nodes: int) -> tuple[Array, Array]:
 
 
 def at_nodes(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any = slice(None)) -> tuple[Transition, Array]:
-    """The step maps at the nodes of the rule, entries (steps, Q, modes), and its weights (steps or 1, Q).
+    """The step maps at the nodes of the rule, entries (steps, Q, modes), and its weights (steps, Q).
 
     (t, h) are those of the stage's steps in `part`.
     """
     alphas, weights = rules(stage, modes).at(part, nodes)
     rows = np.broadcast_to(alphas[..., None], (len(alphas), len(t), alphas.shape[2], 1))
     step, chance = weighed(stage.scheme, modes, t, h, rows)
+    weights = np.broadcast_to(weights, (len(t), weights.shape[1]))
     return step, weights if np.ndim(chance) == 0 else weights * np.asarray(chance)[..., 0]
 
 
@@ -233,7 +234,6 @@ def _slips(stage: Stage, modes: Any, t: Any, h: Any, nodes: int) -> float:
 def _entry_averages(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any) -> Array:
     """One row a step."""
     step, weights = at_nodes(stage, modes, t, h, nodes, part)
-    weights = np.broadcast_to(weights, (len(t), weights.shape[1]))
 
     def average(entry: Any, power: int = 1) -> Array:
         entry = np.broadcast_to(entry, np.broadcast_shapes(np.shape(entry), (*weights.shape, 1)))
