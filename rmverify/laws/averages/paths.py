@@ -29,7 +29,7 @@ from rmverify.readings.cells import transition
 from rmverify.schemes.contract import shipped, velocity_variance
 from rmverify.targets import Gaussian
 
-__all__ = ["Ahead", "Direction", "look_ahead", "path_sets", "principal_direction", "ranked_points"]
+__all__ = ["Ahead", "Direction", "look_ahead", "path_sets", "points_by", "principal_direction"]
 
 _NODES = (12, 20, 32, 48)
 _SAME = 2e-14  # relative, between an entry of a step and its interpolation in the midpoint
@@ -120,10 +120,7 @@ def _through(
         none = np.zeros_like(variance)
         means, cov = [mean, none], [[variance, none], [none, none + float(mass)]]
     for n, step in enumerate(_steps(stage, modes)):
-        key = later.key(n, toward, means, cov)
-        order = np.argsort(key.reshape(shape), axis=1)
-        uniforms = np.empty((stage.footprint.alphas, *shape))
-        np.put_along_axis(uniforms, order[None], ranked_points(stage.footprint.alphas, shape, rng), axis=2)
+        uniforms = points_by(later.key(n, toward, means, cov).reshape(shape), stage.footprint.alphas, rng)
         means, cov = _moved(step(uniforms.reshape(len(uniforms), -1)), means, cov)
     return means[0], cov[0][0]
 
@@ -139,6 +136,14 @@ def _moved(step: Transition, means: list[Any], cov: list[list[Any]]) -> tuple[li
 
 
 # --- points -----------------------------------------------------------------------------------------------------
+
+
+def points_by(key: Array, alphas: int, rng: np.random.Generator) -> Array:
+    """Uniform numbers (alphas, sets, size) for paths that are ordered by a key (sets, size)."""
+    uniforms = np.empty((alphas, *key.shape))
+    order = np.argsort(key, axis=1)
+    np.put_along_axis(uniforms, order[None], ranked_points(alphas, key.shape, rng), axis=2)
+    return uniforms
 
 
 def ranked_points(alphas: int, shape: tuple[int, int], rng: np.random.Generator) -> Array:
