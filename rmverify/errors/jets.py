@@ -9,6 +9,7 @@ of a degree at most its order, so that Gauss-Legendre in balls averages it exact
 from __future__ import annotations
 
 import itertools
+import operator
 from typing import Any
 
 import numpy as np
@@ -128,23 +129,20 @@ def kinetic_jets(scheme: Scheme, k: Any, order: int) -> dict[str, list[Any]]:
 def noise_rounding(scheme: Scheme, k: float, steps: list[float]) -> tuple[float, float]:
     """The largest relative deviation of a step's noise covariance in float64 from the same step over balls, and the
     h at which it is met."""
-    worst, where = 0.0, steps[0]
-    alpha = 0.3
     foot = footprint(scheme)
-    rows = np.full((foot.alphas, 1, 1, 1), alpha) if foot.alphas else None
-    for h in steps:
-        at = np.full((1, 1, 1), h)
-        floats = read(scheme, _Mode(1.0, None, k), np.ones((1, 1, 1)), at, rows).noise
+    rows = np.full((foot.alphas, 1, 1, 1), 0.3) if foot.alphas else None
+    one = np.ones((1, 1, 1))
+
+    def off(h: float) -> float:
+        floats = read(scheme, _Mode(1.0, None, k), one, h * one, rows).noise
         with precision(BITS, 2):
-            balls = read(lift_scheme(scheme), _Mode(lift(1.0), None, lift(k)), lift(np.ones((1, 1, 1))), lift(at),
-                         None if rows is None else lift(rows), lift).noise  # fmt: skip
-            for i, row in enumerate(balls):
-                for j, entry in enumerate(row):
-                    due = np.ravel(entry)[0]
-                    off = abs(float((lift(float(np.ravel(floats[i][j])[0]))[()] / due - 1).mid()))
-                    if off > worst:
-                        worst, where = off, h
-    return worst, where
+            given = None if rows is None else lift(rows)
+            balls = read(lift_scheme(scheme), _Mode(lift(1.0), None, lift(k)), lift(one), lift(h * one), given, lift)
+            pairs = zip(itertools.chain(*floats), itertools.chain(*balls.noise), strict=True)
+            parts = [(lift(np.ravel(entry)[0])[()], np.ravel(due)[0]) for entry, due in pairs]
+            return max(abs(float((entry / due - 1).mid())) for entry, due in parts)
+
+    return max(((off(h), h) for h in steps), key=operator.itemgetter(0))
 
 
 def _exponential(k: Any, bound: dict[str, Any], order: int) -> tuple[tuple[Any, ...], ...]:
