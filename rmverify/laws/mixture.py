@@ -32,7 +32,7 @@ from rmverify.laws.conditional import (
     split_target,
     stage_map,
 )
-from rmverify.laws.invariant import after, spread, step_map
+from rmverify.laws.invariant import Powers, spread, step_map
 from rmverify.laws.scale import NODES, Lattice, ScaleMixture, Scales, Unresolved, kept, many_strata
 from rmverify.numbers.checks import Array
 from rmverify.numbers.rounding import UNIT
@@ -332,7 +332,7 @@ def _after_steps(stage: Stage, modes: Any, variance: Array) -> tuple[Array, Arra
     own = mode_variance(modes.lam, t)
     D = step_map(spread(stage.scheme, modes, modes.lam, t, h), 1)
     start = (variance - own) / own
-    m = after(D, len(stage), np.stack([start, 0 * start, 0 * start], axis=-1))
+    m = Powers(D, 3).after(len(stage), np.stack([start, 0 * start, 0 * start], axis=-1))
     return own * (1 + m[:, 1]), np.full(variance.size, (STEP + CANCEL) * UNIT * len(stage).bit_length())
 
 

@@ -141,7 +141,7 @@ class TransportLaw:
             for k in range(len(stage)):
                 alphas = None if rows is None else lift(rows[:, k, :, 0])
                 points = carry(scheme, factor, points, t[k], h[k], alphas).map(_middle)
-        return points.value, np.frompyfunc(lambda slope: slope.log(), 1, 1)(points.slope)
+        return points.value, np.log(points.slope)
 
     def inverse(self, x: Any) -> Array:
         """The z with F(z) = x, elementwise: Newton steps inside a bracket."""
