@@ -90,7 +90,7 @@ class MixtureLaw:
         return sum(len(stage) * stage.footprint.alphas for stage in self.plan)
 
     @cached_property
-    def _moments(self) -> _Moments:
+    def _moments(self) -> Moments:
         truth, modes = split_target(self.target)
         return _moments(self.plan, modes, initial(truth, self.plan, self.start))
 
@@ -279,7 +279,7 @@ def _moves(stage: Stage, modes: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class _Moments:
+class Moments:
     """Averaged moments: mean, E of the conditional variance, and the covariance of the conditional means."""
 
     mean: Array
@@ -289,7 +289,7 @@ class _Moments:
 
 
 @QUIET()
-def _moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
+def _moments(plan: Plan, modes: Any, start: Gaussian) -> Moments:
     mean, variance, between = start.means, start.variances, None
     error = np.full(variance.size, ONCE * UNIT)
     for stage in plan:
@@ -323,7 +323,7 @@ def _moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
             mean, variance = state.mean[0], state.within[0][0]
             between = None if state.between is None else state.between[0][0]
         require_finite(stage, mean, variance)
-    return _Moments(mean, variance, between, error)
+    return Moments(mean, variance, between, error)
 
 
 def _after_steps(stage: Stage, modes: Any, variance: Array) -> tuple[Array, Array]:

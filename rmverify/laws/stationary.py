@@ -17,7 +17,7 @@ from rmverify.laws.averages.bends import NotResolved
 from rmverify.laws.conditional import split_target
 from rmverify.laws.full import full_stationary
 from rmverify.laws.invariant import Spread, contraction, first_moments, invariant, marginal, spread, step_map
-from rmverify.laws.mixture import MixtureLaw
+from rmverify.laws.mixture import MixtureLaw, Moments
 from rmverify.laws.scale import ScaleMixture, Unresolved, moment_nodes
 from rmverify.numbers.checks import Array, number
 from rmverify.numbers.rounding import UNIT
@@ -82,13 +82,10 @@ class StationaryLaw(MixtureLaw):
         """The target's variances at the noise level."""
         return np.asarray(mode_variance(self._truth.variances, self.level))
 
-    @property
-    def means(self) -> Array:
-        return self.one_step.center
-
-    @property
-    def variances(self) -> Array:
-        return self.own * (1 + self.excess)
+    @cached_property
+    def _moments(self) -> Moments:
+        rounding = np.full(self.own.size, 4 * UNIT + 2 * self.one_step.slip)
+        return Moments(self.one_step.center, self.own * (1 + self.excess), None, rounding)
 
     @property
     def velocity_variances(self) -> Array | None:
@@ -99,14 +96,6 @@ class StationaryLaw(MixtureLaw):
     def covariances(self) -> Array | None:
         mass = velocity_variance(self.plan.stages[0].scheme)
         return None if mass is None else np.sqrt(float(mass) * self.own) * self._excesses[:, 1]
-
-    @property
-    def rounding(self) -> Array:
-        return np.full(self.own.size, 4 * UNIT + 2 * self.one_step.slip)
-
-    @property
-    def correlated(self) -> bool:
-        return False
 
     @cached_property
     def scale_spread(self) -> float:
@@ -137,14 +126,6 @@ class StationaryLaw(MixtureLaw):
                 if (y > -1).all():
                     return y[0], weights[0]
         raise Unresolved
-
-    @property
-    def covariance(self) -> Array:
-        return self.surrogate.covariance
-
-    @cached_property
-    def surrogate(self) -> Gaussian:
-        return self._truth.with_modes(self.variances, self.means, self.rounding)
 
 
 def stationary_law(
