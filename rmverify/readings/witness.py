@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmverify.numbers.checks import Array
-from rmverify.plans import Correct, Predict, Stage
+from rmverify.plans import Correct, Stage
 from rmverify.readings.affine import ONE, AffineDraw, NotAffine, V, X, forms
 from rmverify.readings.balls import lift, lift_scheme, precision
 from rmverify.readings.concrete import (
@@ -115,9 +115,8 @@ class _Level(NamedTuple):
 
 
 def _levels(stage: Stage) -> Iterator[_Level]:
-    steps = list(zip(*map(np.ndarray.tolist, stage.grid), strict=True)) if isinstance(stage, Predict) else []
-    if isinstance(stage, Correct):
-        steps = [(stage.time, stage.step)] * min(stage.steps, 2)
+    most = 2 if isinstance(stage, Correct) else None  # they are all the same
+    steps = list(zip(*(part[:most].tolist() for part in stage.grid), strict=True))
     some = set(np.unique(np.linspace(0, len(steps) - 1, _LEVELS).astype(int)).tolist())
     for n, (t, h) in enumerate(steps):
         yield _Level(t, h, steps[n - 1] if n else None, n in some)
