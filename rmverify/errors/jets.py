@@ -216,7 +216,4 @@ class _Powers:
         self.t, self.power = t, power
 
     def score(self, level: Any, x: Any) -> Any:
-        value = 0 * level + 1
-        for _ in range(self.power):
-            value = value * (self.t - level)
-        return 0 * x + value
+        return 0 * x + (self.t - level) ** self.power
