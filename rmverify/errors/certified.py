@@ -62,7 +62,7 @@ class Certified:
     """A supremum: lower <= sup <= upper, guaranteed; a place where the ratio is at least `lower`; what stayed open.
 
     `argmax` is (lambda, t, h), rounded, unless `domain` says otherwise. `unresolved` names the boxes, as text, that the
-    effort did not suffice to bound to 5% above `lower`: the constant is then `inconclusive`, though the enclosure
+    effort did not suffice to bound to 5% above `lower`: the constant is then inconclusive, though the enclosure
     holds. A ratio that is unbounded as h -> 0 has lower = upper = inf.
     """
 
@@ -72,10 +72,6 @@ class Certified:
     boxes: int
     unresolved: tuple[str, ...]
     domain: str = DOMAIN
-
-    @property
-    def inconclusive(self) -> bool:
-        return bool(self.unresolved)
 
 
 class _Level:
