@@ -91,8 +91,10 @@ def bends(stage: Stage, modes: Any) -> list[Array | None]:
     pairs, which = pairs[order], np.argsort(order)[np.ravel(which)]
 
     def each(rows: list[Array]) -> Array:
-        table = _rows(rows)
-        return table if len(table) == 1 else table[which]
+        """The edges of every step, one row where they are all the same."""
+        size = max(row.size for row in rows)
+        table = np.stack([np.pad(row, (0, size - row.size), mode="edge") for row in rows])
+        return table[:1] if (table == table[0]).all() else table[which]
 
     foot, rough = stage.footprint, callable_bias(modes)
     # a bias that is a function of t is one number for all modes, or one for each
@@ -272,13 +274,6 @@ def _marks(edges: Array) -> Array:
     """The middles of the narrow panels."""
     width = np.diff(edges)
     return np.asarray((edges[:-1] + width / 2)[width < _NARROW])
-
-
-def _rows(rows: list[Array]) -> Array:
-    """The edges of every step, one row where they are all the same."""
-    size = max(row.size for row in rows)
-    found = np.stack([np.pad(row, (0, size - row.size), mode="edge") for row in rows])
-    return found[:1] if (found == found[0]).all() else found
 
 
 def _root(slots: int) -> float:
