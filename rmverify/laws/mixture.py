@@ -147,17 +147,12 @@ class MixtureLaw:
 
     def paths(self, n: int, *, rng: Any = 0) -> list[Any]:
         """n independent draws of all midpoints, each as `conditional` takes them."""
-        rng = np.random.default_rng(rng)
-        shared = self._stage_paths(n, rng)
-        result = []
-        for path in range(n):
-            entries: list[Any] = []
-            for rows in shared:
-                if rows is not None:
-                    steps = rows[:, :, path, 0].T
-                    entries += list(steps[:, 0]) if steps.shape[1] == 1 else list(steps)
-            result.append(entries)
-        return result
+        shared = [rows for rows in self._stage_paths(n, np.random.default_rng(rng)) if rows is not None]
+
+        def entries(rows: Array, path: int) -> list[Any]:
+            return list(rows[0, :, path, 0] if len(rows) == 1 else rows[:, :, path, 0].T)
+
+        return [[entry for rows in shared for entry in entries(rows, path)] for path in range(n)]
 
     def _stage_paths(self, n: int, rng: np.random.Generator) -> list[Any]:
         """Per stage the midpoints of n paths (A, steps, n, 1). Each path is a stream of its own, so that plans of
