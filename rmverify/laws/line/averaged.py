@@ -24,22 +24,10 @@ import numpy as np
 from scipy.special import logsumexp
 
 from rmverify.laws.averages.rules import alone
-from rmverify.laws.line.given import origin_of, reach
+from rmverify.laws.line.given import origin_of
 from rmverify.laws.line.inverse import Map, Rising, rising
 from rmverify.laws.line.piecewise import Panels, interpolated, log_mean, split
-from rmverify.laws.line.pushing import (
-    FAINT,
-    LOCAL,
-    MARGIN,
-    Averaged,
-    Counts,
-    Level,
-    Logs,
-    in_blocks,
-    noise_rule,
-    pushed,
-    table,
-)
+from rmverify.laws.line.pushing import LOCAL, Averaged, Counts, Level, Logs, ends, in_blocks, noise_rule, pushed, table
 from rmverify.laws.line.velocity import after_corrector
 from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import on_panels
@@ -181,8 +169,8 @@ def _started(plan: Plan, target: Factor, start: Any) -> Level:
     def logs(x: Array) -> Array:
         return np.asarray(law.log_density(0, x) - log_q(x))[:, None]
 
-    ends = np.array([reach(q, -FAINT), reach(law, -FAINT)])
-    panels, error = interpolated(logs, log_q, ends.min(), ends.max(), np.ones(1), LOCAL)
+    span = np.array([ends(q), ends(law)])
+    panels, error = interpolated(logs, log_q, span.min(), span.max(), np.ones(1), LOCAL)
     return Level(panels, plan.start, error)
 
 
@@ -209,8 +197,8 @@ def _moved(
     def averaged(counts: Counts) -> Averaged:
         return _averaged(level, target, stage, n, h, log_q, counts)
 
-    ends, alphas = reach(target.at(after), -FAINT), stage.footprint.alphas
-    panels, missed, counts = pushed(averaged, counts, log_q, ends, alphas=alphas)
+    span, alphas = ends(target.at(after)), stage.footprint.alphas
+    panels, missed, counts = pushed(averaged, counts, log_q, span, alphas=alphas)
     return Level(panels, after, level.error + missed), counts
 
 
@@ -236,8 +224,7 @@ def _averaged(level: Level, target: Factor, stage: Stage, n: int, h: float, log_
     )
     if not np.isfinite(values).all():
         raise Unstable(f"the law overflows in the step from level {t:g}")
-    margin, noisy = MARGIN * float(spread.max()), bool(spread.any())
-    around = np.concatenate([values[weights.size // 2], [values.min() - margin, values.max() + margin]])
+    noisy = bool(spread.any())
     steep = np.abs(slopes).max(axis=0).reshape(x.shape).max(axis=1) * np.diff(breaks)
     parts, lost = np.ceil(steep * counts.noise / _GRAIN / np.maximum(spread.min(), 1e-300)), 0.0
     if parts.sum() <= _MOST_PARTS:
@@ -249,7 +236,7 @@ def _averaged(level: Level, target: Factor, stage: Stage, n: int, h: float, log_
         maps, lost = _maps(stage, target, t, h, alphas, table(level.panels, log_p), noisy)
         logs = _mapped(maps, weights, spread, counts.noise if noisy else 1, log_p, log_q)
     rules = ("midpoint",) * (alphas is not None) + ("noise",) * noisy
-    return Averaged(logs, np.ones(1), around, rules, mass, lost)
+    return Averaged(logs, np.ones(1), values, float(spread.max()), rules, mass, lost)
 
 
 def _admit(alphas: int, counts: Counts) -> None:
