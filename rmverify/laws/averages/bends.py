@@ -155,7 +155,8 @@ def _sampled(steps: list[_Step], slot: int, some: int, fewer: int) -> list[Array
     found = [look(n, steps[n].probes, start) for n in range(some)]
     common = start
     if any(_marks(edges).size for edges in found):
-        common = _merged(found[: some // 2])
+        edges = np.unique(np.concatenate(found[: some // 2]))
+        common = edges[np.diff(edges, prepend=-1.0) > 4 * np.spacing(edges)]  # one of those that are the same
         if any(_moves(edges, common) for edges in found[some // 2 :]):
             return None
     for n in range(some, len(steps)):
@@ -163,12 +164,6 @@ def _sampled(steps: list[_Step], slot: int, some: int, fewer: int) -> list[Array
         if _moves(found[-1], common):
             return None
     return [common if _within(edges, common).all() else edges for edges in found]
-
-
-def _merged(rows: list[Array]) -> Array:
-    """All edges, one of those that are the same up to rounding."""
-    edges = np.unique(np.concatenate(rows))
-    return edges[np.diff(edges, prepend=-1.0) > 4 * np.spacing(edges)]
 
 
 def _within(edges: Array, common: Array) -> Array:

@@ -178,7 +178,12 @@ def _through(level: Level, target: Factor, stage: Stage) -> Level:
     if velocity_variance(stage.scheme) is not None:
         return after_corrector(level, target, stage)
     counts, alphas = Counts(), stage.footprint.alphas
-    _admit(alphas, counts.more("midpoint", alphas))
+    least = counts.more("midpoint", alphas).midpoint
+    if least**alphas > _MOST_NODES:
+        raise ValueError(
+            f"plan: averages over {alphas} strata of at least {least} points each are above the limit of "
+            f"{_MOST_NODES} points; use fewer strata, or pass the midpoints with alphas="
+        )
     levels, lengths = stage.grid
     for n, (h, after) in enumerate(zip(lengths.tolist(), [*levels[1:].tolist(), stage.end], strict=True)):
         level, counts = _moved(level, target, stage, n, h, after, counts)
@@ -237,14 +242,6 @@ def _averaged(level: Level, target: Factor, stage: Stage, n: int, h: float, log_
         logs = _mapped(maps, weights, spread, counts.noise if noisy else 1, log_p, log_q)
     rules = ("midpoint",) * (alphas is not None) + ("noise",) * noisy
     return Averaged(logs, np.ones(1), values, float(spread.max()), rules, mass, lost)
-
-
-def _admit(alphas: int, counts: Counts) -> None:
-    if counts.midpoint**alphas > _MOST_NODES:
-        raise ValueError(
-            f"plan: averages over {alphas} strata of at least {counts.midpoint} points each are above the limit of "
-            f"{_MOST_NODES} points; use fewer strata, or pass the midpoints with alphas="
-        )
 
 
 def _smeared(arrived: Array, spread: Array, log_weights: Array, log_q: Logs) -> Logs:
