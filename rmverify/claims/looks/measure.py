@@ -324,7 +324,7 @@ def enclosed(what: str, found: Any, names: Sequence[str], text: str, *, member: 
         return Evidence("certified", what, "violated", computed="the ratio is unbounded as h goes to 0", bound=text,
                         where=where, domain=found.domain)  # fmt: skip
     rows = tuple({"box that stayed open": box} for box in found.unresolved)
-    if found.inconclusive:
+    if found.unresolved:
         return Evidence("certified", what, "inconclusive", computed=f"{len(rows)} boxes stayed open", bound=text,
                         where=where, domain=found.domain, rows=rows)  # fmt: skip
     constant = Value(found.upper, "enclosure", found.upper - found.lower, lower=found.lower, upper=found.upper)
