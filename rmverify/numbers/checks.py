@@ -56,8 +56,8 @@ def number(
 
 def positive_integer(name: str, value: Any) -> int:
     """`value` as an integer >= 1."""
-    found = number(name, value, least=1)
-    if found != math.floor(found):
+    found = number(name, value)
+    if found < 1 or found != math.floor(found):
         raise ValueError(f"{name}: expected an integer >= 1, got {value!r}")
     return int(found)
 
