@@ -278,7 +278,7 @@ def _magic(path: PathLike) -> bytes:
     except FileNotFoundError as error:
         names = ", ".join(map(repr, BUILT_IN))
         raise ValueError(
-            f"{os.fspath(path)!r}: no such file; expected a CSV or NPY file, or for a covariance the name {names}"
+            f"{os.fspath(path)!r}: no such file; expected a CSV or NPY file, or the name {names}, which is a covariance"
         ) from error
     except (OSError, ValueError) as error:
         raise _complaint(path, expected, _reason(error)) from error

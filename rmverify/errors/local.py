@@ -43,6 +43,10 @@ class LocalError:
     variance: Value
     mean_square: Value
 
+    def __repr__(self) -> str:
+        parts = (f"{name}={getattr(self, name).text()}" for name in ("bias", "variance", "mean_square"))
+        return f"LocalError({', '.join(parts)})"
+
 
 def local_error(
     scheme: Scheme, target: Gaussian | EstimatedScore, t: float, h: float, *, start: Any = "exact"

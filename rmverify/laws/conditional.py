@@ -37,8 +37,8 @@ def split_target(target: Target) -> tuple[Gaussian, Any]:
     if isinstance(target, EstimatedScore) and isinstance(target.target, Gaussian):
         return target.target, target.modes
     raise TypeError(
-        f"target: exact laws need a Gaussian, or an EstimatedScore of one, got {type(target).__name__}; draw from the "
-        "plan with rmverify.sample"
+        f"target: expected a Gaussian or an EstimatedScore of one (output_law also takes a Factor or a Product), got "
+        f"{type(target).__name__}; any other target can be drawn from with rmverify.sample"
     )
 
 
@@ -126,7 +126,7 @@ def stage_alphas(plan: Plan, alphas: Any) -> list[Any]:
     """The user's list, one entry per drawing step, as one array (A, steps, 1, 1) per stage; checked."""
     given = list(alphas)
     if len(given) != plan.drawing_steps:
-        raise ValueError(f"alphas: expected one entry per drawing step ({plan.drawing_steps}), got {len(given)}")
+        raise ValueError(f"alphas: expected one entry per step that draws ({plan.drawing_steps}), got {len(given)}")
     left = iter(given)
     result: list[Any] = []
     for stage in plan:

@@ -65,7 +65,7 @@ class Value(float):
         complement: float | None = None,
     ) -> Value:
         if kind not in get_args(Kind):
-            raise ValueError(f"kind: expected one of {get_args(Kind)}, got {kind!r}")
+            raise ValueError(f"kind: expected one of {', '.join(get_args(Kind))}, got {kind!r}")
         if math.isnan(value):
             raise ValueError(f"value: expected a number, got {value!r}")
         if not error >= 0:

@@ -357,7 +357,7 @@ class Gaussian:
 def _nonnegative(name: str, variances: Array) -> Array:
     if (variances < 0).any():
         k = int(np.argmin(variances))
-        raise ValueError(f"{name}: expected variances >= 0, got {variances[k]!r} at index {k}")
+        raise ValueError(f"{name}: expected variances >= 0, got {variances[k]} at index {k}")
     return variances
 
 
