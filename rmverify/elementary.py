@@ -80,10 +80,6 @@ def _horner(coefficients: Sequence[float], z: Any) -> Any:
     return value
 
 
-def _phi_series(k: int, z: Any) -> Any:
-    return _horner(_PHI[k], z)
-
-
 def _phi_recursion(k: int, z: Any, expm1_z: Any) -> Any:
     value = expm1_z / z
     for j in range(1, k):
@@ -94,7 +90,8 @@ def _phi_recursion(k: int, z: Any, expm1_z: Any) -> Any:
 def _phi_array(k: int, z: Any, xp: Any) -> Any:
     small = xp.abs(z) < 1
     far = xp.where(small, xp.ones_like(z), z)
-    return xp.where(small, _phi_series(k, xp.where(small, z, xp.zeros_like(z))), _phi_recursion(k, far, xp.expm1(far)))
+    near = _horner(_PHI[k], xp.where(small, z, xp.zeros_like(z)))
+    return xp.where(small, near, _phi_recursion(k, far, xp.expm1(far)))
 
 
 def log1p_array(z: Any) -> Any:
@@ -182,7 +179,7 @@ _FUNCTIONS = exp, expm1, sqrt, log1p_minus
 
 def _phi_number(k: int, z: complex) -> complex:
     if abs(z) < 1:
-        return complex(_phi_series(k, z)) if isinstance(z, complex) else float(_phi_series(k, z))
+        return complex(_horner(_PHI[k], z)) if isinstance(z, complex) else float(_horner(_PHI[k], z))
     expm1_z = complex(np.expm1(z)) if isinstance(z, complex) else math.expm1(z)
     return _phi_recursion(k, z, expm1_z)  # type: ignore[no-any-return]
 

@@ -388,7 +388,7 @@ class Correct(Stage):
         return super().configuration | {"time": self.time, "step": self.step, "steps": self.steps}
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """Stages, one after the other; each starts at the noise level where the one before ended.
 
@@ -402,7 +402,7 @@ class Plan:
     (4, 4, 2.0, 0.5)
     """
 
-    stages: tuple[Stage, ...] = field()
+    stages: tuple[Stage, ...]
     needs: tuple[float, float] | None = field(default=None, compare=False)
     """Strong concavity m and smoothness L of the targets that it is made for; None where it is for any."""
 
@@ -461,12 +461,6 @@ class Plan:
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.stages)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Plan) and self.stages == other.stages
-
-    def __hash__(self) -> int:
-        return hash(self.stages)
 
     @property
     def start(self) -> float:

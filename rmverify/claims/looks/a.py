@@ -188,7 +188,7 @@ def a4(look: Look, bound: Bound) -> Iterator[Evidence]:
             return measure.times(value, 1 / bound(T=p["T"], d=target.dim, m_2=_second_moment(target)))
 
         yield measure.searched(
-            "the largest ratio of the two sides", measure.pointwise(one), axes, exact=lambda p: one(**p),
+            "the largest ratio of the two sides", np.vectorize(one, otypes=[float]), axes, exact=lambda p: one(**p),
             computed="TV(q_T, N(0,I))", bound=str(bound), effort=measure.effort(look, 512, 16, 4, 16),
         )  # fmt: skip
     if look.wants("certified"):
@@ -213,7 +213,7 @@ def a5(look: Look, bound: Bound) -> Iterator[Evidence]:
         return measure.times(w2(target.at(p["delta"]), target), 1 / due)
 
     yield measure.searched(
-        "the largest ratio of the two sides", measure.pointwise(one), axes, exact=lambda p: one(**p),
+        "the largest ratio of the two sides", np.vectorize(one, otypes=[float]), axes, exact=lambda p: one(**p),
         computed="W_2(q_delta, q_0)", bound=str(bound), effort=measure.effort(look, 512, 16, 4, 16),
     )  # fmt: skip
 

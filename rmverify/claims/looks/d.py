@@ -12,12 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from rmverify import exponents, plans, schemes
 from rmverify.claims.d import LOGARITHMS
 from rmverify.claims.evidence import Evidence, Kind, Look
 from rmverify.claims.looks import parallel_steps
 from rmverify.claims.looks.constants import leading_constants, noise_in_floats
-from rmverify.claims.looks.measure import Axis, fitted, pointwise, searched, spectrum, studied, times
+from rmverify.claims.looks.measure import Axis, fitted, searched, spectrum, studied, times
 from rmverify.divergences import tv
 from rmverify.exponents import Bound, Monomial
 from rmverify.laws import output_law
@@ -53,12 +55,11 @@ def _verdicts(program: str, about: str) -> Iterator[Evidence]:
             text += f"; it is at most the printed one where {conditions}"
         elif verdict.finding == "not implied":
             text += f"; it is at most the printed one only where {conditions}"
-        witness = {scale: float(power) for scale, power in (verdict.witness or {}).items()}
         yield Evidence(
             "symbolic", f"exponents of {program}, with exact primal and dual certificates",
             "holds" if verdict.finding == "implied" else "not implied", computed=text,
             bound=f"{verdict.claim} ({verdict.claim.source})",
-            where={f"power of {scale}": power for scale, power in witness.items()} if verdict.witness else {},
+            where={f"power of {scale}": float(power) for scale, power in (verdict.witness or {}).items()},
             domain=f"scales {', '.join(verdict.claim.scales or found.program.scales)} >= 1; {LOGARITHMS}",
             source=f"rmverify exponents {program}", rows=rows,
         )  # fmt: skip
@@ -112,8 +113,8 @@ def theorem_plan(look: Look, make: Any, name: str, *, score: Bound | None = None
 
     extra = "" if score is None else ", score off by the eps_sc of D4"
     yield searched(
-        f"the theorem's plan with all constants 1, {name}: TV/eps at its end{extra}", pointwise(one), axes,
-        exact=lambda p: one(**p), computed="TV(output, q_delta)", bound="eps",
+        f"the theorem's plan with all constants 1, {name}: TV/eps at its end{extra}",
+        np.vectorize(one, otypes=[float]), axes, exact=lambda p: one(**p), computed="TV(output, q_delta)", bound="eps",
         domain="isotropic, variance 1/L, start N(0, I)" if look.target is None else "start N(0, I)",
         effort=effort,
     )  # fmt: skip
@@ -191,16 +192,14 @@ def _plan_within_eps(look: Look) -> Evidence:
 def _within_eps(look: Look, settings: Iterable[tuple[Any, Plan, Gaussian, Any]], goal: str, domain: str) -> Evidence:
     """The plans of settings (their names, plan, target, start) for eps = 0.1, by exact laws."""
     rows: list[dict[str, Any]] = []
-    worst, where = Value(0.0), {}
     for names, plan, target, start in settings:
         share = times(_tv_of(look, target, plan, start), 10)
         rows.append(names | {"rounds": plan.rounds, "evaluations": plan.evaluations, "TV/eps": share})
-        if share > worst or not where:
-            worst, where = share, names
+    worst = max(rows, key=lambda row: float(row["TV/eps"]))
     return Evidence(
         "exact", "the theorem's plan with all constants 1: TV/eps at its end", "holds with constant", label="lower",
-        computed=f"TV(output, {goal}) of the unconditional law", bound="eps = 0.1", constant=worst, where=where,
-        rows=tuple(rows), domain=domain,
+        computed=f"TV(output, {goal}) of the unconditional law", bound="eps = 0.1", constant=worst["TV/eps"],
+        where={name: worst[name] for name in names}, rows=tuple(rows), domain=domain,
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from rmverify.targets.process import mode_variance
 
 __all__ = [
     "LEVELS", "Axis", "certified", "class_axes", "effort", "enclosed", "fitted", "modes_of", "one_step", "over_class",
-    "pointwise", "residuals", "searched", "spectrum", "studied", "times", "uncertified",
+    "residuals", "searched", "spectrum", "studied", "times", "uncertified",
 ]  # fmt: skip
 
 LEVELS = (0.0625, 0.75, 3.0)
@@ -148,18 +148,6 @@ def _growth_towards_0(function: Callable[..., Array], where: Mapping[str, Any], 
     return float(known.min()) if known.size >= 2 else 0.0
 
 
-def pointwise(function: Callable[..., float]) -> Callable[..., Array]:
-    """A function of numbers as one of arrays."""
-
-    def mapped(**parameters: Array) -> Array:
-        names = list(parameters)
-        return np.array(
-            [float(function(**dict(zip(names, row, strict=True)))) for row in zip(*parameters.values(), strict=True)]
-        )
-
-    return mapped
-
-
 def times(value: Value, factor: float) -> Value:
     """A value and its error scaled."""
     return Value(value * factor, value.kind, value.error * factor)
@@ -192,9 +180,9 @@ def one_step(look: Look, name: str, which: str, bound: Bound, *, score: bool = F
 
     def ratio(lam: Array, n: Array, L: Array, **p: Array) -> Array:
         L, h, gain, b, wrong = setting(lam, L, p)
-        errors = window_errors(scheme, lam, p["t"], h, gain=gain, bias=b)
+        bias, variance = window_errors(scheme, lam, p["t"], h, gain=gain, bias=b)
         v = mode_variance(lam, p["t"])
-        part = _part(which, *errors)
+        part = {"bias": bias, "variance": variance, "mean_square": bias + variance}[which]
         lost = 1e-28 if which == "variance" else 1e-24  # relative to v: below it there is rounding alone
         part = np.where(part >= lost * v, part, np.nan)
         eps = (wrong @ n).max(axis=0)
@@ -241,10 +229,6 @@ def _certain(look: Look, name: str) -> tuple[list[float], list[dict[str, float]]
 
 
 _MEAN_OF = {"bias": "mean squared bias", "variance": "mean variance", "mean_square": "mean squared error"}
-
-
-def _part(which: str, bias: Array, variance: Array) -> Array:
-    return {"bias": bias, "variance": variance, "mean_square": bias + variance}[which]
 
 
 def fitted(

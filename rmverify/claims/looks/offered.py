@@ -202,14 +202,11 @@ def same_step(offered: Scheme, name: str) -> Evidence:
     table = [row for _, row in found]
     size = table[0]["relative difference"]
     text = f"differs by {size:.2g} of the step's move at {len({p.seed for p, _ in found})} of {looked} places: "
-    text += ", ".join(f"{key} from {min(v):.3g} to {max(v):.3g}" for key, v in _spans(table, found[0][0]).items())
+    spans = {key: [row[key] for row in table if key in row] for key in ("t", *found[0][0].given)}
+    text += ", ".join(f"{key} from {min(v):.3g} to {max(v):.3g}" for key, v in spans.items())
     where = {key: value for key, value in table[0].items() if key != "relative difference"}
     constant = Value(size, "exact", SAME * size)
     return violated(text, where, label="lower", rows=tuple(table[:12]), source="the shipped step", constant=constant)
-
-
-def _spans(rows: list[dict[str, Any]], place: Place) -> dict[str, list[float]]:
-    return {key: [row[key] for row in rows if key in row] for key in ("t", *place.given)}
 
 
 def _where(place: Place) -> dict[str, Any]:
