@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,34 +40,29 @@ def add_command(
     return parser
 
 
-def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+def whole(least: int, most: float = math.inf) -> Callable[[str], Any]:
     """The type of an integer option of at least `least`, and at most `most`."""
-
-    def convert(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if value < least or (most is not None and value > most):
-            bounded = f">= {least}" if most is None else f"from {least} to {most}"
-            raise argparse.ArgumentTypeError(f"expected an integer {bounded}, got {text!r}")
-        return value
-
-    return convert
+    bounded = f">= {least}" if most == math.inf else f"from {least} to {most}"
+    return _checked(int, lambda value: least <= value <= most, f"an integer {bounded}")
 
 
-def real(above: float, below: float, or_at: bool = False) -> Callable[[str], float]:
+def real(above: float, below: float, or_at: bool = False) -> Callable[[str], Any]:
     """The type of an option that is a number between the two, at them too if `or_at`."""
     low, high = ("[", "]") if or_at else ("(", ")")
-    bounded = f"in {low}{above:g}, {below:g}{high}" if below < float("inf") else f"> {above:g}"
+    bounded = f"in {low}{above:g}, {below:g}{high}"
+    return _checked(
+        float, lambda value: above < value < below or (or_at and value in (above, below)), f"a number {bounded}"
+    )
 
-    def convert(text: str) -> float:
+
+def _checked(kind: Callable[[str], Any], fits: Callable[[Any], bool], expected: str) -> Callable[[str], Any]:
+    def convert(text: str) -> Any:
         try:
-            value = float(text)
+            value = kind(text)
         except ValueError:
-            value = float("nan")
-        if not (above < value < below or (or_at and value in (above, below))):
-            raise argparse.ArgumentTypeError(f"expected a number {bounded}, got {text!r}")
+            value = math.nan
+        if not fits(value):
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
         return value
 
     return convert

@@ -310,7 +310,6 @@ def budget(
     Examples
     --------
     >>> from rmverify import Gaussian, schemes
-    >>> from rmverify.studies.budget import budget
     >>> answer = budget(Gaussian.isotropic(0.25, 100), 0.1, predictors=[schemes.heun], correctors=[False])
     >>> answer.rows[0].upper.tv <= 0.1
     True
@@ -443,7 +442,6 @@ def describe(
     --------
     >>> from rmverify import Gaussian, schemes
     >>> from rmverify.plans import schedule
-    >>> from rmverify.studies.budget import describe, setting
     >>> target = Gaussian.isotropic(4.0, 3)
     >>> where = setting(target, 0.1)
     >>> found = describe(schedule(target, schemes.heun, where, 50, corrector=False), target, where)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -69,28 +69,23 @@ def html(records: Sequence[Record]) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class Records:
+class Records(Record):
     """Records of one or more kinds, a tuple of each; the first are the rows."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """As plain data, ready for JSON."""
-        return {f.name: [record.as_dict() for record in getattr(self, f.name)] for f in fields(self)}
 
     def to_pandas(self) -> Any:
         """The rows as a pandas frame; values as floats."""
         import pandas
 
-        rows = getattr(self, fields(self)[0].name)
+        rows = next(iter(vars(self).values()))
         plain = ({name: float(v) if isinstance(v, Value) else v for name, v in vars(row).items()} for row in rows)
         return pandas.DataFrame(list(plain))
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{len(getattr(self, f.name))} {f.name}" for f in fields(self))
+        counts = ", ".join(f"{len(records)} {name}" for name, records in vars(self).items())
         return f"{type(self).__name__}({counts})"
 
     def _repr_html_(self) -> str:
-        parts = ((f.name, getattr(self, f.name)) for f in fields(self))
-        return "".join(f"<p>{name}</p>{html(records)}" for name, records in parts if records)
+        return "".join(f"<p>{name}</p>{html(records)}" for name, records in vars(self).items() if records)
 
 
 def cell(*, function: str, **arguments: Any) -> dict[str, Any]:

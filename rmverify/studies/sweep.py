@@ -1,8 +1,8 @@
 """A resumable map of a pure function over a grid, on any executor.
 
-The results go to a store, if one is named: a text file that only grows, one JSON line a
-cell behind a header. Every line is on the disk before the next cell is counted, so a sweep
-that was killed loses at most the cells in flight, and the same call continues it.
+The results go to a store, if one is named: a text file that only grows, one JSON line a cell behind a header. Every
+line is on the disk before the next cell is counted, so a sweep that was killed loses at most the cells in flight, and
+the same call continues it.
 """
 
 from __future__ import annotations
@@ -17,14 +17,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    BrokenExecutor,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    wait,
-)
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -104,10 +97,10 @@ def run(
 ) -> list[Any]:
     """Compute ``[function(**cell) for cell in cells]``, each different cell once, and never again.
 
-    Cells start in the order of the grid, and at most ``2 * workers`` are in flight: that many a
-    kill or an interrupt may lose. A cell that raises does not stop the others: they are computed
-    and stored first, and a rerun tries only the failed ones. A worker process that dies ends the
-    sweep; a Dask worker that dies does not, its cells go to the others.
+    Cells start in the order of the grid, and at most ``2 * workers`` are in flight: that many a kill or an interrupt
+    may lose. A cell that raises does not stop the others: they are computed and stored first, and a rerun tries only
+    the failed ones. A worker process that dies ends the sweep; a Dask worker that dies does not, its cells go to the
+    others.
 
     Parameters
     ----------
@@ -118,8 +111,8 @@ def run(
     store : path, optional
         File for the results; results found in it are not computed again.
     executor : Executor, optional
-        Where the cells run: a `pool`, or any other with `workers` naming how many run at once.
-        By default ``pool(workers, dask)``.
+        Where the cells run: a `pool`, or any other with `workers` naming how many run at once; by default
+        ``pool(workers, dask)``.
     workers, dask
         See `pool`.
     precision, backend : str
@@ -135,8 +128,8 @@ def run(
     Raises
     ------
     ValueError
-        For an empty grid, a function without a name, or a store of another grid, function,
-        version, precision or backend, damaged, or being written. Such a store is not touched.
+        For an empty grid, a function without a name, or a store of another grid, function, version, precision or
+        backend, damaged, or being written. Such a store is not touched.
     SweepError
         If a cell raised, or the workers are gone; the results that came are in the store.
 
@@ -250,12 +243,11 @@ def pool(workers: int = 1, dask: str | None = None) -> Iterator[Pool]:
     Parameters
     ----------
     workers : int
-        1: in this process. More: as many processes, started afresh (spawn); they end when
-        this process does, however it does.
+        1: in this process. More: as many processes, started afresh (spawn); they end when this process does, however
+        it does.
     dask : str, optional
-        Address of a Dask scheduler, such as ``"tcp://127.0.0.1:8786"``; `workers` is then not
-        used. The workers need this package, and one thread each where cells use mpmath or
-        python-flint, whose precision is global.
+        Address of a Dask scheduler, such as ``"tcp://127.0.0.1:8786"``; `workers` is then not used. The workers need
+        this package, and one thread each where cells use mpmath or python-flint, whose precision is global.
 
     Yields
     ------

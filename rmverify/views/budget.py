@@ -107,9 +107,11 @@ def shown(answer: Budget, data: str, width: int | None = None, curves: bool = Fa
     blocks: list[Any] = [Text("\n".join(lines))]
     blocks += [Text("\n".join(remarks), style="yellow")] if remarks else []
     blocks += [title, table[0], Text("\n".join([*notes, *_least_lines(answer)]), style="dim")]
-    if curves:
-        for row in answer.rows:
-            blocks += [Text(f"{_row_name(row)}: every plan that was looked at", style="bold"), _curve_table(row)]
+    columns = "steps", "evaluations", "TV"
+    for row in answer.rows if curves else ():
+        points = [[str(p.steps), str(p.evaluations), p.tv.text()] for p in row.curve]
+        blocks.append(Text(f"{_row_name(row)}: every plan that was looked at", style="bold"))
+        blocks.append(grid(columns, points, right=columns))
     return blocks
 
 
@@ -166,12 +168,6 @@ def _row_cells(row: Row) -> list[str]:
     return [*head, evaluations, f"{row.upper.steps}", f"{row.upper.rounds}", row.upper.tv.text(), split, law]
 
 
-def _curve_table(row: Row) -> Any:
-    points = [[str(p.steps), str(p.evaluations), p.tv.text()] for p in row.curve]
-    columns = "steps", "evaluations", "TV"
-    return grid(columns, points, right=columns)
-
-
 def picture(answer: Budget, data: str, suffix: str) -> bytes:
     """Error against evaluations, log-log, one line a scheme, intervals as error bars, as PNG, SVG or PDF."""
     from matplotlib.figure import Figure
@@ -198,10 +194,10 @@ def picture(answer: Budget, data: str, suffix: str) -> bytes:
         axes.annotate("start error", (0.995, start), xycoords=("axes fraction", "data"), ha="right", va="bottom")
     axes.annotate("request", (0.995, answer.accuracy), xycoords=("axes fraction", "data"), ha="right", va="bottom")
     axes.set_ylim(bottom=max(start, answer.accuracy / 100) / 2, top=1.5)
-    axes.set_xlabel("score evaluations")
-    axes.set_ylabel(r"TV(output, $q_\delta$); bars: 95 % intervals; dots: the answers")
     where = answer.setting
-    axes.set_title(f"{data}: dimension {answer.dim}, $\\delta$ = {where.early_stop:.3g}, {where.grid} grid")
+    title = f"{data}: dimension {answer.dim}, $\\delta$ = {where.early_stop:.3g}, {where.grid} grid"
+    bars = r"TV(output, $q_\delta$); bars: 95 % intervals; dots: the answers"
+    axes.set(xlabel="score evaluations", ylabel=bars, title=title)
     axes.legend(fontsize="small", loc="lower left")
     axes.grid(alpha=0.3, which="both")
     return drawn(figure, suffix)

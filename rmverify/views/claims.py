@@ -35,16 +35,9 @@ _ROOMY = 110
 class Asked:
     """What a report on claims was asked for.
 
-    Parameters
-    ----------
-    target : str, optional
-        What the evidence was looked for on, in words; by default what each claim names.
-    options : sequence of str
-        Of the command line that asks for the same.
-    effort : int, optional
-        Boxes for each certified piece; None where none were asked for.
-    left_out : sequence of str
-        Claims that are not reported, since there is no such evidence of them.
+    `target`: what the evidence was looked for on, in words, by default what each claim names; `options`: of the command
+    line that asks for the same; `effort`: boxes for each certified piece, None where none were asked for; `left_out`:
+    claims that are not reported, since there is no such evidence of them.
     """
 
     target: str | None = None
@@ -155,20 +148,19 @@ def explained(claim: Claim) -> list[Any]:
     """A claim in LaTeX and words, where it is from and how it is looked at, as rich renderables; computes nothing."""
     from rich.text import Text
 
+    commands = "\n".join(Asked().command(claim.id, kind) for kind in claim.kinds) or "-"
+    lines = [("formula", claim.latex), *claim_lines(claim), ("evidence", commands)]
+    return [Text(f"{claim.id}  {claim.statement}", style="bold"), listed(lines), ""]
+
+
+def claim_lines(claim: Claim) -> list[tuple[str, str]]:
+    """Where a claim is from, what it assumes and what it compares, under names."""
+    meanings = "; ".join(meaning for mark, meaning in _PROVENANCE.items() if mark in claim.provenance)
     lines = [
-        ("formula", claim.latex),
         ("source", claim.source),
-        ("provenance", provenance_text(claim)),
+        ("provenance", claim.provenance + (f" ({meanings})" if meanings else "")),
         ("hypotheses", "\n".join(claim.hypotheses)),
         ("left side", claim.left),
         ("right side", claim.right),
-        ("evidence", "\n".join(Asked().command(claim.id, kind) for kind in claim.kinds)),
     ]
-    head = Text(f"{claim.id}  {claim.statement}", style="bold")
-    return [head, listed((name, text or "-") for name, text in lines), ""]
-
-
-def provenance_text(claim: Claim) -> str:
-    """The mark of a claim's provenance and what it means."""
-    meanings = [meaning for mark, meaning in _PROVENANCE.items() if mark in claim.provenance]
-    return f"{claim.provenance} ({'; '.join(meanings)})" if meanings else claim.provenance
+    return [(name, text or "-") for name, text in lines]

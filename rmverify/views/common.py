@@ -212,22 +212,10 @@ class Section:
 class View:
     """A study's table in every form.
 
-    Parameters
-    ----------
-    row : type
-        Of the rows, which are the CSV.
-    sections : callable
-        The tables of a result.
-    setting : callable
-        What all of them are about, in words.
-    picture : callable
-        A result and a suffix to the bytes of a PNG, SVG or PDF.
-    refuted : callable
-        Whether a result contradicts what is claimed.
-    unsettled : callable
-        What it lacks without which the question is open.
-    code : sequence of str
-        Columns in which Markdown would see emphasis, written as code.
+    `row` is the type of the rows, which are the CSV; `sections` are the tables of a result and `setting` is what all of
+    them are about, in words; `picture` takes a result and a suffix to the bytes of a PNG, SVG or PDF. `refuted`:
+    whether a result contradicts what is claimed; `unsettled`: what it lacks without which the question is open. In the
+    columns `code` Markdown would see emphasis: they are written as code.
     """
 
     row: type

@@ -12,7 +12,7 @@ from typing import Any
 from rmverify.claims.ledger import Evidence, Report, Result
 from rmverify.claims.words import cell_text, finding_text, names_in
 from rmverify.numbers.values import Value
-from rmverify.views.claims import Asked, evidence_lines, kinds_of, points, provenance_text, seconds_text, tally
+from rmverify.views.claims import Asked, claim_lines, evidence_lines, kinds_of, points, seconds_text, tally
 from rmverify.views.common import drawn
 
 _STYLE = """
@@ -145,20 +145,13 @@ def _definitions(pairs: Iterable[tuple[str, str]]) -> str:
 
 def _section(result: Result, asked: Asked) -> str:
     claim = result.claim
-    facts = [
-        ("hypotheses", "; ".join(claim.hypotheses) or "-"),
-        ("source", claim.source),
-        ("provenance", provenance_text(claim)),
-        ("left side", claim.left),
-        ("right side", claim.right),
-    ]
     parts = [
         f'<section id="{_text(result.id)}">',
         f"<h2>{_text(result.id)}: {_text(claim.statement)}</h2>",
         _scroll(formula(claim.latex)),
         f"<details><summary>LaTeX</summary><code>{_text(claim.latex)}</code></details>",
         f'<p><strong class="{_class(result.finding)}">{_text(finding_text(result))}</strong></p>',
-        _definitions(facts),
+        _definitions((name, text.replace("\n", "; ")) for name, text in claim_lines(claim)),
         *(_evidence(e, asked, result.id, n) for n, e in enumerate(result.evidence, 1)),
         "</section>",
     ]

@@ -122,11 +122,8 @@ def _start(found: Table) -> list[Section]:
 
 def _partner(found: Table, row: Row, name: str, value: Any) -> Row | None:
     """The row that was asked for the same but for one thing; the last one, for single rows come after the studies'."""
-    same = [
-        r
-        for r in found.rows
-        if getattr(r, name) == value and all(getattr(r, n) == getattr(row, n) for n in _INPUTS if n != name)
-    ]
+    asked = {n: getattr(row, n) for n in _INPUTS} | {name: value}
+    same = [r for r in found.rows if all(getattr(r, n) == v for n, v in asked.items())]
     return same[-1] if same else None
 
 

@@ -81,10 +81,6 @@ _TRADING = (
 )
 
 
-def _setting(found: Table) -> str:
-    return _SETTING.format(eps=found.rows[0].accuracy, L=found.rows[0].smoothness)
-
-
 def _sections(found: Table) -> list[Section]:
     best, left = frontier(found.trades), undecided(found)
     trades: Mapping[str, Callable[[Trade], str]] = {
@@ -154,4 +150,7 @@ def _picture(found: Table, suffix: str) -> bytes:
     return drawn(figure, suffix)
 
 
-VIEW = View(Row, _sections, _setting, _picture, refuted, unsettled)
+VIEW = View(
+    Row, _sections, lambda found: _SETTING.format(eps=found.rows[0].accuracy, L=found.rows[0].smoothness), _picture,
+    refuted, unsettled,
+)  # fmt: skip
