@@ -223,8 +223,6 @@ def _norm(x: Array) -> float:
 
 def canonical(p: Gaussian, q: Gaussian) -> Pair:
     """The canonical pair of two Gaussians of one dimension."""
-    if p.dim != q.dim:
-        raise ValueError(f"q: expected a law in dimension {p.dim} as p, got dimension {q.dim}")
     with np.errstate(over="ignore", under="ignore"):
         aligned = modewise(p, q)
         return _dense(p, q) if aligned is None else _aligned(aligned)
@@ -246,7 +244,7 @@ def relative(p: Gaussian | StationaryLaw, q: Gaussian | StationaryLaw) -> Pair |
     if not isinstance(p, StationaryLaw):
         known = relative(q, p) if isinstance(q, StationaryLaw) else None
         return None if known is None else known.reverse
-    aligned = modewise(p.surrogate, plain(q)) if p.dim == q.dim else None
+    aligned = modewise(p.surrogate, plain(q))
     if aligned is None or aligned.a.shape != p.variances.shape or not (aligned.b > 0).all():
         return None
     if not (p.excess > -1).all():  # a step without noise
