@@ -80,18 +80,18 @@ class LatticeRule(Walker):
         self.rounding += slip
 
     def strata(self, stage: ScaleStage) -> None:
-        self._require_finite(self.first)
+        self.require_finite(self.first)
         eta, weights, slip = stage.strata_rules(self.dim, min(MOST_STEP_NODES, self.moment_nodes))
-        self._require_finite(eta)
+        self.require_finite(eta)
         self.rounding += slip
         self._add(_kernels(*grouped(eta, weights, self.spacing / 2), self.spacing))
 
     def steps(self, stage: ScaleStage) -> None:
-        self._require_finite(self.first)
+        self.require_finite(self.first)
         kernels: list[tuple[float, Array]] = []
         met = np.array([self.first, self.first + self.spacing * (self.weights.size - 1)])
         for eta, kappa, rule_weights, slip in self._blocks(stage, met):
-            self._require_finite(eta)
+            self.require_finite(eta)
             self.rounding += slip
             if kappa is None:
                 kernels += _kernels(*grouped(eta, rule_weights, self.spacing / 2), self.spacing)
@@ -114,11 +114,6 @@ class LatticeRule(Walker):
             kernels = [_convolved(one, two, self.spacing) for one, two in pairs] + odd
         for kernel in kernels:
             self.first, self.weights = _convolved((self.first, self.weights), kernel, self.spacing)
-
-    @staticmethod
-    def _require_finite(u: Array | float) -> None:
-        if not np.isfinite(u).all():
-            raise Unresolved
 
     # --- midpoints ------------------------------------------------------------------------------------------
 
