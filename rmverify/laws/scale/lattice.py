@@ -152,8 +152,10 @@ class LatticeRule(Walker):
                 if not smooth:
                     yield stage.in_floats(block, fine)[0], None, rule_weights, 8.0 * UNIT * inner
                     continue
-                eta, kappa = (part if part is None else _interpolated(part[..., 0], onto) for part in steps.read(block))
+                eta, kappa = (part if part is None else part[..., 0] for part in steps.read(block))
                 assert eta is not None
+                if onto is not None:
+                    eta, kappa = eta @ onto.T, None if kappa is None else kappa @ onto.T
                 slip = steps.error * len(eta) / count + 4 * UNIT * float(np.abs(eta).max(axis=1).sum())
                 yield eta, kappa, rule_weights, slip
 
@@ -174,10 +176,6 @@ class LatticeRule(Walker):
             lower = np.concatenate([lower[wide], lower[wide] + width / 2])
             width /= 2
         return np.append(np.sort(np.concatenate([*done, lower])), 1.0)
-
-
-def _interpolated(values: Array, onto: Array | None) -> Array:
-    return values if onto is None else np.asarray(values @ onto.T)
 
 
 def _kernels(eta: Array, rule_weights: Array, spacing: float) -> list[tuple[float, Array]]:
