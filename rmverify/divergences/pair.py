@@ -106,8 +106,7 @@ class Pair(NamedTuple):
         )
 
 
-_EMPTY = np.zeros(0)
-_SAME = Pair(_EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, singular=False)
+_SAME = Pair(*[np.zeros(0)] * 9, singular=False)
 APART = _SAME._replace(singular=True)
 
 
