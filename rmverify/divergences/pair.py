@@ -106,7 +106,8 @@ class Pair(NamedTuple):
         )
 
 
-_SAME = Pair(*[np.zeros(0)] * 9, singular=False)
+_EMPTY = np.zeros(0)
+_SAME = Pair(_EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, singular=False)
 APART = _SAME._replace(singular=True)
 
 
