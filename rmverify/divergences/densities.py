@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import logsumexp
 
+from rmverify.elementary import exp, sqrt
 from rmverify.laws import LineLaw
 from rmverify.laws.line.given import DEPTH, TransportLaw, reach
 from rmverify.numbers.checks import Array
@@ -137,12 +138,10 @@ class Components:
         """ln p at balls x."""
         weights, means, variances = (lift(part) for part in (self.weights, self.means, self.variances))
         pi = variances[0].pi()
-        heights = weights / (weights.sum() * _sqrt(2 * pi * variances))
-        return _log((heights * _exp(-((x[:, None] - means) ** 2) / (2 * variances))).sum(axis=1))
+        heights = weights / (weights.sum() * sqrt(2 * pi * variances))
+        return _log((heights * exp(-((x[:, None] - means) ** 2) / (2 * variances))).sum(axis=1))
 
 
-_sqrt = np.frompyfunc(lambda ball: ball.sqrt(), 1, 1)
-_exp = np.frompyfunc(lambda ball: ball.exp(), 1, 1)
 _log = np.frompyfunc(lambda ball: ball.log(), 1, 1)
 Density = Factor | Components | LineLaw
 
