@@ -209,7 +209,7 @@ def test_a_sign_change_beyond_the_last_point_is_seen_too():
         ({"accuracy": 1.0}, r"accuracy: expected a number in \(0, 1\), got 1.0"),
         ({"metric": "chi2"}, "metric: expected one of tv, kl, w2, got 'chi2'"),
         ({"law": "expected"}, "law: expected exact for this scheme"),
-        ({"max_steps": 0}, "max_steps: expected an integer >= 1, got 0"),
+        ({"max_steps": 0}, "max_steps: expected an integer from 1 to 20000000, got 0"),
         ({"grid": "log"}, "grid: expected 'geometric' or 'uniform', got 'log'"),
         ({"early_stop": 3.0}, "horizon: expected a level above the last one, 3, got 3.0"),
         ({"early_stop": 0.0, "grid": "geometric"}, "early_stop: a geometric grid cannot reach 0"),

@@ -17,6 +17,7 @@ import sys
 import termios
 from dataclasses import fields, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from rmverify.cli import main
 from rmverify.numbers.values import Value
 from rmverify.studies import rates, sweep
 from rmverify.studies.rates import Fit, Row, Table, Theorem
+from rmverify.views import rates as view
 from rmverify.views.rates import VIEW, undecided
 
 # --- a table by hand --------------------------------------------------------------------------------------------
@@ -347,17 +349,9 @@ def test_prompts_and_notebooks_show_a_table_briefly():
 
 def drawn(table: Table):
     """The axes of the picture, and its bytes."""
-    import matplotlib.pyplot as plt
-
-    kept, close = [], plt.close
-    try:
-        plt.close = kept.append
+    with patch.object(view, "drawn", wraps=view.drawn) as spy:
         content = VIEW.picture(table, "svg")
-    finally:
-        plt.close = close
-    axes = kept[0].axes
-    plt.close(kept[0])
-    return axes, content
+    return spy.call_args[0][0].axes, content
 
 
 def test_the_picture_has_a_line_for_every_scheme_and_law():

@@ -16,7 +16,7 @@ from rmverify import Value
 from rmverify.studies.budget import Budget, Cost, Description, Point, Row, Setting
 from rmverify.views import budget as budget_view
 from rmverify.views import law as law_view
-from rmverify.views.common import document
+from rmverify.views.common import document, tabular
 
 
 def text_of(blocks, width: int = 200) -> str:
@@ -288,6 +288,28 @@ def test_a_law_averaged_over_midpoints_stands_beside_its_parts():
     assert text.rstrip().endswith("claim TV <= 0.125 (95 %: 0.124 to 0.126): inconclusive")
     assert law_view.as_record(found, "x", None, None)["expected_tv"]["value"] == 0.25
     assert law_view.as_record(plain, "x", None, None)["expected_tv"] is None
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_a_narrow_terminal_folds_words_and_cuts_no_number_of_a_law(width):
+    tv, shared = Value(0.0345, "monte-carlo", 1e-4), Value(0.0401, "monte-carlo", 3e-5)
+    w2, law = Value(0.0759255, "upper", 0.0211, lower=0.05482, upper=0.09703), a_description()
+    found = dataclasses.replace(law, divergences=law.divergences | {"tv": tv, "w2": w2}, expected_tv=shared, seed=5)
+    lines = text_of(law_view.shown(found, "x", None, None), width).splitlines()
+    cells = [re.split(r"\s{2,}", line.strip()) for line in lines if "95 %" in line]
+    assert [line[1:] for line in cells] == [
+        ["0.0345 ± 0.0001", "95 % interval", "0.0001"], ["0.0401", "95 % interval", "3e-05"]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [30, 20, 12])
+@pytest.mark.parametrize("heads", [(), ("note",)])
+def test_a_table_too_wide_for_its_terminal_loses_no_digit(width, heads):
+    columns, cells = ("N", "value", "error", "note"), ("12345678", "0.123456789", "0.0001", "many words to say")
+    blocks, dropped = tabular(columns, [cells], width, heads)
+    text = text_of(blocks, width)
+    assert not dropped
+    assert sorted(re.findall(r"[\d.]", text)) == sorted("".join(cells[:3]))  # they may go on in the next line
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------

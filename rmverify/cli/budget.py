@@ -6,20 +6,18 @@ import argparse
 from typing import Any
 
 from rmverify.cli.options import (
-    MOST_STEPS,
     PREDICTORS,
     add_command,
-    add_levels,
+    add_search,
+    add_setting,
+    levels_of,
     name_of,
     predictor,
     real,
     seeded,
     target_of,
-    whole,
 )
-from rmverify.cli.output import INCONCLUSIVE, VERIFIED, plottable, progress, remark, width, write
-
-__all__ = ["add"]
+from rmverify.cli.output import Exit, plottable, progress, remark, width, write
 
 
 def add(commands: Any) -> None:
@@ -28,20 +26,12 @@ def add(commands: Any) -> None:
         commands, "budget", "score evaluations that each scheme needs for a total variation", run,
         "rmverify budget digits --tv 0.1\n  rmverify budget data.csv --tv 0.01 --plot budget.png",
     )  # fmt: skip
-    budget.add_argument("--tv", type=real(0, 1), default=0.1, metavar="EPS", help="total variation to q_delta to reach")
-    add_levels(budget)
-    budget.add_argument(
-        "--scheme", action="append", choices=PREDICTORS, metavar="NAME",
-        help=f"restrict to this scheme (repeatable); one of {', '.join(PREDICTORS)}",
-    )  # fmt: skip
+    add_setting(budget, "total variation to q_delta to reach")
+    add_search(budget, PREDICTORS, 1 << 17)
     budget.add_argument(
         "--precision", type=real(0, 1), default=0.02, metavar="X",
         help="with random midpoints: half-width of the interval of N to aim for, relative to N",
     )  # fmt: skip
-    budget.add_argument("--seed", type=whole(0), help="seed of the midpoint paths; default: drawn and printed")
-    budget.add_argument(
-        "--max-steps", type=whole(1, MOST_STEPS), default=1 << 17, metavar="N", help="the most steps that are tried"
-    )
     budget.add_argument("--curves", action="store_true", help="also print every plan that was tried")
     form = budget.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
@@ -56,25 +46,15 @@ def run(options: argparse.Namespace) -> int:
     from rmverify.views import budget as view
     from rmverify.views.common import document
 
-    suffix = None if options.plot is None else plottable(options.plot)
+    suffix = plottable(options.plot)
     predictors = [predictor(name) for name in options.scheme or PREDICTORS]
     target = target_of(options, turned=True)
     seed = seeded(options, any(footprint(scheme).alphas for scheme in predictors))
     with progress(options) as tell:
         answer = budget(
-            target,
-            options.tv,
-            early_stop=options.early_stop,
-            early_stop_tv=options.early_stop_tv,
-            horizon=options.horizon,
-            grid=options.grid,
-            predictors=predictors,
-            precision=options.precision,
-            beyond=suffix is not None,
-            rng=options.seed,
-            max_steps=options.max_steps,
-            progress=tell,
-        )
+            target, options.tv, **levels_of(options), predictors=predictors, precision=options.precision,
+            beyond=suffix is not None, rng=options.seed, max_steps=options.max_steps, progress=tell,
+        )  # fmt: skip
     if seed is not None:
         remark(options, seed)
     name = name_of(options)
@@ -82,6 +62,6 @@ def run(options: argparse.Namespace) -> int:
         "json": lambda: document("budget", view.as_record(answer, name)),
         "csv": lambda: view.as_csv(answer),
     }, lambda: view.shown(answer, name, width(), options.curves))  # fmt: skip
-    if suffix is not None:
+    if suffix:
         atomic_write(options.plot, view.picture(answer, name, suffix))
-    return VERIFIED if all(row.upper is not None for row in answer.rows) else INCONCLUSIVE
+    return Exit.VERIFIED if all(row.upper is not None for row in answer.rows) else Exit.INCONCLUSIVE

@@ -6,16 +6,14 @@ import argparse
 from typing import Any
 
 from rmverify.cli.options import add_command
-from rmverify.cli.output import VERIFIED, Usage, show
-
-__all__ = ["add"]
+from rmverify.cli.output import Exit, Usage, show
 
 
 def add(commands: Any) -> None:
     """The command and its options."""
     explain = add_command(
         commands, "explain", "what a claim says, where it is from, and the commands that check it", run,
-        "rmverify explain B2", data=False,
+        "rmverify explain B2",
     )  # fmt: skip
     explain.add_argument("ids", nargs="+", metavar="IDS", help="such as B2")
 
@@ -30,4 +28,4 @@ def run(options: argparse.Namespace) -> int:
         if id not in claims:
             raise Usage(f"IDS: expected some of {', '.join(claims)}, got {id!r}")
     show([block for id in chosen for block in explained(claims[id])])
-    return VERIFIED
+    return Exit.VERIFIED

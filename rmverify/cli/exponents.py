@@ -6,16 +6,14 @@ import argparse
 from typing import Any
 
 from rmverify.cli.options import add_command
-from rmverify.cli.output import REFUTED, VERIFIED, write
-
-__all__ = ["add"]
+from rmverify.cli.output import Exit, write
 
 
 def add(commands: Any) -> None:
     """The command and its options."""
     exponents = add_command(
         commands, "exponents", "the smallest worst cost that error terms imply, with certificates", run,
-        "rmverify exponents d5\n  rmverify exponents d1 --scale d\n  rmverify exponents my.toml --json", data=False,
+        "rmverify exponents d5\n  rmverify exponents d1 --scale d\n  rmverify exponents my.toml --json",
     )  # fmt: skip
     exponents.add_argument("file", metavar="FILE", help="a TOML file, or d0, d1, d3, d5, d7 (also d5-log-concave, ...)")
     exponents.add_argument("--scale", action="append", metavar="NAME", help="let only this parameter grow (repeatable)")
@@ -29,4 +27,4 @@ def run(options: argparse.Namespace) -> int:
 
     answer = load(options.file).solve(options.scale)
     write(options, {"json": lambda: document("exponents", answer.as_dict())}, lambda: view.shown(answer))
-    return REFUTED if any(verdict.finding == "not implied" for verdict in answer.claims) else VERIFIED
+    return Exit.REFUTED if any(verdict.finding == "not implied" for verdict in answer.claims) else Exit.VERIFIED

@@ -6,9 +6,7 @@ import argparse
 from typing import Any
 
 from rmverify.cli.options import add_command, add_plan, name_of, plan_of, real, seeded
-from rmverify.cli.output import INCONCLUSIVE, REFUTED, VERIFIED, remark, write
-
-__all__ = ["add"]
+from rmverify.cli.output import Exit, remark, write
 
 
 def add(commands: Any) -> None:
@@ -41,14 +39,9 @@ def run(options: argparse.Namespace) -> int:
     if seed is not None:
         remark(options, seed)
     value = found.divergences["tv"]
-    verdict, code = None, INCONCLUSIVE if (value.lower, value.upper) == (0, 1) else VERIFIED
+    code = Exit.INCONCLUSIVE if (value.lower, value.upper) == (0, 1) else Exit.VERIFIED
     if claim is not None:
-        if value.upper <= claim:
-            verdict, code = "verified", VERIFIED
-        elif value.lower > claim:
-            verdict, code = "refuted", REFUTED
-        else:
-            verdict, code = "inconclusive", INCONCLUSIVE
-    about = found, name_of(options), claim, verdict
+        code = Exit.VERIFIED if value.upper <= claim else Exit.REFUTED if value.lower > claim else Exit.INCONCLUSIVE
+    about = found, name_of(options), claim, code.name.lower()
     write(options, {"json": lambda: document("law", view.as_record(*about))}, lambda: view.shown(*about))
     return code

@@ -9,9 +9,7 @@ import sys
 from typing import NoReturn
 
 from rmverify.cli import budget, explain, exponents, law, rates, sample, verify
-from rmverify.cli.output import EXITS, INTERNAL, USAGE, Usage, complain
-
-__all__ = ["main"]
+from rmverify.cli.output import EXITS, Exit, Usage, complain
 
 _COMMANDS = (budget, law, sample, verify, rates, explain, exponents)
 
@@ -23,15 +21,12 @@ _OPTIONS = {"accuracy": "--tv", "early_stop": "--early-stop", "early_stop_tv": "
 """What the package's arguments are called on the command line: a complaint about one of them is a usage error, and so
 is one about a file by its name; anything else that fails is not the user's doing."""
 
-_DATA = {"verify": "--target", "rates": "--data"}
-"""What DATA is called by the commands that have it as an option."""
-
 
 class _Parser(argparse.ArgumentParser):
     """Complains in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USAGE, f"rmverify: error: {message} (see {self.prog} --help)\n")
+        self.exit(Exit.USAGE, f"rmverify: error: {message} (see {self.prog} --help)\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,23 +36,23 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
     except SystemExit as stop:  # argparse has printed its line
-        return int(stop.code or 0) if isinstance(stop.code, int | None) else USAGE
+        return int(stop.code or 0) if isinstance(stop.code, int | None) else Exit.USAGE
     try:
         _spare_inputs(options)
         return int(options.run(options))
     except Usage as error:
-        return complain(str(error), USAGE)
+        return complain(str(error), Exit.USAGE)
     except (ValueError, TypeError) as error:
         return _refused(options, error)
     except OverflowError as error:
         from rmverify.schemes.contract import Unstable
 
-        return complain(str(error), USAGE) if isinstance(error, Unstable) else _internal(error)
+        return complain(str(error), Exit.USAGE) if isinstance(error, Unstable) else _internal(error)
     except BrokenPipeError:  # whoever read the output has seen enough: no verdict
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except OSError as error:
-        return complain(f"cannot write: {error}", USAGE)
+        return complain(f"cannot write: {error}", Exit.USAGE)
     except KeyboardInterrupt:
         return complain("interrupted", 130)
     except Exception as error:
@@ -82,17 +77,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def _spare_inputs(options: argparse.Namespace) -> None:
     """Refuse an output that is an input or another output, under whatever name."""
-    taken = [path for path in (getattr(options, "data", None), getattr(options, "file", None)) if path is not None]
-    for name in ("out", "plot", "html", "store"):
+    taken = []
+    for name in ("data", "file", "out", "plot", "html", "store"):
         path = getattr(options, name, None)
         if path is None:
             continue
-        for other in taken:
-            if os.path.realpath(path) == os.path.realpath(other) or (
-                os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other)
-            ):
-                raise Usage(f"--{name}: {path!r} is a file that this command uses already; choose another name")
-        taken.append(path)
+        file = os.path.realpath(path)
+        if os.path.exists(path):  # two hard links are one file
+            about = os.stat(path)
+            file = f"{about.st_dev} {about.st_ino}"
+        if name not in ("data", "file") and file in taken:
+            raise Usage(f"--{name}: {path!r} is a file that this command uses already; choose another name")
+        taken.append(file)
 
 
 def _refused(options: argparse.Namespace, error: Exception) -> int:
@@ -101,9 +97,9 @@ def _refused(options: argparse.Namespace, error: Exception) -> int:
     known = _OPTIONS.get(name, name if name.startswith(("'", '"')) else None)
     if not colon or known is None:
         return _internal(error)
-    return complain((_DATA.get(options.command, known) if known == "DATA" else known) + colon + rest, USAGE)
+    return complain((getattr(options, "data_option", known) if known == "DATA" else known) + colon + rest, Exit.USAGE)
 
 
 def _internal(error: Exception) -> int:
     report = "please report it with the command that you gave"
-    return complain(f"internal error: {type(error).__name__}: {error}; {report}", INTERNAL)
+    return complain(f"internal error: {type(error).__name__}: {error}; {report}", Exit.INTERNAL)

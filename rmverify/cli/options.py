@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from rmverify.cli.output import EXITS, Usage, remark
-
-__all__ = [
-    "MOST_STEPS", "PREDICTORS", "SEQUENTIAL", "add_command", "add_levels", "add_plan", "add_shapes", "name_of",
-    "plan_of", "predictor", "real", "seeded", "shape_of", "target_of", "whole",
-]  # fmt: skip
 
 SEQUENTIAL = ("euler", "exponential_integrator", "heun", "midpoint", "randomized_midpoint")
 PREDICTORS = (*SEQUENTIAL, "parallel_midpoint")
@@ -31,17 +26,14 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 def add_command(
-    commands: Any, name: str, help: str, run: Callable[[argparse.Namespace], int], examples: str, data: bool = True
+    commands: Any, name: str, help: str, run: Callable[[argparse.Namespace], int], examples: str
 ) -> argparse.ArgumentParser:
-    """A command with the options that all have, and DATA if it takes them first."""
+    """A command with the options that all have."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=help, description=help[0].upper() + help[1:] + ".",
         epilog=f"examples:\n  {examples}\n\n{EXITS}", formatter_class=_Formatter,
     )  # fmt: skip
     parser.set_defaults(run=run)
-    if data:
-        parser.add_argument("data", metavar="DATA", help="CSV or NPY file, or the name digits")
-        add_shapes(parser, "DATA")
     parser.add_argument("--quiet", action="store_true", help="no progress and no remarks on stderr")
     parser.add_argument("--no-progress", action="store_true", help="no progress bar on stderr")
     return parser
@@ -83,16 +75,19 @@ def real(above: float, below: float, or_at: bool = False) -> Callable[[str], flo
 # ---------------------------------------------------------------------------- data
 
 
-def add_shapes(parser: argparse.ArgumentParser, what: str) -> None:
-    """What DATA is."""
+def add_data(
+    parser: argparse.ArgumentParser, option: str = "", help: str = "CSV or NPY file, or the name digits"
+) -> None:
+    """DATA, first or under an option of their own, and what they are."""
+    name: dict[str, Any] = {"dest": "data"} if option else {}
+    parser.add_argument(option or "data", metavar="DATA", help=help, **name)
+    parser.set_defaults(data_option=option or "DATA")
     shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--samples", action="store_true", help="DATA are samples, one a row; default unless ambiguous")
+    shape.add_argument("--covariance", action="store_true", help="DATA is a covariance matrix (mean 0)")
     shape.add_argument(
-        "--samples", action="store_true", help=f"{what} holds samples, one a row; default unless ambiguous"
+        "--spectrum", action="store_true", help="DATA are variances (mean 0); a second column counts each"
     )
-    shape.add_argument("--covariance", action="store_true", help=f"{what} is a covariance matrix (mean 0)")
-    shape.add_argument(
-        "--spectrum", action="store_true", help=f"{what} holds variances (mean 0); a second column counts each"
-    )  # fmt: skip
 
 
 def shape_of(options: argparse.Namespace) -> list[str]:
@@ -106,7 +101,11 @@ def name_of(options: argparse.Namespace) -> str:
 
 
 def target_of(options: argparse.Namespace, turned: bool = False) -> Any:
-    """The Gaussian that DATA tells; if `turned`, up to a rotation."""
+    """The Gaussian that DATA tells, None without DATA; if `turned`, up to a rotation."""
+    if options.data is None:
+        if shape_of(options):
+            raise Usage(f"{shape_of(options)[0]} needs {options.data_option} DATA")
+        return None
     import numpy as np
 
     from rmverify.io import BUILT_IN, ambiguity, read_covariance, read_data, read_spectrum, remarks
@@ -115,25 +114,27 @@ def target_of(options: argparse.Namespace, turned: bool = False) -> Any:
 
     if options.spectrum:
         target = Gaussian.from_spectrum(*read_spectrum(options.data))
-        return spectrum(target) if turned else target
-    if options.covariance or (options.data in BUILT_IN and not options.samples):
+    elif options.covariance or (options.data in BUILT_IN and not options.samples):
         covariance = read_covariance(options.data)
         target = Gaussian(np.zeros(len(covariance)), covariance)
-        return spectrum(target) if turned else target
-    rows = read_data(options.data)
-    doubt = None if options.samples else ambiguity(rows)
-    if doubt is not None:
-        raise Usage(f"{options.data!r}: {doubt}")
-    for text in remarks(rows):
-        remark(options, f"{options.data!r}: {text}")
-    return fit_spectrum(rows) if turned else Gaussian.fit(rows)
+    else:
+        rows = read_data(options.data)
+        doubt = None if options.samples else ambiguity(rows)
+        if doubt is not None:
+            raise Usage(f"{options.data!r}: {doubt}")
+        for text in remarks(rows):
+            remark(options, f"{options.data!r}: {text}")
+        return fit_spectrum(rows) if turned else Gaussian.fit(rows)
+    return spectrum(target) if turned else target
 
 
 # --------------------------------------------------------------------------- plans
 
 
-def add_levels(parser: argparse.ArgumentParser) -> None:
-    """Where a plan starts and stops, and its noise levels between."""
+def add_setting(parser: argparse.ArgumentParser, accuracy: str) -> None:
+    """DATA, where a plan for it starts and stops, the accuracy that this is for, and the seed."""
+    add_data(parser)
+    parser.add_argument("--tv", type=real(0, 1), default=0.1, metavar="EPS", help=accuracy)
     stop = parser.add_mutually_exclusive_group()
     stop.add_argument(
         "--early-stop", type=real(0, 350), metavar="DELTA",
@@ -148,19 +149,32 @@ def add_levels(parser: argparse.ArgumentParser) -> None:
         help="first noise level; default: the smallest with TV(q_T, N(0,I)) <= EPS/10",
     )  # fmt: skip
     parser.add_argument("--grid", choices=("geometric", "uniform"), default="geometric", help="noise levels between")
+    parser.add_argument("--seed", type=whole(0), help="seed of the random numbers; default: drawn and printed")
+
+
+def levels_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The noise levels as `rmverify.studies.budget.setting` takes them."""
+    return {name: getattr(options, name) for name in ("early_stop", "early_stop_tv", "horizon", "grid")}
+
+
+def add_search(parser: argparse.ArgumentParser, schemes: Sequence[str], most: int = MOST_STEPS, note: str = "") -> None:
+    """What a search for the least number of steps tries."""
+    parser.add_argument(
+        "--scheme", action="append", choices=schemes, metavar="NAME",
+        help=f"restrict to this scheme (repeatable); one of {', '.join(schemes)}{note}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-steps", type=whole(1, MOST_STEPS), default=most, metavar="N", help="the most steps that are tried"
+    )
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
-    """One plan: its scheme, steps and corrector, its noise levels, and the seed of what it draws."""
+    """One plan: its setting, scheme, steps and corrector."""
+    add_setting(parser, "accuracy that sets the default horizon")
     parser.add_argument("--scheme", choices=PREDICTORS, default="randomized_midpoint", metavar="NAME",
                         help=f"one of {', '.join(PREDICTORS)}")  # fmt: skip
     parser.add_argument("--steps", type=whole(1, MOST_STEPS), default=100, metavar="N", help="predictor steps")
     parser.add_argument("--corrector", action="store_true", help="underdamped Langevin after every window")
-    add_levels(parser)
-    parser.add_argument("--seed", type=whole(0), help="seed of the random numbers; default: drawn and printed")
-    parser.add_argument(
-        "--tv", type=real(0, 1), default=0.1, metavar="EPS", help="accuracy that sets the default horizon"
-    )
 
 
 def plan_of(options: argparse.Namespace, turned: bool = False) -> tuple[Any, Any, Any]:
@@ -169,12 +183,9 @@ def plan_of(options: argparse.Namespace, turned: bool = False) -> tuple[Any, Any
     from rmverify.studies.budget import setting
 
     target = target_of(options, turned)
-    where = setting(
-        target, options.tv, early_stop=options.early_stop, early_stop_tv=options.early_stop_tv,
-        horizon=options.horizon, grid=options.grid,
-    )  # fmt: skip
-    scheme = predictor(options.scheme)
-    return target, where, schedule(target, scheme, where, options.steps, corrector=options.corrector)
+    where = setting(target, options.tv, **levels_of(options))
+    plan = schedule(target, predictor(options.scheme), where, options.steps, corrector=options.corrector)
+    return target, where, plan
 
 
 def predictor(name: str) -> Any:

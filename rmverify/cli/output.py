@@ -11,15 +11,16 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-__all__ = [
-    "ENDLESS", "EXITS", "INCONCLUSIVE", "INTERNAL", "REFUTED", "USAGE", "VERIFIED", "Usage", "complain", "plottable",
-    "progress", "remark", "show", "suffix_of", "width", "writable", "write",
-]  # fmt: skip
 
-VERIFIED, REFUTED, USAGE, INCONCLUSIVE, INTERNAL = range(5)
+class Exit(IntEnum):
+    """What an exit code says; `EXITS` explains them."""
+
+    VERIFIED, REFUTED, USAGE, INCONCLUSIVE, INTERNAL = range(5)
+
 
 EXITS = """exit codes:
   0  verified: everything asked for was found
@@ -32,9 +33,6 @@ DATA is a CSV or NPY file, rows are samples; with --covariance it is a
 covariance matrix, with --spectrum the variances, one a line, with how often
 each occurs in a second column if not once. The name "digits" stands for the
 covariance of the 8x8 handwritten digits that comes with the package."""
-
-ENDLESS = 10_000
-"""Columns of a table that goes to a file."""
 
 
 class Usage(ValueError):
@@ -81,7 +79,7 @@ def show(blocks: list[Any]) -> None:
 
     out = io.StringIO()
     console = Console(
-        file=out, width=width() or ENDLESS, height=24, force_terminal=sys.stdout.isatty(), highlight=False,
+        file=out, width=width() or 10_000, height=24, force_terminal=sys.stdout.isatty(), highlight=False,
         legacy_windows=False, no_color="NO_COLOR" in os.environ or None,
     )  # fmt: skip
     for block in blocks:
@@ -100,27 +98,24 @@ def write(options: argparse.Namespace, forms: dict[str, Callable[[], str]], tabl
     show(tables())
 
 
-def suffix_of(option: str, path: str, known: tuple[str, ...]) -> str:
-    """The ending of a file's name, one of those known."""
-    suffix = Path(path).suffix.lower().lstrip(".")
+def writable(option: str, path: str, known: tuple[str, ...]) -> str:
+    """The ending of a file's name, one of those known; refused, before anything is computed, where its folder cannot be
+    written to."""
+    suffix, folder = Path(path).suffix.lower().lstrip("."), Path(path).absolute().parent
     if suffix not in known:
         raise Usage(f"{option}: expected a file ending in {', '.join('.' + k for k in known)}, got {path!r}")
+    if not (folder.is_dir() and os.access(folder, os.W_OK)) or Path(path).is_dir():
+        raise Usage(f"{option}: cannot write {path!r}: it is a folder, or its folder is missing or read-only")
     return suffix
 
 
-def plottable(path: str) -> str:
-    """The format of a picture, refused before anything is computed where it could not be made."""
-    suffix = suffix_of("--plot", path, ("png", "svg", "pdf"))
+def plottable(path: str | None) -> str | None:
+    """The format of a picture, if one was asked for; refused before anything is computed where it could not be made."""
+    if path is None:
+        return None
+    suffix = writable("--plot", path, ("png", "svg", "pdf"))
     try:
         import matplotlib  # noqa: F401
     except ImportError:
         raise Usage("--plot needs matplotlib; install it with pip install 'rmverify[plot]'") from None
-    writable("--plot", path)
     return suffix
-
-
-def writable(option: str, path: str) -> None:
-    """Refuse a file in a folder that cannot be written to, before anything is computed."""
-    folder = Path(path).absolute().parent
-    if not (folder.is_dir() and os.access(folder, os.W_OK)) or Path(path).is_dir():
-        raise Usage(f"{option}: cannot write {path!r}: it is a folder, or its folder is missing or read-only")

@@ -7,9 +7,7 @@ import sys
 from typing import Any
 
 from rmverify.cli.options import add_command, add_plan, plan_of, seeded, whole
-from rmverify.cli.output import VERIFIED, Usage, suffix_of, writable
-
-__all__ = ["add"]
+from rmverify.cli.output import Exit, Usage, writable
 
 MOST_NUMBERS = 10**9
 """Numbers in the largest table of samples, 8 GB."""
@@ -34,8 +32,7 @@ def run(options: argparse.Namespace) -> int:
     from rmverify.io import atomic_write
     from rmverify.readings.particles import sample
 
-    suffix = suffix_of("--out", options.out, ("npy", "csv"))
-    writable("--out", options.out)
+    suffix = writable("--out", options.out, ("npy", "csv"))
     target, _, plan = plan_of(options)
     if options.n * target.dim > MOST_NUMBERS:
         most = f"{MOST_NUMBERS // target.dim} samples in dimension {target.dim} ({8e-9 * MOST_NUMBERS:g} GB)"
@@ -52,4 +49,4 @@ def run(options: argparse.Namespace) -> int:
     if not options.quiet:
         cost = f"{plan.evaluations} score evaluations each, seed {options.seed}"
         print(f"{options.n} samples in dimension {target.dim}, {cost}: {options.out}", file=sys.stderr)
-    return VERIFIED
+    return Exit.VERIFIED

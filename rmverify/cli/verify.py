@@ -6,21 +6,8 @@ import argparse
 import os
 from typing import Any
 
-from rmverify.cli.options import add_command, add_shapes, name_of, shape_of, target_of, whole
-from rmverify.cli.output import (
-    ENDLESS,
-    INCONCLUSIVE,
-    REFUTED,
-    VERIFIED,
-    Usage,
-    progress,
-    suffix_of,
-    width,
-    writable,
-    write,
-)
-
-__all__ = ["add"]
+from rmverify.cli.options import add_command, add_data, name_of, shape_of, target_of, whole
+from rmverify.cli.output import Exit, progress, width, writable, write
 
 KINDS = ("symbolic", "certified", "exact", "fitted", "monte-carlo")
 
@@ -30,7 +17,6 @@ def add(commands: Any) -> None:
     verify = add_command(
         commands, "verify", "every claim of the ledger, and what was found about it", run,
         "rmverify verify\n  rmverify verify B2 D1 --verbose\n  rmverify verify --target digits --html digits.html",
-        data=False,
     )  # fmt: skip
     verify.add_argument("ids", nargs="*", metavar="IDS", help="such as B2 D1; default: all of them")
     verify.add_argument(
@@ -44,11 +30,7 @@ def add(commands: Any) -> None:
         "--effort", type=whole(1), metavar="N",
         help="examine at most this many boxes for each certified bound; default: 4 times what the shipped claims need",
     )  # fmt: skip
-    verify.add_argument(
-        "--target", dest="data", metavar="FILE",
-        help="look for exact and fitted evidence on your DATA; default: each claim's own domain",
-    )  # fmt: skip
-    add_shapes(verify, "the target")
+    add_data(verify, "--target", "look for exact and fitted evidence on your DATA; default: each claim's own domain")
     verify.add_argument("--workers", type=whole(1), default=min(2, os.cpu_count() or 1), metavar="N", help="processes")
     verify.add_argument("-v", "--verbose", action="store_true", help="also print every piece of evidence")
     verify.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
@@ -62,12 +44,9 @@ def run(options: argparse.Namespace) -> int:
     from rmverify.views import claims as view
     from rmverify.views.common import document
 
-    if shape_of(options) and options.data is None:
-        raise Usage(f"{shape_of(options)[0]} needs --target FILE")
     if options.html is not None:
-        suffix_of("--html", options.html, ("html", "htm"))
-        writable("--html", options.html)
-    target = None if options.data is None else target_of(options)
+        writable("--html", options.html, ("html", "htm"))
+    target = target_of(options)
     effort = options.effort or EFFORT
     kinds = options.kind or (None if target is None else ["exact", "fitted", "monte-carlo"])
     with progress(options) as tell:
@@ -95,9 +74,9 @@ def run(options: argparse.Namespace) -> int:
 
         atomic_write(options.html, claims_page(report, asked))
     form = {"json": lambda: document("verify", view.as_record(report, asked))}
-    write(options, form, lambda: view.shown(report, asked, width() or ENDLESS, options.verbose))
+    write(options, form, lambda: view.shown(report, asked, width(), options.verbose))
     findings = {result.finding for result in report.values()} or {"inconclusive"}
     if findings & {"violated", "not implied"}:
-        return REFUTED
+        return Exit.REFUTED
     undecided = {"inconclusive", "not yet"} if options.ids else {"inconclusive"}
-    return INCONCLUSIVE if findings & undecided else VERIFIED
+    return Exit.INCONCLUSIVE if findings & undecided else Exit.VERIFIED

@@ -72,6 +72,7 @@ def law_of(pair: Pair, value: Value, most: float = math.inf) -> Value:
     return Value(value, "lower", value.error, lower=value.lower, upper=most, complement=value.complement)
 
 
+@np.errstate(over="ignore", under="ignore")
 def pair_tv(pair: Pair) -> Value:
     """TV(p, q), by `rmverify.divergences.tv`; the laws meant are within `distance_error`, and 1 - TV <= BC(1/2)."""
     if pair.singular:
@@ -81,11 +82,6 @@ def pair_tv(pair: Pair) -> Value:
     off = pair.distance_error
     if off > _COARSE:
         off = min(off, math.exp(min(sum(_log_transform(pair, 0.5)), 0.0)))
-    with np.errstate(over="ignore", under="ignore"):
-        return _pair_tv(pair, off)
-
-
-def _pair_tv(pair: Pair, off: float) -> Value:
     one = pair
     if pair.ratio.max() > _HUGE and pair.inverse_ratio.max() < pair.ratio.max():
         one = pair.reverse
@@ -98,18 +94,14 @@ def _pair_tv(pair: Pair, off: float) -> Value:
     return law_of(pair, Value.clipped(value * pair.scale, value.error * pair.scale + off + _LEAST, 0, 1), 1.0)
 
 
+@np.errstate(over="ignore", under="ignore", invalid="ignore")
 def kullback_leibler(pair: Pair) -> Value:
     """KL(p||q) = 1/2 sum n [y - ln(1+y) + m^2/b], y = a/b - 1 the inverse ratio, ln(1+y) = -ln(1+r)."""
     if pair.singular:
         return apart(pair, math.inf)
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        return law_of(pair, _kullback_leibler(pair))
-
-
-def _kullback_leibler(pair: Pair) -> Value:
     y, n, square = pair.inverse_ratio, pair.multiplicity, pair.scale**2
     if max(float(y.max(initial=0.0)), float(pair.inverse_shift.max(initial=0.0))) > _HUGE:
-        return _overflow(float((y + pair.inverse_shift).max()) / 4)
+        return law_of(pair, _overflow(float((y + pair.inverse_shift).max()) / 4))
     wide = y < -0.5
     terms = -log1p_minus(np.where(wide, 0.0, y))
     if wide.any():
@@ -122,7 +114,7 @@ def _kullback_leibler(pair: Pair) -> Value:
         slope = np.abs(y) * e + (1 + y) * (grown - e) + pair.inverse_shift * grown
         slope = slope + (2 * np.sqrt(pair.shift) + off) * off * (1 + y) * (1 + grown)
         error += _finite(float(n @ slope) / 2 * square)
-    return Value.clipped(value, error)
+    return law_of(pair, Value.clipped(value, error))
 
 
 def renyi_divergence(pair: Pair, order: float) -> Value:
@@ -193,6 +185,7 @@ def _spread(log_bc: float, error: float) -> float:
     return max(_root(log_bc - error) - value, value - _root(log_bc + error))
 
 
+@np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore")
 def _log_transform(pair: Pair, s: float) -> tuple[float, float, float]:
     """ln BC(s), its rounding, and what the errors of the laws move it by; infinite where int p^s q^{1-s} is.
 
@@ -200,11 +193,6 @@ def _log_transform(pair: Pair, s: float) -> tuple[float, float, float]:
     """
     if not pair.ratio.size:
         return 0.0, 0.0, 0.0
-    with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
-        return _transform(pair, s)
-
-
-def _transform(pair: Pair, s: float) -> tuple[float, float, float]:
     # with p and q exchanged where s > 1/2, so that nothing is lost as s -> 1
     one, point = (pair, s) if s <= 0.5 else (pair.reverse, 1 - s)
     n, mu2, square = pair.multiplicity, one.shift, pair.scale**2
@@ -266,14 +254,10 @@ def _finite(error: float) -> float:
     return error if error >= 0 else math.inf
 
 
+@np.errstate(over="ignore", under="ignore")
 def wasserstein(p: Gaussian, q: Gaussian) -> Value:
     r"""W_2(p, q), the Bures distance: sum n [(a-b)/(sqrt a + sqrt b)]^2 + |m|^2 where the laws commute; else
     ||A^{1/2} - B^{1/2} U||_F with U the polar factor, a sum of squares in which nothing cancels."""
-    with np.errstate(over="ignore", under="ignore"):
-        return _wasserstein(p, q)
-
-
-def _wasserstein(p: Gaussian, q: Gaussian) -> Value:
     laws = modewise(p, q)
     if laws is not None:
         a, b, m, n, log_error, level_error, mean_error = laws
@@ -292,10 +276,8 @@ def _wasserstein(p: Gaussian, q: Gaussian) -> Value:
     difference = X - Y @ right.T @ left.T
     value = math.hypot(float(np.linalg.norm(difference)), float(np.linalg.norm(p.mean - q.mean)))
     size = float(np.linalg.norm(X) + np.linalg.norm(Y) + np.linalg.norm(p.mean) + np.linalg.norm(q.mean))
-    error = (
-        (EPS * (4 + 2 * p.dim) + float(p.rounding.max() + q.rounding.max())) * size + _root_error(p) + _root_error(q)
-    )
-    return Value.clipped(value, error)
+    relative = EPS * (4 + 2 * p.dim) + float(p.rounding.max() + q.rounding.max())
+    return Value.clipped(value, relative * size + _root_error(p) + _root_error(q))
 
 
 def _root_sum(n: Array, *columns: Array) -> float:

@@ -46,6 +46,7 @@ _NOTHING = np.zeros(0), np.zeros((4, 0))
 _ROOT = math.log(2 * math.pi) / 2
 _CUTS = np.array([-11.0, -6.0, -3.0, 0.0, 3.0, 6.0, 11.0])  # of panels about a component, in its deviations
 _BLOCK = 1 << 20  # numbers of a temporary
+_FARTHEST = 1e100  # largest logarithm of a density whose square is integrated
 _GRAIN = 1e-7  # largest distance of neighbouring floats, in deviations of a component
 
 
@@ -171,7 +172,7 @@ class Beside:
         self._balls = False
         self._mixtures = [law for law in (carrier, other) if isinstance(law, Components)]
         self._height = max((law.height for law in self._mixtures), default=0.0)
-        self.grain = max((law.grain for law in self._mixtures), default=0.0)
+        self.grain = max((law.grain + 4 * UNIT * law.height for law in self._mixtures), default=0.0)
         low, high = _reach(other, depth)
         if isinstance(carrier, TransportLaw):
             low, high = carrier.around(low, high)
@@ -183,6 +184,11 @@ class Beside:
         breaks = np.concatenate(cuts)
         self._breaks = breaks[(self.ends[0] < breaks) & (breaks < self.ends[1])]
         self._known: tuple[Array, Array] = _NOTHING
+        with np.errstate(over="ignore"):
+            if not np.abs(self._evaluate(np.array(self.ends))).max() < _FARTHEST:
+                raise ArithmeticError(
+                    "p, q: one of the laws is too narrow beside the other; compare laws of like scales"
+                )
         self.edges = self._resolved()
         self._refine()
 

@@ -130,7 +130,9 @@ class OnTheLine(Seen):
             inside = np.where(near, l, 0.0)
             whole = np.exp(t * one.log_p + (1 - t) * one.log_q)
             close = one.q * (second_order(t * inside) - t * second_order(inside))
-            excess = np.where(near, close, whole - t * one.p - (1 - t) * one.q)
+            risen = one.q * np.expm1(np.clip(t * l, -1, 1)) - t * one.difference  # keeps its digits as t -> 0
+            far = np.where(np.abs(t * l) < 0.5, risen, whole - t * one.p - (1 - t) * one.q)
+            excess = np.where(near, close, far)
             size = np.maximum(whole, np.maximum(one.p, one.q))
             shaken = abs(1 - s) * (np.abs(l) + points.rounding) * points.rounding * size
             noise = [abs(s) * shaken + 8 * UNIT * np.abs(excess), 8 * UNIT * whole + shaken]

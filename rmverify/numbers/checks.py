@@ -38,8 +38,9 @@ def finite_array(name: str, values: Any, ndim: int | None = None) -> Array:
 
 
 def number(
-    name: str, value: Any, *, above: float | None = None, least: float | None = None, most: float | None = None
-) -> float:
+    name: str, value: Any, *, above: float | None = None, least: float | None = None, most: float | None = None,
+    below: float | None = None,
+) -> float:  # fmt: skip
     """`value` as a float, refused unless finite and inside the stated range."""
     array = finite_array(name, value)
     if array.ndim != 0:
@@ -51,14 +52,17 @@ def number(
         raise ValueError(f"{name}: expected a number >= {least:g}, got {result!r}")
     if most is not None and not result <= most:
         raise ValueError(f"{name}: expected a number <= {most:g}, got {result!r}")
+    if below is not None and not result < below:
+        raise ValueError(f"{name}: expected a number < {below:g}, got {result!r}")
     return result
 
 
-def positive_integer(name: str, value: Any) -> int:
-    """`value` as an integer >= 1."""
+def positive_integer(name: str, value: Any, most: float = math.inf) -> int:
+    """`value` as an integer >= 1, and at most `most`."""
     found = number(name, value)
-    if found < 1 or found != math.floor(found):
-        raise ValueError(f"{name}: expected an integer >= 1, got {value!r}")
+    if found != math.floor(found) or not 1 <= found <= most:
+        expected = ">= 1" if most == math.inf else f"from 1 to {most}"
+        raise ValueError(f"{name}: expected an integer {expected}, got {value!r}")
     return int(found)
 
 

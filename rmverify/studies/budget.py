@@ -13,7 +13,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
@@ -22,7 +22,7 @@ from rmverify import schemes
 from rmverify.divergences import chi2, expected_tv, hellinger, kl, tv, w2
 from rmverify.divergences.averaged import ACCURACY
 from rmverify.laws import output_law
-from rmverify.numbers.checks import number
+from rmverify.numbers.checks import number, positive_integer
 from rmverify.numbers.values import Value
 from rmverify.plans import Levels, Plan, Predict, footprint, schedule
 from rmverify.plans.schedules import MOST_STEPS, Grid
@@ -93,9 +93,7 @@ def setting(
     >>> round(where.start_error, 6), round(where.early_stop_error / 12**0.5, 6)
     (0.01, 0.01)
     """
-    accuracy = number("accuracy", accuracy, above=0)
-    if not accuracy < 1:
-        raise ValueError(f"accuracy: expected a number in (0, 1), got {accuracy!r}")
+    accuracy = number("accuracy", accuracy, above=0, below=1)
     scale = math.sqrt(float(target.multiplicities @ target.variances))
     if scale == 0:
         raise ValueError("target: every variance is 0, a single point; give rows that differ, or a variance > 0")
@@ -123,9 +121,7 @@ def _early_stop(target: Gaussian, scale: float, early_stop: float | None, early_
         return number("early_stop", early_stop, above=0)
     if early_stop_tv is None:
         return _crossing("early_stop", lambda t: w2(target.at(t), target) - _EARLY * scale, 1e-300, 1.0)
-    most = number("early_stop_tv", early_stop_tv, above=0)
-    if not most < 1:
-        raise ValueError(f"early_stop_tv: expected a number in (0, 1), got {early_stop_tv!r}")
+    most = number("early_stop_tv", early_stop_tv, above=0, below=1)
     if target.variances.min() == 0:
         raise ValueError(
             "early_stop_tv: the data are singular (a variance is 0), so that TV(q_delta, q_0) = 1 for every delta; "
@@ -169,16 +165,12 @@ class Cost(Record):
     evaluations: int
     rounds: int
 
-    brief: ClassVar[tuple[str, ...]] = ("steps", "evaluations", "rounds")
-
 
 @dataclass(frozen=True, repr=False)
 class Point(Cost):
     """One plan on the curve: its cost, and the total variation of its output to q_delta."""
 
     tv: Value
-
-    brief = ("steps", "evaluations", "rounds", "tv")
 
 
 @dataclass(frozen=True, repr=False)
@@ -328,18 +320,18 @@ def budget(
     for scheme in predictors:
         if not callable(scheme):
             raise ValueError(f"predictors: expected schemes, got {scheme!r}")
-    limit = int(number("max_steps", max_steps, least=1, most=MOST_STEPS))
-    if not number("precision", precision, above=0) < 1:
-        raise ValueError(f"precision: expected a number in (0, 1), got {precision!r}")
+    limit = positive_integer("max_steps", max_steps, MOST_STEPS)
+    precision = number("precision", precision, above=0, below=1)
     where = setting(target, accuracy, early_stop=early_stop, early_stop_tv=early_stop_tv, horizon=horizon, grid=grid)
     if all(map(shipped, predictors)):  # they turn with their target; a stranger's step may not
         target = spectrum(target)
     asked = [(scheme, corrector) for corrector in correctors for scheme in dict.fromkeys(predictors)]
 
+    tell = progress or (lambda text, fraction: None)
+
     def row(done: int, scheme: Scheme, corrector: bool) -> Row:
         def say(text: str) -> None:
-            if progress is not None:
-                progress(text, done / len(asked))
+            tell(text, done / len(asked))
 
         return _row(target, scheme, corrector, where, accuracy, precision, beyond, rng, limit, say)
 

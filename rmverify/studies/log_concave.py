@@ -174,9 +174,8 @@ def steps_to(
     target = target or ("both" if metric == "w2" else "m")
     if target not in TARGETS or (metric == "tv" and target == "both"):
         raise ValueError(f"target: expected {'m or L' if metric == 'tv' else 'both, m or L'}, got {target!r}")
-    accuracy, kappa = number("accuracy", accuracy, above=0), number("condition", condition, least=1)
-    if metric == "tv" and not accuracy < 1:
-        raise ValueError(f"accuracy: expected a number in (0, 1), got {accuracy!r}")
+    accuracy = number("accuracy", accuracy, above=0, below=1 if metric == "tv" else None)
+    kappa = number("condition", condition, least=1)
     dim, most = dimension(dim), positive_integer("max_steps", max_steps)
     L = number("smoothness", smoothness, above=0)
     k = {"both": np.array([L / kappa, L]), "m": np.array([L / kappa]), "L": np.array([L])}[target]
@@ -275,8 +274,6 @@ class Theorem(Record):
     rounds: int
     value: Value
 
-    brief = ("parallel", "dim", "condition", "accuracy", "evaluations", "rounds", "value")
-
 
 def theorem(*, parallel: bool, dim: int, condition: float, accuracy: float) -> Theorem:
     """The plan on N(0, I/m) and N(0, I/L), L = kappa, m = 1.
@@ -309,8 +306,6 @@ class Comb(Record):
     before: Value
     after: Value
     bound: float
-
-    brief = ("spacing", "steps", "distance", "before", "after", "bound")
 
 
 def comb(spacing: float, steps: int) -> Comb:
@@ -426,15 +421,11 @@ def table(
     >>> table(studies=[], plans=[], combs=[{"spacing": 0.3, "steps": 16}]).combs[0].after < 0.01
     True
     """
-    asked: list[dict[str, Any]] = []
-    for cell in (cell for study in studies for cell in study.cells):
-        if cell not in asked:  # studies cross
-            asked.append(cell)
-    cells = [{"function": "log_concave.steps_to", "max_steps": max_steps, **cell} for cell in asked]
-    cells += [{"function": "log_concave.theorem", **plan} for plan in plans]
-    cells += [{"function": "log_concave.comb", **comb} for comb in combs]
-    found = swept(cells, **sweeping)
-    first, second = len(asked), len(asked) + len(plans)
-    records = Table(tuple(found[:first]), (), tuple(found[first:second]), tuple(found[second:]))
+    rows, theorems, found = swept({
+        "log_concave.steps_to": [{"max_steps": max_steps, **cell} for study in studies for cell in study.cells],
+        "log_concave.theorem": plans,
+        "log_concave.comb": combs,
+    }, **sweeping)  # fmt: skip
+    records = Table(tuple(dict.fromkeys(rows)), (), theorems, found)  # studies cross
     fits = [fitted(study, records.of(study)) for study in studies if len(records.of(study)) > 2]
     return replace(records, fits=tuple(fits))

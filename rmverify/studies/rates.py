@@ -26,7 +26,7 @@ from rmverify.divergences.tv import total_variation
 from rmverify.exponents import BOUNDS
 from rmverify.laws import output_law
 from rmverify.laws.scale import Unresolved, log_defect
-from rmverify.numbers.checks import Array, number, positive_integer
+from rmverify.numbers.checks import Array, dimension, number, positive_integer
 from rmverify.numbers.values import Value
 from rmverify.plans import Levels, Plan, dpum, footprint, schedule, sequential
 from rmverify.plans.schedules import MOST_STEPS, Grid
@@ -174,11 +174,9 @@ def steps_to(
     >>> row.steps, row.value <= 0.1 < row.before, row.status
     (1266, True, 'found')
     """
-    accuracy = number("accuracy", accuracy, above=0)
     if metric not in METRICS:
         raise ValueError(f"metric: expected one of {', '.join(METRICS)}, got {metric!r}")
-    if metric == "tv" and not accuracy < 1:
-        raise ValueError(f"accuracy: expected a number in (0, 1), got {accuracy!r}")
+    accuracy = number("accuracy", accuracy, above=0, below=1 if metric == "tv" else None)
     if not isinstance(target, Gaussian) or np.any(target.means != 0):
         raise ValueError(f"target: expected a centred Gaussian, got {target!r}")
     random = footprint(scheme).alphas > 0
@@ -190,9 +188,7 @@ def steps_to(
     known = ("tv",) if law == "expected" else ("tv", "kl")
     if random and metric not in known:
         raise ValueError(f"metric: expected one of {', '.join(known)} for the {law} law, got {metric!r}")
-    max_steps = positive_integer("max_steps", max_steps)
-    if max_steps > MOST_STEPS:
-        raise ValueError(f"max_steps: expected at most {MOST_STEPS}, the longest plan that is made, got {max_steps}")
+    max_steps = positive_integer("max_steps", max_steps, MOST_STEPS)
     guess = positive_integer("guess", (16 if random else 1) if guess is None else guess)
     if early_stop is None:
         early_stop = horizon / 1000 if corrector or grid == "geometric" else 0.0
@@ -208,9 +204,9 @@ def steps_to(
     if found is None or (random and found.status == "cannot tell"):
         look = partial(problem.sampled, rng=rng)
         found = Sampled(look, accuracy, width, max_steps, bounded=metric == "tv").least(guess)
-    steps, status = found.steps, found.status
-    if status == "beyond max_steps" and score_error and problem.floored(max_steps, accuracy):
-        status = "floor"
+    if found.status == "beyond max_steps" and score_error and problem.floored(max_steps, accuracy):
+        found = replace(found, status="floor")
+    steps = found.steps
     if steps is not None and steps <= _LOOK:
         search.flip(steps, 16 * steps)  # a sign change further on: the slope is not yet that of the limit
     plan = None if steps is None else problem.plan(steps)
@@ -218,10 +214,9 @@ def steps_to(
         scheme=unwrap(scheme)[0].__name__, corrector="underdamped" if corrector else None, law=law, metric=metric,
         family=family, dim=target.dim, smoothness=target.path_smoothness(early_stop),
         condition=float(target.variances.max() / target.variances.min()), accuracy=accuracy, score_error=score_error,
-        grid=grid, steps=steps, evaluations=None if plan is None else plan.evaluations,
-        rounds=None if plan is None else plan.rounds, value=found.value, before=found.before, status=status,
+        grid=grid, evaluations=None if plan is None else plan.evaluations, rounds=None if plan is None else plan.rounds,
         start_error=tv(target.at(horizon), target.with_modes(1.0, 0.0)), crossing=search.crossing, tried=search.tried,
-        fewest=found.fewest, most=found.most,
+        **vars(found),
     )  # fmt: skip
 
 
@@ -241,25 +236,17 @@ class _Problem:
     def goal(self) -> Gaussian:
         return self.target.at(self.where.early_stop)
 
-    @cached_property
-    def handed(self) -> Any:
-        return _handed(self.target, self.score_error)
-
     def plan(self, steps: int) -> Plan:
         return schedule(self.target, self.scheme, self.where, steps, corrector=self.corrector)
 
     def floored(self, steps: int, accuracy: float) -> bool:
         """Whether the metric has come to rest above the accuracy: it, and its distance from 1, over two doublings."""
         look = self.sampled if self.law != "exact" and self.target.variances.size > 1 else self.value
-        last = [look(max(1, steps // k)) for k in (4, 2, 1)]
-        if any(v is None for v in last):
-            return False
-        a = [float(v) for v in last if v is not None]
-        still = all(abs(x - y) <= 0.1 * y for x, y in itertools.pairwise(a))
+        last = [value for k in (4, 2, 1) if (value := look(max(1, steps // k))) is not None]
+        pairs: list[tuple[float, float]] = [*itertools.pairwise(last)]
         if self.metric == "tv":  # 1 - TV says more where TV is near 1
-            rest = [v.complement for v in last if v is not None]
-            still = still and all(abs(x - y) <= 0.1 * y for x, y in itertools.pairwise(rest))
-        return still and a[-1] > accuracy
+            pairs += itertools.pairwise(value.complement for value in last)
+        return len(last) == 3 and all(abs(x - y) <= 0.1 * y for x, y in pairs) and last[-1] > accuracy
 
     def sign(self, steps: int) -> int:
         """Whether the output is too wide or too narrow, where that is the whole error; 0 otherwise."""
@@ -284,7 +271,7 @@ class _Problem:
 
     def sampled(self, steps: int, accuracy: float = _STILL, rng: Any = 0) -> Value:
         """The metric of a plan that draws midpoints: an interval about `accuracy` wide, relatively."""
-        law = output_law(self.plan(steps), self.handed, start="exact")
+        law = output_law(self.plan(steps), _handed(self.target, self.score_error), start="exact")
         if self.law == "expected":
             return expected_tv(law, self.goal, accuracy=accuracy, rng=rng)
         if self.metric == "tv":
@@ -353,11 +340,8 @@ def family(name: str, dim: int, smoothness: float = 4.0, condition: float = 1.0)
     """
     if name not in FAMILIES:
         raise ValueError(f"family: expected one of {', '.join(FAMILIES)}, got {name!r}")
-    low, high = 1 / number("smoothness", smoothness, above=0), condition / smoothness
-    if not condition >= 1:
-        raise ValueError(f"condition: expected a number >= 1, got {condition!r}")
-    if not isinstance(dim, int) or dim < 1:
-        raise ValueError(f"dim: expected an integer >= 1, got {dim!r}")
+    low, high = 1 / number("smoothness", smoothness, above=0), number("condition", condition, least=1) / smoothness
+    dim = dimension(dim)
     blocks = min({"isotropic": 1, "two-block": 2}.get(name, 8), dim) if condition > 1 else 1
     k = np.arange(blocks) / max(blocks - 1, 1)
     variances = low * (high / low) ** k
@@ -384,20 +368,14 @@ _CLAIMED = {
 }
 VARIANCE, BIAS = "d eps^2 > 1: the variance term d h^3", "d eps^2 < 1: the bias term sqrt(d) h^2"
 _PREDICTED = {
-    ("exponential_integrator", "exact", "d", ""): 1 / 2,
-    ("exponential_integrator", "exact", "1/eps", ""): 1.0,
-    ("heun", "exact", "d", ""): 1 / 4,
-    ("heun", "exact", "1/eps", ""): 1 / 2,
-    ("midpoint", "exact", "d", ""): 1 / 4,
-    ("midpoint", "exact", "1/eps", ""): 1 / 2,
-    ("randomized_midpoint", "expected", "d", ""): 1 / 3,
-    ("randomized_midpoint", "expected", "1/eps", ""): 2 / 3,
-    ("randomized_midpoint", "unconditional", "d", VARIANCE): 1 / 3,
-    ("randomized_midpoint", "unconditional", "1/eps", VARIANCE): 1 / 3,
-    ("randomized_midpoint", "unconditional", "d", BIAS): 1 / 4,
-    ("randomized_midpoint", "unconditional", "1/eps", BIAS): 1 / 2,
+    ("exponential_integrator", "exact", ""): {"d": 1 / 2, "1/eps": 1.0},
+    ("heun", "exact", ""): {"d": 1 / 4, "1/eps": 1 / 2},
+    ("midpoint", "exact", ""): {"d": 1 / 4, "1/eps": 1 / 2},
+    ("randomized_midpoint", "expected", ""): {"d": 1 / 3, "1/eps": 2 / 3},
+    ("randomized_midpoint", "unconditional", VARIANCE): {"d": 1 / 3, "1/eps": 1 / 3},
+    ("randomized_midpoint", "unconditional", BIAS): {"d": 1 / 4, "1/eps": 1 / 2},
 }
-"""Exponents that this project derives on isotropic Gaussians, by scheme, law, parameter and regime."""
+"""Exponents that this project derives on isotropic Gaussians, by scheme, law and regime."""
 _LAW = {"randomized_midpoint": ("expected", "unconditional")}
 _SEQUENTIAL = ("euler", "heun", "midpoint", "exponential_integrator", "randomized_midpoint")
 
@@ -460,7 +438,7 @@ def _study(
 ) -> Study:  # fmt: skip
     study = Study({"scheme": name, "law": law, "metric": metric, **held}, varied, at, note=note)
     claimed, source = _CLAIMED.get((name, study.against), (None, "")) if metric == "tv" else (None, "")
-    predicted = _PREDICTED.get((name, law, study.against, note)) if "family" not in held else None
+    predicted = None if "family" in held else _PREDICTED.get((name, law, note), {}).get(study.against)
     return replace(study, claimed=claimed, source=source, predicted=predicted)
 
 
@@ -521,8 +499,6 @@ class Theorem(Record):
     rounds: int
     value: Value
 
-    brief = ("plan", "dim", "smoothness", "accuracy", "evaluations", "rounds", "value")
-
 
 _PLANS = {"dpum": (dpum, "exponential_integrator"), "sequential": (sequential, "randomized_midpoint")}
 
@@ -539,7 +515,7 @@ def _theorem_cells(full: bool, predictors: Sequence[str]) -> list[dict[str, Any]
     """The plans whose predictor is among those of a table."""
     points = [(100, 0.1), (100, 0.01), (10_000, 0.1)] + ([(100, 0.001), (1_000_000, 0.1)] if full else [])
     return [
-        {"function": "rates.theorem", "plan": plan, "dim": dim, "smoothness": 4.0, "accuracy": accuracy}
+        {"plan": plan, "dim": dim, "smoothness": 4.0, "accuracy": accuracy}
         for plan, (_, predictor) in _PLANS.items() if not predictors or predictor in predictors
         for dim, accuracy in points
     ]  # fmt: skip
@@ -603,15 +579,15 @@ def table(
     cells = [c for study in asked for c in study.cells] + extras(full, chosen)
     cells = [c | {"max_steps": min(max_steps, c.get("max_steps", max_steps))} for c in cells]
     order = sorted(range(len(cells)), key=lambda k: -_cost(cells[k]))  # the longest begin first
-    found = swept([{"function": "rates.cell"} | cells[k] for k in order], store=store, **sweeping)
+    [found] = swept({"rates.cell": [cells[k] for k in order]}, store=store, **sweeping)
     rows = [row for _, row in sorted(zip(order, found, strict=True), key=lambda pair: pair[0])]
-    plans = swept(_theorem_cells(full, chosen), **sweeping) if theorems else []
+    [plans] = swept({"rates.theorem": _theorem_cells(full, chosen) if theorems else []}, **sweeping)
     fits, first = [], 0
     for study in asked:
         usable = settled(rows[first : first + len(study.at)])
         first += len(study.at)
         fits += [fitted(study, usable)] if len(usable) > 2 else []
-    return Table(tuple(dict.fromkeys(rows)), tuple(fits), tuple(plans))
+    return Table(tuple(dict.fromkeys(rows)), tuple(fits), plans)
 
 
 def _cost(c: Mapping[str, Any]) -> float:

@@ -10,7 +10,7 @@ constant 1, counted only.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -187,8 +187,6 @@ class Trade(Record):
     before: Value | None
     status: str
 
-    brief = ("strata", "picard", "dim", "accuracy", "steps", "rounds", "evaluations", "value", "status")
-
 
 def trade(strata: int, picard: int, dim: int, accuracy: float, *, max_steps: int = MOST_STEPS) -> Trade:
     """One point of the trade-off between rounds and work.
@@ -329,21 +327,18 @@ def table(
     ['parallel', 'sequential', 'dpum']
     """
     shared = {"accuracy": accuracy, "max_steps": max_steps}
-    cells: list[Mapping[str, Any]] = [
-        {"function": "rounds.rounds_to", "plan": plan, "dim": int(d), "smoothness": smoothness, **shared}
-        for d in sorted(dims, reverse=True) for plan in PLANS
-    ]  # fmt: skip
-    cells += [
-        {"function": "rounds.trade", "strata": R, "picard": K, "dim": trade_dim, **shared}
-        for R in strata for K in picard
-    ]  # fmt: skip
-    found = swept(cells, **sweeping)
-    count = len(PLANS) * len(dims)
-    rows = sorted(found[:count], key=lambda row: (PLANS.index(row.plan), row.dim))
+    found, trades = swept({
+        "rounds.rounds_to": [
+            {"plan": plan, "dim": int(d), "smoothness": smoothness, **shared}
+            for d in sorted(dims, reverse=True) for plan in PLANS
+        ],
+        "rounds.trade": [{"strata": R, "picard": K, "dim": trade_dim, **shared} for R in strata for K in picard],
+    }, **sweeping)  # fmt: skip
+    rows = sorted(found, key=lambda row: (PLANS.index(row.plan), row.dim))
     curves = []
     for plan in PLANS:
         of = [row for row in rows if row.plan == plan]
         for counted, points in (("rounds", settled(of)), ("theorem", of)):
             if len(points) >= 4:
                 curves.append(fit(plan, counted, [r.dim for r in points], [float(getattr(r, counted)) for r in points]))
-    return Table(tuple(rows), tuple(curves), tuple(found[count:]))
+    return Table(tuple(rows), tuple(curves), trades)

@@ -28,15 +28,18 @@ class Record:
     """A dataclass that is a line of a table."""
 
     brief: ClassVar[tuple[str, ...]] = ()
-    """The fields that its repr and a notebook show."""
+    """The fields that its repr and a notebook show; all, where none are named."""
 
     def as_dict(self) -> dict[str, Any]:
         """As plain data, ready for JSON."""
         return {name: _plain(value) for name, value in vars(self).items()}
 
+    def briefly(self) -> dict[str, str]:
+        """Those fields and what is in them."""
+        return {name: _brief(getattr(self, name)) for name in self.brief or vars(self)}
+
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={_brief(getattr(self, name))}" for name in self.brief)
-        return f"{type(self).__name__}({shown})"
+        return f"{type(self).__name__}({', '.join(f'{name}={text}' for name, text in self.briefly().items())})"
 
 
 def _plain(value: Any) -> Any:
@@ -61,8 +64,8 @@ def _brief(value: Any) -> str:
 
 def html(records: Sequence[Record]) -> str:
     """The records as a table in HTML, for a notebook."""
-    names = records[0].brief if records else ()
-    return html_table(names, [[_brief(getattr(record, name)).strip("'") for name in names] for record in records])
+    lines = [record.briefly() for record in records]
+    return html_table(lines[0] if lines else (), [[text.strip("'") for text in line.values()] for line in lines])
 
 
 @dataclass(frozen=True, repr=False)
@@ -97,21 +100,23 @@ def cell(*, function: str, **arguments: Any) -> dict[str, Any]:
     return {"record": type(record).__name__, **vars(record)}
 
 
-def swept(cells: Sequence[Mapping[str, Any]], **sweeping: Any) -> list[Any]:
-    """The records of cells, each different one computed once.
+def swept(cells: Mapping[str, Sequence[Mapping[str, Any]]], **sweeping: Any) -> list[tuple[Any, ...]]:
+    """The records of the cells of each function, each different one computed once.
 
     Parameters
     ----------
-    cells : sequence of mappings
-        Arguments of a function of this room, which is named as in "rounds.trade" under "function".
+    cells : mapping
+        Of functions of this room, as in "rounds.trade", to their arguments in each cell.
     **sweeping
         `workers`, `dask`, `store`, `executor`, `progress` of `rmverify.studies.sweep.run`.
     """
-    found = []
-    for asked, plain in zip(cells, sweep.run(cell, cells, **sweeping) if cells else [], strict=True):
-        module = import_module(f"rmverify.studies.{asked['function'].split('.')[0]}")
-        found.append(getattr(module, plain["record"])(**{k: v for k, v in plain.items() if k != "record"}))
-    return found
+    asked = [{"function": function, **arguments} for function, each in cells.items() for arguments in each]
+    found = iter(sweep.run(cell, asked, **sweeping) if asked else [])
+    return [tuple(_record(function, **next(found)) for _ in each) for function, each in cells.items()]
+
+
+def _record(function: str, record: str, **plain: Any) -> Any:
+    return getattr(import_module(f"rmverify.studies.{function.split('.')[0]}"), record)(**plain)
 
 
 # --- exponents ------------------------------------------------------------------------------------------------------

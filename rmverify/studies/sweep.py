@@ -32,6 +32,7 @@ from multiprocessing import get_context
 from numbers import Integral
 from typing import Any, BinaryIO
 
+from rmverify.numbers.checks import positive_integer
 from rmverify.numbers.values import Value
 
 __all__ = ["SCHEMA", "Pool", "Progress", "SweepError", "decode", "encode", "pool", "run"]
@@ -271,7 +272,7 @@ def pool(workers: int = 1, dask: str | None = None) -> Iterator[Pool]:
     ...     run(math.isclose, [{"a": 1.0, "b": 2.0}, {"a": 2.0, "b": 2.0}], executor=here)
     [False, True]
     """
-    _at_least_one(workers)
+    positive_integer("workers", workers)
     if dask is not None:
         with _client(dask) as client:
             yield Pool(client.get_executor(pure=False), lambda: 2 * max(1, _threads(client)))
@@ -288,13 +289,8 @@ def _given(executor: Executor | None, workers: int, dask: str | None) -> Abstrac
         return pool(workers, dask)
     if dask is not None:
         raise ValueError(f"dask: cannot be combined with an executor, got {dask!r}")
-    _at_least_one(workers)
+    positive_integer("workers", workers)
     return nullcontext(executor if isinstance(executor, Pool) else Pool(executor, lambda: 2 * workers, foreign=True))
-
-
-def _at_least_one(workers: int) -> None:
-    if not isinstance(workers, int) or workers < 1:
-        raise ValueError(f"workers: expected an integer >= 1, got {workers!r}")
 
 
 class _Serial(Executor):

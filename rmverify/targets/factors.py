@@ -439,7 +439,25 @@ class UniformGaussian(Factor):
         return rng.uniform(-1, 1, shape)
 
 
-class LaplaceGaussian(Factor):
+class _Exponential(Factor):
+    """A factor with an exponential tail, whose size is a scale."""
+
+    _name = "scale"
+
+    def __init__(self, scale: Any, variance: Any) -> None:
+        super().__init__(number("scale", scale, above=0), number("variance", variance, above=0))
+
+    @property
+    def scale(self) -> float:
+        return self.size
+
+    @property
+    def strong_concavity(self) -> float:
+        """0, the limit in the exponential tail."""
+        return 0.0
+
+
+class LaplaceGaussian(_Exponential):
     r"""The Laplace law of density e^{-|y|/scale}/(2 scale) convolved with N(0, s^2).
 
     With z = |x|/s, k = s/scale, u = k - z, v = k + z, rho = lam(u)/lam(v): p is phi(z) (1/lam(u) + 1/lam(v))/(2 scale),
@@ -461,24 +479,12 @@ class LaplaceGaussian(Factor):
     (1.282155540736, 0.0)
     """
 
-    _name, _moments = "scale", (0.0, 2.0)
-
-    def __init__(self, scale: Any, variance: Any) -> None:
-        super().__init__(number("scale", scale, above=0), number("variance", variance, above=0))
-
-    @property
-    def scale(self) -> float:
-        return self.size
+    _moments = (0.0, 2.0)
 
     @property
     def smoothness(self) -> float:
         """k (lam(k) - k)/s^2, k = s/scale: the curvature at 0."""
         return -float(self.slope(0, 0.0))
-
-    @property
-    def strong_concavity(self) -> float:
-        """0, the limit in the tails."""
-        return 0.0
 
     @staticmethod
     def _sides(x: Any, scale: Any, s: Any) -> tuple[Any, ...]:
@@ -511,7 +517,7 @@ class LaplaceGaussian(Factor):
         return rng.laplace(size=shape)
 
 
-class ExponentialGaussian(Factor):
+class ExponentialGaussian(_Exponential):
     r"""The exponential law of mean `scale` convolved with N(0, s^2): the exponentially modified Gaussian.
 
     With z = x/s, k = s/scale and u = k - z: p is phi(z)/lam(u)/scale = e^{k (k/2 - z)} Q(u)/scale, the score is
@@ -531,19 +537,7 @@ class ExponentialGaussian(Factor):
     (2.0, 4.25, 4.0, 0.0)
     """
 
-    _name, _moments = "scale", (1.0, 1.0)
-
-    def __init__(self, scale: Any, variance: Any) -> None:
-        super().__init__(number("scale", scale, above=0), number("variance", variance, above=0))
-
-    @property
-    def scale(self) -> float:
-        return self.size
-
-    @property
-    def strong_concavity(self) -> float:
-        """0, the limit in the right tail."""
-        return 0.0
+    _moments = (1.0, 1.0)
 
     @staticmethod
     def _log_density(x: Any, scale: Any, s: Any) -> Any:

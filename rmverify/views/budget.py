@@ -7,10 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from rmverify.studies.budget import Budget, Point, Row, Setting
-from rmverify.views.common import csv_text, drawn, grid, omitted, pyplot, tabular
-
-__all__ = ["as_csv", "as_record", "picture", "setting_lines", "setting_record", "shown"]
+from rmverify.studies.budget import Budget, Row, Setting
+from rmverify.views.common import csv_text, drawn, grid, omitted, tabular
 
 
 def as_record(answer: Budget, data: str) -> dict[str, Any]:
@@ -22,48 +20,41 @@ def as_record(answer: Budget, data: str) -> dict[str, Any]:
         "precision": answer.precision,
         "metric": "tv",
         "seed": answer.seed,
-        **setting_record(answer.setting),
+        **setting_record(answer.setting.as_dict()),
         "early_stop_within_accuracy": bool(answer.setting.early_stop_tv.upper <= answer.accuracy),
         "schemes": [_row_record(row) for row in answer.rows],
     }
 
 
-def setting_record(where: Setting) -> dict[str, Any]:
-    return {
-        "early_stop": where.early_stop,
-        "early_stop_error_w2": where.early_stop_error.as_dict(),
-        "early_stop_error_tv": where.early_stop_tv.as_dict(),
-        "horizon": where.horizon,
-        "start_error_tv": where.start_error.as_dict(),
-        "grid": where.grid,
-        "smoothness_from_early_stop": where.smoothness,
-        "smoothness_of_data": where.data_smoothness if math.isfinite(where.data_smoothness) else "inf",
-    }
+_NAMES = {
+    "early_stop_error": "early_stop_error_w2",
+    "early_stop_tv": "early_stop_error_tv",
+    "start_error": "start_error_tv",
+    "smoothness": "smoothness_from_early_stop",
+    "data_smoothness": "smoothness_of_data",
+}
+
+
+def setting_record(plain: dict[str, Any]) -> dict[str, Any]:
+    """A setting under the names that documents have for it."""
+    return {_NAMES.get(name, name): value for name, value in plain.items()}
 
 
 def _row_record(row: Row) -> dict[str, Any]:
+    plain = row.as_dict()
     return {
         "scheme": row.scheme,
-        "parameters": dict(row.parameters),
+        "parameters": plain["parameters"],
         "corrector": "underdamped" if row.corrector else None,
         "law": "exact" if row.exact else "monte-carlo",
         "evaluations_lower": None if row.lower is None else row.lower.evaluations,
         "evaluations_upper": None if row.upper is None else row.upper.evaluations,
-        "at_upper": None if row.upper is None else _point_record(row.upper),
-        "discretization_tv": None if row.discretization is None else row.discretization.as_dict(),
+        "at_upper": plain["upper"],
+        "discretization_tv": plain["discretization"],
         "every_number_tried_up_to": row.tried,
         "proved_least": row.proved,
         "monotone": row.monotone,
-        "curve": [_point_record(point) for point in row.curve],
-    }
-
-
-def _point_record(point: Point) -> dict[str, Any]:
-    return {
-        "steps": point.steps,
-        "evaluations": point.evaluations,
-        "rounds": point.rounds,
-        "tv": point.tv.as_dict(),
+        "curve": plain["curve"],
     }
 
 
@@ -101,9 +92,7 @@ def shown(answer: Budget, data: str, width: int | None = None, curves: bool = Fa
             "not to the data; --early-stop-tv X chooses delta by it."
         )
     title = Text(f"Score evaluations to TV(output, q_delta) <= {answer.accuracy:g}", style="bold")
-    table, dropped = tabular(
-        _COLUMNS, [_row_cells(row) for row in answer.rows], width, drop=_DROPPED, right=_COLUMNS[2:7], wrapped=_COLUMNS
-    )
+    table, dropped = tabular(_COLUMNS, [*map(_row_cells, answer.rows)], width, drop=_DROPPED, right=_COLUMNS[2:7])
     notes = []
     if any(not row.exact for row in answer.rows):
         notes += [
@@ -185,8 +174,10 @@ def _curve_table(row: Row) -> Any:
 
 def picture(answer: Budget, data: str, suffix: str) -> bytes:
     """Error against evaluations, log-log, one line a scheme, intervals as error bars, as PNG, SVG or PDF."""
-    plt = pyplot()
-    figure, axes = plt.subplots(figsize=(8.5, 5.5), layout="constrained")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.5, 5.5), layout="constrained")
+    axes = figure.subplots()
     names = list(dict.fromkeys(row.scheme for row in answer.rows))
     colors = {name: f"C{k}" for k, name in enumerate(names)}
     for row in answer.rows:

@@ -13,19 +13,6 @@ from rmverify.views.common import grid, listed
 if TYPE_CHECKING:  # only their names: explaining a claim needs no measurements
     from rmverify.claims.ledger import Claim, Evidence, Report, Result
 
-__all__ = [
-    "Asked",
-    "as_record",
-    "evidence_lines",
-    "explained",
-    "kinds_of",
-    "points",
-    "provenance_text",
-    "seconds_text",
-    "shown",
-    "tally",
-]
-
 _STYLES = {
     "holds": "green",
     "holds with constant": "green",
@@ -86,21 +73,21 @@ def as_record(report: Report, asked: Asked) -> dict[str, Any]:
     return told | {"names": dict(names_in(points(report)))} | report.as_dict()
 
 
-def shown(report: Report, asked: Asked, width: int = 130, verbose: bool = False) -> list[Any]:
+def shown(report: Report, asked: Asked, width: int | None = None, verbose: bool = False) -> list[Any]:
     """What a person reads: a line for every claim and, if asked for, its evidence, as rich renderables."""
     from rich.text import Text
 
-    lines = []
+    roomy, lines = width is None or width >= _ROOMY, []
     for result in report.values():
-        kinds = [kind if width >= _ROOMY else kind[0] for kind in kinds_of(result)]
+        kinds = [kind if roomy else kind[0] for kind in kinds_of(result)]
         finding = Text(finding_text(result), style=_STYLES[result.finding])
         lines.append([result.id, result.claim.statement, finding, " ".join(kinds), seconds_text(result.seconds)])
-    table = grid(("id", "claim", "finding", "evidence", "time"), lines, right=["time"], wrapped=("claim", "finding"))
+    table = grid(("id", "claim", "finding", "evidence", "time"), lines, right=["time"])
     blocks: list[Any] = [listed(asked.lines()), "", table, ""]
     if verbose:
         blocks += [block for result in report.values() for block in _evidence_blocks(result, asked)]
     notes = [tally(report)]
-    if width < _ROOMY:
+    if not roomy:
         notes.append("evidence: s symbolic, c certified, e exact, f fitted, m monte-carlo.")
     notes.append("C is the smallest constant with which the claim holds on the domain of its evidence:")
     notes.append(">= the largest ratio that a search found, <= a bound on it, = both within its error.")

@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from textwrap import fill
 from typing import Any
 
@@ -19,7 +20,7 @@ SCHEMA = 3
 """Version of the JSON documents."""
 
 _STYLES = {"consistent": "green", "contradicts": "bold red", "claim not sharp here": "yellow"}
-_WRAPPED = ("verdict", "note")
+_WORDS = ("verdict", "note")
 
 
 def number(x: float, digits: int = 3) -> str:
@@ -49,27 +50,6 @@ def csv_text(lines: Iterable[Sequence[Any]]) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(lines)
     return out.getvalue()
-
-
-def records_csv(records: Sequence[Any], kind: type) -> str:
-    """One line per record, a dataclass, with everything that is known of it; a value with its ends, error and kind."""
-    values = {f.name for f in fields(kind) if "Value" in str(f.type)}
-    parts: dict[str, Callable[[Value], Any]] = {
-        "": float,
-        "_lower": lambda v: v.lower,
-        "_upper": lambda v: v.upper,
-        "_error": lambda v: v.error,
-        "_kind": lambda v: v.kind,
-    }
-    names = [f.name for f in fields(kind)]
-    lines: list[list[Any]] = [[name + part for name in names for part in (parts if name in values else [""])]]
-    for record in records:
-        line: list[Any] = []
-        for name in names:
-            value = getattr(record, name)
-            line += [value] if name not in values else [None if value is None else of(value) for of in parts.values()]
-        lines.append(line)
-    return csv_text(lines)
 
 
 def markdown(columns: Sequence[str], lines: Iterable[Sequence[str]], notes: Sequence[str] = ()) -> str:
@@ -115,20 +95,20 @@ def _latex(text: str) -> str:
 
 
 def grid(
-    columns: Sequence[str], lines: Iterable[Sequence[Any]], *, least: Sequence[int] | None = None,
-    right: Sequence[str] = (), wrapped: Sequence[str] = _WRAPPED,
+    columns: Sequence[str], lines: Iterable[Sequence[Any]], *, least: Mapping[str, int] | None = None,
+    right: Sequence[str] = (),
 ) -> Any:  # fmt: skip
-    """One table of texts. With least widths its columns are aligned to those of others; those `wrapped` may be
-    narrower than what they hold."""
+    """One table of texts. What is too wide is folded, the widest column first, so that no digit is ever cut; with
+    least widths, which align its columns to those of others, only words are."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as Rich
     from rich.text import Text
 
     table = Rich(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for k, column in enumerate(columns):
+    for column in columns:
         table.add_column(
-            column, justify="right" if column in right else "left", no_wrap=column not in wrapped, overflow="fold",
-            min_width=least[k] if least else None,
+            column, justify="right" if column in right else "left", overflow="fold",
+            min_width=least[column] if least else None, no_wrap=least is not None and column not in _WORDS,
         )  # fmt: skip
     for line in lines:
         cells = zip(columns, line, strict=True)
@@ -141,22 +121,24 @@ def grid(
 
 def tabular(
     columns: Sequence[str], lines: Sequence[Sequence[str]], width: int | None, heads: Sequence[str] = (),
-    drop: Sequence[str] = (), right: Sequence[str] = (), wrapped: Sequence[str] | None = None,
+    drop: Sequence[str] = (), right: Sequence[str] = (),
 ) -> tuple[list[Any], list[str]]:  # fmt: skip
     """A table, and what was left out of it.
 
     Without a width everything in one. Otherwise the columns `heads` are the titles of groups, and those of `drop` go,
-    one after the other, until the rest fits; what still does not is folded in the columns `wrapped`, where no digit is
-    lost.
+    one after the other, until the rest fits.
     """
-    layout: dict[str, Any] = {"right": right, "wrapped": _WRAPPED if wrapped is None else wrapped}
     if width is None:
-        return [grid(columns, lines, **layout), ""], []
+        return [grid(columns, lines, right=right), ""], []
     wide = {c: max(len(line[k]) for line in [columns, *lines]) for k, c in enumerate(columns)}
-    wide |= {c: min(wide[c], 11) for c in _WRAPPED if c in wide}
+    wide |= {c: min(wide[c], 11) for c in _WORDS if c in wide}
     shown, dropped = [c for c in columns if c not in heads], []
+
+    def fits() -> bool:
+        return sum(wide[c] + 2 for c in shown) - 2 <= width
+
     for name in drop:
-        if sum(wide[c] + 2 for c in shown) - 2 > width and name in shown:
+        if not fits() and name in shown:
             shown.remove(name)
             dropped.append(name)
     groups: dict[str, list[list[str]]] = {}
@@ -164,11 +146,11 @@ def tabular(
         cells = dict(zip(columns, line, strict=True))
         title = ", ".join(_titled(c, cells[c]) for c in heads if cells[c])
         groups.setdefault(title, []).append([cells[c] for c in shown])
-    least = [wide[c] for c in shown] if wrapped is None else None
+    least = wide if fits() else None
     blocks: list[Any] = []
     for title, part in groups.items():
         blocks += [paragraph(title, width, "italic")] if title else []
-        blocks += [grid(shown, part, least=least, **layout), ""]
+        blocks += [grid(shown, part, least=least, right=right), ""]
     return blocks, dropped
 
 
@@ -257,8 +239,17 @@ class View:
     code: Sequence[str] = ()
 
     def as_csv(self, found: Any) -> str:
-        """One line per row with everything that is known of it; the rest is in the JSON."""
-        return records_csv(found.rows, self.row)
+        """One line per row with everything that is known of it, a value with its ends, error and kind."""
+        parts = {"": float} | {f"_{name}": attrgetter(name) for name in ("lower", "upper", "error", "kind")}
+        values = {f.name for f in fields(self.row) if "Value" in str(f.type)}
+        columns = [(f.name, part) for f in fields(self.row) for part in (parts if f.name in values else [""])]
+
+        def cell(record: Any, name: str, part: str) -> Any:
+            value = getattr(record, name)
+            return value if value is None or name not in values else parts[part](value)
+
+        head = [name + part for name, part in columns]
+        return csv_text([head, *([cell(record, *column) for column in columns] for record in found.rows)])
 
     def as_markdown(self, found: Any) -> str:
         """The tables as Markdown."""
@@ -292,23 +283,12 @@ class View:
 # --- pictures -------------------------------------------------------------------------------------------------------
 
 
-def pyplot() -> Any:
-    """matplotlib.pyplot, to draw the same picture from the same numbers."""
+def drawn(figure: Any, suffix: str, salt: str = "rmverify", **options: Any) -> bytes:
+    """The figure as PNG, SVG or PDF; from the same numbers always the same, with ids from the salt."""
     import matplotlib
 
-    matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "rmverify"
-    import matplotlib.pyplot as plt
-
-    return plt
-
-
-def drawn(figure: Any, suffix: str) -> bytes:
-    """The figure as PNG, SVG or PDF; closed."""
-    import matplotlib.pyplot as plt
-
     out = io.BytesIO()
-    metadata: Any = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(suffix)
-    figure.savefig(out, format=suffix, dpi=150, metadata=metadata)
-    plt.close(figure)
+    metadata: Any = {"svg": dict.fromkeys(("Date", "Creator", "Format", "Type")), "pdf": {"CreationDate": None}}
+    with matplotlib.rc_context({"svg.hashsalt": salt}):
+        figure.savefig(out, format=suffix, dpi=150, metadata=metadata.get(suffix), **options)
     return out.getvalue()

@@ -8,8 +8,6 @@ from typing import Any
 from rmverify.exponents import Optimum, Verdict, Vertex
 from rmverify.views.common import grid, listed
 
-__all__ = ["shown"]
-
 
 def shown(answer: Optimum) -> list[Any]:
     """What a person reads of it, as rich renderables."""

@@ -8,8 +8,6 @@ from rmverify.studies.budget import Description
 from rmverify.views.budget import setting_lines, setting_record
 from rmverify.views.common import grid
 
-__all__ = ["as_record", "shown"]
-
 _NAMES = {
     "tv": "TV",
     "kl": "KL(output || q_delta)",
@@ -24,22 +22,14 @@ _KINDS = {"upper": "bracket", "monte-carlo": "95 % interval"}
 
 def as_record(found: Description, data: str, claim: float | None, verdict: str | None) -> dict[str, Any]:
     """A law as plain data."""
+    plain = found.as_dict()
+    setting, discretization = plain.pop("setting"), plain.pop("discretization")
     return {
         "data": data,
-        "dim": found.dim,
-        **setting_record(found.setting),
-        "scheme": found.scheme,
+        **setting_record(setting),
+        **plain,
         "corrector": "underdamped" if found.corrector else None,
-        "steps": found.steps,
-        "evaluations": found.evaluations,
-        "rounds": found.rounds,
-        "start": found.start,
-        "seed": found.seed,
-        "law": found.law,
-        "rounding": found.rounding,
-        "divergences": {name: value.as_dict() for name, value in found.divergences.items()},
-        "expected_tv": None if found.expected_tv is None else found.expected_tv.as_dict(),
-        "discretization_tv": found.discretization.as_dict(),
+        "discretization_tv": discretization,
         "claim": None if claim is None else {"tv": claim, "verdict": verdict},
     }
 

@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping
 
 from rmverify.studies.log_concave import COROLLARY, SHEN_LEE, STUDIES, Comb, Row, Table, Theorem
 from rmverify.studies.study import Fit
-from rmverify.views.common import Section, View, drawn, number, pyplot, short
+from rmverify.views.common import Section, View, drawn, number, short
 from rmverify.views.rates import EXPONENTS, refuted
-
-__all__ = ["VIEW"]
 
 _METRICS = {"w2": "W2/sqrt(d/m), E_alpha", "tv": "TV, unconditional"}
 _COLUMNS: Mapping[str, Callable[[Fit], str]] = {
@@ -87,25 +85,25 @@ def _sections(found: Table) -> list[Section]:
 
 def _picture(found: Table, suffix: str) -> bytes:
     """N against each parameter, and TV after the corrector against W2, as PNG, SVG or PDF."""
-    plt = pyplot()
-    figure, axes = plt.subplots(2, 2, figsize=(12, 9), layout="constrained")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 9), layout="constrained")
+    axes = figure.subplots(2, 2)
     places = {"1/eps": (0, 0), "d": (0, 1), "kappa": (1, 0)}
     for study in STUDIES:
         axis, rows = axes[places[study.against]], found.of(study)
         if rows:
             x, y = [study.against_of(row) for row in rows], [row.steps for row in rows]
             axis.loglog(x, y, "o-", label=f"{_METRICS[rows[0].metric]}: {study.fixed}")
-        axis.set_xlabel(study.against)
-        axis.set_ylabel("steps $N$")
+        axis.set(xlabel=study.against, ylabel="steps $N$")
     for steps in sorted({c.steps for c in found.combs}):
         points = [(float(c.distance), float(c.after)) for c in found.combs if c.steps == steps]
         axes[1, 1].loglog(*zip(*sorted(points), strict=True), "o-", label=f"after {steps} step(s)")
     bound = sorted({(float(c.distance), c.bound) for c in found.combs})
     axes[1, 1].loglog(*zip(*bound, strict=True), "k--", label="0.646 W2/T (C4)")
     axes[1, 1].axhline(1.0, color="0.5", label="before")
-    axes[1, 1].set_xlabel("$W_2$ of the start")
-    axes[1, 1].set_ylabel("total variation")
-    axes[1, 1].set_title("The corrector on starts that are close in $W_2$ and far in TV")
+    title = "The corrector on starts that are close in $W_2$ and far in TV"
+    axes[1, 1].set(xlabel="$W_2$ of the start", ylabel="total variation", title=title)
     for axis in axes.ravel():
         axis.grid(alpha=0.3)
         axis.legend(fontsize="small")

@@ -13,8 +13,7 @@ from rmverify.claims.ledger import Evidence, Report, Result
 from rmverify.claims.words import cell_text, finding_text, names_in
 from rmverify.numbers.values import Value
 from rmverify.views.claims import Asked, evidence_lines, kinds_of, points, provenance_text, seconds_text, tally
-
-__all__ = ["claims_page", "formula"]
+from rmverify.views.common import drawn
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8886; --soft: #8881; --good: #1a7f37; --fair: #9a6700; --bad: #cf222e; }
@@ -268,28 +267,20 @@ _MARKERS = "os^vD*XP"
 
 def _drawing(curves: Mapping[str, list[tuple[float, float]]], x: str, y: str, id: str) -> str:
     """The curves as an SVG element whose ids occur nowhere else on the page."""
-    import io
-
     import matplotlib
     from matplotlib.figure import Figure
 
-    inked = "axes.edgecolor", "axes.labelcolor", "grid.color", "text.color", "xtick.color", "ytick.color"
-    settings: Any = {"svg.hashsalt": id, **dict.fromkeys(inked, _INK)}
-    with matplotlib.rc_context(settings):
+    inked: Any = "axes.edgecolor", "axes.labelcolor", "grid.color", "text.color", "xtick.color", "ytick.color"
+    with matplotlib.rc_context(dict.fromkeys(inked, _INK)):
         figure = Figure(figsize=(7, 4.2), layout="constrained")
         axes = figure.subplots()
         for k, (name, points) in enumerate(curves.items()):
             style = {"marker": _MARKERS[k % len(_MARKERS)], "markersize": 4, "label": _plain(name)}
             axes.loglog([a for a, _ in points], [b for _, b in points], **style)
-        axes.set_xlabel(_plain(x))
-        axes.set_ylabel(_plain(y))
+        axes.set(xlabel=_plain(x), ylabel=_plain(y))
         axes.grid(alpha=0.2)
         axes.legend(frameon=False, fontsize="small")
-        out = io.StringIO()
-        figure.savefig(
-            out, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        )
-    drawing = out.getvalue()
+        drawing = drawn(figure, "svg", id, transparent=True).decode()
     drawing = drawing[drawing.index("<svg") :].replace(_INK, "currentColor")
     return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{id}-", drawing)
 

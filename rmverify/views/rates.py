@@ -10,9 +10,7 @@ from typing import Any
 
 from rmverify.studies.rates import Row, Table
 from rmverify.studies.study import Fit, fit, judge
-from rmverify.views.common import Section, View, drawn, number, pyplot, short
-
-__all__ = ["VIEW", "undecided"]
+from rmverify.views.common import Section, View, drawn, number, short
 
 _LAWS = {"expected": "E_alpha"}
 _METRICS = {"tv": "TV", "kl": "sqrt KL", "w2": "W2"}
@@ -234,8 +232,10 @@ def _every(found: Table) -> Section:
 
 def _picture(found: Table, suffix: str) -> bytes:
     """N against d and against 1/eps in TV, log-log, one line a scheme and law, as PNG, SVG or PDF."""
-    plt = pyplot()
-    figure, axes = plt.subplots(1, 2, figsize=(12, 6.5), layout="constrained")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 6.5), layout="constrained")
+    axes = figure.subplots(1, 2)
     colors = {name: f"C{k}" for k, name in enumerate(dict.fromkeys(row.scheme for row in found.rows))}
     for axis, varied, fixed, label in zip(axes, ("dim", "accuracy"), ("accuracy", "dim"), ("d", "1/eps"), strict=True):
         lines = _lines(found, varied, fixed)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from rmverify.studies.rounds import PLANS, Curve, Row, Table, Trade, frontier
-from rmverify.views.common import Section, View, drawn, number, pyplot, short
-
-__all__ = ["VIEW", "undecided"]
+from rmverify.views.common import Section, View, drawn, number, short
 
 _NAMES = {"parallel": "parallel (D2)", "sequential": "sequential (D1)", "dpum": "DPUM (D0)"}
 
@@ -112,10 +110,11 @@ def _sections(found: Table) -> list[Section]:
 def _picture(found: Table, suffix: str) -> bytes:
     """Rounds against d with the fitted curves, and work against rounds, as PNG, SVG or PDF."""
     import numpy as np
+    from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-    plt = pyplot()
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 6), layout="constrained")
+    figure = Figure(figsize=(12, 6), layout="constrained")
+    left, right = figure.subplots(1, 2)
     for k, plan in enumerate(PLANS):
         rows = [row for row in found.rows if row.plan == plan]
         done = [row for row in rows if row.rounds is not None and row.status == "found"]
@@ -132,9 +131,8 @@ def _picture(found: Table, suffix: str) -> bytes:
                     constant = np.mean([np.log(n) - c.power * np.log(z) for z, n in ends])
                     y = np.exp(constant + c.power * x)
                 left.loglog(d, y, "-" if c.counted == "rounds" else ":", color=f"C{k}", alpha=0.7)
-    left.set_xlabel("dimension $d$")
-    left.set_ylabel(r"rounds to TV $\leq\varepsilon$")
-    left.set_title("dots: found here; crosses: the theorems' plans;\nlines: logarithms or a power, the closer one")
+    title = "dots: found here; crosses: the theorems' plans;\nlines: logarithms or a power, the closer one"
+    left.set(xlabel="dimension $d$", ylabel=r"rounds to TV $\leq\varepsilon$", title=title)
     left.legend()
     left.grid(alpha=0.3)
     for k, K in enumerate(sorted({t.picard for t in found.trades})):
@@ -145,9 +143,8 @@ def _picture(found: Table, suffix: str) -> bytes:
             right.annotate(f"{t.strata}", place, xytext=(3, 3), textcoords="offset points", fontsize="x-small")
     best = frontier(found.trades)
     right.loglog([t.rounds for t in best], [t.evaluations for t in best], "k--", alpha=0.5, label="no other is better")
-    right.set_xlabel("rounds")
-    right.set_ylabel("evaluations")
-    right.set_title(f"R strata (written beside) and K rounds a step,\nd = {number(found.trades[0].dim)}")
+    title = f"R strata (written beside) and K rounds a step,\nd = {number(found.trades[0].dim)}"
+    right.set(xlabel="rounds", ylabel="evaluations", title=title)
     for axis in (right.xaxis, right.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter(ScalarFormatter())

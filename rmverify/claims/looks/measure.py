@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from flint import arb
 
 from rmverify.claims.evidence import Evidence, Look
 from rmverify.claims.looks.search import Axis, largest
+from rmverify.errors.certified import LEAST, MOST, certified_constant
 from rmverify.errors.local import local_error, window_errors
 from rmverify.exponents import Bound
 from rmverify.numbers.checks import Array
 from rmverify.numbers.values import Value
+from rmverify.studies import log_concave
 from rmverify.targets import EstimatedScore, Gaussian
 from rmverify.targets.process import mode_variance
 
@@ -273,16 +276,14 @@ def fitted(
 
 def studied(look: Look, metric: str, varied: str, at: Sequence[float]) -> Evidence:
     """A study of `studies.log_concave` on fewer points: the power in its steps, at most as claimed."""
-    from rmverify.studies.log_concave import STUDIES, fitted, steps_to
-
-    study = next(s for s in STUDIES if s.held["metric"] == metric and s.varied == varied)
+    study = next(s for s in log_concave.STUDIES if s.held["metric"] == metric and s.varied == varied)
     points = [int(x) if varied == "dim" else x for x in at]
     given = [{**study.held, varied: x} for x in points]
-    rows = [steps_to(**cell, scheme=look.scheme("randomized_midpoint_langevin")) for cell in given]
+    rows = [log_concave.steps_to(**cell, scheme=look.scheme("randomized_midpoint_langevin")) for cell in given]
     what = f"the power of {study.against} in the steps to {'W2' if metric == 'w2' else 'TV'}"
     if any(row.status != "found" for row in rows):
         return Evidence("fitted", what, "inconclusive", computed="a number of steps was not found")
-    found = fitted(study, rows)
+    found = log_concave.fitted(study, rows)
     power = f"power {found.exponent:.3f} +- {found.error:.1g} of {study.note}"
     x, y = ([f(row) for row in rows] for f in (study.against_of, lambda row: float(row.steps or 1)))
     return Evidence(
@@ -297,10 +298,6 @@ def studied(look: Look, metric: str, varied: str, at: Sequence[float]) -> Eviden
 
 def certified(look: Look, name: str, which: Any, bound: Bound) -> Evidence:
     """The enclosure of the smallest constant on a whole class of Gaussians with perfect scores, in ball arithmetic."""
-    from flint import arb
-
-    from rmverify.errors.certified import LEAST, MOST, certified_constant
-
     spread = [] if look.target is None else [float(f(look.target.variances)) for f in (np.min, np.max)]
     if spread and not LEAST <= spread[0] <= spread[1] <= MOST:
         reach = f"its variances reach from {spread[0]:.3g} to {spread[1]:.3g}"
@@ -327,7 +324,7 @@ def enclosed(what: str, found: Any, names: Sequence[str], text: str, *, member: 
         return Evidence("certified", what, "violated", computed="the ratio is unbounded as h goes to 0", bound=text,
                         where=where, domain=found.domain)  # fmt: skip
     rows = tuple({"box that stayed open": box} for box in found.unresolved)
-    if found.inconclusive:
+    if found.unresolved:
         return Evidence("certified", what, "inconclusive", computed=f"{len(rows)} boxes stayed open", bound=text,
                         where=where, domain=found.domain, rows=rows)  # fmt: skip
     constant = Value(found.upper, "enclosure", found.upper - found.lower, lower=found.lower, upper=found.upper)

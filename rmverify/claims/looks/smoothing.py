@@ -20,6 +20,7 @@ from rmverify.claims.looks.measure import Axis, enclosed, pointwise, searched, t
 from rmverify.divergences.closed_forms import kullback_leibler
 from rmverify.divergences.pair import Pair
 from rmverify.divergences.tv import total_variation
+from rmverify.errors.certified import certified_smoothing
 from rmverify.exponents import Bound
 from rmverify.laws.langevin.linear import start_noise
 from rmverify.laws.langevin.smooth import KineticLaw, kinetic_law
@@ -156,8 +157,6 @@ def _domain(look: Look) -> str:
 
 def certified_ratio(look: Look, joint: bool, bound: Bound, *, lowest: float) -> Evidence:
     """The enclosure of the supremum over curvatures, times and all starts, in ball arithmetic."""
-    from rmverify.errors.certified import certified_smoothing
-
     found = certified_smoothing(joint, float(lowest), effort=look.effort)
     words = f"the smallest constant for all starts on linear forces, curvatures in [{'-L' if lowest < 0 else '0'}, L]"
     return enclosed(words, found, ("k/L", "T sqrt(L)"), str(bound), member=look.target is not None)
