@@ -191,7 +191,8 @@ def _plan_within_eps(look: Look) -> Evidence:
 def _within_eps(look: Look, settings: Iterable[tuple[Any, Plan, Gaussian, Any]], goal: str, domain: str) -> Evidence:
     """The plans of settings (their names, plan, target, start) for eps = 0.1, by exact laws."""
     rows: list[dict[str, Any]] = []
-    worst, where = Value(0.0), {}
+    worst = Value(0.0)
+    where: dict[str, Any] = {}
     for names, plan, target, start in settings:
         share = times(_tv_of(look, target, plan, start), 10)
         rows.append(names | {"rounds": plan.rounds, "evaluations": plan.evaluations, "TV/eps": share})
