@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = _Parser(
         "rmverify",
-        description="Exact laws and errors of samplers with random midpoints, and the claims about them.",
+        description="Exact laws and errors of randomized-midpoint samplers, and claims about them.",
         epilog=EXITS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -54,7 +54,7 @@ class Vertex:
     dominated: bool = False
 
     def __repr__(self) -> str:
-        return f"<Vertex {self.cost}: {', '.join(f'({n})^{{{p}}}' for n, p in self.multipliers.items())}>"
+        return f"<Vertex {self.cost} = {Monomial(**{f'({name})': power for name, power in self.multipliers.items()})}>"
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,7 @@ def footprint(scheme: Scheme, t: float = 1.0, h: float = 2.0**-20) -> Footprint:
     >>> footprint(parallel_midpoint(strata=4, rounds=2))
     Footprint(rounds=4, evaluations=13, uniforms=(4,), width=4)
     """
+    _known(scheme)
     step, keywords = contract.unwrap(scheme)
     known = contract.shipped(scheme) and all(isinstance(value, Hashable) for value in keywords.values())
     run = _footprint if known else _footprint.__wrapped__
