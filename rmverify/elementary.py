@@ -80,10 +80,6 @@ def _horner(coefficients: Sequence[float], z: Any) -> Any:
     return value
 
 
-def _phi_series(k: int, z: Any) -> Any:
-    return _horner(_PHI[k], z)
-
-
 def _phi_recursion(k: int, z: Any, expm1_z: Any) -> Any:
     value = expm1_z / z
     for j in range(1, k):
@@ -94,7 +90,8 @@ def _phi_recursion(k: int, z: Any, expm1_z: Any) -> Any:
 def _phi_array(k: int, z: Any, xp: Any) -> Any:
     small = xp.abs(z) < 1
     far = xp.where(small, xp.ones_like(z), z)
-    return xp.where(small, _phi_series(k, xp.where(small, z, xp.zeros_like(z))), _phi_recursion(k, far, xp.expm1(far)))
+    near = _horner(_PHI[k], xp.where(small, z, xp.zeros_like(z)))
+    return xp.where(small, near, _phi_recursion(k, far, xp.expm1(far)))
 
 
 def log1p_array(z: Any) -> Any:
@@ -161,7 +158,20 @@ phi2 = _dispatcher("phi2", "(e^z - 1 - z)/z^2, 1/2 at 0.")
 phi3 = _dispatcher("phi3", "(e^z - 1 - z - z^2/2)/z^3, 1/6 at 0.")
 log1p_minus = _dispatcher("log1p_minus", "ln(1+z) - z, accurate near 0.")
 
-_PHIS = {1: phi1, 2: phi2, 3: phi3}
+
+def _register(
+    *types: type, exp: Any, expm1: Any, sqrt: Any, log1p_minus: Any, phi: Callable[[int, Any], Any]
+) -> None:  # fmt: skip
+    """What every function is on numbers of these types; phi_k(z) is phi(k, z)."""
+    for function, here in zip(_FUNCTIONS, (exp, expm1, sqrt, log1p_minus), strict=True):
+        for kind in types:
+            function.register(kind, here)
+    for k, function in enumerate((phi1, phi2, phi3), 1):
+        for kind in types:
+            function.register(kind, partial(phi, k))
+
+
+_FUNCTIONS = exp, expm1, sqrt, log1p_minus
 
 
 # --- Python numbers -----------------------------------------------------------------------------------------
@@ -169,7 +179,7 @@ _PHIS = {1: phi1, 2: phi2, 3: phi3}
 
 def _phi_number(k: int, z: complex) -> complex:
     if abs(z) < 1:
-        return complex(_phi_series(k, z)) if isinstance(z, complex) else float(_phi_series(k, z))
+        return complex(_horner(_PHI[k], z)) if isinstance(z, complex) else float(_horner(_PHI[k], z))
     expm1_z = complex(np.expm1(z)) if isinstance(z, complex) else math.expm1(z)
     return _phi_recursion(k, z, expm1_z)  # type: ignore[no-any-return]
 
@@ -180,17 +190,10 @@ def _log1p_minus_number(z: complex) -> complex:
     return cmath.log(1 + z) - z if isinstance(z, complex) else math.log1p(z) - z
 
 
-for _type in (int, float):
-    exp.register(_type, math.exp)
-    expm1.register(_type, math.expm1)
-    sqrt.register(_type, math.sqrt)
-exp.register(complex, cmath.exp)
-expm1.register(complex, lambda z: complex(np.expm1(z)))
-sqrt.register(complex, cmath.sqrt)
-for _number in (int, float, complex):
-    log1p_minus.register(_number, _log1p_minus_number)
-    for _k, _phi in _PHIS.items():
-        _phi.register(_number, partial(_phi_number, _k))
+_register(int, float, exp=math.exp, expm1=math.expm1, sqrt=math.sqrt,
+          log1p_minus=_log1p_minus_number, phi=_phi_number)  # fmt: skip
+_register(complex, exp=cmath.exp, expm1=lambda z: complex(np.expm1(z)), sqrt=cmath.sqrt,
+          log1p_minus=_log1p_minus_number, phi=_phi_number)  # fmt: skip
 
 
 # --- libraries that arrive with their first number ----------------------------------------------------------
@@ -204,25 +207,17 @@ def _register_sympy() -> None:
             return sp.Rational(1, math.factorial(k))
         return (sp.exp(z) - sum(z**j / sp.factorial(j) for j in range(k))) / z**k
 
-    exp.register(sp.Basic, sp.exp)
-    expm1.register(sp.Basic, lambda z: sp.exp(z) - 1)
-    sqrt.register(sp.Basic, sp.sqrt)
-    log1p_minus.register(sp.Basic, lambda z: sp.log(1 + z) - z)
-    for k, function in _PHIS.items():
-        function.register(sp.Basic, partial(phi, k))
+    _register(sp.Basic, exp=sp.exp, expm1=lambda z: sp.exp(z) - 1, sqrt=sp.sqrt,
+              log1p_minus=lambda z: sp.log(1 + z) - z, phi=phi)  # fmt: skip
 
 
 def _register_mpmath() -> None:
     import mpmath
     from mpmath.ctx_mp_python import _mpc, _mpf
 
-    for kind in (_mpf, _mpc):
-        exp.register(kind, mpmath.exp)
-        expm1.register(kind, mpmath.expm1)
-        sqrt.register(kind, mpmath.sqrt)
-        log1p_minus.register(kind, lambda z: -z * z / 2 * mpmath.hyp2f1(1, 2, 3, -z))
-        for k, function in _PHIS.items():
-            function.register(kind, lambda z, k=k: mpmath.hyp1f1(1, k + 1, z) / math.factorial(k))
+    _register(_mpf, _mpc, exp=mpmath.exp, expm1=mpmath.expm1, sqrt=mpmath.sqrt,
+              log1p_minus=lambda z: -z * z / 2 * mpmath.hyp2f1(1, 2, 3, -z),
+              phi=lambda k, z: mpmath.hyp1f1(1, k + 1, z) / math.factorial(k))  # fmt: skip
 
 
 def _register_flint() -> None:
@@ -247,19 +242,10 @@ def _register_flint() -> None:
     def log1p_minus_series(z: Any) -> Any:
         return arb_series([log1p_minus(z[0]), *((1 + z).log() - z).coeffs()[1:]], prec=z.prec)
 
-    for ball in (arb, acb):
-        exp.register(ball, lambda z: z.exp())
-        expm1.register(ball, lambda z: z.expm1())
-        sqrt.register(ball, lambda z: z.sqrt())
-        log1p_minus.register(ball, lambda z: -z * z / 2 * (-z).hypgeom_2f1(type(z)(1), type(z)(2), type(z)(3)))
-        for k, function in _PHIS.items():
-            function.register(ball, lambda z, k=k: taylor(k, 0, z))
-    exp.register(arb_series, lambda z: z.exp())
-    expm1.register(arb_series, expm1_series)
-    sqrt.register(arb_series, lambda z: z.sqrt())
-    log1p_minus.register(arb_series, log1p_minus_series)
-    for k, function in _PHIS.items():
-        function.register(arb_series, partial(phi_series, k))
+    methods = {"exp": lambda z: z.exp(), "sqrt": lambda z: z.sqrt()}
+    _register(arb, acb, **methods, expm1=lambda z: z.expm1(), phi=lambda k, z: taylor(k, 0, z),
+              log1p_minus=lambda z: -z * z / 2 * (-z).hypgeom_2f1(type(z)(1), type(z)(2), type(z)(3)))  # fmt: skip
+    _register(arb_series, **methods, expm1=expm1_series, log1p_minus=log1p_minus_series, phi=phi_series)
 
 
 _LATE: dict[str, Callable[[], None]] = {

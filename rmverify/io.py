@@ -102,16 +102,7 @@ def read_covariance(path: PathLike) -> Matrix:
     if isinstance(path, str) and path in BUILT_IN:
         with resources.as_file(resources.files("rmverify") / "data" / BUILT_IN[path]) as file:
             return read_covariance(file)
-    values = _read_matrix(path)
-    if values.shape[0] != values.shape[1]:
-        raise _complaint(path, "a square covariance", "{} rows and {} columns".format(*values.shape))
-    largest = np.abs(values).max()
-    if largest == 0:
-        raise _complaint(path, "a covariance", "zeros only")
-    _require_symmetric(path, values, largest)
-    symmetric = np.where(values == values.T, values, values / 2 + values.T / 2)
-    _require_semidefinite(path, symmetric, largest)
-    return symmetric
+    return _covariance(path, _read_matrix(path))
 
 
 def read_spectrum(path: PathLike) -> tuple[Matrix, Matrix]:
@@ -177,14 +168,9 @@ def ambiguity(rows: Matrix) -> str | None:
     """
     if rows.shape[1] == 1 and (rows > 0).all():
         return "ambiguous: a column of positive numbers may be variances; pass --spectrum if it is, else --samples"
-    largest = np.abs(rows).max()
-    if rows.shape[0] != rows.shape[1] or largest == 0:
-        return None
-    scaled = rows / largest
-    if np.abs(scaled - scaled.T).max() > TOLERANCE:
-        return None
-    low, *_, high = np.linalg.eigvalsh(scaled)
-    if low < -TOLERANCE * high:
+    try:
+        _covariance("", rows)
+    except ValueError:
         return None
     return "ambiguous: a symmetric, semidefinite matrix may be a covariance; pass --covariance if it is, else --samples"
 
@@ -292,7 +278,7 @@ def _magic(path: PathLike) -> bytes:
     except FileNotFoundError as error:
         names = ", ".join(map(repr, BUILT_IN))
         raise ValueError(
-            f"{os.fspath(path)!r}: no such file; expected a CSV or NPY file, or for a covariance the name {names}"
+            f"{os.fspath(path)!r}: no such file; expected a CSV or NPY file, or the name {names}, which is a covariance"
         ) from error
     except (OSError, ValueError) as error:
         raise _complaint(path, expected, _reason(error)) from error
@@ -383,7 +369,13 @@ def _is_number(field: str) -> bool:
 # ------------------------------------------------------------------- checking
 
 
-def _require_symmetric(path: PathLike, values: Matrix, largest: float) -> None:
+def _covariance(path: PathLike, values: Matrix) -> Matrix:
+    """The symmetric part of a matrix that is a covariance to within `TOLERANCE`."""
+    if values.shape[0] != values.shape[1]:
+        raise _complaint(path, "a square covariance", "{} rows and {} columns".format(*values.shape))
+    largest = np.abs(values).max()
+    if largest == 0:
+        raise _complaint(path, "a covariance", "zeros only")
     gap = np.abs(values / largest - values.T / largest)
     if gap.max() > TOLERANCE:
         row, column = np.unravel_index(gap.argmax(), gap.shape)
@@ -391,14 +383,13 @@ def _require_symmetric(path: PathLike, values: Matrix, largest: float) -> None:
         other = f"{float(values[column, row])!r} in row {column + 1}, column {row + 1}"
         what = f"a symmetric covariance (to {TOLERANCE:g} of its largest entry)"
         raise _complaint(path, what, f"{found}, but {other}")
-
-
-def _require_semidefinite(path: PathLike, symmetric: Matrix, largest: float) -> None:
+    symmetric = np.where(values == values.T, values, values / 2 + values.T / 2)
     eigenvalues = np.linalg.eigvalsh(symmetric / largest)
     low, high = float(eigenvalues[0]), float(eigenvalues[-1])
     if low < -TOLERANCE * high:
         expected = f"a positive semidefinite covariance (no eigenvalue below -{TOLERANCE:g} times the largest)"
         raise _complaint(path, expected, f"eigenvalues from {low * largest:.6g} to {high * largest:.6g}")
+    return symmetric
 
 
 # ------------------------------------------------------------------- writing

@@ -578,7 +578,7 @@ def test_the_command_says_what_is_not_implied(capsys):
             "needs a name of its own; 'steps' stands twice",
         ),
         ('monomial = "1/h"', "", "cost 1: the key 'monomial' is missing"),
-        ("[[error]]", "[[mistake]]", "the file: unknown key 'mistake'; the keys are"),
+        ("[[error]]", "[[mistake]]", "top level: unknown key 'mistake'; the keys are"),
         ('"1/h"', '"1/h <= d"', "cost 'steps': expected a monomial, got '1/h <= d'"),
         ('"d h^2 <= eps"', '"1/(d h) <= eps"', "the program is unbounded: along h = t, t -> oo"),
         (

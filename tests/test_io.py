@@ -431,7 +431,7 @@ def test_a_path_is_never_a_built_in_name(tmp_path, monkeypatch):
 
 def test_built_in_names_are_not_data():
     assert set(BUILT_IN) == {"digits"}
-    assert "for a covariance the name" in complaint(read_data, "digits")
+    assert "or the name 'digits', which is a covariance" in complaint(read_data, "digits")
 
 
 # ------------------------------------------------------------------- writing

@@ -746,7 +746,7 @@ def two_steps():
 @pytest.mark.parametrize(
     "alphas, words",
     [
-        ([0.5], r"alphas: expected one entry per drawing step \(2\), got 1"),
+        ([0.5], r"alphas: expected one entry per step that draws \(2\), got 1"),
         ([0.5] * 3, r"\(2\), got 3"),
         ([0.5, 1.5], "inside its stratum"),
         ([-0.1, 0.5], "inside its stratum"),

@@ -137,7 +137,7 @@ def test_the_noise_of_a_chain_is_not_that_of_one_draw_for_all_cells():
     found = moved(read_cells(own(cells=20), Forces(), ONE, STEP), 0)[2]
     weights = np.exp(-np.arange(20.0))
     np.testing.assert_allclose(found, H / 20 * np.array([[weights @ weights, weights.sum()], [weights.sum(), 20]]))
-    with pytest.raises(ValueError, match="^scheme: .*cell outside a total over the cells"):
+    with pytest.raises(ValueError, match="^scheme: .*not known exactly: .*cell"):
         read_cells(shared(cells=20), Forces(), ONE, STEP)
 
 
@@ -155,7 +155,7 @@ def own_noise_at_the_end(state, t, h, score, draw):
 
 @pytest.mark.parametrize("step", [prefix_of_noise, own_noise_at_the_end])
 def test_steps_that_end_in_a_row_over_the_cells_are_refused(step):
-    with pytest.raises(ValueError, match="^scheme: .*cell outside a total over the cells"):
+    with pytest.raises(ValueError, match="^scheme: .*not known exactly: .*cell"):
         read_cells(scheme(kinetic=True)(step), Forces(), ONE, STEP)
 
 

@@ -120,6 +120,7 @@ def test_the_errors_approach_their_leading_terms(name):
     assert fine < coarse / 3
 
 
+@pytest.mark.slow
 def test_only_the_random_midpoint_loses_the_oscillation():
     """+-h b per step for the others: their error does not fall with N, that of the mean like 1/N, the spread like
     1/sqrt(N)."""

@@ -284,7 +284,7 @@ def test_midpoints_of_another_shape_are_refused():
         for rows in ([good, bad], [bad, good]):
             with pytest.raises(ValueError, match=r"^alphas: expected 3 value\(s\) per step, got shape"):
                 rm.output_law(plan, target, alphas=rows)
-    with pytest.raises(ValueError, match=r"^alphas: expected one entry per drawing step \(2\), got 1"):
+    with pytest.raises(ValueError, match=r"^alphas: expected one entry per step that draws \(2\), got 1"):
         rm.output_law(plan, target, alphas=[good])
     with pytest.raises(ValueError, match="^alphas: expected each value inside its stratum"):
         rm.output_law(plan, target, alphas=[good, good[::-1]])

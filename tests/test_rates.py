@@ -83,7 +83,7 @@ def test_expected_total_variation_is_the_mean_over_paths():
 def test_expected_total_variation_of_another_law_is_refused():
     target = rm.Gaussian.isotropic(LAM, 10)
     still = rm.output_law(rm.Plan([rm.Predict(schemes.midpoint, [1.0, 0.5])]), target)
-    with pytest.raises(ValueError, match="law: expected the mixture"):
+    with pytest.raises(ValueError, match="law: needs the law of a plan averaged over its midpoints"):
         expected_tv(still, target)
 
 

@@ -166,7 +166,7 @@ def test_c4_without_a_force_leaves_no_room_for_half_the_friction():
 def test_certified_suprema_contain_the_closed_forms(joint, lowest):
     found = certified_smoothing(joint, lowest, width=0.01)
     assert found.lower <= supremum(lowest, joint) <= found.upper < 1.011 * found.lower
-    assert not found.inconclusive
+    assert not found.unresolved
     assert found.lower == pytest.approx(supremum(found.argmax[0], joint, found.argmax[1]), rel=1e-9)
 
 

@@ -19,7 +19,7 @@ from scipy import special
 import rmverify as rm
 from rmverify import schemes
 from rmverify.elementary import exp, phi1, phi2
-from rmverify.laws.invariant import after, invariant, marginal, spread, step_map
+from rmverify.laws.invariant import Powers, invariant, marginal, spread, step_map
 from rmverify.schemes.langevin import kinetic_noise
 
 # ------------------------------------------------------------------- moments
@@ -224,7 +224,7 @@ def test_moments_after_three_steps_are_those_of_all_midpoints(s2):
     S, w = nested(K, G, U, H, 3, s2)
     target = rm.Gaussian([0.0], [1 / K])
     D = step_map(spread(RML, target.modes, target.variances, 0.0, H), 5)
-    m = after(D, 3, np.array([[K * s2 - 1, 0.0, 0.0]]))
+    m = Powers(D, 3).after(3, np.array([[K * s2 - 1, 0.0, 0.0]]))
     y, weights = marginal(m, 3, 3)
     for n in range(1, 6):
         assert weights[0] @ y[0] ** n == pytest.approx(w @ (K * S - 1) ** n, rel=1e-11)
@@ -389,14 +389,14 @@ def test_an_unstable_map_has_no_invariant_averages():
     found = spread(schemes.overdamped, NORMAL.modes, NORMAL.variances, 0.0, 2.5)
     assert invariant(step_map(found, 1), 1) is None
     with pytest.raises(OverflowError, match="unstable"):
-        after(step_map(found, 1), 10**6, np.ones((1, 1)))
+        Powers(step_map(found, 1), 1).after(10**6, np.ones((1, 1)))
 
 
 def test_the_pieces_of_a_power_are_the_steps():
     found = spread(RML, NORMAL.modes, NORMAL.variances, 0.0, 0.3)
     D = step_map(found, 3)
-    m = after(D, 1, np.array([[0.4, -0.1, 0.2]]))
+    m = Powers(D, 3).after(1, np.array([[0.4, -0.1, 0.2]]))
     for steps in range(2, 7):
         m = m + (D @ m[..., None])[..., 0]
-        np.testing.assert_allclose(after(D, steps, np.array([[0.4, -0.1, 0.2]])), m, rtol=1e-13, atol=1e-16)
+        np.testing.assert_allclose(Powers(D, 3).after(steps, np.array([[0.4, -0.1, 0.2]])), m, rtol=1e-13, atol=1e-16)
     assert list(itertools.islice(m.shape, 2)) == [1, 20]

@@ -10,7 +10,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from mutants import quantiles as mutants
-from scipy import special
+from scipy import integrate, special
 
 import rmverify as rm
 from rmverify import Gaussian, GaussianMixture, Plan, Predict, Product, schemes
@@ -91,6 +91,16 @@ def modes_far_apart():
         assert found.error < 1e-8 * found
     narrow = (mixture([0.5, 0.5], [-100.0, 100.0], [s, 1.0]) for s in (1.0, 2.0))  # in the left mode alone
     close(rm.w2(*narrow), math.sqrt(0.5))
+
+
+def narrow_in_both():
+    """What is nearly an atom at 0 in both laws: the map turns sharply. W_2 is symmetric, and near its limit."""
+    p, q = (mixture([0.5, 0.5], [0.0, m], [1e-4, 1.0]) for m in (1.0, 2.0))
+    there, back = rm.w2(p, q), rm.w2(q, p)
+    assert abs(there - back) <= there.error + back.error < 1e-12
+    w = np.linspace(-2.0, -1.0, 2001)  # where one of the two is at 0
+    one = integrate.simpson(((1 + w) ** 2 + (2 + w) ** 2) * np.exp(-w * w / 2), x=w) / math.sqrt(2 * math.pi)
+    assert there**2 == pytest.approx((special.ndtr(-2.0) + one + special.ndtr(1.0)) / 2, rel=1e-4)
 
 
 @pytest.mark.parametrize("d", [2, 10**12])
@@ -200,6 +210,23 @@ def normals(x, weights, means, deviations):
     )
 
 
+@pytest.mark.parametrize("s", [1e-20, 1e-75])
+def test_a_density_of_large_logarithms(s):
+    """KL of 1/2 N(0, s^2) + 1/2 N(0, 1) from N(0, 1), but for terms of the order of s: each half by itself."""
+    found = rm.kl(mixture([0.5, 0.5], [0.0, 0.0], [s, 1.0]), mixture([1.0], [0.0], [1.0]))
+    due = -math.log(2) - math.log(s) / 2 - 0.25
+    assert abs(found - due) <= found.error + 2e-16 * due
+    assert found.error < 1e-13 * due
+
+
+@pytest.mark.parametrize("m", [0.5, 3.0, 10.0])
+@pytest.mark.parametrize("order", [1e-8, 1e-3, 1 - 1e-6, 1 - 1e-10, 1 + 1e-6])
+def test_orders_near_0_and_1(order, m):
+    """D_s = s m^2/2 between N(0, 1) and N(m, 1)."""
+    for p, q in ((SkewNormal(0.0), SkewNormal(0.0, m)), (mixture([1.0], [0.0], [1.0]), mixture([1.0], [m], [1.0]))):
+        close(rm.renyi(p, q, order), order * m * m / 2)
+
+
 def test_a_mixture_beside_the_factor_that_it_is():
     p, q = mixture([0.5, 0.5], [-2.0, 2.0], [1.0, 1.0]), TwoGaussians(2.0)
     for divergence in (rm.tv, rm.kl, rm.hellinger, rm.chi2, rm.w2):
@@ -217,6 +244,8 @@ def test_a_mixture_beside_the_factor_that_it_is():
     (mixture([0.5, 0.5], [0.0, 1.0], [0.0, 1.0]), Gaussian([0.0], [1.0]), ValueError,
      "^p: a component of variance 0 has no density"),
     (SkewNormal(0.0), mixture([1.0], [1e9], [1.0]), ArithmeticError, "^q: a component is too narrow for floats"),
+    (mixture([1.0], [0.0], [1.0]), mixture([1.0], [0.0], [1e100]), ArithmeticError,
+     "^p, q: one of the laws is too narrow beside the other"),
     (SkewNormal(0.0), Gaussian([0.0], [0.0]), TypeError, "^q: a Gaussian of variance 0 has no density beside a Skew"),
     (SkewNormal(0.0), SkewNormal(0.0, 0.0, 1e-9), ArithmeticError, "^p, q: 12288 panels do not resolve the two dens"),
 ])  # fmt: skip
@@ -230,7 +259,7 @@ def test_what_has_no_density_is_refused(p, q, error, words):
 
 FACTS = {fact.__name__: fact for fact in (
     a_shift, a_scale, the_quantiles, modes_far_apart, given_a_plan, two_against_one, moved_weight, squares,
-    narrow_components,
+    narrow_components, narrow_in_both,
 )}  # fmt: skip
 
 

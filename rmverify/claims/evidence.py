@@ -81,7 +81,7 @@ class Evidence:
 
     def __repr__(self) -> str:
         constant = "" if self.constant is None else f", constant {self.constant:.6g}"
-        return f"<{self.kind} evidence: {self.what}: {self.finding}{constant}>"
+        return f"<{self.kind} evidence: {self.what.rstrip('.')}: {self.finding}{constant}>"
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)

@@ -13,7 +13,7 @@ def add(commands: Any) -> None:
     """The command and its options."""
     explain = add_command(
         commands, "explain", "what a claim says, where it is from, and the commands that check it", run,
-        "rmverify explain B2",
+        "rmverify explain B2", data=False,
     )  # fmt: skip
     explain.add_argument("ids", nargs="+", metavar="IDS", help="such as B2")
 

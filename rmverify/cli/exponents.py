@@ -13,7 +13,7 @@ def add(commands: Any) -> None:
     """The command and its options."""
     exponents = add_command(
         commands, "exponents", "the smallest worst cost that error terms imply, with certificates", run,
-        "rmverify exponents d5\n  rmverify exponents d1 --scale d\n  rmverify exponents my.toml --json",
+        "rmverify exponents d5\n  rmverify exponents d1 --scale d\n  rmverify exponents my.toml --json", data=False,
     )  # fmt: skip
     exponents.add_argument("file", metavar="FILE", help="a TOML file, or d0, d1, d3, d5, d7 (also d5-log-concave, ...)")
     exponents.add_argument("--scale", action="append", metavar="NAME", help="let only this parameter grow (repeatable)")

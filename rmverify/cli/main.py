@@ -9,7 +9,7 @@ import sys
 from typing import NoReturn
 
 from rmverify.cli import budget, explain, exponents, law, rates, sample, verify
-from rmverify.cli.output import EXITS, Exit, Usage, complain
+from rmverify.cli.output import DATA, EXITS, Exit, Usage, complain
 
 _COMMANDS = (budget, law, sample, verify, rates, explain, exponents)
 
@@ -64,8 +64,8 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = _Parser(
         "rmverify",
-        description="Exact laws and errors of randomized-midpoint diffusion samplers, and the claims made about them.",
-        epilog=EXITS,
+        description="Exact laws and errors of randomized-midpoint samplers, and claims about them.",
+        epilog=f"{EXITS}\n\n{DATA}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"rmverify {__version__}")

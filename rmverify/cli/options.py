@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rmverify.cli.output import EXITS, Usage, remark
+from rmverify.cli.output import DATA, EXITS, Usage, remark
 
 SEQUENTIAL = ("euler", "exponential_integrator", "heun", "midpoint", "randomized_midpoint")
 PREDICTORS = (*SEQUENTIAL, "parallel_midpoint")
@@ -27,12 +27,12 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 def add_command(
-    commands: Any, name: str, help: str, run: Callable[[argparse.Namespace], int], examples: str
+    commands: Any, name: str, help: str, run: Callable[[argparse.Namespace], int], examples: str, data: bool = True
 ) -> argparse.ArgumentParser:
-    """A command with the options that all have."""
+    """A command with the options that all have; `data`: whether it takes DATA."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=help, description=help[0].upper() + help[1:] + ".",
-        epilog=f"examples:\n  {examples}\n\n{EXITS}", formatter_class=_Formatter,
+        epilog="\n\n".join([f"examples:\n  {examples}", EXITS, *([DATA] if data else [])]), formatter_class=_Formatter,
     )  # fmt: skip
     parser.set_defaults(run=run)
     parser.add_argument("--quiet", action="store_true", help="no progress and no remarks on stderr")

@@ -27,11 +27,12 @@ EXITS = """exit codes:
   1  refuted: a stated claim does not hold, or is not implied
   2  usage: a bad argument, file or number
   3  inconclusive: the bounds do not decide, or the search reached its limit
-  4  internal error: a fault of the package, or numbers outside the range of its arithmetic
+  4  internal error: a fault of the package, or numbers beyond its arithmetic"""
 
-DATA is a CSV or NPY file, rows are samples; with --covariance it is a covariance matrix, with --spectrum the variances,
-one a line, with how often each occurs in a second column if not once. The name "digits" stands for the covariance of
-the 8x8 handwritten digits that comes with the package."""
+DATA = """DATA is a CSV or NPY file, rows are samples; with --covariance it is a
+covariance matrix, with --spectrum the variances, one a line, with how often
+each occurs in a second column if not once. The name "digits" stands for the
+covariance of the 8x8 handwritten digits that comes with the package."""
 
 
 class Usage(ValueError):

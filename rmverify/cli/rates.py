@@ -14,7 +14,7 @@ from rmverify.cli.output import Exit, Usage, complain, plottable, progress, widt
 def add(commands: Any) -> None:
     """The command and its options."""
     rates = add_command(
-        commands, "rates", "steps to an accuracy and their exponents in d, 1/eps, L and kappa, beside the claimed ones",
+        commands, "rates", "steps to an accuracy; exponents in d, 1/eps, L, kappa beside those claimed",
         run, "rmverify rates --store rates.jsonl\n  rmverify rates --full --workers 8 --plot rates.png\n"
         "  rmverify rates --parallel --plot rounds.png\n  rmverify rates --log-concave --json",
     )  # fmt: skip

@@ -196,7 +196,7 @@ def compress(law: Modes, reach: float = math.inf) -> Modes:
     rows = 2 if law.m.any() else 1
     for j in range(0, x.size, _BLOCK):
         k = slice(j, j + _BLOCK)
-        powers = _chebyshev(x[k])
+        powers = np.polynomial.chebyshev.chebvander(x[k], _POINTS - 1).T
         edges = np.flatnonzero(np.diff(key[k], prepend=-1, append=-1))
         for start, stop in itertools.pairwise(edges):
             part = weights[:rows, j + start : j + stop] @ powers[:, start:stop].T
@@ -211,17 +211,6 @@ def compress(law: Modes, reach: float = math.inf) -> Modes:
     r, n, m, wide = _narrow_first(points.ravel(), n, m)
     ends = min(law.lowest, float(r.min())), max(law.highest, float(r.max()))  # of the intervals
     return law._replace(r=r, n=n, m=m, wide=wide, lowest=ends[0], highest=ends[1], ulps=24.0)
-
-
-def _chebyshev(x: Array) -> Array:
-    """T_0(x), ..., T_15(x), shape (16, n)."""
-    value = np.empty((_POINTS, x.size))
-    value[0], value[1] = 1, x
-    twice = 2 * x
-    for k in range(2, _POINTS):
-        np.multiply(twice, value[k - 1], out=value[k])
-        value[k] -= value[k - 2]
-    return value
 
 
 def steepest_path(log_f: Callable[[Array], Array], c: float, first: float, floor: float) -> tuple[Array, float]:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import logsumexp
 
+from rmverify.elementary import exp, sqrt
 from rmverify.laws import LineLaw
 from rmverify.laws.line.given import DEPTH, TransportLaw, reach
 from rmverify.numbers.checks import Array
@@ -46,6 +47,7 @@ _NOTHING = np.zeros(0), np.zeros((4, 0))
 _ROOT = math.log(2 * math.pi) / 2
 _CUTS = np.array([-11.0, -6.0, -3.0, 0.0, 3.0, 6.0, 11.0])  # of panels about a component, in its deviations
 _BLOCK = 1 << 20  # numbers of a temporary
+_FARTHEST = 1e100  # largest logarithm of a density whose square is integrated
 _GRAIN = 1e-7  # largest distance of neighbouring floats, in deviations of a component
 
 
@@ -136,12 +138,10 @@ class Components:
         """ln p at balls x."""
         weights, means, variances = (lift(part) for part in (self.weights, self.means, self.variances))
         pi = variances[0].pi()
-        heights = weights / (weights.sum() * _sqrt(2 * pi * variances))
-        return _log((heights * _exp(-((x[:, None] - means) ** 2) / (2 * variances))).sum(axis=1))
+        heights = weights / (weights.sum() * sqrt(2 * pi * variances))
+        return _log((heights * exp(-((x[:, None] - means) ** 2) / (2 * variances))).sum(axis=1))
 
 
-_sqrt = np.frompyfunc(lambda ball: ball.sqrt(), 1, 1)
-_exp = np.frompyfunc(lambda ball: ball.exp(), 1, 1)
 _log = np.frompyfunc(lambda ball: ball.log(), 1, 1)
 Density = Factor | Components | LineLaw
 
@@ -171,7 +171,7 @@ class Beside:
         self._balls = False
         self._mixtures = [law for law in (carrier, other) if isinstance(law, Components)]
         self._height = max((law.height for law in self._mixtures), default=0.0)
-        self.grain = max((law.grain for law in self._mixtures), default=0.0)
+        self.grain = max((law.grain + 4 * UNIT * law.height for law in self._mixtures), default=0.0)
         low, high = _reach(other, depth)
         if isinstance(carrier, TransportLaw):
             low, high = carrier.around(low, high)
@@ -183,6 +183,11 @@ class Beside:
         breaks = np.concatenate(cuts)
         self._breaks = breaks[(self.ends[0] < breaks) & (breaks < self.ends[1])]
         self._known: tuple[Array, Array] = _NOTHING
+        with np.errstate(over="ignore"):
+            if not np.abs(self._evaluate(np.array(self.ends))).max() < _FARTHEST:
+                raise ArithmeticError(
+                    "p, q: one of the laws is too narrow beside the other; compare laws of like scales"
+                )
         self.edges = self._resolved()
         self._refine()
 

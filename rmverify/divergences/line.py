@@ -42,7 +42,25 @@ class OnTheLine(Seen):
         self.pair = Beside(*self._laws)
 
     def tv(self) -> Value:
-        return line_tv(self.pair) if self.pair.dim == 1 else product_tv(self.pair)
+        """In one dimension on panels where l has one sign."""
+        pair = self.pair
+        if pair.dim > 1:
+            return product_tv(pair)
+
+        def rows(points: Points) -> tuple[Array, Array]:
+            gap, shaken, size = points.difference, points.shaken, points.most
+            least = np.exp(np.minimum(points.log_p, points.log_q))
+            noise = [shaken / 2 + 4 * UNIT * np.abs(gap), least * (points.rounding + 8 * UNIT), 8 * UNIT * size]
+            return np.array([np.abs(gap) / 2, least, gap]), np.array(noise)
+
+        done = pair.integral(rows, np.unique(np.concatenate([pair.edges, pair.sign_changes()])))
+        value, complement, defect = done.value.tolist()
+        errors = (done.error + done.rounding).tolist()
+        small = value <= complement
+        error = min((errors[0] if small else errors[1]) + (abs(defect) + sum(pair.off)) / 2, 1.0)
+        value, complement = (value, 1 - value) if small else (1 - complement, complement)
+        value, complement = min(max(value, 0.0), 1.0), min(max(complement, 0.0), 1.0)
+        return Value.clipped(value, error, 0, 1, complement=complement)
 
     def kl(self) -> Value:
         """d times the one of a coordinate."""
@@ -112,7 +130,9 @@ class OnTheLine(Seen):
             inside = np.where(near, l, 0.0)
             whole = np.exp(t * one.log_p + (1 - t) * one.log_q)
             close = one.q * (second_order(t * inside) - t * second_order(inside))
-            excess = np.where(near, close, whole - t * one.p - (1 - t) * one.q)
+            risen = one.q * np.expm1(np.clip(t * l, -1, 1)) - t * one.difference  # keeps its digits as t -> 0
+            far = np.where(np.abs(t * l) < 0.5, risen, whole - t * one.p - (1 - t) * one.q)
+            excess = np.where(near, close, far)
             size = np.maximum(whole, np.maximum(one.p, one.q))
             shaken = abs(1 - s) * (np.abs(l) + points.rounding) * points.rounding * size
             noise = [abs(s) * shaken + 8 * UNIT * np.abs(excess), 8 * UNIT * whole + shaken]
@@ -131,22 +151,3 @@ class OnTheLine(Seen):
         if excess > -0.5:
             return pair.dim * math.log1p(excess), pair.dim * errors[0] / (1 + excess)
         return pair.dim * math.log(whole), pair.dim * errors[1] / whole
-
-
-def line_tv(pair: Beside) -> Value:
-    """TV in one dimension, on panels where l has one sign."""
-
-    def rows(points: Points) -> tuple[Array, Array]:
-        gap, shaken, size = points.difference, points.shaken, points.most
-        least = np.exp(np.minimum(points.log_p, points.log_q))
-        noise = [shaken / 2 + 4 * UNIT * np.abs(gap), least * (points.rounding + 8 * UNIT), 8 * UNIT * size]
-        return np.array([np.abs(gap) / 2, least, gap]), np.array(noise)
-
-    done = pair.integral(rows, np.unique(np.concatenate([pair.edges, pair.sign_changes()])))
-    value, complement, defect = done.value.tolist()
-    errors = (done.error + done.rounding).tolist()
-    small = value <= complement
-    error = min((errors[0] if small else errors[1]) + (abs(defect) + sum(pair.off)) / 2, 1.0)
-    value, complement = (value, 1 - value) if small else (1 - complement, complement)
-    value, complement = min(max(value, 0.0), 1.0), min(max(complement, 0.0), 1.0)
-    return Value.clipped(value, error, 0, 1, complement=complement)

@@ -9,6 +9,7 @@ kink at u = 0. Everything else is sampled (`rmverify.divergences.averaged`).
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +20,7 @@ from rmverify.divergences.averaged import Sampled
 from rmverify.divergences.radial import radial_hellinger, radial_kl, radial_reverse_kl, radial_tv
 from rmverify.divergences.tv import total_variation_many
 from rmverify.laws.scale import STENCIL, Lattice, Unresolved, lagrange
-from rmverify.numbers.checks import Array
+from rmverify.numbers.quadrature import NODES, WEIGHTS
 from rmverify.numbers.values import Value
 
 __all__ = ["Averaged"]
@@ -33,7 +34,6 @@ _MOST_WORK = 3e9  # steps x nodes^4
 _WIDE = 0.4  # spread from which the lattice is tried before the rules
 _POINTS = (10.0, 15.0)  # lattice points to a standard deviation of u: two counts, whose difference is the error
 _AVERAGES_AGREE = 1e-5
-_X, _W = np.polynomial.legendre.leggauss(16)
 
 
 class Averaged(Sampled):
@@ -116,24 +116,20 @@ def _average(lattice: Lattice, variance: float) -> float:
     low = lattice.first - pad * lattice.spacing
     ends = low + lattice.spacing * np.array([STENCIL // 2, density.size - 1 - STENCIL // 2])
     total = 0.0
-    for a, b in ((ends[0], min(max(-shift, ends[0]), ends[1])), (min(max(-shift, ends[0]), ends[1]), ends[1])):
+    for a, b in itertools.pairwise((ends[0], min(max(-shift, ends[0]), ends[1]), ends[1])):
         panels = math.ceil((b - a) / (4 * lattice.spacing))
         if not panels:
             continue
         edges = np.linspace(a, b, panels + 1)
         half = np.diff(edges) / 2
-        u = ((edges[:-1] + half)[:, None] + half[:, None] * _X).ravel()
-        weights = (half[:, None] * _W).ravel()
+        u = ((edges[:-1] + half)[:, None] + half[:, None] * NODES).ravel()
+        weights = (half[:, None] * WEIGHTS).ravel()
         place = (u - low) / lattice.spacing
         cell = np.floor(place).astype(int)
         stencil = cell[:, None] + np.arange(1 - STENCIL // 2, STENCIL // 2 + 1)
         p = (lagrange(place - cell) * density[stencil]).sum(axis=1)
         keep = np.abs(p * weights) > 1e-18
-        total += float((p * weights)[keep] @ _distances(u[keep] + shift, lattice.dim))
+        ratio = np.expm1(-(u[keep] + shift))[:, None]
+        distances, _ = total_variation_many(ratio, np.zeros_like(ratio), np.array([float(lattice.dim)]))
+        total += float((p * weights)[keep] @ distances)
     return total
-
-
-def _distances(u: Array, dim: int) -> Array:
-    """TV(N(0, e^u I), N(0, I))."""
-    values, _ = total_variation_many(np.expm1(-u)[:, None], np.zeros((u.size, 1)), np.array([float(dim)]))
-    return values

@@ -3,7 +3,8 @@ r"""W_2 of two laws on the line: (int p (T - x)^2)^{1/2}, with T the map that ta
 T(x) is where q has as much mass to its left as p has to the left of x. Between x and T(x) q has the mass
 F(x) - G(x) = int_{-inf}^x (p - q), which is integrated as the difference that it is: laws that are close keep relative
 accuracy, and in the tails the integral comes from the side of the tail. All functions are polynomials on the panels of
-`rmverify.divergences.densities`. T jumps where q has a gap: the panels of the integral are halved around the jump.
+`rmverify.divergences.densities`, and those of the integral end where T meets an edge of theirs as well: it may turn
+sharply there. T jumps where q has a gap: the panels of the integral are halved around the jump.
 """
 
 from __future__ import annotations
@@ -50,6 +51,16 @@ class _Piecewise:
         points = y[:, None] + step[:, None] * ((1 + _X) / 2)
         values = np.einsum("nij,nj->ni", legendre.legvander(points, POINTS - 1), self.coefficients[k])
         return np.asarray(self.half[k] * step / 2 * (values @ _W))
+
+    def place(self, left: Array, right: Array) -> tuple[Any, Array, Array]:
+        """Where so much mass lies on the two sides, from that of the nearer tail: panel, its end, and how much mass is
+        left to go from there."""
+        lower = left < right
+        k = np.where(lower, np.searchsorted(self.before, left, "right") - 1,
+                     self.half.size - np.searchsorted(self.after[::-1], right, "right"))  # fmt: skip
+        k = np.clip(k, 0, self.half.size - 1)
+        due = np.where(lower, left - self.before[k], self.after[k + 1] - right)
+        return k, np.where(lower, -1.0, 1.0), due
 
     def step(self, k: Any, y: Array, mass: Array) -> Array:
         """How far from y, in panel k, so much mass lies between; the end of the panel where there is less."""
@@ -98,14 +109,10 @@ def squared_distance(pair: Beside) -> tuple[float, float]:
 
     def moved(k: Any, y: Array, mass: Array, far: tuple[Array, Array]) -> Array:
         """T(x) - x: within a panel by the mass between, further by the mass on the side of the nearer tail."""
-        left, right = far
         ahead, behind = q.between(k, y, 1 - y), -q.between(k, y, -1 - y)
-        inside, lower = (mass <= ahead) & (-mass <= behind), left < right
-        there = np.where(lower, np.searchsorted(q.before, left, "right") - 1,
-                         half.size - np.searchsorted(q.after[::-1], right, "right"))  # fmt: skip
-        there = np.where(inside, k, np.clip(there, 0, half.size - 1))
-        base = np.where(inside, y, np.where(lower, -1.0, 1.0))
-        due = np.where(lower, left - q.before[there], q.after[there + 1] - right)
+        inside = (mass <= ahead) & (-mass <= behind)
+        there, base, due = q.place(*far)
+        there, base = np.where(inside, k, there), np.where(inside, y, base)
         step = q.step(there, base, np.where(inside, mass, due))
         return np.where(inside, speed.between(there, base, step), where(there, base + step) - where(k, y))
 
@@ -125,7 +132,9 @@ def squared_distance(pair: Beside) -> tuple[float, float]:
         noise = density * (2 * np.abs(way) + off) * off + (16 * UNIT + pair.grain) * density * way * way
         return (density * way * way)[None], noise[None]
 
-    done = integrate_path(rows, edges, TOLERANCE, MOST_PANELS)
+    j, base, due = p.place(q.before, q.after)  # where T meets an edge, however sharply it turns there
+    met = (edges[j] + edges[j + 1]) / 2 + half[j] * (base + p.step(j, base, due))
+    done = integrate_path(rows, np.union1d(edges, np.clip(met, edges[0], edges[-1])), TOLERANCE, MOST_PANELS)
     error, lost = float(done.error[0] + done.rounding[0]), sum(pair.off)
     if lost:  # to first order by the potential int 2 (T - x), and where T - x vanishes by the range
         heavy = weights.ravel() * points.most > BESIDE * lost

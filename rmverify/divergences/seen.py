@@ -13,6 +13,8 @@ class Seen:
     """Two laws p and q as one object that has their divergences. What a kind of pair does not define is not known."""
 
     def __init__(self, p: Any, q: Any) -> None:
+        if p.dim != q.dim:
+            raise ValueError(f"q: expected a law in dimension {p.dim} as p, got dimension {q.dim}")
         self.p, self.q = p, q
 
     def tv(self) -> Value:

@@ -56,11 +56,9 @@ def together(p: Any, q: Any, accuracy: float = ACCURACY, rng: Any = 0, *, certif
         for name, law, other in (("q", q, p), ("p", p, q)):
             if isinstance(other, SharedLaw) and not isinstance(law, Product):
                 raise TypeError(f"{name}: expected a Product beside a SharedLaw, got {type(law).__name__}")
-        _same_dimension(p, q)
         return Shared(p, q, number("accuracy", accuracy, above=0), rng)
     if isinstance(p, _LINE) or isinstance(q, _LINE):
         return _on_the_line(p, q)
-    _same_dimension(p, q)
     averaged = [
         isinstance(law, MixtureLaw) and not (isinstance(law, StationaryLaw) and law.is_gaussian) for law in (p, q)
     ]
@@ -82,7 +80,6 @@ def _on_the_line(p: Any, q: Any) -> OnTheLine:
             raise TypeError(f"{name}: cannot compare a {type(other).__name__} with a {what}; expected {_ON_THE_LINE}")
         if isinstance(law, Gaussian) and not law.variances[0] > 0:
             raise TypeError(f"{name}: a Gaussian of variance 0 has no density beside a {type(other).__name__}")
-    _same_dimension(p, q)
     given = [isinstance(law, TransportLaw) for law in (p, q)]
     if all(given) or (any(given) and any(isinstance(law, LineLaw) for law in (p, q))):
         raise TypeError(
@@ -101,8 +98,3 @@ def _coordinate(name: str, law: Any, other: Any) -> Any:
     if isinstance(law, Gaussian):
         return SkewNormal(0.0, float(law.mean[0]), math.sqrt(law.variances[0]))
     return law.factor if isinstance(law, Product) else law
-
-
-def _same_dimension(p: Any, q: Any) -> None:
-    if p.dim != q.dim:
-        raise ValueError(f"q: expected a law in dimension {p.dim} as p, got dimension {q.dim}")

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from flint import arb
 
 from rmverify.readings.duals import Dual
 
@@ -30,8 +31,6 @@ Box = tuple[tuple[float, float], ...]
 
 def interval(low: Any, high: Any) -> Any:
     """The ball that contains both numbers and what lies between them."""
-    from flint import arb
-
     return arb(low).union(arb(high))
 
 
@@ -80,7 +79,7 @@ def supremum(
         over, centre = function(box), tuple((a / 2 + b / 2,) * 2 for a, b in box)
         at = function(centre).value
         if at.is_finite() and float(at.lower()) > lower:
-            lower, point = _below(at), (which, tuple(c for c, _ in centre))
+            lower, point = float(np.nextafter(float(at.lower()), -np.inf)), (which, tuple(c for c, _ in centre))
         top, box = _bound(over, at, box, centre, -negative)
         if top > lower:
             for half in _halves(box, over, sizes[which]):
@@ -90,10 +89,6 @@ def supremum(
         (which, box) for negative, _, which, box in sorted(heap) if -negative > lower * (1 + max(width, LOOSE))
     )
     return Search(lower, float(upper), point, looked, left)
-
-
-def _below(ball: Any) -> float:
-    return float(np.nextafter(float(ball.lower()), -np.inf))
 
 
 def _bound(over: Dual, at: Any, box: Box, centre: Box, known: float) -> tuple[float, Box]:

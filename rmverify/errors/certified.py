@@ -62,7 +62,7 @@ class Certified:
     """A supremum: lower <= sup <= upper, guaranteed; a place where the ratio is at least `lower`; what stayed open.
 
     `argmax` is (lambda, t, h), rounded, unless `domain` says otherwise. `unresolved` names the boxes, as text, that the
-    effort did not suffice to bound to 5% above `lower`: the constant is then `inconclusive`, though the enclosure
+    effort did not suffice to bound to 5% above `lower`: the constant is then inconclusive, though the enclosure
     holds. A ratio that is unbounded as h -> 0 has lower = upper = inf.
     """
 
@@ -72,10 +72,6 @@ class Certified:
     boxes: int
     unresolved: tuple[str, ...]
     domain: str = DOMAIN
-
-    @property
-    def inconclusive(self) -> bool:
-        return bool(self.unresolved)
 
 
 class _Level:
@@ -116,23 +112,17 @@ class _OneMidpoint(AffineDraw):
     """The draws of a step: one uniform midpoint, no more and nothing else."""
 
     def __init__(self, a: Any, step: Any) -> None:
-        super().__init__(None, np.asarray)
-        self._left = [_Midpoint(a, step)]
+        super().__init__([_Midpoint(a, step)], np.asarray)
 
     def uniform(self) -> Any:
-        return self._left.pop() if self._left else self._refuse("more")
+        return self._refused() if self._used else super().uniform()
 
-    def strata(self, count: int) -> Any:
-        self._refuse("strata")
+    def _refused(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError(
+            "scheme: certified constants are known for one uniform midpoint a step, got more or other draws"
+        )
 
-    def bernoulli(self, p: Any) -> Any:
-        self._refuse("a choice")
-
-    def exponential(self) -> Any:
-        self._refuse("a duration")
-
-    def _refuse(self, what: str) -> NoReturn:
-        raise TypeError(f"scheme: certified constants are known for one uniform midpoint a step, got {what}")
+    strata = bernoulli = exponential = _refused
 
 
 class _Modes:
@@ -152,12 +142,8 @@ def _growth(w: Any, t: Any) -> Any:
     return 1 + (1 - w) * expm1(-2 * t)
 
 
-def _coefficient(scheme: Scheme, w: Any, h: Any, zero: Any, a: Any) -> Any:
-    """A of x' = A x, on a mode of variance 1/w at the step's start."""
-    return _read(scheme, _Modes(w), h, zero, a)
-
-
-def _read(scheme: Scheme, modes: _Modes, h: Any, zero: Any, a: Any) -> Any:
+def _coefficient(scheme: Scheme, modes: _Modes, h: Any, zero: Any, a: Any) -> Any:
+    """A of x' = A x."""
     draw = _OneMidpoint(a, h)
     out = forms(scheme, modes, _Level(zero), h, draw)[0]
     if draw.draws:
@@ -173,7 +159,8 @@ def _orders(scheme: Scheme) -> tuple[int, int | None]:
     import sympy as sp
 
     w, h, a = sp.symbols("w h a", positive=True)
-    A = sp.sympify(_coefficient(_over_symbols(scheme), w, h, sp.Integer(0), a))
+    exact = {n: sp.Rational(x) if isinstance(x, int | float) else x for n, x in parameters(scheme).items()}
+    A = sp.sympify(_coefficient(functools.partial(unwrap(scheme)[0], **exact), _Modes(w), h, sp.Integer(0), a))
     A = A.xreplace({x: sp.Rational(float(x)) for x in A.atoms(sp.Float)})
     slope = sp.sqrt(_growth(w, -h))
     bias = spread = None
@@ -188,16 +175,6 @@ def _orders(scheme: Scheme) -> tuple[int, int | None]:
         if bias is not None and (spread is not None or not random):
             return bias, spread
     raise ArithmeticError(f"scheme: its errors vanish up to order {TERMS}, so they have no leading constant")
-
-
-def _over_symbols(scheme: Scheme) -> Scheme:
-    """The scheme with the exact rationals of its float parameters."""
-    import sympy as sp
-
-    step, _ = unwrap(scheme)
-    return functools.partial(
-        step, **{n: sp.Rational(x) if isinstance(x, int | float) else x for n, x in parameters(scheme).items()}
-    )
 
 
 # --- the error's profile over (v, h) ---------------------------------------------------------------------------
@@ -242,7 +219,7 @@ def _polynomials(scheme: Scheme, random: bool) -> tuple[tuple[Any, ...], tuple[A
     with precision(POINT_BITS):
         points, weights = unit_balls(TERMS) if random else ([arb(0)], [arb(1)])
         counter = _Modes(arb(1))
-        _read(step, counter, h, zero, points[0])
+        _coefficient(step, counter, h, zero, points[0])
         places = [arb(k + 1) / 8 for k in range(TERMS + len(counter.offsets))]
 
         if not all(offset[0].is_zero() for offset in counter.offsets):
@@ -252,7 +229,7 @@ def _polynomials(scheme: Scheme, random: bool) -> tuple[tuple[Any, ...], tuple[A
             rows = [function(w) + zero for w in places]
             return [arb_poly.interpolate(places, [row[k] for row in rows]) for k in range(TERMS)]
 
-        nodes = [fitted(lambda w, a=a: _coefficient(step, w, h, zero, a)) for a in points]  # type: ignore[misc]
+        nodes = [fitted(lambda w, a=a: _coefficient(step, _Modes(w), h, zero, a)) for a in points]  # type: ignore[misc]
         flow = fitted(lambda w: _growth(w, -h).sqrt())
         mean = [sum((c * row[k] for c, row in zip(weights, nodes, strict=True)), arb_poly([0])) for k in range(TERMS)]
         off = [[row[k] - mean[k] for k in range(TERMS)] for row in nodes]
@@ -288,7 +265,7 @@ def _tail(scheme: Scheme, random: bool, cell: int) -> _Tail:
     pole = math.log(top / (top - 1)) / 2 if top > 1 else math.inf  # where v(t-h) = 0
 
     def coefficients(w: Any, h: Any) -> list[Any]:
-        return [_coefficient(step, w, h, acb(0), a) for a in parts]
+        return [_coefficient(step, _Modes(w), h, acb(0), a) for a in parts]
 
     def analytic(x: float, y: float, side: float, radius: float, depth: int) -> bool:
         if math.hypot(max(x, -x - side, 0.0), y) > radius * (1 + 1e-9):
@@ -321,7 +298,7 @@ def _tail(scheme: Scheme, random: bool, cell: int) -> _Tail:
             *(float(r.abs_upper()) for r in root),
         ])  # fmt: skip
     sizes = [max(column) for column in zip(*found, strict=True)]
-    return _Tail(radius, *(_over(x) if math.isfinite(x) else math.inf for x in sizes))
+    return _Tail(radius, *(math.nextafter(x, math.inf) if math.isfinite(x) else math.inf for x in sizes))
 
 
 def _bias(scheme: Scheme, random: bool, tail: _Tail, order: int, w: Any, h: Any) -> Dual:
@@ -397,10 +374,6 @@ def _log(x: float) -> Any:
 
 
 _PIECES = (_early_narrow, _late_wide, _early_wide)
-
-
-def _over(x: float) -> float:
-    return math.nextafter(x, math.inf)
 
 
 # --- the constant ----------------------------------------------------------------------------------------------
@@ -486,7 +459,18 @@ def _constant(scheme: Scheme, which: str, bound: Callable[..., Any], effort: int
 
     functions = [functools.partial(ratio, piece) for piece in _PIECES]
     found = supremum(functions, [((0.0, 1.0),) * 3] * len(functions), effort=effort, width=width)
-    return _report(found)
+    return _enclosed(found, _place, _named)
+
+
+def _enclosed(
+    found: Search, place: Callable[[int, Any], tuple[float, ...]], name: Callable[[int, Box], str], domain: str = DOMAIN
+) -> Certified:
+    """What a search found as a constant, the first few of the boxes left over by name."""
+    left = [name(which, box) for which, box in found.unresolved[:NAMED]]
+    if len(found.unresolved) > NAMED:
+        left.append(f"and {len(found.unresolved) - NAMED} more")
+    argmax = None if found.point is None else place(*found.point)
+    return Certified(found.lower, found.upper, argmax, found.boxes, tuple(left), domain)
 
 
 def _hull(duals: list[Dual]) -> Dual:
@@ -509,32 +493,17 @@ def _power(bound: Callable[..., Any]) -> int:
     return powers[0]
 
 
-def _report(found: Search) -> Certified:
-    argmax = None
-    if found.point is not None:
-        which, point = found.point
-        argmax = _place(_PIECES[which], tuple((c, c) for c in point))
-    left = _named(found, lambda which, box: _describe(_PIECES[which], box))
-    return Certified(found.lower, found.upper, argmax, found.boxes, left)
-
-
-def _named(found: Search, name: Callable[[int, Box], str]) -> tuple[str, ...]:
-    """The boxes left over, the first few by name."""
-    left = [name(which, box) for which, box in found.unresolved[:NAMED]]
-    return (*left, f"and {len(found.unresolved) - NAMED} more") if len(found.unresolved) > NAMED else tuple(left)
-
-
-def _place(piece: Callable[[Dual, Dual], _Point], box: Box) -> tuple[float, ...]:
-    """(lambda, t, h) at the middle of a box, rounded."""
-    x, z, rho = _sides(tuple((a / 2 + b / 2,) * 2 for a, b in box))
-    at = piece(x, z)
+def _place(which: int, point: tuple[float, ...]) -> tuple[float, ...]:
+    """(lambda, t, h) at a point of a piece, rounded."""
+    x, z, rho = _sides(tuple((c, c) for c in point))
+    at = _PIECES[which](x, z)
     return tuple(float(n.value) for n in (at.lam, at.t, rho * at.longest))
 
 
-def _describe(piece: Callable[[Dual, Dual], _Point], box: Box) -> str:
+def _named(which: int, box: Box) -> str:
     sides = " x ".join(f"[{a:.6g}, {b:.6g}]" for a, b in box)
-    lam, t, h = _place(piece, box)
-    words = (piece.__doc__ or "").rstrip(".")
+    lam, t, h = _place(which, tuple(a / 2 + b / 2 for a, b in box))
+    words = (_PIECES[which].__doc__ or "").rstrip(".")
     return f"{words}; h = y min(1/(2L), t/2); (x, z, y) in {sides}, about lambda = {lam:.4g}, t = {t:.4g}, h = {h:.4g}"
 
 
@@ -565,7 +534,8 @@ def certified_start(*, effort: int = EFFORT, width: float = 0.02) -> Certified:
 
     def ratio(d: int, box: Box) -> Dual:
         """From the ends of the box: v is monotone in lambda and in e^{-2T}, TV in |ln v|."""
-        lam, decay = ([f(end) for end in side] for f, side in zip((variance, decayed), box, strict=True))
+        lam = [LEAST * (x * (_log(MOST) - _log(LEAST))).exp() for x in box[0]]
+        decay = [(-2 * arb(EARLIEST)).exp() * z for z in box[1]]
         corners = [1 + (a - 1) * y for a in lam for y in decay]
         low, high = min(float(v.lower()) for v in corners), max(float(v.upper()) for v in corners)
         away = max(abs(float((a - 1).abs_upper())) for a in lam)
@@ -581,22 +551,18 @@ def certified_start(*, effort: int = EFFORT, width: float = 0.02) -> Certified:
         top = min((b.upper() for b in above if b.is_finite()), key=float) / (1 + lam[0].sqrt())
         return Dual(interval(below / (1 + lam[1].sqrt()), top), arb.nan(), arb.nan())
 
-    def variance(x: float) -> Any:
-        return LEAST * (x * (_log(MOST) - _log(LEAST))).exp()
+    def place(which: int, point: Any) -> tuple[float, ...]:
+        x, z = point
+        return LEAST * (MOST / LEAST) ** x, EARLIEST - math.log(z) / 2, which + 1
 
-    def decayed(z: float) -> Any:
-        return (-2 * arb(EARLIEST)).exp() * z
+    def name(which: int, box: Box) -> str:
+        many = "=" if which < 2 else ">="
+        return f"d {many} {which + 1}, lambda = 0.01 10000^x, e^(-2T) = e^(-0.02) z, (x, z) in {box}"
 
     found = supremum(
         [functools.partial(ratio, d) for d in (1, 2, 3)], [((0.0, 1.0),) * 2] * 3, effort=effort, width=width
     )
-    argmax = None
-    if found.point is not None:
-        which, (x, z) = found.point
-        argmax = (LEAST * (MOST / LEAST) ** x, EARLIEST - math.log(z) / 2, which + 1)
-    left = _named(found, lambda which, box: f"d {'=' if which < 2 else '>='} {which + 1}, lambda = 0.01 10000^x, "
-                  f"e^(-2T) = e^(-0.02) z, (x, z) in {box}")  # fmt: skip
-    return Certified(found.lower, found.upper, argmax, found.boxes, left, START)
+    return _enclosed(found, place, name, START)
 
 
 # --- smoothing --------------------------------------------------------------------------------------------------
@@ -643,6 +609,4 @@ def certified_smoothing(joint: bool, lowest: float, *, effort: int = EFFORT, wid
 
     with precision(BITS, TERMS):
         found = supremum([ratio], [((lowest, 1.0), (0.0, 1.0))], effort=effort, width=width)
-    argmax = found.point[1] if found.point is not None else None
-    left = _named(found, lambda _, box: f"(k/L, T sqrt(L)) in {box}")
-    return Certified(found.lower, found.upper, argmax, found.boxes, left, SMOOTHED)
+    return _enclosed(found, lambda _, point: point, lambda _, box: f"(k/L, T sqrt(L)) in {box}", SMOOTHED)

@@ -8,6 +8,8 @@ of a degree at most its order, so that Gauss-Legendre in balls averages it exact
 
 from __future__ import annotations
 
+import itertools
+import operator
 from typing import Any
 
 import numpy as np
@@ -127,39 +129,29 @@ def kinetic_jets(scheme: Scheme, k: Any, order: int) -> dict[str, list[Any]]:
 def noise_rounding(scheme: Scheme, k: float, steps: list[float]) -> tuple[float, float]:
     """The largest relative deviation of a step's noise covariance in float64 from the same step over balls, and the
     h at which it is met."""
-    worst, where = 0.0, steps[0]
-    alpha = 0.3
     foot = footprint(scheme)
-    rows = np.full((foot.alphas, 1, 1, 1), alpha) if foot.alphas else None
-    for h in steps:
-        at = np.full((1, 1, 1), h)
-        floats = read(scheme, _Mode(1.0, None, k), np.ones((1, 1, 1)), at, rows).noise
+    rows = np.full((foot.alphas, 1, 1, 1), 0.3) if foot.alphas else None
+    one = np.ones((1, 1, 1))
+
+    def off(h: float) -> float:
+        floats = read(scheme, _Mode(1.0, None, k), one, h * one, rows).noise
         with precision(BITS, 2):
-            balls = read(lift_scheme(scheme), _Mode(lift(1.0), None, lift(k)), lift(np.ones((1, 1, 1))), lift(at),
-                         None if rows is None else lift(rows), lift).noise  # fmt: skip
-            for i, row in enumerate(balls):
-                for j, entry in enumerate(row):
-                    due = np.ravel(entry)[0]
-                    off = abs(float((lift(float(np.ravel(floats[i][j])[0]))[()] / due - 1).mid()))
-                    if off > worst:
-                        worst, where = off, h
-    return worst, where
+            given = None if rows is None else lift(rows)
+            balls = read(lift_scheme(scheme), _Mode(lift(1.0), None, lift(k)), lift(one), lift(h * one), given, lift)
+            pairs = zip(itertools.chain(*floats), itertools.chain(*balls.noise), strict=True)
+            parts = [(lift(np.ravel(entry)[0])[()], np.ravel(due)[0]) for entry, due in pairs]
+            return max(abs(float((entry / due - 1).mid())) for entry, due in parts)
+
+    return max(((off(h), h) for h in steps), key=operator.itemgetter(0))
 
 
 def _exponential(k: Any, bound: dict[str, Any], order: int) -> tuple[tuple[Any, ...], ...]:
     """e^{Mh} by its power series."""
     u, g = bound["mass"], bound["friction"]
-    power = [[arb(1), arb(0)], [arb(0), arb(1)]]
-    series: list[list[list[Any]]] = [[[], []], [[], []]]
-    for n in range(order + 1):
-        for i in range(2):
-            for j in range(2):
-                series[i][j].append(power[i][j])
-        power = [
-            [power[1][j] / (n + 1) for j in range(2)],
-            [(-u * k * power[0][j] - g * power[1][j]) / (n + 1) for j in range(2)],
-        ]
-    return tuple(tuple(arb_series(entry) for entry in row) for row in series)
+    M = np.array([[arb(0), arb(1)], [-u * k, -g]], dtype=object)
+    one = np.array([[arb(1), arb(0)], [arb(0), arb(1)]], dtype=object)
+    terms = list(itertools.accumulate(range(1, order + 1), lambda power, n: M @ power / n, initial=one))
+    return tuple(tuple(arb_series([term[i, j] for term in terms]) for j in range(2)) for i in range(2))
 
 
 def _read(scheme: Scheme, mode: Any, t: Any, h: Any, order: int) -> tuple[Any, Any]:
@@ -195,8 +187,7 @@ def _variance(w: Any, row: Any) -> Any:
 
 def _coefficients(jet: Any, order: int) -> list[Any]:
     series = jet if isinstance(jet, arb_series) else arb_series([jet])
-    found = list(series.coeffs())
-    return (found + [arb(0)] * (order + 1))[: order + 1]
+    return [series[k] for k in range(order + 1)]
 
 
 def integral_jets(scheme: Scheme, power: int, order: int) -> list[Any]:
@@ -225,7 +216,4 @@ class _Powers:
         self.t, self.power = t, power
 
     def score(self, level: Any, x: Any) -> Any:
-        value = 0 * level + 1
-        for _ in range(self.power):
-            value = value * (self.t - level)
-        return 0 * x + value
+        return 0 * x + (self.t - level) ** self.power

@@ -10,7 +10,7 @@ import numpy as np
 
 from rmverify.laws.averages.rules import LEAST_NODES, MOST_NODES, at_nodes, rules, unbent
 from rmverify.laws.averages.strata import averages, chainable, strata_rule
-from rmverify.laws.conditional import check_start, column, initial, split_target
+from rmverify.laws.conditional import column, initial, split_target
 from rmverify.numbers.checks import Array, number
 from rmverify.numbers.quadrature import unit_balls, unit_rule
 from rmverify.numbers.values import Value
@@ -43,6 +43,10 @@ class LocalError:
     variance: Value
     mean_square: Value
 
+    def __repr__(self) -> str:
+        parts = (f"{name}={getattr(self, name).text()}" for name in ("bias", "variance", "mean_square"))
+        return f"LocalError({', '.join(parts)})"
+
 
 def local_error(
     scheme: Scheme, target: Gaussian | EstimatedScore, t: float, h: float, *, start: Any = "exact"
@@ -71,10 +75,7 @@ def local_error(
     t, h = number("t", t, above=0), number("h", h, above=0)
     if h > t:
         raise ValueError(f"h: expected at most t = {t!r}, got {h!r}")
-    truth, modes = split_target(target)
-    plan = Plan([Predict(scheme, np.array([t, t - h]))])
-    per_mode(plan, target, truth, modes, "errors against the exact flow are")
-    return _coupling(truth, modes, plan, start, lengths=[h])
+    return _coupling(Plan([Predict(scheme, np.array([t, t - h]))]), target, start, lengths=[h])
 
 
 def coupling_error(plan: Plan, target: Gaussian | EstimatedScore, *, start: Any = "exact") -> LocalError:
@@ -87,13 +88,15 @@ def coupling_error(plan: Plan, target: Gaussian | EstimatedScore, *, start: Any 
     >>> e.variance == 0 and e.bias == e.mean_square
     True
     """
+    return _coupling(plan, target, start)
+
+
+def _coupling(
+    plan: Plan, target: Gaussian | EstimatedScore, start: Any, lengths: list[float] | None = None
+) -> LocalError:
     truth, modes = split_target(target)
     per_mode(plan, target, truth, modes, "errors against the exact flow are")
-    return _coupling(truth, modes, plan, start)
-
-
-def _coupling(truth: Gaussian, modes: Any, plan: Plan, start: Any, lengths: list[float] | None = None) -> LocalError:
-    check_start(truth, plan, start)
+    law = initial(truth, plan, start)
     for stage in plan:
         if not isinstance(stage, Predict):
             raise TypeError("plan: coupling errors are against the probability flow; use Predict stages only")
@@ -108,13 +111,10 @@ def _coupling(truth: Gaussian, modes: Any, plan: Plan, start: Any, lengths: list
                 drawing = plan.drawing_steps > 0
                 if not drawing or (before is not None and all(map(_agree, before, now))):
                     bias, variance = (float(ball) for ball in now)
-                    off = _edges_off(truth, modes, plan, start)
-                    errors = 1e-15 * bias + 2 * math.sqrt(bias * off[1]), 1e-15 * variance + off[0]
-                    return LocalError(
-                        Value(bias, "exact", errors[0]),
-                        Value(variance, "exact", errors[1]),
-                        Value(bias + variance, "exact", sum(errors)),
-                    )
+                    spread, lean = _edges_off(truth, law, modes, plan)
+                    errors = 1e-15 * bias + 2 * math.sqrt(bias * lean), 1e-15 * variance + spread
+                    pairs = zip((bias, variance, bias + variance), (*errors, sum(errors)), strict=True)
+                    return LocalError(*(Value(value, "exact", error) for value, error in pairs))
                 before, nodes = now, nodes * 2
     raise ArithmeticError(
         "scheme: the error did not converge: the score is singular at or near the end of the step (h near t), its bias "
@@ -122,10 +122,9 @@ def _coupling(truth: Gaussian, modes: Any, plan: Plan, start: Any, lengths: list
     )
 
 
-def _edges_off(truth: Gaussian, modes: Any, plan: Plan, start: Any) -> tuple[float, float]:
+def _edges_off(truth: Gaussian, law: Gaussian, modes: Any, plan: Plan) -> tuple[float, float]:
     """What edges of panels that are off by slips s change of the variance, sum s E|jump|^2, and of the bias, the square
     of sum s |jump|, at most: jumps on the scale of the start."""
-    law = initial(truth, plan, start)
     size, variance, root = law.means**2 + law.variances, 0.0, 0.0
     for stage in plan:
         panels = None if chainable(stage.scheme, stage.footprint) else rules(stage, modes)

@@ -99,19 +99,12 @@ def simplest(rays: Iterable[Ray]) -> Ray:
 
 def echelon(rows: Iterable[Iterable[Number]]) -> tuple[Rows, list[int]]:
     """Reduced row echelon form and its pivot columns."""
-    m = [[Fraction(x) for x in row] for row in rows]
-    pivots: list[int] = []
-    for column in range(len(m[0]) if m else 0):
-        top = len(pivots)
-        found = next((i for i in range(top, len(m)) if m[i][column]), None)
-        if found is None:
-            continue
-        m[top], m[found] = m[found], m[top]
-        pivot = [x / m[top][column] for x in m[top]]
-        m = _eliminated(m, pivot)
-        m[top] = pivot
-        pivots.append(column)
-    return m, pivots
+    from flint import fmpq, fmpq_mat
+
+    m = fmpq_mat([[fmpq(x.numerator, x.denominator) for x in row] for row in rows])
+    reduced, rank = m.rref()
+    found = [[Fraction(int(x.p), int(x.q)) for x in row] for row in reduced.tolist()]
+    return found, [next(j for j, x in enumerate(row) if x) for row in found[:rank]]
 
 
 def _eliminated(rows: Rows, pivot: list[Fraction]) -> Rows:

@@ -122,7 +122,7 @@ def load(path: str | os.PathLike[str]) -> Program:
 
 
 def _program(name: str, content: dict[str, Any]) -> Program:
-    _table("the file", content, {"title", "scales", "free", "fix", "claimed", "cost", "error", "constraint"},
+    _table("top level", content, {"title", "scales", "free", "fix", "claimed", "cost", "error", "constraint"},
            {"scales", "cost"})  # fmt: skip
     fix = _given("fix", content.get("fix", {}), dict, "a table")
     fixed = {key: _monomial(f"fix {key!r}", m) for key, m in fix.items()}

@@ -242,7 +242,7 @@ class Bound:
         for symbols.
         """
         if missing := [name for name in self.names if name not in values]:
-            raise ValueError(f"{missing[0]}: {self} needs a value for it; got values for {', '.join(values) or 'none'}")
+            raise ValueError(f"{missing[0]}: needs a value in {self}; got values for {', '.join(values) or 'nothing'}")
         total = None
         for monomial, coefficient in self.terms.items():  # above the line and below it, each from left to right
             sides: list[Any] = [n if n != 1 else None for n in (coefficient.numerator, coefficient.denominator)]

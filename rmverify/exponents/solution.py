@@ -31,6 +31,9 @@ class Piece:
     where: tuple[Monomial, ...]
     directions: tuple[dict[str, Fraction], ...]
 
+    def __repr__(self) -> str:
+        return f"<Piece {', '.join(f'{name} = {monomial}' for name, monomial in self.free.items())}>"
+
 
 @dataclass(frozen=True)
 class Vertex:
@@ -49,6 +52,9 @@ class Vertex:
     direction: dict[str, Fraction] = field(default_factory=dict)
     pieces: tuple[Piece, ...] = ()
     dominated: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Vertex {self.cost} = {Monomial(**{f'({name})': power for name, power in self.multipliers.items()})}>"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import Any, overload
 
-from rmverify.laws.conditional import check_start, conditional, split_target
+from rmverify.laws.conditional import conditional, initial, split_target
 from rmverify.laws.full import full_law
 from rmverify.laws.langevin.linear import kinetic_flow, start_noise
 from rmverify.laws.langevin.smooth import KineticLaw, kinetic_law
@@ -123,6 +123,6 @@ def output_law(plan: Plan, target: Target, *, alphas: Any = None, start: Any = "
             )
         return full_law(plan, target, () if alphas is None else alphas, start)
     if alphas is None and plan.drawing_steps:
-        check_start(truth, plan, start)
+        initial(truth, plan, start)  # refuses what is no start, before anything is computed
         return MixtureLaw(plan, target, start)
     return conditional(plan, target, alphas, start)

@@ -9,8 +9,9 @@ e^h x and the score's, exceed their sum (a few long steps). It is an estimate, n
 
 from __future__ import annotations
 
+import functools
+import itertools
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from rmverify.targets import EstimatedScore, Gaussian, Target
 
 STEP, CANCEL, ONCE = 4, 16, 16  # units of 2^-53 in log variance: per step, per multiple, per law; tested against balls
 _BLOCK = 1 << 20  # numbers per temporary array
-QUIET = partial(np.errstate, over="ignore", invalid="ignore")  # an overflowing law is refused by name
+QUIET = functools.partial(np.errstate, over="ignore", invalid="ignore")  # an overflowing law is refused by name
 
 
 def split_target(target: Target) -> tuple[Gaussian, Any]:
@@ -36,12 +37,13 @@ def split_target(target: Target) -> tuple[Gaussian, Any]:
     if isinstance(target, EstimatedScore) and isinstance(target.target, Gaussian):
         return target.target, target.modes
     raise TypeError(
-        f"target: exact laws need a Gaussian, or an EstimatedScore of one, got {type(target).__name__}; draw from the "
-        "plan with rmverify.sample"
+        f"target: expected a Gaussian or an EstimatedScore of one (output_law also takes a Factor or a Product), got "
+        f"{type(target).__name__}; any other target can be drawn from with rmverify.sample"
     )
 
 
 def initial(truth: Gaussian, plan: Plan, start: Any) -> Gaussian:
+    """The law that a plan starts from; ValueError where `start` is none."""
     if start == "exact":
         return truth.at(plan.start)
     if start == "normal":
@@ -49,11 +51,6 @@ def initial(truth: Gaussian, plan: Plan, start: Any) -> Gaussian:
     if isinstance(start, Gaussian) and start.variances.shape == truth.variances.shape and start.basis is truth.basis:
         return start
     raise ValueError(f"start: expected 'normal', 'exact' or a Gaussian in the target's modes, got {start!r}")
-
-
-def check_start(truth: Gaussian, plan: Plan, start: Any) -> None:
-    """Refuse what is no start, before anything is computed."""
-    initial(truth, plan, start)
 
 
 def column(values: Array) -> Array:
@@ -76,15 +73,14 @@ def stage_map(stage: Stage, modes: Any, alphas: Any = None) -> tuple[Transition,
     if not stage.footprint.alphas and recounted(stage.scheme, 1) is not None:
         return _many_cells(stage, modes)
     paths = 1 if alphas is None else alphas.shape[2]
-    result: Transition | None = None
+    found = []
     rounding = np.zeros((1, np.size(modes.lam)))
     for first, t, h in pieces(stage, paths * np.size(modes.lam)):
         rows = None if alphas is None else alphas[:, first : first + len(t)]
         steps = transition(stage.scheme, stage.footprint, modes, t, h, rows)
         rounding = rounding + rounding_of(stage, steps.linear[0][0], h)
-        piece = chain(steps, len(t))
-        result = piece if result is None else compose(piece, result)
-    assert result is not None
+        found.append(chain(steps, len(t)))
+    result = functools.reduce(lambda first, second: compose(second, first), found)
     return position(result, velocity_variance(stage.scheme)), rounding.max(axis=0)
 
 
@@ -130,16 +126,15 @@ def stage_alphas(plan: Plan, alphas: Any) -> list[Any]:
     """The user's list, one entry per drawing step, as one array (A, steps, 1, 1) per stage; checked."""
     given = list(alphas)
     if len(given) != plan.drawing_steps:
-        raise ValueError(f"alphas: expected one entry per drawing step ({plan.drawing_steps}), got {len(given)}")
+        raise ValueError(f"alphas: expected one entry per step that draws ({plan.drawing_steps}), got {len(given)}")
+    left = iter(given)
     result: list[Any] = []
-    used = 0
     for stage in plan:
         foot = stage.footprint
         if not foot.alphas:
             result.append(None)
             continue
-        rows = [np.atleast_1d(finite_array("alphas", entry)) for entry in given[used : used + len(stage)]]
-        used += len(stage)
+        rows = [np.atleast_1d(finite_array("alphas", entry)) for entry in itertools.islice(left, len(stage))]
         for row in rows:
             if row.shape != (foot.alphas,):
                 raise ValueError(f"alphas: expected {foot.alphas} value(s) per step, got shape {row.shape}")

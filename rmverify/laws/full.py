@@ -44,7 +44,6 @@ def full_law(plan: Plan, target: Target, alphas: Any, start: Any) -> Gaussian:
     mean, covariance = law.mean, law.covariance
     d = truth.dim
     lost: Array = np.zeros((2, d, d))  # of the covariance, and of the mean times its transpose
-    steps = 0
     for stage, rows in zip(plan, stage_alphas(plan, alphas), strict=True):
         mass = velocity_variance(stage.scheme)
         if mass is not None:
@@ -57,9 +56,8 @@ def full_law(plan: Plan, target: Target, alphas: Any, start: Any) -> Gaussian:
                 step = matrices(stage.scheme, _near(mean, covariance, d), t, h, target.score, given)
             same = step if given is None and isinstance(stage, Correct) else None
             mean, covariance, lost = _through(step, mean, covariance, lost)
-            steps += 1
         mean, covariance, lost = mean[:d], covariance[:d, :d], lost[:, :d, :d]
-    return _law(mean, covariance, lost[0], steps * lost[1])
+    return _law(mean, covariance, lost[0], sum(map(len, plan)) * lost[1])
 
 
 def _near(mean: Array, covariance: Array, d: int) -> tuple[Array, ...]:

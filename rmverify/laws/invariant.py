@@ -33,7 +33,7 @@ from rmverify.readings.cells import transition
 from rmverify.schemes.contract import Scheme, Unstable, shipped, velocity_variance
 from rmverify.targets.process import mode_variance
 
-__all__ = ["Powers", "Spread", "after", "contraction", "first_moments", "invariant", "marginal", "spread", "step_map"]
+__all__ = ["Powers", "Spread", "contraction", "first_moments", "invariant", "marginal", "spread", "step_map"]
 
 BITS = 192
 _LEAST, _MOST = 8, 64  # Gauss-Legendre nodes in a midpoint
@@ -97,7 +97,7 @@ def spread(scheme: Scheme, modes: Any, lam: Array, t: float, h: float) -> Spread
 
 def _lean(found: Spread) -> float:
     """How much larger than its average the largest l, or r, is."""
-    parts = ((found.l, _floats(found.mean_l)), (found.r, _floats(found.mean_r)))
+    parts = ((found.l, found.mean_l.astype(float)), (found.r, found.mean_r.astype(float)))
     return max((float(np.abs(z).max() / np.abs(mean).max()) for z, mean in parts if mean.any()), default=0.0)
 
 
@@ -113,14 +113,16 @@ def _units(stage: Stage, modes: Any, lam: Array, nodes: int) -> Spread:
         weights = lift(np.ones(1))
         step = transition(lift_scheme(scheme), foot, modes.lift(lift), time, length, None, lift)
     k = 1 / mode_variance(lift(lam), lift(t))
-    scale = [_root(k)] if u is None else [_root(k), 1 / _root(lift([u]))]
+    scale = [np.sqrt(k)] if u is None else [np.sqrt(k), 1 / np.sqrt(lift([u]))]
     A, C = _scaled(step, scale, weights.size, lam.size)
     l = _squared(A) - np.eye(1 if u is None else 3, dtype=int)
     flat = lift([1] if u is None else [1, 0, 1])
     noise = C[..., :1, 0] if u is None else np.stack([C[..., 0, 0], C[..., 0, 1], C[..., 1, 1]], axis=-1)
     r = (l * flat).sum(axis=-1) + noise
     means = [(weights.reshape(-1, *(1,) * (z.ndim - 1)) * z).sum(axis=0) for z in (l, r)]
-    return Spread(_floats(l), _floats(r), _floats(weights), means[0], means[1], _center(step, weights, lam.size))
+    return Spread(
+        l.astype(float), r.astype(float), weights.astype(float), means[0], means[1], _center(step, weights, lam.size)
+    )
 
 
 def _center(step: Transition, weights: Any, modes: int) -> Array:
@@ -135,8 +137,8 @@ def _center(step: Transition, weights: Any, modes: int) -> Array:
     held = np.array([bool(g != 0) for g in whole])
     found = np.where(held, weights @ pull / np.where(held, whole, 1), 0)
     moves = [pull - gap * found, *(a * found + b for a, b in zip(slopes[1:], shifts[1:], strict=True))]
-    size = max(1.0, *(float(np.abs(_floats(z)).max()) for z in (found, pull, gap * found)))
-    moves = [_floats(z) for z in moves]
+    size = max(1.0, *(float(np.abs(z.astype(float)).max()) for z in (found, pull, gap * found)))
+    moves = [z.astype(float) for z in moves]
     if max(float(np.abs(z).max()) for z in moves) > 1e-12 * size:
         if max(float(np.ptp(z, axis=0).max()) for z in moves) > 1e-12 * size:
             raise ValueError(
@@ -144,14 +146,7 @@ def _center(step: Transition, weights: Any, modes: int) -> Array:
                 "invariant is not computed: take rmverify.output_law after many of them"
             )
         raise ValueError("scheme: a step started at rest at the zero of the score must stay there; this one moves away")
-    return _floats(found)
-
-
-_root = np.frompyfunc(lambda ball: ball.sqrt(), 1, 1)
-
-
-def _floats(balls: Any) -> Array:
-    return np.asarray(np.frompyfunc(float, 1, 1)(balls), dtype=float)
+    return found.astype(float)
 
 
 def _scaled(step: Transition, scale: list[Any], nodes: int, modes: int) -> tuple[Any, Any]:
@@ -176,7 +171,7 @@ def _squared(A: Any) -> Any:
 
 
 def _same(a: Spread, b: Spread) -> bool:
-    pairs = ((_floats(x), _floats(y)) for x, y in ((a.mean_l, b.mean_l), (a.mean_r, b.mean_r)))
+    pairs = ((x.astype(float), y.astype(float)) for x, y in ((a.mean_l, b.mean_l), (a.mean_r, b.mean_r)))
     with np.errstate(invalid="ignore"):  # infinite ones never settle
         return all(bool((np.abs(x - y) <= _SETTLED * np.abs(y).max()).all()) for x, y in pairs)
 
@@ -236,8 +231,8 @@ def step_map(found: Spread, order: int) -> Array:
         for j in range(size):
             change[n] += found.l[..., i, j, None] * times(whole, j)
     D: Array = np.einsum("nqmc,q->mnc", change, found.weights)
-    D[:, 1 : 1 + size, 0] = _floats(found.mean_r)
-    D[:, 1 : 1 + size, 1 : 1 + size] = _floats(found.mean_l)
+    D[:, 1 : 1 + size, 0] = found.mean_r.astype(float)
+    D[:, 1 : 1 + size, 1 : 1 + size] = found.mean_l.astype(float)
     if found.coarser is not None:
         with np.errstate(invalid="ignore"):
             off = np.abs(D - step_map(found.coarser, order))
@@ -289,11 +284,6 @@ class Powers:
         if not np.isfinite(off).all():
             raise Unstable
         return off if self.limit is None else off + self.limit
-
-
-def after(D: Array, steps: int, y: Array) -> Array:
-    """`Powers.after` of one D."""
-    return Powers(D, y.shape[-1]).after(steps, y)
 
 
 def contraction(D: Array) -> float:

@@ -32,7 +32,7 @@ from rmverify.laws.conditional import (
     split_target,
     stage_map,
 )
-from rmverify.laws.invariant import after, spread, step_map
+from rmverify.laws.invariant import Powers, spread, step_map
 from rmverify.laws.scale import NODES, Lattice, ScaleMixture, Scales, Unresolved, kept, many_strata
 from rmverify.numbers.checks import Array
 from rmverify.numbers.rounding import UNIT
@@ -90,7 +90,7 @@ class MixtureLaw:
         return sum(len(stage) * stage.footprint.alphas for stage in self.plan)
 
     @cached_property
-    def _moments(self) -> _Moments:
+    def _moments(self) -> Moments:
         truth, modes = split_target(self.target)
         return _moments(self.plan, modes, initial(truth, self.plan, self.start))
 
@@ -147,17 +147,12 @@ class MixtureLaw:
 
     def paths(self, n: int, *, rng: Any = 0) -> list[Any]:
         """n independent draws of all midpoints, each as `conditional` takes them."""
-        rng = np.random.default_rng(rng)
-        shared = self._stage_paths(n, rng)
-        result = []
-        for path in range(n):
-            entries: list[Any] = []
-            for rows in shared:
-                if rows is not None:
-                    steps = rows[:, :, path, 0].T
-                    entries += list(steps[:, 0]) if steps.shape[1] == 1 else list(steps)
-            result.append(entries)
-        return result
+        shared = [rows for rows in self._stage_paths(n, np.random.default_rng(rng)) if rows is not None]
+
+        def entries(rows: Array, path: int) -> list[Any]:
+            return list(rows[0, :, path, 0] if len(rows) == 1 else rows[:, :, path, 0].T)
+
+        return [[entry for rows in shared for entry in entries(rows, path)] for path in range(n)]
 
     def _stage_paths(self, n: int, rng: np.random.Generator) -> list[Any]:
         """Per stage the midpoints of n paths (A, steps, n, 1). Each path is a stream of its own, so that plans of
@@ -165,10 +160,9 @@ class MixtureLaw:
         feet = [stage.footprint for stage in self.plan]
         sizes = [foot.alphas * len(stage) for foot, stage in zip(feet, self.plan, strict=True)]
         uniforms = np.stack([stream.random(sum(sizes)) for stream in rng.spawn(n)])
-        result, used = [], 0
-        for foot, stage, size in zip(feet, self.plan, sizes, strict=True):
-            rows: Any = uniforms[:, used : used + size].T.reshape(len(stage), foot.alphas, n, 1).swapaxes(0, 1)
-            used += size
+        result = []
+        for foot, stage, own in zip(feet, self.plan, np.split(uniforms, np.cumsum(sizes)[:-1], axis=1), strict=True):
+            rows: Any = own.T.reshape(len(stage), foot.alphas, n, 1).swapaxes(0, 1)
             rows = foot.placed(rows) if foot.alphas else None
             if not foot.plain:
                 t, h = (column(z) for z in stage.grid)
@@ -178,9 +172,7 @@ class MixtureLaw:
 
     def conditionals(self, n: int, *, rng: Any = 0) -> tuple[Array, Array]:
         """Means and variances (n, modes) of the laws given n random paths of midpoints."""
-        return self._given(self._stage_paths(n, np.random.default_rng(rng)), n)
-
-    def _given(self, alphas: list[Any], n: int) -> tuple[Array, Array]:
+        alphas = self._stage_paths(n, np.random.default_rng(rng))
         truth, modes = split_target(self.target)
         start = initial(truth, self.plan, self.start)
         *laws, _ = moments_after(self.plan, modes, (start.means, start.variances), alphas)
@@ -282,7 +274,7 @@ def _moves(stage: Stage, modes: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class _Moments:
+class Moments:
     """Averaged moments: mean, E of the conditional variance, and the covariance of the conditional means."""
 
     mean: Array
@@ -291,16 +283,11 @@ class _Moments:
     rounding: Array
 
 
-def _moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
-    with QUIET():
-        return _averaged_moments(plan, modes, start)
-
-
-def _averaged_moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
+@QUIET()
+def _moments(plan: Plan, modes: Any, start: Gaussian) -> Moments:
     mean, variance, between = start.means, start.variances, None
     error = np.full(variance.size, ONCE * UNIT)
     for stage in plan:
-        mass = velocity_variance(stage.scheme)
         if not stage.footprint.alphas:
             step, slip = stage_map(stage, modes)
             a, b, c = step.scalar
@@ -312,7 +299,7 @@ def _averaged_moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
             variance, slip = _after_steps(stage, modes, variance)
             error = error + slip
         else:
-            state = _State.fresh(mean, variance, between, mass)
+            state = _State.fresh(mean, variance, between, velocity_variance(stage.scheme))
             chained = chainable(stage.scheme, stage.footprint)
             nodes, change = settled(stage, modes) if chained else node_count(stage, modes)
             error = error + 2 * change * len(stage)
@@ -324,14 +311,14 @@ def _averaged_moments(plan: Plan, modes: Any, start: Gaussian) -> _Moments:
                     error = error + off
                 else:
                     steps, weights = at_nodes(stage, modes, t, h, nodes, slice(first, first + len(t)))
-                    weights = np.broadcast_to(weights, (len(t), weights.shape[1]))
                     shape = (*weights.shape, variance.size)
                     second = np.einsum("nqk,nq->nk", np.broadcast_to(steps.linear[0][0], shape) ** 2, weights)
                     state = state.through(steps, weights)
                 error = error + rounding_of(stage, np.sqrt(second), h[:, 0])
-            mean, variance, between = state.mean[0], state.within[0][0], state.position_between()
+            mean, variance = state.mean[0], state.within[0][0]
+            between = None if state.between is None else state.between[0][0]
         require_finite(stage, mean, variance)
-    return _Moments(mean, variance, between, error)
+    return Moments(mean, variance, between, error)
 
 
 def _after_steps(stage: Stage, modes: Any, variance: Array) -> tuple[Array, Array]:
@@ -340,7 +327,7 @@ def _after_steps(stage: Stage, modes: Any, variance: Array) -> tuple[Array, Arra
     own = mode_variance(modes.lam, t)
     D = step_map(spread(stage.scheme, modes, modes.lam, t, h), 1)
     start = (variance - own) / own
-    m = after(D, len(stage), np.stack([start, 0 * start, 0 * start], axis=-1))
+    m = Powers(D, 3).after(len(stage), np.stack([start, 0 * start, 0 * start], axis=-1))
     return own * (1 + m[:, 1]), np.full(variance.size, (STEP + CANCEL) * UNIT * len(stage).bit_length())
 
 
@@ -375,10 +362,7 @@ class _State:
         if mass is None:
             return cls([mean], [[variance]], None if between is None else [[between]])
         zero = np.zeros_like(variance)
-        full = None
-        if between is not None:
-            none = np.zeros_like(between)
-            full = [[between, none], [none, none]]
+        full = None if between is None else [[between, 0 * between], [0 * between, 0 * between]]
         return cls([mean, zero], [[variance, zero], [zero, zero + float(mass)]], full)
 
     def through(self, steps: Transition, weights: Array) -> _State:
@@ -421,6 +405,3 @@ class _State:
                 between = moved if between is None else moved + (np.outer(a, a) + aa) * between
             mean = a * mean + b
         return _State([mean], [[within]], None if between is None else [[between]])
-
-    def position_between(self) -> Array | None:
-        return None if self.between is None else self.between[0][0]

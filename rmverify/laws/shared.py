@@ -27,7 +27,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import comb
 
-from rmverify.laws.averages.paths import ranked_points
+from rmverify.laws.averages.paths import points_by
 from rmverify.laws.line.averaged import LineLaw, line_law
 from rmverify.laws.line.given import TransportLaw, reach, risen, transport_law
 from rmverify.numbers.checks import Array
@@ -187,10 +187,7 @@ def log_densities(
             rows = None
             if foot.alphas:
                 key = (x @ (aim * np.exp(grid.ahead[step]))).reshape(sets, size)
-                order = np.argsort(key, axis=1)
-                uniforms = np.empty((foot.alphas, sets, size))
-                np.put_along_axis(uniforms, order[None], ranked_points(foot.alphas, (sets, size), rng), axis=2)
-                rows = foot.placed(uniforms.reshape(foot.alphas, -1, 1))
+                rows = foot.placed(points_by(key, foot.alphas, rng).reshape(foot.alphas, -1, 1))
             _move(stage, law.target.factor, t, h, rows, x, log_slope)
             step += 1
     block = max(1, _BLOCK // grid.z.size)

@@ -5,6 +5,7 @@ A corrector that runs for long ends here and not at its target: the distance bet
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +17,7 @@ from rmverify.laws.averages.bends import NotResolved
 from rmverify.laws.conditional import split_target
 from rmverify.laws.full import full_stationary
 from rmverify.laws.invariant import Spread, contraction, first_moments, invariant, marginal, spread, step_map
-from rmverify.laws.mixture import MixtureLaw
+from rmverify.laws.mixture import MixtureLaw, Moments
 from rmverify.laws.scale import ScaleMixture, Unresolved, moment_nodes
 from rmverify.numbers.checks import Array, number
 from rmverify.numbers.rounding import UNIT
@@ -81,13 +82,10 @@ class StationaryLaw(MixtureLaw):
         """The target's variances at the noise level."""
         return np.asarray(mode_variance(self._truth.variances, self.level))
 
-    @property
-    def means(self) -> Array:
-        return self.one_step.center
-
-    @property
-    def variances(self) -> Array:
-        return self.own * (1 + self.excess)
+    @cached_property
+    def _moments(self) -> Moments:
+        rounding = np.full(self.own.size, 4 * UNIT + 2 * self.one_step.slip)
+        return Moments(self.one_step.center, self.own * (1 + self.excess), None, rounding)
 
     @property
     def velocity_variances(self) -> Array | None:
@@ -98,14 +96,6 @@ class StationaryLaw(MixtureLaw):
     def covariances(self) -> Array | None:
         mass = velocity_variance(self.plan.stages[0].scheme)
         return None if mass is None else np.sqrt(float(mass) * self.own) * self._excesses[:, 1]
-
-    @property
-    def rounding(self) -> Array:
-        return np.full(self.own.size, 4 * UNIT + 2 * self.one_step.slip)
-
-    @property
-    def correlated(self) -> bool:
-        return False
 
     @cached_property
     def scale_spread(self) -> float:
@@ -128,28 +118,14 @@ class StationaryLaw(MixtureLaw):
         if nodes > _MOST:
             raise Unresolved
         size = self.one_step.r.shape[-1]
-        try:
+        with contextlib.suppress(NotResolved, np.linalg.LinAlgError):
             with np.errstate(over="ignore", invalid="ignore"):
                 m = invariant(step_map(self.one_step, 2 * nodes - 1), size)
-        except NotResolved:
-            raise Unresolved from None
-        if m is None:  # no such moments: the tails are too heavy
-            raise Unresolved
-        try:
-            y, weights = marginal(m, size, nodes)
-        except np.linalg.LinAlgError:
-            raise Unresolved from None
-        if not (y > -1).all():
-            raise Unresolved
-        return y[0], weights[0]
-
-    @property
-    def covariance(self) -> Array:
-        return self.surrogate.covariance
-
-    @cached_property
-    def surrogate(self) -> Gaussian:
-        return self._truth.with_modes(self.variances, self.means, self.rounding)
+            if m is not None:  # otherwise the tails are too heavy for such moments
+                y, weights = marginal(m, size, nodes)
+                if (y > -1).all():
+                    return y[0], weights[0]
+        raise Unresolved
 
 
 def stationary_law(

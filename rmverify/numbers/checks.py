@@ -46,15 +46,15 @@ def number(
     if array.ndim != 0:
         raise ValueError(f"{name}: expected a number, got shape {array.shape}")
     result = float(array)
+    inside = f"in ({above:g}, {below:g})" if above is not None and below is not None else ""
     if above is not None and not result > above:
-        raise ValueError(f"{name}: expected a number > {above:g}, got {result!r}")
+        raise ValueError(f"{name}: expected a number {inside or f'> {above:g}'}, got {result!r}")
     if least is not None and not result >= least:
         raise ValueError(f"{name}: expected a number >= {least:g}, got {result!r}")
     if most is not None and not result <= most:
         raise ValueError(f"{name}: expected a number <= {most:g}, got {result!r}")
     if below is not None and not result < below:
-        expected = f"< {below:g}" if above is None else f"in ({above:g}, {below:g})"
-        raise ValueError(f"{name}: expected a number {expected}, got {result!r}")
+        raise ValueError(f"{name}: expected a number {inside or f'< {below:g}'}, got {result!r}")
     return result
 
 

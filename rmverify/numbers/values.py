@@ -5,6 +5,7 @@ A float does not say whether it is exact, a bound or a sample mean, nor how wron
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, Literal, get_args
 
@@ -64,14 +65,13 @@ class Value(float):
         complement: float | None = None,
     ) -> Value:
         if kind not in get_args(Kind):
-            raise ValueError(f"kind: expected one of {get_args(Kind)}, got {kind!r}")
+            raise ValueError(f"kind: expected one of {', '.join(get_args(Kind))}, got {kind!r}")
         if math.isnan(value):
             raise ValueError(f"value: expected a number, got {value!r}")
         if not error >= 0:
             raise ValueError(f"error: expected a number >= 0, got {error!r}")
         self = super().__new__(cls, value + 0.0)  # never -0.0
-        ends = {"lower": lower, "upper": upper, "complement": complement}
-        for name, end in ends.items():
+        for name, end in (("lower", lower), ("upper", upper), ("complement", complement)):
             if end is not None and math.isnan(end):
                 raise ValueError(f"{name}: expected a number, got {end!r}")
         if lower is not None and upper is not None and lower > upper:
@@ -126,8 +126,8 @@ class Value(float):
         raise AttributeError(f"a Value is immutable, cannot delete {name}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        state = {"lower": self.lower, "upper": self.upper, "complement": self.complement}
-        return _rebuild, (float(self), self.kind, self.error, state)
+        state: dict[str, Any] = {"lower": self.lower, "upper": self.upper, "complement": self.complement}
+        return functools.partial(Value, **state), (float(self), self.kind, self.error)
 
     def __repr__(self) -> str:
         ends = f"[{self.lower:.6g}, {self.upper:.6g}]"
@@ -164,17 +164,9 @@ class Value(float):
 
     def as_dict(self) -> dict[str, Any]:
         """The value as plain data, ready for JSON (infinities as strings)."""
-        plain = {name: getattr(self, name) for name in ("lower", "upper", "error", "complement")}
-        return {
-            "value": _finite(float(self)),
-            "kind": self.kind,
-            **{name: _finite(float(number)) for name, number in plain.items()},
-        }
+        plain = {name: _finite(float(getattr(self, name))) for name in ("lower", "upper", "error", "complement")}
+        return {"value": _finite(float(self)), "kind": self.kind, **plain}
 
 
 def _finite(number: float) -> float | str:
     return number if math.isfinite(number) else repr(number)
-
-
-def _rebuild(value: float, kind: Kind, error: float, state: dict[str, Any]) -> Value:
-    return Value(value, kind, error, **state)

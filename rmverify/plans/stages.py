@@ -17,19 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.numbers.checks import Array, brief, finite_array, number
-from rmverify.schemes.contract import (
-    Scheme,
-    check_covariance,
-    check_parameters,
-    missing_parameters,
-    name,
-    parameters,
-    shipped,
-    text,
-    unwrap,
-    velocity_variance,
-)
+from rmverify.numbers.checks import Array, brief, finite_array, number, positive_integer
+from rmverify.schemes import contract
+from rmverify.schemes.contract import Scheme
 
 __all__ = ["Correct", "Footprint", "Plan", "Predict", "Stage", "footprint"]
 
@@ -136,7 +126,7 @@ class _Probe:
         return np.arange(length, dtype=float).reshape(length, 1, 1)
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
-        check_covariance(covariance, values=False)
+        contract.check_covariance(covariance, values=False)
         self.noises = max(self.noises, count or 1)
         shape = (1, self._dim) if count is None else (self._length(count), 1, self._dim)
         return [np.zeros(shape) for _ in covariance]
@@ -159,8 +149,9 @@ def footprint(scheme: Scheme, t: float = 1.0, h: float = 2.0**-20) -> Footprint:
     >>> footprint(parallel_midpoint(strata=4, rounds=2))
     Footprint(rounds=4, evaluations=13, uniforms=(4,), width=4)
     """
-    step, keywords = unwrap(scheme)
-    known = shipped(scheme) and all(isinstance(value, Hashable) for value in keywords.values())
+    _known(scheme)
+    step, keywords = contract.unwrap(scheme)
+    known = contract.shipped(scheme) and all(isinstance(value, Hashable) for value in keywords.values())
     run = _footprint if known else _footprint.__wrapped__
     return run(step, tuple(sorted(keywords.items())), t, h)
 
@@ -174,7 +165,7 @@ def _footprint(step: Any, keywords: tuple[tuple[str, Any], ...], t: float, h: fl
         except Exception as error:  # such as shapes that do not fit; of the first dimension it is the one to tell
             first = first or error
     raise ValueError(
-        f"scheme: cannot count the score evaluations of {name(step)}: on NumPy arrays it raised "
+        f"scheme: cannot count the score evaluations of {contract.name(step)}: on NumPy arrays it raised "
         f"{type(first).__name__} ({first})"
     ) from first
 
@@ -231,7 +222,7 @@ class Stage:
     @functools.cached_property
     def _counted(self) -> tuple[Footprint, int, int]:
         """The largest footprint of the steps, and the sums of their evaluations and rounds."""
-        if shipped(self.scheme):
+        if contract.shipped(self.scheme):
             foot = footprint(self.scheme)
             return foot, len(self) * foot.evaluations, len(self) * foot.rounds
         each = self._footprints()
@@ -239,8 +230,8 @@ class Stage:
         other = next((foot for foot in each if foot.slots != largest.slots), None)
         if other is not None:
             raise ValueError(
-                f"scheme: {name(self.scheme)} draws {_drawn(largest)} in some steps and {_drawn(other)} in others; "
-                "put each kind of step into a stage of its own"
+                f"scheme: {contract.name(self.scheme)} draws {_drawn(largest)} in some steps and {_drawn(other)} in "
+                "others; put each kind of step into a stage of its own"
             )
         largest = replace(largest, noises=max(foot.noises for foot in each))
         share = len(self) / len(each)
@@ -261,9 +252,9 @@ class Stage:
     @property
     def configuration(self) -> dict[str, Any]:
         """The stage as plain data: its kind, the scheme's name and parameters, and its own numbers."""
-        step, _ = unwrap(self.scheme)
+        step, _ = contract.unwrap(self.scheme)
         name = f"{step.__module__}.{step.__qualname__}"
-        return {"stage": type(self).__name__, "scheme": name, **parameters(self.scheme)}
+        return {"stage": type(self).__name__, "scheme": name, **contract.parameters(self.scheme)}
 
     @property
     def grid(self) -> tuple[Array, Array]:
@@ -316,15 +307,15 @@ class Predict(Stage):
             raise ValueError(
                 f"times: expected two or more strictly decreasing noise levels, all >= 0, got {brief(times)}"
             )
-        if velocity_variance(self.scheme) is not None:
+        if contract.velocity_variance(self.scheme) is not None:
             raise ValueError(
-                f"scheme: {name(self.scheme)} carries a velocity, so it is no predictor; use it in Correct"
+                f"scheme: {contract.name(self.scheme)} carries a velocity, so it is no predictor; use it in Correct"
             )
         times.setflags(write=False)
         object.__setattr__(self, "times", times)
 
     def __repr__(self) -> str:
-        return f"Predict({text(self.scheme)}, levels {self.start:.6g} to {self.end:.6g}, {_steps(len(self))})"
+        return f"Predict({contract.text(self.scheme)}, levels {self.start:.6g} to {self.end:.6g}, {_steps(len(self))})"
 
     @property
     def start(self) -> float:
@@ -373,13 +364,10 @@ class Correct(Stage):
         _known(self.scheme)
         object.__setattr__(self, "time", number("time", self.time, least=0))
         object.__setattr__(self, "step", number("step", self.step, above=0))
-        count = number("steps", self.steps, least=1)
-        if count != math.floor(count):
-            raise ValueError(f"steps: expected an integer >= 1, got {self.steps!r}")
-        object.__setattr__(self, "steps", int(count))
+        object.__setattr__(self, "steps", positive_integer("steps", self.steps))
 
     def __repr__(self) -> str:
-        return f"Correct({text(self.scheme)}, level {self.time:.6g}, {_steps(self.steps)} of {self.step:.6g})"
+        return f"Correct({contract.text(self.scheme)}, level {self.time:.6g}, {_steps(self.steps)} of {self.step:.6g})"
 
     @property
     def start(self) -> float:
@@ -401,7 +389,7 @@ class Correct(Stage):
         return super().configuration | {"time": self.time, "step": self.step, "steps": self.steps}
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """Stages, one after the other; each starts at the noise level where the one before ended.
 
@@ -415,7 +403,7 @@ class Plan:
     (4, 4, 2.0, 0.5)
     """
 
-    stages: tuple[Stage, ...] = field()
+    stages: tuple[Stage, ...]
     needs: tuple[float, float] | None = field(default=None, compare=False)
     """Strong concavity m and smoothness L of the targets that it is made for; None where it is for any."""
 
@@ -475,12 +463,6 @@ class Plan:
     def __iter__(self) -> Iterator[Any]:
         return iter(self.stages)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Plan) and self.stages == other.stages
-
-    def __hash__(self) -> int:
-        return hash(self.stages)
-
     @property
     def start(self) -> float:
         """The noise level at which the plan starts, T."""
@@ -522,7 +504,7 @@ def _steps(count: int) -> str:
 def _known(scheme: Scheme) -> None:
     if not callable(scheme):
         raise ValueError(f"scheme: expected a step function, got {type(scheme).__name__}")
-    check_parameters(scheme)
-    needed = missing_parameters(scheme)
-    if needed:
-        raise ValueError(f"scheme: {name(scheme)} needs {', '.join(needed)}; pass {name(scheme)}({needed[0]}=...)")
+    contract.check_parameters(scheme)
+    if needed := contract.missing_parameters(scheme):
+        name = contract.name(scheme)
+        raise ValueError(f"scheme: {name} needs {', '.join(needed)}; pass {name}({needed[0]}=...)")

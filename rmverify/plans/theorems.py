@@ -97,17 +97,7 @@ def sequential(
     >>> sequential(100, 4.0, 0.1).end == 0.1**2 / (16 * 100)
     True
     """
-    d, L, eps = _theorem(dim, smoothness, accuracy)
-    h_pred, h_corr, t_corr = _LENGTHS["sequential"](d, L, eps)
-    return _Windows(
-        scheme,
-        _levels(d, L, eps, second_moment, early_stop, horizon, horizon_constant),
-        window=_positive("window_constant", window_constant) / L,
-        h_pred=_positive("predictor_constant", predictor_constant) * h_pred,
-        h_corr=_positive("corrector_constant", corrector_constant) * h_corr,
-        t_corr=_positive("corrector_time_constant", corrector_time_constant) * t_corr,
-        friction=_positive("friction_constant", friction_constant) * math.sqrt(L),
-    ).plan()
+    return _in_windows("sequential", **locals())
 
 
 def dpum(
@@ -138,17 +128,20 @@ def dpum(
     >>> dpum(100, 4.0, 0.1).evaluations > sequential(100, 4.0, 0.1).evaluations / 10
     True
     """
+    return _in_windows("dpum", **locals())
+
+
+def _in_windows(
+    theorem: str, dim: Any, smoothness: Any, accuracy: Any, second_moment: Any, early_stop: Any, horizon: Any,
+    horizon_constant: Any, scheme: Scheme, **constants: Any,
+) -> Plan:  # fmt: skip
+    """The plan of `sequential` or `dpum` from all of its arguments."""
     d, L, eps = _theorem(dim, smoothness, accuracy)
-    h_pred, h_corr, t_corr = _LENGTHS["dpum"](d, L, eps)
-    return _Windows(
-        scheme,
-        _levels(d, L, eps, second_moment, early_stop, horizon, horizon_constant),
-        window=_positive("window_constant", window_constant) / L,
-        h_pred=_positive("predictor_constant", predictor_constant) * h_pred,
-        h_corr=_positive("corrector_constant", corrector_constant) * h_corr,
-        t_corr=_positive("corrector_time_constant", corrector_time_constant) * t_corr,
-        friction=_positive("friction_constant", friction_constant) * math.sqrt(L),
-    ).plan()
+    levels = _levels(d, L, eps, second_moment, early_stop, horizon, horizon_constant)
+    h_pred, h_corr, t_corr = _LENGTHS[theorem](d, L, eps)
+    c = {name.removesuffix("_constant"): _positive(name, value) for name, value in constants.items()}
+    sizes = c["window"] / L, c["predictor"] * h_pred, c["corrector"] * h_corr, c["corrector_time"] * t_corr
+    return _Windows(scheme, levels, *sizes, c["friction"] * math.sqrt(L)).plan()
 
 
 def parallel(

@@ -140,8 +140,7 @@ class Given:
         self.weight = self.weight * (chosen * p + (1 - chosen) * (1 - p))
         return chosen
 
-    def exponential(self) -> Any:
-        return self._own(1)[0]
+    exponential = uniform
 
 
 class AffineDraw(Given):
@@ -153,10 +152,10 @@ class AffineDraw(Given):
         self.draws: list[tuple[Any, int | None]] = []
 
     def strata(self, count: int) -> Any:
-        return self._leading(np.arange(count)) / count, self._own(count)
+        return self.cells(count) / count, self._own(count)
 
     def cells(self, count: int) -> Any:
-        return self._leading(np.arange(count))
+        return self._number(np.arange(count, dtype=float)).reshape(-1, *(1,) * _AXES)
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
         which = len(self.draws)
@@ -169,9 +168,6 @@ class AffineDraw(Given):
             AffineForm({(which, i, copy): units[copy].reshape(count, *axes) for copy in range(count)})
             for i in range(len(covariance))
         ]
-
-    def _leading(self, values: Any) -> Any:
-        return self._number(np.asarray(values, dtype=float)).reshape(-1, *(1,) * _AXES)
 
 
 class Transition(NamedTuple):

@@ -70,8 +70,8 @@ prefix.register(ChainForm, lambda z: z.sums.add(z, last=False))
 
 def not_a_chain(why: str) -> ValueError:
     return ValueError(
-        f"scheme: its averages over so many strata are not known exactly: {why}; pass the midpoints with alphas=, or "
-        "use fewer strata"
+        f"scheme: its law over so many strata or cells is not known exactly: {why}; use fewer of them, or pass the "
+        "midpoints with alphas="
     )
 
 

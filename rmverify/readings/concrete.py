@@ -12,6 +12,7 @@ mode; run on the rows of a basis it tells its matrices (`matrices`).
 from __future__ import annotations
 
 import inspect
+import math
 import pickle
 import random
 from collections.abc import Callable, Iterator
@@ -116,10 +117,6 @@ class Script(ParticleDraw):
         self.alphas: list[Array] = []
         self.noises: list[list[Array]] = []
         self.covariances: list[Any] = []
-
-    def on(self, x: Any) -> Script:
-        super().on(x)
-        return self
 
     def _stream(self) -> Any:
         self._used += 1
@@ -512,7 +509,8 @@ def matrices(
     largest = max(float(np.abs(known).max()), *(float(np.abs(z).max()) for z in probe.state))
     size = 2.0 ** np.ceil(np.log2(largest)) if 0 < largest < np.inf else 1.0
     drawn = {k: shape[1:] for k, shape in probe.script.normals.items()}
-    count = sum(int(np.prod(shape)) for shape in drawn.values())
+    widths = [math.prod(shape) for shape in drawn.values()]
+    count = sum(widths)
     inputs = np.zeros((1 + s + count + checks, s + count))  # the state and the normal values of every row
     inputs[1 : 1 + s + count] = size * np.eye(s + count)
     rng = np.random.default_rng(0)
@@ -520,11 +518,8 @@ def matrices(
     center, spread = known.mean(axis=0), known.std(axis=0)
     inputs[-checks:, :s] = far * (center + spread * rng.standard_normal((checks, s)))
     inputs[-checks:, s:] = far * rng.standard_normal((checks, count))
-    normals, first = {}, s
-    for k, shape in drawn.items():
-        width = int(np.prod(shape))
-        normals[k] = inputs[:, first : first + width].reshape(-1, *shape)
-        first += width
+    columns = np.split(inputs[:, s:], np.cumsum(widths, dtype=int)[:-1], axis=1)
+    normals = {k: part.reshape(-1, *drawn[k]) for k, part in zip(drawn, columns, strict=False)}
     state = tuple(inputs[:, k * dim : (k + 1) * dim].copy() for k in range(parts))
     image = np.concatenate(_played(scheme, state, t, h, score, _Basis(len(inputs), given, normals)).state, axis=1)
     if not np.isfinite(image).all():
@@ -556,10 +551,9 @@ class _Basis(Script):
         return self._take(1)[0]
 
     def bernoulli(self, p: Any) -> Any:
-        return self._take(1)[0]
+        return self.uniform()
 
-    def exponential(self) -> Any:
-        return self._take(1)[0]
+    exponential = uniform
 
     def strata(self, count: int) -> Any:
         return np.arange(count).reshape(count, 1, 1) / count, self._take(count)

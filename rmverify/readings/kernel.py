@@ -16,7 +16,7 @@ import numpy as np
 
 from rmverify.readings.affine import ONE, AffineForm, V, gram
 from rmverify.readings.duals import Dual
-from rmverify.readings.transport import Law1D, Silent
+from rmverify.readings.transport import Law1D, Silent, score_along
 from rmverify.schemes.contract import Scheme, velocity_variance
 
 __all__ = ["Kernel", "kernel", "named"]
@@ -59,13 +59,8 @@ def kernel(scheme: Scheme, law: Law1D, x: Dual, t: Any, h: Any, alphas: Any = No
     Parameters
     ----------
     scheme : scheme on x or on (x, v)
-    law : target on the line
-        Its score is what the scheme asks.
-    x : Dual
-    t, h : number or array
-        Noise level and step; arrays broadcast with the points.
-    alphas : array (A, ...), optional
-        The A midpoints of the step along the first axis; the rest broadcasts with the points.
+    law, x, t, h, alphas
+        As for `rmverify.readings.transport.carry`.
 
     Raises
     ------
@@ -99,10 +94,8 @@ def named(
         parts = point.parts if isinstance(point, AffineForm) else {ONE: point}
         if any(np.any(part) for source, part in parts.items() if source is not ONE):
             raise TypeError(_ELSEWHERE)
-        at = parts[ONE]
-        if not isinstance(at, Dual):
-            return law.score(t, np.asarray(at, dtype=float))
-        return AffineForm({ONE: Dual(law.score(t, at.value), law.slope(t, at.value) * at.slope)})
+        found = score_along(law, t, parts[ONE])
+        return AffineForm({ONE: found}) if isinstance(found, Dual) else found
 
     start = AffineForm({ONE: x})
     end = scheme((start, AffineForm({V: 1})) if kinetic else start, t, h, score, draw)

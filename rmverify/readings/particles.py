@@ -12,8 +12,10 @@ after the other, each small enough for `memory`.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Self
 
 import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj
@@ -45,7 +47,7 @@ class ParticleDraw:
         self._step += 1
         self._streams = []
 
-    def on(self, x: Any) -> ParticleDraw:
+    def on(self, x: Any) -> Self:
         self._x, self._xp, self._used = x, array_namespace(x), 0
         return self
 
@@ -296,26 +298,17 @@ def _finite(xp: Any, x: Any, name: str, what: str) -> None:
     raise ValueError(f"{name}: particle {particle} {what}")
 
 
-class _bar:
+@contextlib.contextmanager
+def _bar(progress: Any, steps: int) -> Iterator[Callable[[int], Any]]:
     """A progress bar on stderr, a user's callable, or nothing."""
-
-    def __init__(self, progress: Any, steps: int) -> None:
-        self._progress, self._steps = progress, steps
-        self._shown: Any = None
-
-    def __enter__(self) -> Any:
-        if callable(self._progress):
-            return self._progress
-        if not self._progress:
-            return lambda done: None
+    if callable(progress):
+        yield progress
+    elif not progress:
+        yield lambda done: None
+    else:
         from rich.console import Console
         from rich.progress import Progress
 
-        self._shown = Progress(console=Console(stderr=True))
-        self._shown.start()
-        task = self._shown.add_task("sampling", total=self._steps)
-        return lambda done: self._shown.update(task, completed=done)
-
-    def __exit__(self, *error: Any) -> None:
-        if self._shown is not None:
-            self._shown.stop()
+        with Progress(console=Console(stderr=True)) as shown:
+            task = shown.add_task("sampling", total=steps)
+            yield lambda done: shown.update(task, completed=done)

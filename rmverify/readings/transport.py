@@ -7,6 +7,7 @@ comes out is known where the points go, p(F(z)) = p_0(z)/|F'(z)|, and ln(p/q) wi
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +17,7 @@ from rmverify.readings.affine import Given
 from rmverify.readings.duals import Dual
 from rmverify.schemes.contract import Scheme, velocity_variance
 
-__all__ = ["Law1D", "Silent", "carry"]
+__all__ = ["Law1D", "Silent", "carry", "score_along"]
 
 
 class Law1D(Protocol):
@@ -46,6 +47,13 @@ _NOISY = (
     "scheme: it draws normal values or carries a velocity, so its output is no function of its start; draw from it "
     "with rmverify.sample, or use a predictor without noise"
 )
+
+
+def score_along(law: Law1D, t: Any, x: Any) -> Any:
+    """The score at points, with its derivative where they carry theirs."""
+    if not isinstance(x, Dual):
+        return law.score(t, np.asarray(x))
+    return Dual(law.score(t, x.value), law.slope(t, x.value) * x.slope)
 
 
 def carry(scheme: Scheme, law: Law1D, x: Dual, t: Any, h: Any, alphas: Any = None) -> Dual:
@@ -78,13 +86,7 @@ def carry(scheme: Scheme, law: Law1D, x: Dual, t: Any, h: Any, alphas: Any = Non
     """
     if velocity_variance(scheme) is not None:
         raise TypeError(_NOISY)
-
-    def score(t: Any, point: Any) -> Any:
-        if not isinstance(point, Dual):
-            return law.score(t, np.asarray(point))
-        return Dual(law.score(t, point.value), law.slope(t, point.value) * point.slope)
-
-    end = scheme(x, t, h, score, Silent(alphas))
+    end = scheme(x, t, h, functools.partial(score_along, law), Silent(alphas))
     if not isinstance(end, Dual):
         raise TypeError(f"scheme: it returned {type(end).__name__} instead of points on the line")
     return end.spread()

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmverify.numbers.checks import Array
-from rmverify.plans import Correct, Predict, Stage
+from rmverify.plans import Correct, Stage
 from rmverify.readings.affine import ONE, AffineDraw, NotAffine, V, X, forms
 from rmverify.readings.balls import lift, lift_scheme, precision
 from rmverify.readings.concrete import (
@@ -56,14 +56,6 @@ _LEVELS = 256  # of a stage at which its step is looked at in every way; at all 
 _CHECKS = 1 << 16  # numbers, rows times coordinates, on which it is seen whether a step is affine
 
 
-class _Ground(NamedTuple):
-    """Where a step is looked at: a target whose particles are run, its score, and its modes as readings see them."""
-
-    look: Gaussian
-    score: Score
-    modes: Any
-
-
 def mixes(stage: Stage, target: Target, truth: Gaussian, modes: Any) -> str | None:
     """Why the stage's step does not act on each mode as it was read to do, so that only full coordinates tell; None
     where it does.
@@ -77,11 +69,11 @@ def mixes(stage: Stage, target: Target, truth: Gaussian, modes: Any) -> str | No
     """
     if shipped(stage.scheme):
         return None
-    ground = _Ground(truth, target.score, modes) if truth.dim <= _MOST_RUN else _few(truth, modes)
+    ground = (truth, target.score, modes) if truth.dim <= _MOST_RUN else _few(truth, modes)
     why: str | None = None
     reach = Reach(stage.scheme)
     for level in _levels(stage):
-        found = _differs(stage.scheme, ground, level)
+        found = _differs(stage.scheme, *ground, level)
         if found is not None:
             _is_affine(stage.scheme, truth, target, level, found, many=why is None)
         why = why or found
@@ -123,9 +115,8 @@ class _Level(NamedTuple):
 
 
 def _levels(stage: Stage) -> Iterator[_Level]:
-    steps = list(zip(*map(np.ndarray.tolist, stage.grid), strict=True)) if isinstance(stage, Predict) else []
-    if isinstance(stage, Correct):
-        steps = [(stage.time, stage.step)] * min(stage.steps, 2)
+    most = 2 if isinstance(stage, Correct) else None  # they are all the same
+    steps = list(zip(*(part[:most].tolist() for part in stage.grid), strict=True))
     some = set(np.unique(np.linspace(0, len(steps) - 1, _LEVELS).astype(int)).tolist())
     for n, (t, h) in enumerate(steps):
         yield _Level(t, h, steps[n - 1] if n else None, n in some)
@@ -141,9 +132,8 @@ def _run(scheme: Scheme, state: tuple[Array, ...], level: _Level, score: Score) 
     return played
 
 
-def _differs(scheme: Scheme, ground: _Ground, level: _Level) -> str | None:
-    """How the step and its reading differ at one level; None where they agree."""
-    look, score, modes = ground
+def _differs(scheme: Scheme, look: Gaussian, score: Score, modes: Any, level: _Level) -> str | None:
+    """How the step and its reading differ at one level, on particles of `look`; None where they agree."""
     state = _states(scheme, look, level.t)
     played = _run(scheme, state, level, score)
     rows = _finite(played)
@@ -193,8 +183,8 @@ def _finite(played: Played) -> Any:
     return finite
 
 
-def _few(truth: Gaussian, modes: Any) -> _Ground:
-    """A target of a few of the modes, and these, for one of more coordinates than particles are run in."""
+def _few(truth: Gaussian, modes: Any) -> tuple[Gaussian, Score, Any]:
+    """A target of a few of the modes, its score, and these, for one of more coordinates than particles are run in."""
     if truth.basis is not None:
         raise TypeError(
             "scheme: a step that is not the package's own is checked on particles in the target's coordinates, at most "
@@ -204,7 +194,7 @@ def _few(truth: Gaussian, modes: Any) -> _Ground:
     some = np.unique(order[np.linspace(0, order.size - 1, min(order.size, _FEW)).astype(int)])
     counts = np.minimum(truth.multiplicities[some], _EACH)
     look = Gaussian.from_spectrum(truth.variances[some], counts, truth.means[some])
-    return _Ground(look, modes.some(np.repeat(some, counts.astype(int))).score, modes.some(some))
+    return look, modes.some(np.repeat(some, counts.astype(int))).score, modes.some(some)
 
 
 def _foreseen(

@@ -11,17 +11,7 @@ draw     ``uniform()``, ``strata(R)``, ``bernoulli(p)``, ``exponential()``, ``ce
          ``normal(covariance, count=None)``
 =======  ====================================================================================================
 
-What a step draws is a particle's own, the same for all of its coordinates but for the normal values:
-
-===================  ==================================================================================
-uniform()            a midpoint in [0, 1]
-strata(R)            (lo, a) on a leading axis: one midpoint in every [lo, lo + 1/R], lo = 0, 1/R, ..
-bernoulli(p)         1 with probability p and 0 otherwise; p may depend on t, h and what was drawn before
-exponential()        a duration of mean 1
-cells(M)             0, .., M - 1 on a leading axis
-normal(c, count)     jointly normal values shaped like x with a 1x1 or 2x2 covariance c; `count` copies of them
-===================  ==================================================================================
-
+What a step draws (see `Draw`) is a particle's own, the same for all of its coordinates but for the normal values.
 Averages over a choice or a duration are exact; a choice or a duration that is made of a uniform (``u < p``, ``-ln u``)
 has to be found by looking for where the step bends.
 
@@ -63,19 +53,19 @@ class Draw(Protocol):
         """A midpoint in [0, 1]."""
 
     def strata(self, count: int) -> tuple[Any, Any]:
-        """(lo, a): the lower ends of `count` strata of [0, 1], and a midpoint in each."""
+        """(lo, a) on a leading axis: one midpoint in every [lo, lo + 1/count], lo = 0, 1/count, .."""
 
     def bernoulli(self, p: Any) -> Any:
-        """1 with probability p and 0 otherwise."""
+        """1 with probability p and 0 otherwise; p may depend on t, h and what was drawn before."""
 
     def exponential(self) -> Any:
         """A duration of mean 1."""
 
     def cells(self, count: int) -> Any:
-        """0, .., count - 1."""
+        """0, .., count - 1 on a leading axis."""
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
-        """Jointly normal values, one for each row of the covariance."""
+        """Jointly normal values shaped like x, one for each row of a 1x1 or 2x2 covariance; `count` copies of them."""
 
 
 Scheme = Callable[[Any, Any, Any, Score, Draw], Any]
@@ -175,11 +165,8 @@ def name(scheme: Scheme) -> str:
 def text(scheme: Scheme) -> str:
     """A scheme as it is written: its name, and the parameters that are bound to it."""
     _, keywords = unwrap(scheme)
-    return (
-        f"{name(scheme)}({', '.join(f'{key}={_short(value)}' for key, value in keywords.items())})"
-        if keywords
-        else name(scheme)
-    )
+    bound = ", ".join(f"{key}={_short(value)}" for key, value in keywords.items())
+    return f"{name(scheme)}({bound})" if bound else name(scheme)
 
 
 def _short(value: Any) -> str:

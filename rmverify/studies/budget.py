@@ -125,7 +125,7 @@ def _early_stop(target: Gaussian, scale: float, early_stop: float | None, early_
     if target.variances.min() == 0:
         raise ValueError(
             "early_stop_tv: the data are singular (a variance is 0), so that TV(q_delta, q_0) = 1 for every delta; "
-            "give early_stop itself"
+            "give delta itself"
         )
     # the root is found to 1e-10 in ln t, on either side
     return _crossing("early_stop", lambda t: tv(target.at(t), target) - most, 1e-300, 1.0) * (1 - 1e-9)

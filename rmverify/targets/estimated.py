@@ -75,9 +75,8 @@ class EstimatedScore:
         self.gain = number("gain", gain)
         if bias is not None and not callable(bias):
             vector = finite_array("bias", bias)
-            if vector.ndim > 1 or (
-                vector.ndim == 1 and vector.size not in (1, target.dim) and vector.size != _modes(target)
-            ):
+            sizes = 1, target.dim, np.size(getattr(target, "multiplicities", 1))
+            if vector.ndim > 1 or vector.size not in sizes:
                 raise ValueError(
                     f"bias: expected a number, ({target.dim},) values or a function of t, got {vector.shape}"
                 )
@@ -148,7 +147,3 @@ def _gaussian(target: Any) -> Gaussian:
             f"target: the exact laws and L2 error of an estimated score need a Gaussian, got {type(target).__name__}"
         )
     return target
-
-
-def _modes(target: Any) -> int:
-    return int(target.variances.size) if isinstance(target, Gaussian) else int(target.dim)

@@ -177,21 +177,17 @@ class Factor(ABC):
 
     # --- what each law says: x counts from m, size as `Factor.size` ------------------------------------------
 
-    @staticmethod
     @abstractmethod
-    def _log_density(x: Any, size: Any, s: Any) -> Any: ...
+    def _log_density(self, x: Any, size: Any, s: Any) -> Any: ...
 
-    @staticmethod
     @abstractmethod
-    def _score(x: Any, size: Any, s: Any) -> Any: ...
+    def _score(self, x: Any, size: Any, s: Any) -> Any: ...
 
-    @staticmethod
     @abstractmethod
-    def _slope(x: Any, size: Any, s: Any) -> Any: ...
+    def _slope(self, x: Any, size: Any, s: Any) -> Any: ...
 
-    @staticmethod
     @abstractmethod
-    def _draw(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         """Draws of Y."""
 
 
@@ -252,26 +248,22 @@ class TwoGaussians(_Relative):
         worst = math.log(c * (square - c) / (square + c)) / 2 if 0 < c < square else 0.0
         return max(super().path_smoothness(stop), -self.at(max(stop, worst)).strong_concavity)
 
-    @staticmethod
-    def _log_density(x: Any, d: Any, s: Any) -> Any:
+    def _log_density(self, x: Any, d: Any, s: Any) -> Any:
         xp = array_namespace(x)
         z = xp.abs(x) / s
         return xp.log1p(xp.exp(-2 * d * z)) - (z - d) ** 2 / 2 - xp.log(2 * s) - _LOG_ROOT
 
-    @staticmethod
-    def _score(x: Any, d: Any, s: Any) -> Any:
+    def _score(self, x: Any, d: Any, s: Any) -> Any:
         z = x / s
         return (d * array_namespace(x).tanh(d * z) - z) / s
 
-    @staticmethod
-    def _slope(x: Any, d: Any, s: Any) -> Any:
+    def _slope(self, x: Any, d: Any, s: Any) -> Any:
         xp = array_namespace(x)
         w = xp.exp(-2 * d * xp.abs(x) / s)
         tanh2, sech2 = xp.tanh(d * x / s) ** 2, 4 * w / (1 + w) ** 2
         return -xp.where(tanh2 < sech2, (1 - d) * (1 + d) + d**2 * tanh2, 1 - d**2 * sech2) / s**2
 
-    @staticmethod
-    def _draw(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return rng.choice([-1.0, 1.0], shape)
 
 
@@ -321,30 +313,25 @@ class SkewNormal(_Relative):
     def __repr__(self) -> str:
         return f"SkewNormal(shape={self.shape:.6g}, location={self.location:.6g}, scale={self.scale:.6g})"
 
-    @staticmethod
-    def _standard(x: Any, alpha: Any, s: Any) -> tuple[Any, Any, Any]:
+    def _standard(self, x: Any, alpha: Any, s: Any) -> tuple[Any, Any, Any]:
         """w, z and u."""
         xp = array_namespace(x)
         w = s * xp.hypot(xp.ones_like(alpha), alpha)
         return w, x / w, -alpha * x / w
 
-    @staticmethod
-    def _log_density(x: Any, alpha: Any, s: Any) -> Any:
-        w, z, u = SkewNormal._standard(x, alpha, s)
+    def _log_density(self, x: Any, alpha: Any, s: Any) -> Any:
+        w, z, u = self._standard(x, alpha, s)
         return log_tail(u) - z * z / 2 - array_namespace(x).log(w / 2) - _LOG_ROOT
 
-    @staticmethod
-    def _score(x: Any, alpha: Any, s: Any) -> Any:
-        w, z, u = SkewNormal._standard(x, alpha, s)
+    def _score(self, x: Any, alpha: Any, s: Any) -> Any:
+        w, z, u = self._standard(x, alpha, s)
         return (alpha * hazard(u) - z) / w
 
-    @staticmethod
-    def _slope(x: Any, alpha: Any, s: Any) -> Any:
-        w, _, u = SkewNormal._standard(x, alpha, s)
+    def _slope(self, x: Any, alpha: Any, s: Any) -> Any:
+        w, _, u = self._standard(x, alpha, s)
         return -(1 + alpha**2 * hazard(u) * excess(u)) / w**2
 
-    @staticmethod
-    def _draw(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return np.abs(rng.standard_normal(shape))
 
 
@@ -385,8 +372,7 @@ class UniformGaussian(Factor):
         """(1/s^2) 2h phi(h)/(1 - 2Q(h)), h = b/s: the curvature at 0."""
         return -float(self.slope(0, 0.0))
 
-    @staticmethod
-    def _ends(x: Any, b: Any, s: Any) -> tuple[Any, ...]:
+    def _ends(self, x: Any, b: Any, s: Any) -> tuple[Any, ...]:
         """h, u, v, c, Q(v)/Q(u), and where [u, v] is so short that Q(u) - Q(v) would cancel (the ratio is 0 there)."""
         xp = array_namespace(x)
         r = xp.abs(x)
@@ -395,8 +381,7 @@ class UniformGaussian(Factor):
         short = (h < 1) & (c < 2)
         return h, u, v, c, xp.where(short, xp.zeros_like(c), xp.exp(-c) * hazard(u) / hazard(v)), short
 
-    @staticmethod
-    def _short(short: Any, h: Any, c: Any) -> tuple[Any, Any, Any]:
+    def _short(self, short: Any, h: Any, c: Any) -> tuple[Any, Any, Any]:
         """The mass, mean and variance of e^{c y/2 - h^2 y^2/2} dy/2 on [-1, 1], where short."""
         xp = array_namespace(c)
         h, c = xp.where(short, h, xp.zeros_like(c)), xp.where(short, c, xp.zeros_like(c))
@@ -407,39 +392,63 @@ class UniformGaussian(Factor):
         mean = first / mass
         return mass, mean, second / mass - mean**2
 
-    @staticmethod
-    def _log_density(x: Any, b: Any, s: Any) -> Any:
+    def _log_density(self, x: Any, b: Any, s: Any) -> Any:
         xp = array_namespace(x)
-        h, u, _, c, ratio, short = UniformGaussian._ends(x, b, s)
-        mass, _, _ = UniformGaussian._short(short, h, c)
+        h, u, _, c, ratio, short = self._ends(x, b, s)
+        mass, _, _ = self._short(short, h, c)
         inside = xp.log(mass) - (x / s) ** 2 / 2 - xp.log(s) - _LOG_ROOT
         wide = log_tail(u) + xp.log1p(-ratio) - xp.log(2 * xp.where(short, s, b))
         return xp.where(short, inside, wide)
 
-    @staticmethod
-    def _score(x: Any, b: Any, s: Any) -> Any:
+    def _score(self, x: Any, b: Any, s: Any) -> Any:
         xp = array_namespace(x)
-        h, u, _, c, ratio, short = UniformGaussian._ends(x, b, s)
-        _, mean, _ = UniformGaussian._short(short, h, c)
+        h, u, _, c, ratio, short = self._ends(x, b, s)
+        _, mean, _ = self._short(short, h, c)
         E = xp.where(short, xp.abs(x) / s - h * mean, -hazard(u) * xp.expm1(-c) / (1 - ratio))
         return -xp.sign(x) * E / s
 
-    @staticmethod
-    def _slope(x: Any, b: Any, s: Any) -> Any:
+    def _slope(self, x: Any, b: Any, s: Any) -> Any:
         xp = array_namespace(x)
-        h, u, v, c, ratio, short = UniformGaussian._ends(x, b, s)
-        _, _, variance = UniformGaussian._short(short, h, c)
+        h, u, v, c, ratio, short = self._ends(x, b, s)
+        _, _, variance = self._short(short, h, c)
         A = hazard(u) / (1 - ratio)
         above = (excess(u) - ratio * (excess(v) + 2 * h)) / (1 - ratio)  # E - u
         wide = above * A * -xp.expm1(-c) + 2 * h * A * xp.exp(-c)
         return -xp.where(short, 1 - h**2 * variance, wide) / s**2
 
-    @staticmethod
-    def _draw(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return rng.uniform(-1, 1, shape)
 
 
-class LaplaceGaussian(Factor):
+class _Exponential(Factor):
+    """A factor with an exponential tail, whose size is a scale."""
+
+    _name = "scale"
+
+    def __init__(self, scale: Any, variance: Any) -> None:
+        super().__init__(number("scale", scale, above=0), number("variance", variance, above=0))
+
+    @property
+    def scale(self) -> float:
+        return self.size
+
+    @property
+    def strong_concavity(self) -> float:
+        """0, the limit in the exponential tail."""
+        return 0.0
+
+    def _log_density(self, x: Any, scale: Any, s: Any) -> Any:
+        """That of `ExponentialGaussian`, of which a side of `LaplaceGaussian` is a part."""
+        xp = array_namespace(x)
+        z, k = x / s, _rate(scale, s)
+        left = k > z
+        zero = xp.zeros_like(z)
+        near = -z * z / 2 - _LOG_ROOT - xp.log(hazard(xp.where(left, k - z, zero)))
+        k_, z_ = xp.where(left, zero, k), xp.where(left, zero, z)
+        return xp.where(left, near, k_ * (k_ / 2 - z_) + log_tail(k_ - z_)) - xp.log(s / k)
+
+
+class LaplaceGaussian(_Exponential):
     r"""The Laplace law of density e^{-|y|/scale}/(2 scale) convolved with N(0, s^2).
 
     With z = |x|/s, k = s/scale, u = k - z, v = k + z, rho = lam(u)/lam(v): p is phi(z) (1/lam(u) + 1/lam(v))/(2 scale),
@@ -461,57 +470,40 @@ class LaplaceGaussian(Factor):
     (1.282155540736, 0.0)
     """
 
-    _name, _moments = "scale", (0.0, 2.0)
-
-    def __init__(self, scale: Any, variance: Any) -> None:
-        super().__init__(number("scale", scale, above=0), number("variance", variance, above=0))
-
-    @property
-    def scale(self) -> float:
-        return self.size
+    _moments = (0.0, 2.0)
 
     @property
     def smoothness(self) -> float:
         """k (lam(k) - k)/s^2, k = s/scale: the curvature at 0."""
         return -float(self.slope(0, 0.0))
 
-    @property
-    def strong_concavity(self) -> float:
-        """0, the limit in the tails."""
-        return 0.0
-
-    @staticmethod
-    def _sides(x: Any, scale: Any, s: Any) -> tuple[Any, ...]:
+    def _sides(self, x: Any, scale: Any, s: Any) -> tuple[Any, ...]:
         """z, k, u, v and rho."""
         z, k = array_namespace(x).abs(x) / s, _rate(scale, s)
         u, v = k - z, k + z
         return z, k, u, v, hazard(u) / hazard(v)
 
-    @staticmethod
-    def _log_density(x: Any, scale: Any, s: Any) -> Any:
+    def _log_density(self, x: Any, scale: Any, s: Any) -> Any:
         xp = array_namespace(x)
-        *_, rho = LaplaceGaussian._sides(x, scale, s)
-        return ExponentialGaussian._log_density(xp.abs(x), scale, s) + xp.log1p(rho) - math.log(2)
+        *_, rho = self._sides(x, scale, s)
+        return super()._log_density(xp.abs(x), scale, s) + xp.log1p(rho) - math.log(2)
 
-    @staticmethod
-    def _score(x: Any, scale: Any, s: Any) -> Any:
+    def _score(self, x: Any, scale: Any, s: Any) -> Any:
         xp = array_namespace(x)
-        z, k, u, v, rho = LaplaceGaussian._sides(x, scale, s)
+        z, k, u, v, rho = self._sides(x, scale, s)
         near = (k > 1) & (z < k)  # where 1 - rho cancels by more than the posterior mean of Y does
         mean = (excess(u) - rho * excess(v)) / (1 + rho)
         return -xp.sign(x) * xp.where(near, z - mean, k * (1 - rho) / (1 + rho)) / s
 
-    @staticmethod
-    def _slope(x: Any, scale: Any, s: Any) -> Any:
-        _, k, u, v, rho = LaplaceGaussian._sides(x, scale, s)
+    def _slope(self, x: Any, scale: Any, s: Any) -> Any:
+        _, k, u, v, rho = self._sides(x, scale, s)
         return -2 * k * rho * (excess(u) + excess(v)) / (1 + rho) ** 2 / s**2
 
-    @staticmethod
-    def _draw(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return rng.laplace(size=shape)
 
 
-class ExponentialGaussian(Factor):
+class ExponentialGaussian(_Exponential):
     r"""The exponential law of mean `scale` convolved with N(0, s^2): the exponentially modified Gaussian.
 
     With z = x/s, k = s/scale and u = k - z: p is phi(z)/lam(u)/scale = e^{k (k/2 - z)} Q(u)/scale, the score is
@@ -531,43 +523,18 @@ class ExponentialGaussian(Factor):
     (2.0, 4.25, 4.0, 0.0)
     """
 
-    _name, _moments = "scale", (1.0, 1.0)
+    _moments = (1.0, 1.0)
 
-    def __init__(self, scale: Any, variance: Any) -> None:
-        super().__init__(number("scale", scale, above=0), number("variance", variance, above=0))
-
-    @property
-    def scale(self) -> float:
-        return self.size
-
-    @property
-    def strong_concavity(self) -> float:
-        """0, the limit in the right tail."""
-        return 0.0
-
-    @staticmethod
-    def _log_density(x: Any, scale: Any, s: Any) -> Any:
-        xp = array_namespace(x)
-        z, k = x / s, _rate(scale, s)
-        left = k > z
-        zero = xp.zeros_like(z)
-        near = -z * z / 2 - _LOG_ROOT - xp.log(hazard(xp.where(left, k - z, zero)))
-        k_, z_ = xp.where(left, zero, k), xp.where(left, zero, z)
-        return xp.where(left, near, k_ * (k_ / 2 - z_) + log_tail(k_ - z_)) - xp.log(s / k)
-
-    @staticmethod
-    def _score(x: Any, scale: Any, s: Any) -> Any:
+    def _score(self, x: Any, scale: Any, s: Any) -> Any:
         z, k = x / s, _rate(scale, s)
         u = k - z
         return array_namespace(x).where(u > 0, excess(u) - z, hazard(u) - k) / s
 
-    @staticmethod
-    def _slope(x: Any, scale: Any, s: Any) -> Any:
+    def _slope(self, x: Any, scale: Any, s: Any) -> Any:
         u = _rate(scale, s) - x / s
         return -hazard(u) * excess(u) / s**2
 
-    @staticmethod
-    def _draw(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return rng.exponential(size=shape)
 
 

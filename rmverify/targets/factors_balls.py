@@ -20,14 +20,7 @@ from typing import Any
 import numpy as np
 
 from rmverify.elementary import sqrt
-from rmverify.targets.factors import (
-    ExponentialGaussian,
-    Factor,
-    LaplaceGaussian,
-    SkewNormal,
-    TwoGaussians,
-    UniformGaussian,
-)
+from rmverify.targets import factors
 
 __all__ = ["BallFactor"]
 
@@ -49,7 +42,7 @@ class BallFactor:
     (True, True)
     """
 
-    def __init__(self, factor: Factor) -> None:
+    def __init__(self, factor: factors.Factor) -> None:
         self.factor = factor
         self._density = _DENSITIES[type(factor)]
         self._last: tuple[Any, Any, Any] = (None, None, None)
@@ -122,10 +115,10 @@ def _laplace(z: Any, scale: Any, s: Any) -> Any:
     return (_exponential(z, scale, s) + _exponential(-z, scale, s)) / 2
 
 
-_DENSITIES: dict[type[Factor], Callable[[Any, Any, Any], Any]] = {
-    TwoGaussians: _two,
-    SkewNormal: _skew,
-    UniformGaussian: _uniform,
-    LaplaceGaussian: _laplace,
-    ExponentialGaussian: _exponential,
+_DENSITIES: dict[type[factors.Factor], Callable[[Any, Any, Any], Any]] = {
+    factors.TwoGaussians: _two,
+    factors.SkewNormal: _skew,
+    factors.UniformGaussian: _uniform,
+    factors.LaplaceGaussian: _laplace,
+    factors.ExponentialGaussian: _exponential,
 }

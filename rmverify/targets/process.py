@@ -1,4 +1,4 @@
-r"""The Ornstein-Uhlenbeck process dX = -X dt + sqrt(2) dB, mode by mode, on Gaussian data.
+r"""The noise and its clock: the Ornstein-Uhlenbeck process dX = -X dt + sqrt(2) dB, mode by mode, on Gaussian data.
 
 A mode is a coordinate of the target's eigenbasis, with variance ``lam`` and mean ``mean`` at time 0. At noise level
 t its mean is e^{-t} mean and its variance v(t) = 1 + (lam-1) e^{-2t}. Everything is written with the elementary

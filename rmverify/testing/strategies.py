@@ -5,7 +5,6 @@ Everything is built, nothing filtered: each draw is valid, and shrinks towards f
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -53,12 +52,7 @@ def _range(name: str, ends: Range) -> Range:
 def _logarithmic(name: str, ends: Range) -> SearchStrategy[float]:
     """Numbers spread evenly in their logarithm, both ends included."""
     low, high = _range(name, ends)
-    inside = functools.partial(_clip, low, high)
-    return st.floats(math.log(low), math.log(high)).map(math.exp).map(inside)
-
-
-def _clip(low: float, high: float, value: float) -> float:
-    return min(max(value, low), high)
+    return st.floats(math.log(low), math.log(high)).map(lambda log: min(max(math.exp(log), low), high))
 
 
 def gaussians(
@@ -96,12 +90,8 @@ def gaussians(
     """
     spread = number("means", means, least=0)
     block = st.tuples(_logarithmic("variances", variances), st.integers(1, multiplicities), st.floats(-spread, spread))
-    return st.lists(block, min_size=1, max_size=modes).map(_spectrum)
-
-
-def _spectrum(blocks: list[tuple[float, int, float]]) -> Gaussian:
-    variances, counts, means = zip(*blocks, strict=True)
-    return Gaussian.from_spectrum(variances, counts, means)
+    blocks = st.lists(block, min_size=1, max_size=modes)
+    return blocks.map(lambda blocks: Gaussian.from_spectrum(*zip(*blocks, strict=True)))
 
 
 def rotations(dim: int) -> SearchStrategy[Array]:
@@ -153,12 +143,8 @@ def estimated_scores(
         size = target.variances.size
         values = st.lists(st.floats(-bias, bias), min_size=size, max_size=size).map(tuple)
         waves = st.builds(Oscillation, values, st.floats(0.05, 4), st.floats(0, 4))
-        return st.builds(
-            EstimatedScore,
-            st.just(target),
-            gain=st.floats(-gain, gain),
-            bias=st.one_of(st.none(), values, waves),
-        )
+        biases = st.one_of(st.none(), values, waves)
+        return st.builds(EstimatedScore, st.just(target), gain=st.floats(-gain, gain), bias=biases)
 
     return (gaussians() if targets is None else targets).flatmap(on)
 

@@ -49,7 +49,7 @@ def _vertex_blocks(answer: Optimum, vertex: Vertex) -> list[Any]:
     for name, power in vertex.multipliers.items():
         kind = "cost" if name in p.costs else "error <= 1" if name in p.errors else "constraint <= 1"
         lines.append([name, kind, str(power), f"cost x {'m' if power == 1 else f'm^{{{power}}}'}"])
-    table = grid(("binding term", "kind", "multiplier", "effect of scaling the term by m"), lines)
+    table = grid(("binding term", "kind", "power", "effect of scaling the term by m"), lines)
     title = Text(f"{vertex.cost} is the product of these terms, to these powers", style="bold")
     blocks: list[Any] = [title, table, ""]
     for piece in vertex.pieces:

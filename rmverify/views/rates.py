@@ -176,7 +176,8 @@ def _estimated(found: Table) -> Section:
             lines.append([*_about(row), f"{row.score_error:g}", _cost(perfect), _cost(row), short(row.value), meet])
     remark = (
         "Score evaluations to TV <= eps; the score handed over is (1 + error) times the true one. none: no number of"
-        " steps was found to be enough, and TV is what remains at the last one that was tried."
+        " steps was found to be enough, and TV is what remains at the last one that was tried. cancel near N: there the"
+        " score's error and the steps' have opposite signs and nearly one size."
     )
     columns = [*_ABOUT, "error", "perfect", "estimated", "TV", "note"]
     return _beside("With an estimated score", columns, lines, remark)

@@ -4,12 +4,14 @@ them."""
 from __future__ import annotations
 
 from mutants import Line
-from rmverify.divergences import densities, line
+from rmverify.divergences import densities, line, quantiles
 
 LINES = [
     Line("mass_the_wrong_way", line, "squared_distance", "rise, -fall)", "rise, fall)", "a_scale"),
-    Line("no_further_than_a_panel", line, "squared_distance", "lower, -1.0, 1.0)", "lower, 1.0, -1.0)",
+    Line("no_further_than_a_panel", quantiles._Piecewise, "place", "lower, -1.0, 1.0)", "lower, 1.0, -1.0)",
          "the_quantiles"),
+    Line("turns_of_the_map_between_nodes", line, "squared_distance", "np.clip(met, edges[0], edges[-1])", "edges",
+         "narrow_in_both"),
     Line("weights_of_the_other_law", line, "squared_distance", "np.abs(p(k, y)), way", "np.abs(q(k, y)), way",
          "the_quantiles"),
     Line("the_map_of_the_plan_forgotten", densities.Beside, "places", "return x, np.exp(log_slope)",

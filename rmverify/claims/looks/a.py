@@ -11,35 +11,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from flint import arb, arb_series, ctx
 
 from rmverify.claims.evidence import Evidence, Look
-from rmverify.claims.looks.measure import (
-    LEVELS,
-    class_axes,
-    effort,
-    enclosed,
-    modes_of,
-    over_class,
-    pointwise,
-    residuals,
-    searched,
-    spectrum,
-    times,
-    uncertified,
-)
+from rmverify.claims.looks import measure
 from rmverify.claims.looks.search import Axis
+from rmverify.divergences import tv, w2
+from rmverify.errors.certified import certified_start
 from rmverify.exponents import Bound
 from rmverify.numbers.checks import Array
+from rmverify.numbers.rounding import UNIT
 from rmverify.numbers.values import Value
-from rmverify.targets import (
-    ExponentialGaussian,
-    Factor,
-    Gaussian,
-    LaplaceGaussian,
-    SkewNormal,
-    TwoGaussians,
-    UniformGaussian,
-)
+from rmverify.targets import Factor, Gaussian, factors
 from rmverify.targets.factors_balls import BallFactor
 from rmverify.targets.process import flow_slope, mode_mean, mode_score, mode_variance
 
@@ -49,26 +32,24 @@ ROUNDING = 1e-12
 
 def a1(look: Look) -> Iterator[Evidence]:
     if look.wants("exact"):
-        yield residuals(
+        yield measure.residuals(
             "the marginals and the score of each mode as power series over balls", _marginal_residuals(look)
         )
         if look.target is None:
-            yield residuals("ln q of each factor that is not Gaussian, as power series over balls", _factor_residuals())
+            yield measure.residuals(
+                "ln q of each factor that is not Gaussian, as power series over balls", _factor_residuals()
+            )
             yield _factors_in_floats()
 
 
 def _settings(look: Look) -> Iterator[tuple[dict[str, Any], Any, Any, Any]]:
     """Where, and there variance, mean and level as balls, at the precision of the residuals."""
-    from flint import arb, ctx
-
-    for (lam, mean), t in itertools.product(modes_of(look), LEVELS):
+    for (lam, mean), t in itertools.product(measure.modes_of(look), measure.LEVELS):
         with ctx.workprec(BITS):
             yield {"lambda": lam, "mean": mean, "t": t}, arb(lam), arb(mean), arb(t)
 
 
 def _marginal_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
-    from flint import arb, arb_series
-
     for where, lam, mean, t in _settings(look):
         time = arb_series([t, 1], prec=2)
         m, v = mode_mean(mean, time), mode_variance(lam, time)
@@ -81,8 +62,8 @@ def _marginal_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
 
 
 FACTORS: tuple[Factor, ...] = (
-    TwoGaussians(0.75, 0.5), TwoGaussians(3.0, 0.25), SkewNormal(-4.0, 0.5, 0.75), UniformGaussian(1.5, 0.125),
-    LaplaceGaussian(0.75, 0.25), ExponentialGaussian(1.25, 0.5),
+    factors.TwoGaussians(0.75, 0.5), factors.TwoGaussians(3.0, 0.25), factors.SkewNormal(-4.0, 0.5, 0.75),
+    factors.UniformGaussian(1.5, 0.125), factors.LaplaceGaussian(0.75, 0.25), factors.ExponentialGaussian(1.25, 0.5),
 )  # fmt: skip
 PLACES = (-12.0, -1.0, 0.125, 2.0, 15.0)  # in standard deviations from the mean
 
@@ -92,10 +73,8 @@ def _places(law: Factor) -> Array:
 
 
 def _factor_residuals() -> Iterator[tuple[dict[str, Any], Any]]:
-    from flint import arb, ctx
-
     for factor in FACTORS:
-        for t in LEVELS:
+        for t in measure.LEVELS:
             with ctx.workprec(4 * BITS):  # the tails of a density are differences of numbers of the order of 1
                 law, time = BallFactor(factor), arb(t)
                 for x in _places(factor.at(t)).tolist():
@@ -109,7 +88,7 @@ def _factors_in_floats() -> Evidence:
     """What float64 makes of ln q, its score and its slope: relative to themselves, or to 1, sqrt(L) and L near a 0."""
     worst, where = 0.0, {}
     for factor in FACTORS:
-        for t in LEVELS:
+        for t in measure.LEVELS:
             here = factor.at(t)
             L = max(here.smoothness, -here.strong_concavity)
             for name, scale in (("log_density", 1.0), ("score", math.sqrt(L)), ("slope", L)):
@@ -125,8 +104,6 @@ def _factors_in_floats() -> Evidence:
 
 
 def _rounding(factor: Factor, t: float, x: Array, name: str, scale: float) -> Iterator[tuple[float, float]]:
-    from flint import arb, ctx
-
     with ctx.workprec(4 * BITS):
         balls = getattr(BallFactor(factor), name)(arb(t), np.frompyfunc(arb, 1, 1)(x))
         for place, found, ball in zip(x.tolist(), getattr(factor, name)(t, x).tolist(), balls, strict=True):
@@ -135,12 +112,10 @@ def _rounding(factor: Factor, t: float, x: Array, name: str, scale: float) -> It
 
 def a2(look: Look) -> Iterator[Evidence]:
     if look.wants("exact"):
-        yield residuals("the flow of each mode as power series in h over balls", _flow_residuals(look))
+        yield measure.residuals("the flow of each mode as power series in h over balls", _flow_residuals(look))
 
 
 def _flow_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
-    from flint import arb, arb_series
-
     for where, lam, mean, t in _settings(look):
         for part in (0.0, 0.25, 0.75):
             h0 = arb(part * where["t"])
@@ -157,14 +132,17 @@ def _flow_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
 def a3(look: Look, bound: Bound) -> Iterator[Evidence]:
     if not look.wants("exact"):
         return
-    yield residuals("d/dt of the score along the flow, by power series over balls", _speed_residuals(look))
+    yield measure.residuals("d/dt of the score along the flow, by power series over balls", _speed_residuals(look))
 
     def ratio(lam: Any, n: Any, L: Any, t: Any) -> Any:
         return _speed(mode_variance(lam, t)) @ n / bound(L=L, d=n.sum(), t=t)[:, 0]
 
-    yield searched(
-        "the largest ratio of the two sides", over_class(look, ratio), [*class_axes(look), Axis("t", 1e-3, 10)],
-        exact=lambda where: _speed_ratio(spectrum(look) or Gaussian.isotropic(where["lambda"], 1), where["t"], bound),
+    def exact(where: Any) -> Value:
+        return _speed_ratio(measure.spectrum(look) or Gaussian.isotropic(where["lambda"], 1), where["t"], bound)
+
+    axes = [*measure.class_axes(look), Axis("t", 1e-3, 10)]
+    yield measure.searched(
+        "the largest ratio of the two sides", measure.over_class(look, ratio), axes, exact=exact,
         computed="E|d/dt s_t(x_t)|^2", bound=str(bound),
     )  # fmt: skip
 
@@ -176,19 +154,15 @@ def _speed(v: Any) -> Any:
 
 def _speed_ratio(target: Gaussian, level: float, bound: Bound) -> Value:
     """The two sides' ratio over balls, rounded once."""
-    from flint import arb, ctx
-
     with ctx.workprec(BITS):
         t, L = arb(level), 1 / arb(min(1.0, float(target.variances.min())))
         left = sum(arb(float(n)) * _speed(mode_variance(arb(float(v)), t))
                    for v, n in zip(target.variances, target.multiplicities, strict=True))  # fmt: skip
         ratio = left / bound(one=arb(1), L=L, d=arb(target.dim), t=t)
-        return Value(float(ratio.mid()), "exact", float(ratio.rad()) + 2.0**-53 * abs(float(ratio.mid())))
+        return Value(float(ratio.mid()), "exact", float(ratio.rad()) + UNIT * abs(float(ratio.mid())))
 
 
 def _speed_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
-    from flint import arb_series
-
     for where, lam, mean, t in _settings(look):
         h, v = arb_series([0, 1], prec=2), mode_variance(lam, t)
         # from m(t) + sqrt(v), the point at one standard deviation: its square is the mean of the squares
@@ -199,8 +173,6 @@ def _speed_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:
 
 def a4(look: Look, bound: Bound) -> Iterator[Evidence]:
     if look.wants("exact"):
-        from rmverify.divergences import tv
-
         if look.target is not None:
             axes = [Axis("T", 1e-3, 12)]
         else:
@@ -214,27 +186,24 @@ def a4(look: Look, bound: Bound) -> Iterator[Evidence]:
         def one(**p: float) -> Any:
             target = look.target or Gaussian.from_spectrum([p["lambda"]], [int(p["d"])], [p["mean"]])
             value = tv(target.at(p["T"]), target.with_modes(1.0, 0.0))
-            return times(value, 1 / bound(T=p["T"], d=target.dim, m_2=_second_moment(target)))
+            return measure.times(value, 1 / bound(T=p["T"], d=target.dim, m_2=_second_moment(target)))
 
-        yield searched(
-            "the largest ratio of the two sides", pointwise(one), axes, exact=lambda p: one(**p),
-            computed="TV(q_T, N(0,I))", bound=str(bound), effort=effort(look, 512, 16, 4, 16),
+        yield measure.searched(
+            "the largest ratio of the two sides", np.vectorize(one, otypes=[float]), axes, exact=lambda p: one(**p),
+            computed="TV(q_T, N(0,I))", bound=str(bound), effort=measure.effort(look, 512, 16, 4, 16),
         )  # fmt: skip
     if look.wants("certified"):
-        from rmverify.errors.certified import certified_start
-
         if look.target is not None:
-            yield uncertified("the certified class has centred isotropic laws only")
+            yield measure.uncertified("the certified class has centred isotropic laws only")
             return
         found = certified_start(effort=look.effort)
-        yield enclosed("the smallest constant, every point of the class", found, ("lambda", "T", "d"), str(bound))
+        what = "the smallest constant, every point of the class"
+        yield measure.enclosed(what, found, ("lambda", "T", "d"), str(bound))
 
 
 def a5(look: Look, bound: Bound) -> Iterator[Evidence]:
     if not look.wants("exact"):
         return
-    from rmverify.divergences import w2
-
     axes = [Axis("delta", 1e-9, 1)]
     if look.target is None:
         axes += [Axis("lambda", 1e-12, 1e6), Axis("mean", 1e-3, 1e3)]
@@ -242,11 +211,11 @@ def a5(look: Look, bound: Bound) -> Iterator[Evidence]:
     def one(**p: float) -> Any:
         target = look.target or Gaussian.from_spectrum([p["lambda"]], [1], [p["mean"]])
         due = bound(delta=p["delta"], d=target.dim, m_2=_second_moment(target))
-        return times(w2(target.at(p["delta"]), target), 1 / due)
+        return measure.times(w2(target.at(p["delta"]), target), 1 / due)
 
-    yield searched(
-        "the largest ratio of the two sides", pointwise(one), axes, exact=lambda p: one(**p),
-        computed="W_2(q_delta, q_0)", bound=str(bound), effort=effort(look, 512, 16, 4, 16),
+    yield measure.searched(
+        "the largest ratio of the two sides", np.vectorize(one, otypes=[float]), axes, exact=lambda p: one(**p),
+        computed="W_2(q_delta, q_0)", bound=str(bound), effort=measure.effort(look, 512, 16, 4, 16),
     )  # fmt: skip
 
 

@@ -14,20 +14,12 @@ from typing import Any
 import numpy as np
 
 from rmverify.claims.evidence import Evidence, Look
+from rmverify.claims.looks import measure
 from rmverify.claims.looks.constants import leading_constants
-from rmverify.claims.looks.measure import (
-    Axis,
-    certified,
-    class_axes,
-    effort,
-    fitted,
-    one_step,
-    over_class,
-    searched,
-    spectrum,
-)
 from rmverify.claims.looks.oscillating import MEAN, SETTING, beginning, resonance, smooth
 from rmverify.claims.looks.parallel_steps import LONG, ROUNDS, SHORT, STRATA, step_errors
+from rmverify.claims.looks.search import Axis
+from rmverify.errors.jets import integral_jets
 from rmverify.errors.local import coupling_error, window_errors
 from rmverify.exponents import Bound
 from rmverify.numbers.values import Value
@@ -43,8 +35,6 @@ def b1(look: Look) -> Iterator[Evidence]:
 
 def unbiased_on_powers(look: Look, name: str) -> Evidence:
     """Scores t -> (t - level)^p: the coefficients in h of both sides, over balls."""
-    from rmverify.errors.jets import integral_jets
-
     scheme = look.scheme(name)
     worst: dict[str, Any] | None = None
     count = 0
@@ -67,10 +57,10 @@ def _of_one_step(look: Look, name: str, which: str, bound: Bound, entries: tuple
     """Leading constants, then the largest ratio with a perfect score and with an estimated one, then its enclosure."""
     if look.wants("exact"):
         yield leading_constants(look, name, entries)
-        yield one_step(look, name, which, bound)
-        yield one_step(look, name, which, bound, score=True)
+        yield measure.one_step(look, name, which, bound)
+        yield measure.one_step(look, name, which, bound, score=True)
     if look.wants("certified"):
-        yield certified(look, name, which, bound)
+        yield measure.certified(look, name, which, bound)
 
 
 def b2(look: Look, bound: Bound) -> Iterator[Evidence]:
@@ -96,7 +86,7 @@ def b5(look: Look, random: Bound, exponential: Bound) -> Iterator[Evidence]:
 
 def _window_ratio(look: Look, name: str, bound: Bound) -> Evidence:
     scheme = look.scheme(name)
-    axes = [*class_axes(look), Axis("t L", 1, 100, ends=("low",))]
+    axes = [*measure.class_axes(look), Axis("t L", 1, 100, ends=("low",))]
     best: Evidence | None = None
     for steps in (1, 2, 4, 8, 16, 32):
 
@@ -106,16 +96,16 @@ def _window_ratio(look: Look, name: str, bound: Bound) -> Evidence:
             return np.sqrt(sum(errors) @ n) / bound(L=L, d=n.sum(), h=h)[:, 0]
 
         def exact(where: Any, steps: int = steps) -> Value:
-            target = spectrum(look) or Gaussian.isotropic(where["lambda"], 1)
+            target = measure.spectrum(look) or Gaussian.isotropic(where["lambda"], 1)
             L = 1 / min(1.0, float(target.variances.min()))
             error = _window(scheme, target.with_modes(target.variances, 0.0), where["t L"] / L, L, steps)
             value = error / bound(L=L, d=target.dim, h=1 / (L * steps))
             return Value(value, "exact", 1e-13 * value)
 
-        found = searched(
+        found = measure.searched(
             f"the largest ratio of the coupling error of {name} over a window to its bound, perfect score",
-            over_class(look, ratio), axes, computed="root mean square of x' - x*", bound=str(bound), exact=exact,
-            effort=effort(look, 256, 16, 8, 48),
+            measure.over_class(look, ratio), axes, computed="root mean square of x' - x*", bound=str(bound),
+            exact=exact, effort=measure.effort(look, 256, 16, 8, 48),
             domain="1 to 32 steps of h = 1/(L N), t - 1/L >= 0",
         )  # fmt: skip
         found = replace(found, where={**found.where, "steps": steps})
@@ -132,12 +122,12 @@ def _window(scheme: Any, target: Gaussian, t: float, L: float, steps: int) -> fl
 
 
 def _window_slope(look: Look, name: str, power: float) -> Evidence:
-    target = spectrum(look) or Gaussian.from_spectrum([0.25, 4.0], [3, 2])
+    target = measure.spectrum(look) or Gaussian.from_spectrum([0.25, 4.0], [3, 2])
     L = target.path_smoothness()
     t = 2 / L
     steps = [8, 16, 32, 64]
     y = [_window(look.scheme(name), target, t, L, n) for n in steps]
-    return fitted(
+    return measure.fitted(
         f"coupling error of {name} over one window", [1 / (L * n) for n in steps], y, power, names=("h", "error"),
         domain="window from 2/L to 1/L" + ("" if look.target is not None else ", variances 1/4 (3 of them) and 4 (2)"),
     )  # fmt: skip
@@ -153,7 +143,7 @@ def b6(look: Look, floor: Bound, variance: Bound) -> Iterator[Evidence]:
 
 def _strata(look: Look, powers: Mapping[str, float]) -> Iterator[Evidence]:
     """The fall with K at a long step, the floor and the variance against R at a short one."""
-    target = spectrum(look) or Gaussian.isotropic(0.25, 1)
+    target = measure.spectrum(look) or Gaussian.isotropic(0.25, 1)
     target = target.with_modes(target.variances, 0.0)
     scheme, level = look.scheme("parallel_midpoint"), max(1.0, 2 * LONG)
     short = step_errors(scheme, target, level, SHORT)
@@ -179,7 +169,7 @@ def _strata(look: Look, powers: Mapping[str, float]) -> Iterator[Evidence]:
     if look.wants("fitted"):
         for K, what in ((4, "bias"), *((K, "variance") for K in ROUNDS)):
             x, y = [1 / R for R in STRATA], [float(short[what][R, K]) for R in STRATA]
-            yield fitted(
+            yield measure.fitted(
                 f"{'floor of the bias' if what == 'bias' else 'variance'} against 1/R at K = {K}", x, y, powers[what],
                 names=("1/R", what), domain=f"{where}{SHORT:g}", relative=1e-10,
             )  # fmt: skip
@@ -189,7 +179,7 @@ def b7(look: Look, mean: Bound, spread: Bound) -> Iterator[Evidence]:
     if look.wants("exact"):
         for name in ("midpoint", "heun", "euler"):
             yield leading_constants(look, name)
-    target = spectrum(look) or SETTING
+    target = measure.spectrum(look) or SETTING
     where = f"window from {beginning(target):g} down by 1/L{'' if look.target is not None else ', variance 1/4'}"
     if look.wants("fitted"):
         loud = 1e6 * math.sqrt(float(target.variances.max()))  # the step's own error does not count beside it
@@ -198,7 +188,7 @@ def b7(look: Look, mean: Bound, spread: Bound) -> Iterator[Evidence]:
         of_mean, of_spread = (float(bound.power("h")) for bound in (mean, spread))
         for name, power in (("midpoint", 0.0), ("heun", 0.0), (MEAN, of_mean), ("randomized_midpoint", of_spread)):
             errors = [float(row.errors[name]) for row in rows]
-            yield fitted(
+            yield measure.fitted(
                 f"error of {name} in units of eps_sc", h, errors, power, names=("h", "error"), domain=where,
                 at_least=look.target is not None and power > 0, relative=1e-12 + 1e-15 / h[-1],  # of the phase 2 pi t/h
             )  # fmt: skip

@@ -7,32 +7,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from rmverify import plans
 from rmverify.claims.evidence import Evidence, Look
+from rmverify.claims.looks import smoothing
 from rmverify.claims.looks.constants import leading_constants, noise_in_floats
-from rmverify.claims.looks.measure import Axis, effort, fitted, pointwise, searched, studied, times
-from rmverify.claims.looks.smoothing import (
-    Case,
-    certified_ratio,
-    entropy_ratio,
-    joint_variations,
-    of_potentials,
-    variation_ratio,
-    within,
-)
+from rmverify.claims.looks.measure import Axis, effort, fitted, searched, studied, times
+from rmverify.claims.looks.smoothing import TIMES, Case, within
 from rmverify.divergences import tv
 from rmverify.divergences.tv import total_variation
 from rmverify.exponents import Bound
 from rmverify.laws.langevin.linear import kinetic_flow
 from rmverify.numbers.checks import Array
+from rmverify.numbers.rounding import EPS
 from rmverify.numbers.values import Value
 from rmverify.readings.affine import Transition, chain, read
+from rmverify.studies.log_concave import distance_after
 from rmverify.targets import Gaussian
 
+STEPS = Axis("steps", 1, 64, whole=True, ends=("low",))
 JOINT = (Case("cos x", 1.0), Case("ln cosh x", 1.0))
 VARIATION = {-1: 0.737, 0: 0.646}
 """TV over W_2/T at g = sqrt(L), T <= 1/sqrt(L), for curvatures from -L and from 0 on: by C4's sharper bound of KL and
@@ -43,12 +40,12 @@ def c1(look: Look, bound: Bound) -> Iterator[Evidence]:
     curvatures = (0, -1) if look.target is None else (0,)
     if look.wants("exact"):
         for lowest in curvatures:
-            yield variation_ratio(look, True, bound, lowest=lowest)
+            yield smoothing.variation_ratio(look, True, bound, lowest=lowest)
         if look.target is None:
-            yield joint_variations(JOINT, bound)
+            yield smoothing.joint_variations(JOINT, bound)
     if look.wants("certified"):
         for lowest in curvatures:
-            yield certified_ratio(look, True, bound, lowest=lowest)
+            yield smoothing.certified_ratio(look, True, bound, lowest=lowest)
 
 
 def c2(look: Look, bound: Bound) -> Iterator[Evidence]:
@@ -74,7 +71,8 @@ def _precisions(look: Look, k: float = 1.0, d: float = 1.0) -> tuple[Array, Arra
 
 def _step(look: Look, k: Array, friction: float, h: float) -> Transition:
     """One step on the forces -k x."""
-    return read(look.scheme("underdamped")(friction=friction), _Forces(k), np.ones((1, 1, 1)), np.full((1, 1, 1), h))
+    forces = SimpleNamespace(score=lambda t, x: x * -k)
+    return read(look.scheme("underdamped")(friction=friction), forces, np.ones((1, 1, 1)), np.full((1, 1, 1), h))
 
 
 def _arrays(flow: Transition, k: Array) -> tuple[Array, Array, Array]:
@@ -106,16 +104,6 @@ def _chain(look: Look, k: Array, friction: float, h: float, steps: int) -> tuple
     return np.asarray(np.linalg.eigvalsh(excess).T), excess[:, 0, 0]
 
 
-class _Forces:
-    """The score -k x of every mode."""
-
-    def __init__(self, k: Array) -> None:
-        self.k = k
-
-    def score(self, t: Any, x: Any) -> Any:
-        return x * -self.k
-
-
 def _apart(
     look: Look, k: Array, friction: float, T: float, steps: int, a: Array, m: Array
 ) -> tuple[Array, Array, float]:
@@ -136,7 +124,7 @@ def _apart(
     mean = np.einsum("kji,kjl,lk->ki", turn, units, (A - F)[:, 0] * m + b)
     size = (np.abs(units) @ np.abs(exact) @ np.abs(units.transpose(0, 2, 1))).sum(axis=2)
     size += np.einsum("kjl,lk->kj", np.abs(units), np.abs(F[:, 0] * m))
-    return excess.T, mean.T**2, (steps + 8) * 2.0**-52 * float(size.max())
+    return excess.T, mean.T**2, (steps + 8) * EPS * float(size.max())
 
 
 def _distance(excess: Array, n: Array) -> Value:
@@ -146,7 +134,7 @@ def _distance(excess: Array, n: Array) -> Value:
 
 
 def _discretization_ratio(look: Look, bound: Bound) -> Evidence:
-    axes = [Axis("T sqrt(L)", 0.01, 1, ends=("high",)), Axis("steps", 1, 64, whole=True, ends=("low",))]
+    axes = [TIMES, STEPS]
     if look.target is None:
         axes += [Axis("k/L", 1e-3, 1, ends=("high",)), Axis("d", 1, 1e6, whole=True, ends=("low",))]
 
@@ -157,7 +145,7 @@ def _discretization_ratio(look: Look, bound: Bound) -> Evidence:
         return times(_distance(excess.ravel(), np.concatenate([n, n])), 1 / bound(L=L, T=T, d=n.sum(), h=T / steps))
 
     return searched(
-        "the largest ratio of the two sides, perfect score", pointwise(one), axes,
+        "the largest ratio of the two sides, perfect score", np.vectorize(one, otypes=[float]), axes,
         exact=lambda p: one(**p), computed="TV of (x, v) after N steps",
         bound=str(bound), domain="N = T/h whole, L = 1 by scaling",
         effort=effort(look, 512, 16, 4, 16),
@@ -166,12 +154,7 @@ def _discretization_ratio(look: Look, bound: Bound) -> Evidence:
 
 def _against_the_flow(look: Look, bound: Bound) -> Evidence:
     """The same from other starts: N(m, a) with |k|(a + m^2) <= 1, so that E|s|^2 <= L d."""
-    axes = [
-        Axis("T sqrt(L)", 0.01, 1, ends=("high",)),
-        Axis("steps", 1, 64, whole=True, ends=("low",)),
-        Axis("|k| E x^2", 1e-8, 1, ends=("high",)),
-        Axis("mean's share", 0, 1, log=False),
-    ]
+    axes = [TIMES, STEPS, Axis("|k| E x^2", 1e-8, 1, ends=("high",)), Axis("mean's share", 0, 1, log=False)]
     if look.target is None:
         axes += [Axis("k/L", -1, 1, log=False), Axis("d", 1, 1e6, whole=True, ends=("low",))]
 
@@ -188,7 +171,7 @@ def _against_the_flow(look: Look, bound: Bound) -> Evidence:
         return times(value, 1 / bound(L=L, T=T, d=n.sum(), h=T / steps))
 
     return searched(
-        "the largest ratio of the two sides from other starts, perfect score", pointwise(one), axes,
+        "the largest ratio of the two sides from other starts, perfect score", np.vectorize(one, otypes=[float]), axes,
         exact=lambda p: one(**p), computed="TV of (x, v) after N steps to the exact dynamics from the same start",
         bound=str(bound), domain="starts N(m, a), linear forces, N = T/h whole, L = 1 by scaling",
         effort=effort(look, 128, 12, 4, 12),
@@ -248,8 +231,6 @@ def c3(look: Look, reached: Bound, steps: Bound) -> Iterator[Evidence]:
 def _within_accuracy(look: Look, reached: Bound) -> Evidence:
     """The theorem's own number of steps: in one dimension and T_corr = L^{-1/2} its eps_w is eps/sqrt(kappa)."""
     ratio = f"W2/({reached})"
-    from rmverify.studies.log_concave import distance_after
-
     rows: list[dict[str, Any]] = []
     for kappa, far in ((4.0, 0.1), (4.0, 0.01), (64.0, 0.1), (64.0, 0.01), (1024.0, 0.01)):
         _, h = plans.log_concave(1, kappa, 1.0, far * math.sqrt(kappa)).stages[0].grid
@@ -272,12 +253,14 @@ def c4(look: Look, printed: Bound, variation: Bound, sharper: Bound, log_concave
     constants = VARIATION if look.target is None else {0: VARIATION[0]}
     if look.wants("exact"):
         for name, bound in entropies.items():
-            yield within(entropy_ratio(look, bound, lowest=0 if name == "log-concave" else -1), 1, str(bound))
+            found = smoothing.entropy_ratio(look, bound, lowest=0 if name == "log-concave" else -1)
+            yield within(found, 1, str(bound))
         for lowest, constant in constants.items():
-            found = variation_ratio(look, False, form, lowest=lowest)
+            found = smoothing.variation_ratio(look, False, form, lowest=lowest)
             yield within(found, constant, f"{constant} {form} by the sharper bound of KL, {variation} as printed")
         if look.target is None:
-            yield of_potentials(entropies, VARIATION[-1], VARIATION[0])
+            yield smoothing.of_potentials(entropies, VARIATION[-1], VARIATION[0])
     if look.wants("certified"):
         for lowest, constant in constants.items():
-            yield within(certified_ratio(look, False, form, lowest=lowest), constant, f"{constant} {form}")
+            found = smoothing.certified_ratio(look, False, form, lowest=lowest)
+            yield within(found, constant, f"{constant} {form}")

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from flint import arb, arb_series, ctx
+
 from rmverify.claims.evidence import Evidence, Look
 from rmverify.errors.jets import kinetic_jets, noise_rounding, predictor_jets
 from rmverify.exponents import Bound
@@ -145,8 +147,6 @@ def _with(scheme: Any, parameters: dict[str, Any]) -> Any:
 
 def _expected(text: str, point: Mapping[str, float]) -> list[Any]:
     """The coefficients of h^0 .. h^ORDER of a formula at a point, as balls."""
-    from flint import arb, arb_series, ctx
-
     with ctx.workprec(PRECISION):
         names = {"friction": "g", "mass": "u"}
         values = {names.get(name, name): arb(x) for name, x in point.items()}

@@ -8,23 +8,25 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from rmverify import exponents, plans
+import numpy as np
+
+from rmverify import exponents, plans, schemes
 from rmverify.claims.d import LOGARITHMS
 from rmverify.claims.evidence import Evidence, Kind, Look
 from rmverify.claims.looks import parallel_steps
 from rmverify.claims.looks.constants import leading_constants, noise_in_floats
-from rmverify.claims.looks.measure import Axis, fitted, pointwise, searched, spectrum, studied, times
+from rmverify.claims.looks.measure import Axis, fitted, searched, spectrum, studied, times
 from rmverify.divergences import tv
 from rmverify.exponents import Bound, Monomial
 from rmverify.laws import output_law
 from rmverify.numbers.values import Value
 from rmverify.plans import Plan, footprint
-from rmverify.schemes.contract import parameters, unwrap
-from rmverify.studies import rounds
+from rmverify.schemes.contract import Scheme, name, parameters
+from rmverify.studies import rates, rounds
 from rmverify.targets import EstimatedScore, Gaussian
 
 
@@ -53,12 +55,11 @@ def _verdicts(program: str, about: str) -> Iterator[Evidence]:
             text += f"; it is at most the printed one where {conditions}"
         elif verdict.finding == "not implied":
             text += f"; it is at most the printed one only where {conditions}"
-        witness = {scale: float(power) for scale, power in (verdict.witness or {}).items()}
         yield Evidence(
             "symbolic", f"exponents of {program}, with exact primal and dual certificates",
             "holds" if verdict.finding == "implied" else "not implied", computed=text,
             bound=f"{verdict.claim} ({verdict.claim.source})",
-            where={f"power of {scale}": power for scale, power in witness.items()} if verdict.witness else {},
+            where={f"power of {scale}": float(power) for scale, power in (verdict.witness or {}).items()},
             domain=f"scales {', '.join(verdict.claim.scales or found.program.scales)} >= 1; {LOGARITHMS}",
             source=f"rmverify exponents {program}", rows=rows,
         )  # fmt: skip
@@ -112,8 +113,8 @@ def theorem_plan(look: Look, make: Any, name: str, *, score: Bound | None = None
 
     extra = "" if score is None else ", score off by the eps_sc of D4"
     yield searched(
-        f"the theorem's plan with all constants 1, {name}: TV/eps at its end{extra}", pointwise(one), axes,
-        exact=lambda p: one(**p), computed="TV(output, q_delta)", bound="eps",
+        f"the theorem's plan with all constants 1, {name}: TV/eps at its end{extra}",
+        np.vectorize(one, otypes=[float]), axes, exact=lambda p: one(**p), computed="TV(output, q_delta)", bound="eps",
         domain="isotropic, variance 1/L, start N(0, I)" if look.target is None else "start N(0, I)",
         effort=effort,
     )  # fmt: skip
@@ -169,33 +170,36 @@ def _picard(look: Look) -> Evidence:
 
 def _with_schemes(look: Look, plan: Plan) -> Plan:
     """The plan with the schemes that are looked at, under the parameters that it gives them."""
-    return Plan([replace(stage, scheme=_standing_in(look, stage.scheme)) for stage in plan])
+
+    def standing_in(shipped: Scheme) -> Scheme:
+        return functools.partial(look.scheme(name(shipped)), **parameters(shipped))
+
+    return Plan([replace(stage, scheme=standing_in(stage.scheme)) for stage in plan])
 
 
-def _standing_in(look: Look, shipped: Any) -> Any:
-    scheme, bound = look.scheme(unwrap(shipped)[0].__name__), parameters(shipped)
-    return functools.partial(scheme, **bound) if bound else scheme
-
-
-def _tv_of(look: Look, target: Gaussian, plan: Plan, start: Any = "normal") -> Value:
+def _tv_of(look: Look, target: Gaussian, plan: Plan, start: Any) -> Value:
     plan = _with_schemes(look, plan)
     return tv(output_law(plan, target, start=start), target.at(plan.end))
 
 
 def _plan_within_eps(look: Look) -> Evidence:
+    settings = [({"d": d, "L": L}, plans.parallel(d, L, 0.1), Gaussian.isotropic(1 / L, d), "normal")
+                for d, L in ((10, 4.0), (10**3, 1.0), (10**6, 4.0))]  # fmt: skip
+    domain = "isotropic, variance 1/L, start N(0, I); `rmverify rates --parallel` has d to 10^12"
+    return _within_eps(look, settings, "q_delta", domain)
+
+
+def _within_eps(look: Look, settings: Iterable[tuple[Any, Plan, Gaussian, Any]], goal: str, domain: str) -> Evidence:
+    """The plans of settings (their names, plan, target, start) for eps = 0.1, by exact laws."""
     rows: list[dict[str, Any]] = []
-    for d, L in ((10, 4.0), (10**3, 1.0), (10**6, 4.0)):
-        plan = plans.parallel(d, L, 0.1)
-        found = _tv_of(look, Gaussian.isotropic(1 / L, d), plan)
-        rows.append(
-            {"d": d, "L": L, "rounds": plan.rounds, "evaluations": plan.evaluations, "TV/eps": times(found, 10)}
-        )
+    for names, plan, target, start in settings:
+        share = times(_tv_of(look, target, plan, start), 10)
+        rows.append(names | {"rounds": plan.rounds, "evaluations": plan.evaluations, "TV/eps": share})
     worst = max(rows, key=lambda row: float(row["TV/eps"]))
     return Evidence(
         "exact", "the theorem's plan with all constants 1: TV/eps at its end", "holds with constant", label="lower",
-        computed="TV(output, q_delta) of the unconditional law", bound="eps = 0.1", constant=worst["TV/eps"],
-        where={k: worst[k] for k in ("d", "L")}, rows=tuple(rows),
-        domain="isotropic, variance 1/L, start N(0, I); `rmverify rates --parallel` has d to 10^12",
+        computed=f"TV(output, {goal}) of the unconditional law", bound="eps = 0.1", constant=worst["TV/eps"],
+        where={name: worst[name] for name in names}, rows=tuple(rows), domain=domain,
     )  # fmt: skip
 
 
@@ -246,23 +250,15 @@ def d3(look: Look, dimension: Bound, printed: Bound) -> Iterator[Evidence]:
 
 
 def _log_concave_within_eps(look: Look) -> Evidence:
-    rows: list[dict[str, Any]] = []
+    settings = []
     for together, (d, kappa) in itertools.product((False, True), ((10, 4.0), (10**4, 4.0), (100, 16.0))):
         plan = plans.log_concave(d, kappa, 1.0, 0.1, parallel=together)
         for k in (1.0, kappa):
+            names = {"plan": "parallel" if together else "sequential", "d": d, "kappa": kappa, "curvature": k}
             target = Gaussian.isotropic(1 / k, d)
-            found = _tv_of(look, target, plan, target.with_modes(0.0, 0.0))
-            rows.append({
-                "plan": "parallel" if together else "sequential", "d": d, "kappa": kappa, "curvature": k,
-                "rounds": plan.rounds, "evaluations": plan.evaluations, "TV/eps": times(found, 10),
-            })  # fmt: skip
-    worst = max(rows, key=lambda row: float(row["TV/eps"]))
-    return Evidence(
-        "exact", "the theorem's plan with all constants 1: TV/eps at its end", "holds with constant", label="lower",
-        computed="TV(output, target) of the unconditional law", bound="eps = 0.1", constant=worst["TV/eps"],
-        where={k: worst[k] for k in ("plan", "d", "kappa", "curvature")}, rows=tuple(rows),
-        domain="isotropic, curvature m = 1 or L, started at the minimum; `rmverify rates --log-concave` has more",
-    )  # fmt: skip
+            settings.append((names, plan, target, target.with_modes(0.0, 0.0)))
+    domain = "isotropic, curvature m = 1 or L, started at the minimum; `rmverify rates --log-concave` has more"
+    return _within_eps(look, settings, "target", domain)
 
 
 def d4(look: Look, bound: Bound) -> Iterator[Evidence]:
@@ -307,9 +303,6 @@ def d6(look: Look, exponential: Bound, expected: Bound, unconditional: Bound) ->
 
 def powers_on(family: str) -> Evidence:
     """The powers of d of both errors of random midpoints on spectra of several variances, from sampled N."""
-    from rmverify import schemes
-    from rmverify.studies import rates
-
     dims, kinds = (10**3, 10**4, 10**5), {"unconditional": "TV of the unconditional law", "expected": "E_alpha TV"}
     found = {
         law: [rates.steps_to(schemes.randomized_midpoint, rates.family(family, d, 4.0, 16.0), 0.1, law=law)
@@ -350,13 +343,11 @@ def _rate(
     claimed: Monomial, side: str = "",
 ) -> Evidence:  # fmt: skip
     """N against a parameter on the isotropic Gaussian of variance 1/4, each N found exactly."""
-    from rmverify.studies.rates import steps_to
-
     rows = []
     for point in points:
         p = {**fixed, against: point}
         target = Gaussian.isotropic(0.25, int(p["dim"]))
-        rows.append(steps_to(look.scheme(name), target, p["accuracy"], law=None if law == "exact" else law))
+        rows.append(rates.steps_to(look.scheme(name), target, p["accuracy"], law=None if law == "exact" else law))
     what = {"exact": "TV", "expected": "E_alpha TV", "unconditional": "TV of the unconditional law"}[law]
     steps = [row.steps for row in rows if row.steps is not None and row.status == "found"]
     letter = {"dim": "d", "accuracy": "eps"}[against]

@@ -7,19 +7,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from flint import arb
 
 from rmverify.claims.evidence import Evidence, Look
 from rmverify.claims.looks.search import Axis, largest
+from rmverify.errors.certified import LEAST, MOST, certified_constant
 from rmverify.errors.local import local_error, window_errors
 from rmverify.exponents import Bound
 from rmverify.numbers.checks import Array
 from rmverify.numbers.values import Value
+from rmverify.studies import log_concave
 from rmverify.targets import EstimatedScore, Gaussian
 from rmverify.targets.process import mode_variance
 
 __all__ = [
     "LEVELS", "Axis", "certified", "class_axes", "effort", "enclosed", "fitted", "modes_of", "one_step", "over_class",
-    "pointwise", "residuals", "searched", "spectrum", "studied", "times", "uncertified",
+    "residuals", "searched", "spectrum", "studied", "times", "uncertified",
 ]  # fmt: skip
 
 LEVELS = (0.0625, 0.75, 3.0)
@@ -145,18 +148,6 @@ def _growth_towards_0(function: Callable[..., Array], where: Mapping[str, Any], 
     return float(known.min()) if known.size >= 2 else 0.0
 
 
-def pointwise(function: Callable[..., float]) -> Callable[..., Array]:
-    """A function of numbers as one of arrays."""
-
-    def mapped(**parameters: Array) -> Array:
-        names = list(parameters)
-        return np.array(
-            [float(function(**dict(zip(names, row, strict=True)))) for row in zip(*parameters.values(), strict=True)]
-        )
-
-    return mapped
-
-
 def times(value: Value, factor: float) -> Value:
     """A value and its error scaled."""
     return Value(value * factor, value.kind, value.error * factor)
@@ -189,9 +180,9 @@ def one_step(look: Look, name: str, which: str, bound: Bound, *, score: bool = F
 
     def ratio(lam: Array, n: Array, L: Array, **p: Array) -> Array:
         L, h, gain, b, wrong = setting(lam, L, p)
-        errors = window_errors(scheme, lam, p["t"], h, gain=gain, bias=b)
+        bias, variance = window_errors(scheme, lam, p["t"], h, gain=gain, bias=b)
         v = mode_variance(lam, p["t"])
-        part = _part(which, *errors)
+        part = {"bias": bias, "variance": variance, "mean_square": bias + variance}[which]
         lost = 1e-28 if which == "variance" else 1e-24  # relative to v: below it there is rounding alone
         part = np.where(part >= lost * v, part, np.nan)
         eps = (wrong @ n).max(axis=0)
@@ -240,10 +231,6 @@ def _certain(look: Look, name: str) -> tuple[list[float], list[dict[str, float]]
 _MEAN_OF = {"bias": "mean squared bias", "variance": "mean variance", "mean_square": "mean squared error"}
 
 
-def _part(which: str, bias: Array, variance: Array) -> Array:
-    return {"bias": bias, "variance": variance, "mean_square": bias + variance}[which]
-
-
 def fitted(
     what: str, x: Sequence[float], y: Sequence[float], power: float, *, names: tuple[str, str], at_least: bool = False,
     relative: float = 1e-12, domain: str = "",
@@ -273,16 +260,14 @@ def fitted(
 
 def studied(look: Look, metric: str, varied: str, at: Sequence[float]) -> Evidence:
     """A study of `studies.log_concave` on fewer points: the power in its steps, at most as claimed."""
-    from rmverify.studies.log_concave import STUDIES, fitted, steps_to
-
-    study = next(s for s in STUDIES if s.held["metric"] == metric and s.varied == varied)
+    study = next(s for s in log_concave.STUDIES if s.held["metric"] == metric and s.varied == varied)
     points = [int(x) if varied == "dim" else x for x in at]
     given = [{**study.held, varied: x} for x in points]
-    rows = [steps_to(**cell, scheme=look.scheme("randomized_midpoint_langevin")) for cell in given]
+    rows = [log_concave.steps_to(**cell, scheme=look.scheme("randomized_midpoint_langevin")) for cell in given]
     what = f"the power of {study.against} in the steps to {'W2' if metric == 'w2' else 'TV'}"
     if any(row.status != "found" for row in rows):
         return Evidence("fitted", what, "inconclusive", computed="a number of steps was not found")
-    found = fitted(study, rows)
+    found = log_concave.fitted(study, rows)
     power = f"power {found.exponent:.3f} +- {found.error:.1g} of {study.note}"
     x, y = ([f(row) for row in rows] for f in (study.against_of, lambda row: float(row.steps or 1)))
     return Evidence(
@@ -297,10 +282,6 @@ def studied(look: Look, metric: str, varied: str, at: Sequence[float]) -> Eviden
 
 def certified(look: Look, name: str, which: Any, bound: Bound) -> Evidence:
     """The enclosure of the smallest constant on a whole class of Gaussians with perfect scores, in ball arithmetic."""
-    from flint import arb
-
-    from rmverify.errors.certified import LEAST, MOST, certified_constant
-
     spread = [] if look.target is None else [float(f(look.target.variances)) for f in (np.min, np.max)]
     if spread and not LEAST <= spread[0] <= spread[1] <= MOST:
         reach = f"its variances reach from {spread[0]:.3g} to {spread[1]:.3g}"
@@ -327,7 +308,7 @@ def enclosed(what: str, found: Any, names: Sequence[str], text: str, *, member: 
         return Evidence("certified", what, "violated", computed="the ratio is unbounded as h goes to 0", bound=text,
                         where=where, domain=found.domain)  # fmt: skip
     rows = tuple({"box that stayed open": box} for box in found.unresolved)
-    if found.inconclusive:
+    if found.unresolved:
         return Evidence("certified", what, "inconclusive", computed=f"{len(rows)} boxes stayed open", bound=text,
                         where=where, domain=found.domain, rows=rows)  # fmt: skip
     constant = Value(found.upper, "enclosure", found.upper - found.lower, lower=found.lower, upper=found.upper)

@@ -13,9 +13,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from flint import ctx
 
 from rmverify.divergences.pair import Pair
 from rmverify.divergences.tv import total_variation
@@ -59,16 +61,6 @@ def step_errors(
     return found
 
 
-class _Force:
-    """The score -x."""
-
-    def __init__(self) -> None:
-        self.lam = lift(np.ones(1))
-
-    def score(self, t: Any, x: Any) -> Any:
-        return -x
-
-
 def picard_errors(
     scheme: Callable[..., Any], *, cells: Iterable[int], rounds: Iterable[int]
 ) -> list[Mapping[str, Any]]:
@@ -89,18 +81,15 @@ def picard_errors(
     >>> [f"{row['TV']:.0e}" for row in rows]
     ['3e-02', '1e-03', '2e-05']
     """
-    from flint import ctx
-
     counts = list(rounds)
-    one = np.ones((1, 1, 1))
     result: list[Mapping[str, Any]] = []
     with ctx.workprec(192):
+        one = lift(np.ones((1, 1, 1)))
+        force = SimpleNamespace(lam=lift(np.ones(1)), score=lambda t, x: -x)
 
         def variance(M: int, K: int) -> Any:
             step = scheme(cells=M, rounds=K, friction=1)
-            moved = position(
-                read_cells(lift_scheme(step), _Force(), lift(one), lift(one), lift), velocity_variance(step)
-            )
+            moved = position(read_cells(lift_scheme(step), force, one, one, lift), velocity_variance(step))
             return (moved.linear[0][0] ** 2 + moved.noise[0][0])[0, 0, 0]
 
         for M in cells:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
+import runpy
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from rmverify.claims.evidence import Evidence, Look
@@ -44,31 +43,20 @@ def symbolic(look: Look, id: str) -> Iterator[Evidence]:
 @cache
 def _derive(path: Path) -> Evidence:
     """Every identity of a file, once a process: several claims may share it."""
-    module = _load(path)
-    failed = [name for name, build in module.IDENTITIES.items() if not _zero(build())]
-    blind = [name for name, build in module.MUTATED.items() if _zero(build())]
-    summary = " ".join((module.__doc__ or path.stem).strip().split("\n\n")[0].split())
-    rows = tuple({"identity": name, "is zero": name not in failed} for name in module.IDENTITIES) + tuple(
-        {"identity": f"mutated: {name}", "is zero": name in blind} for name in module.MUTATED
-    )
-    where: dict[str, Any] = {}
-    if failed or blind:
-        where = {"identity": (failed or blind)[0]}
+    module = runpy.run_path(str(path))
+    identities, mutated = module["IDENTITIES"], module["MUTATED"]
+    failed = [name for name, build in identities.items() if not _zero(build())]
+    blind = [name for name, build in mutated.items() if _zero(build())]
+    summary = " ".join((module["__doc__"] or path.stem).strip().split("\n\n")[0].split())
+    rows = [{"identity": name, "is zero": name not in failed} for name in identities]
+    rows += [{"identity": f"mutated: {name}", "is zero": name in blind} for name in mutated]
     return Evidence(
         "symbolic", summary, "violated" if failed else "inconclusive" if blind else "holds",
-        computed=f"{len(module.IDENTITIES) - len(failed)} of {len(module.IDENTITIES)} identities are zero, "
-        f"{len(module.MUTATED) - len(blind)} of {len(module.MUTATED)} mutated ones are not",
-        bound="0", where=where, source=f"proofs_checks/{path.name}", rows=rows,
+        computed=f"{len(identities) - len(failed)} of {len(identities)} identities are zero, "
+        f"{len(mutated) - len(blind)} of {len(mutated)} mutated ones are not", bound="0",
+        where={"identity": [*failed, *blind][0]} if failed or blind else {}, source=f"proofs_checks/{path.name}",
+        rows=tuple(rows),
     )  # fmt: skip
-
-
-def _load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"rmverify_proofs_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _zero(expressions: Any) -> bool:

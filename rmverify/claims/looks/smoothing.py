@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from rmverify.claims.evidence import Evidence, Finding, Look, worst
-from rmverify.claims.looks.measure import Axis, enclosed, pointwise, searched, times
+from rmverify.claims.looks.measure import Axis, enclosed, searched, times
 from rmverify.divergences.closed_forms import kullback_leibler
 from rmverify.divergences.pair import Pair
 from rmverify.divergences.tv import total_variation
+from rmverify.errors.certified import certified_smoothing
 from rmverify.exponents import Bound
 from rmverify.laws.langevin.linear import start_noise
 from rmverify.laws.langevin.smooth import KineticLaw, kinetic_law
@@ -104,7 +105,7 @@ def variation_ratio(look: Look, joint: bool, bound: Bound, *, lowest: float) -> 
     what = "(x, v)" if joint else "x alone"
     found = searched(
         f"the largest ratio of TV of {what} to its bound over Gaussians, {_curvatures(look, lowest)}",
-        pointwise(one), [TIMES, *_axes(look, lowest, dimension=True)], exact=lambda p: one(**p),
+        np.vectorize(one, otypes=[float]), [TIMES, *_axes(look, lowest, dimension=True)], exact=lambda p: one(**p),
         computed=f"TV of {what}", bound=str(bound), domain=_domain(look),
         effort={"points": 128, "rounds": 12, "keep": 3, "around": 12},
     )  # fmt: skip
@@ -156,8 +157,6 @@ def _domain(look: Look) -> str:
 
 def certified_ratio(look: Look, joint: bool, bound: Bound, *, lowest: float) -> Evidence:
     """The enclosure of the supremum over curvatures, times and all starts, in ball arithmetic."""
-    from rmverify.errors.certified import certified_smoothing
-
     found = certified_smoothing(joint, float(lowest), effort=look.effort)
     words = f"the smallest constant for all starts on linear forces, curvatures in [{'-L' if lowest < 0 else '0'}, L]"
     return enclosed(words, found, ("k/L", "T sqrt(L)"), str(bound), member=look.target is not None)

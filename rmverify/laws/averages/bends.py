@@ -91,10 +91,14 @@ def bends(stage: Stage, modes: Any) -> list[Array | None]:
     pairs, which = pairs[order], np.argsort(order)[np.ravel(which)]
 
     def each(rows: list[Array]) -> Array:
-        table = _rows(rows)
-        return table if len(table) == 1 else table[which]
+        """The edges of every step, one row where they are all the same."""
+        size = max(row.size for row in rows)
+        table = np.stack([np.pad(row, (0, size - row.size), mode="edge") for row in rows])
+        return table[:1] if (table == table[0]).all() else table[which]
 
-    foot, width = stage.footprint, _bias_width(modes, pairs[0, 0])
+    foot, rough = stage.footprint, callable_bias(modes)
+    # a bias that is a function of t is one number for all modes, or one for each
+    width = max(1, np.size(modes.bias(pairs[0, 0].reshape(1, 1, 1)))) if rough else 1
     if shipped(stage.scheme):
         count = max(_FEWEST, min(_GRID, _BIASES // (len(pairs) * width)))
         edges = _along([_biases(stage, modes, *pair) for pair in pairs.tolist()], count)
@@ -107,7 +111,7 @@ def bends(stage: Stage, modes: Any) -> list[Array | None]:
     found: list[Array | None] = [None] * foot.alphas
     some = random if len(random) <= MOST_SLOTS else [random[n] for n in (0, len(random) // 2, -1)]
     for slot in some:
-        found[slot] = each(_looked(steps, slot, len(some), rough=width > 0 and callable_bias(modes)))
+        found[slot] = each(_looked(steps, slot, len(some), rough=rough))
     if len(some) < len(random):
         together = np.unique(np.concatenate([edges.ravel() for edges in found if edges is not None]))[None]
         for slot in random:
@@ -120,36 +124,28 @@ def callable_bias(modes: Any) -> bool:
     return isinstance(modes, EstimatedModes) and modes.varies
 
 
-def _bias_width(modes: Any, t: float) -> int:
-    """How many numbers a bias that is a function of t has: one for all modes, or one for each."""
-    return max(1, int(np.size(modes.bias(np.reshape(t, (1, 1, 1)))))) if callable_bias(modes) else 1
-
-
 def _looked(steps: list[_Step], slot: int, slots: int, *, rough: bool) -> list[Array]:
     """The edges along one number of every step, from close looks at all of them or at some."""
-    kind, count = steps[0].kinds[slot], len(steps)
-    start = _start(kind)
-    cost = steps[0].cost * slots
+    count, cost = len(steps), steps[0].cost * slots
     some = min(count, int(np.clip(_SAMPLE // cost, *_SOME)))
-    if some * cost <= _MOST:
-        if some == count:
-            return _along([step.along(slot) for step in steps], steps[0].probes, kind)
+    if some * cost > _MOST:
+        raise NotResolved(f"{steps[0].work} modes with coefficients of their own are too many to search for bends")
+    if some < count:
         share = (_BIASES if rough else _REST) // (count * cost // steps[0].probes)
-        found = _sampled(steps, slot, start, some, max(_FEWEST, min(_GRID, share)))
+        found = _sampled(steps, slot, some, max(_FEWEST, min(_GRID, share)))
         if found is not None:
             return found
-        if count * cost <= _MOST:
-            return _along([step.along(slot) for step in steps], steps[0].probes, kind)
-    raise NotResolved(
-        f"it bends at places that move from step to step, and {count} different steps are too many to search"
-        if some * cost <= _MOST
-        else f"{steps[0].work} modes with coefficients of their own are too many to search for bends"
-    )
+        if count * cost > _MOST:
+            raise NotResolved(
+                f"it bends at places that move from step to step, and {count} different steps are too many to search"
+            )
+    return _along([step.along(slot) for step in steps], steps[0].probes, steps[0].kinds[slot])
 
 
-def _sampled(steps: list[_Step], slot: int, start: Array, some: int, fewer: int) -> list[Array] | None:
+def _sampled(steps: list[_Step], slot: int, some: int, fewer: int) -> list[Array] | None:
     """The edges along one number of every step, from close looks at some; None where narrow panels move."""
     kind = steps[0].kinds[slot]
+    start = _start(kind)
 
     def look(n: int, count: int, start: Array) -> Array:
         if n >= some:
@@ -159,7 +155,8 @@ def _sampled(steps: list[_Step], slot: int, start: Array, some: int, fewer: int)
     found = [look(n, steps[n].probes, start) for n in range(some)]
     common = start
     if any(_marks(edges).size for edges in found):
-        common = _merged(found[: some // 2])
+        edges = np.unique(np.concatenate(found[: some // 2]))
+        common = edges[np.diff(edges, prepend=-1.0) > 4 * np.spacing(edges)]  # one of those that are the same
         if any(_moves(edges, common) for edges in found[some // 2 :]):
             return None
     for n in range(some, len(steps)):
@@ -167,12 +164,6 @@ def _sampled(steps: list[_Step], slot: int, start: Array, some: int, fewer: int)
         if _moves(found[-1], common):
             return None
     return [common if _within(edges, common).all() else edges for edges in found]
-
-
-def _merged(rows: list[Array]) -> Array:
-    """All edges, one of those that are the same up to rounding."""
-    edges = np.unique(np.concatenate(rows))
-    return edges[np.diff(edges, prepend=-1.0) > 4 * np.spacing(edges)]
 
 
 def _within(edges: Array, common: Array) -> Array:
@@ -280,13 +271,6 @@ def _marks(edges: Array) -> Array:
     return np.asarray((edges[:-1] + width / 2)[width < _NARROW])
 
 
-def _rows(rows: list[Array]) -> Array:
-    """The edges of every step, one row where they are all the same."""
-    size = max(row.size for row in rows)
-    found = np.stack([np.pad(row, (0, size - row.size), mode="edge") for row in rows])
-    return found[:1] if (found == found[0]).all() else found
-
-
 def _root(slots: int) -> float:
     """The root above 1 of x^(slots+1) = x + 1, whose powers make a sequence of low dispersion in so many numbers."""
     x = 1.5
@@ -389,14 +373,17 @@ class _Step:
 
     def entries(self, drawn: Array) -> Array:
         """The entries of the step, one row each, at values (A, Q) of what it draws."""
-        rows = self._foot.placed(drawn)
         with np.errstate(all="ignore"):
-            step, weight = weighed(self._stage.scheme, self._modes, self._time, self._length, rows[:, None, :, None])
+            parts = self._read(self._foot.placed(drawn))
         shape = (1, drawn.shape[1], self.width)
-        found = np.concatenate([np.broadcast_to(np.asarray(e, float), shape)[0].T for e in [*step.entries, weight]])
+        found = np.concatenate([np.broadcast_to(np.asarray(e, float), shape)[0].T for e in parts])
         if not np.isfinite(found).all():
             raise NotResolved("it is not finite everywhere")
         return found
+
+    def _read(self, rows: Array) -> list[Any]:
+        step, weight = weighed(self._stage.scheme, self._modes, self._time, self._length, rows[:, None, :, None])
+        return [*step.entries, weight]
 
     def _scales(self, rows: Array) -> Array:
         """Of every entry its size, with what it may be the small difference of."""
@@ -429,16 +416,10 @@ class _OnLine(_Step):
         self._points = law.mean + self._deviation * _PLACES
         return _PLACES.size
 
-    def entries(self, drawn: Array) -> Array:
-        rows, shape = self._foot.placed(drawn)[..., None], (drawn.shape[1], self.width)
+    def _read(self, rows: Array) -> list[Any]:
         t, h = float(self._time[0, 0, 0]), float(self._length[0, 0, 0])
-        with np.errstate(all="ignore"):
-            end = kernel(self._stage.scheme, self._modes, identity(self._points[None]), t, h, rows)
-        flat = [end.moved[0].value, end.moved[0].slope, end.noise[0][0]]
-        found = np.concatenate([np.broadcast_to(np.asarray(e, float), shape).T for e in flat])
-        if not np.isfinite(found).all():
-            raise NotResolved("it is not finite everywhere")
-        return found
+        end = kernel(self._stage.scheme, self._modes, identity(self._points[None]), t, h, rows[..., None])
+        return [end.moved[0].value, end.moved[0].slope, end.noise[0][0]]
 
     def _scales(self, rows: Array) -> Array:
         size = np.median(np.abs(rows), axis=1).reshape(-1, self.width)

@@ -61,11 +61,7 @@ def extremes(mixture: MixtureLaw) -> Range | None:
                 found = _through(stage, modes, found)
             except (ValueError, NotResolved):
                 return None
-    return found if all(map(_finite, found)) else None
-
-
-def _finite(values: Array) -> bool:
-    return bool(np.isfinite(values).all())
+    return found if np.isfinite(found).all() else None
 
 
 def _through(stage: Stage, modes: Any, found: Range) -> Range:

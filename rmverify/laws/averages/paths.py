@@ -29,7 +29,7 @@ from rmverify.readings.cells import transition
 from rmverify.schemes.contract import shipped, velocity_variance
 from rmverify.targets import Gaussian
 
-__all__ = ["Ahead", "Direction", "look_ahead", "path_sets", "principal_direction", "ranked_points"]
+__all__ = ["Ahead", "Direction", "look_ahead", "path_sets", "points_by", "principal_direction"]
 
 _NODES = (12, 20, 32, 48)
 _SAME = 2e-14  # relative, between an entry of a step and its interpolation in the midpoint
@@ -120,10 +120,7 @@ def _through(
         none = np.zeros_like(variance)
         means, cov = [mean, none], [[variance, none], [none, none + float(mass)]]
     for n, step in enumerate(_steps(stage, modes)):
-        key = later.key(n, toward, means, cov)
-        order = np.argsort(key.reshape(shape), axis=1)
-        uniforms = np.empty((stage.footprint.alphas, *shape))
-        np.put_along_axis(uniforms, order[None], ranked_points(stage.footprint.alphas, shape, rng), axis=2)
+        uniforms = points_by(later.key(n, toward, means, cov).reshape(shape), stage.footprint.alphas, rng)
         means, cov = _moved(step(uniforms.reshape(len(uniforms), -1)), means, cov)
     return means[0], cov[0][0]
 
@@ -139,6 +136,14 @@ def _moved(step: Transition, means: list[Any], cov: list[list[Any]]) -> tuple[li
 
 
 # --- points -----------------------------------------------------------------------------------------------------
+
+
+def points_by(key: Array, alphas: int, rng: np.random.Generator) -> Array:
+    """Uniform numbers (alphas, sets, size) for paths that are ordered by a key (sets, size)."""
+    uniforms = np.empty((alphas, *key.shape))
+    order = np.argsort(key, axis=1)
+    np.put_along_axis(uniforms, order[None], ranked_points(alphas, key.shape, rng), axis=2)
+    return uniforms
 
 
 def ranked_points(alphas: int, shape: tuple[int, int], rng: np.random.Generator) -> Array:
@@ -190,15 +195,15 @@ def _direct(stage: Stage, modes: Any, t: Array, h: Array, uniforms: Array) -> Tr
 
 def _interpolation(stage: Stage, modes: Any, t: Array, h: Array) -> tuple[Array, Transition] | None:
     """Chebyshev points of the midpoint and the entries of the steps there, where these say all others too."""
-    between = SCATTERED[None, None, :, None]
-    rows = np.broadcast_to(between, (1, len(t), SCATTERED.size, 1))
-    seen = transition(stage.scheme, stage.footprint, modes, t, h, rows)
+
+    def at(points: Array) -> Transition:
+        rows = np.broadcast_to(points[:, None], (1, len(t), points.size, 1))
+        return transition(stage.scheme, stage.footprint, modes, t, h, rows)
+
+    seen = at(SCATTERED)
     for nodes in _NODES:
         x = (1 - np.cos(np.pi * (np.arange(nodes) + 0.5) / nodes)) / 2
-        found = transition(
-            stage.scheme, stage.footprint, modes, t, h, np.broadcast_to(x[None, None, :, None], (1, len(t), nodes, 1))
-        )
-        weights = _barycentric(x, SCATTERED)
+        found, weights = at(x), _barycentric(x, SCATTERED)
         if all(_agree(weights, a, b) for a, b in zip(found.entries, seen.entries, strict=True)):
             shape = (len(t), nodes, np.size(modes.lam))
             return x, each(found, lambda part, shape=shape: _kept(part, shape))

@@ -132,7 +132,9 @@ class Rules:
                 continue
             rows = edges if len(edges) == 1 else edges[part]
             if kind == "exponential":
-                rows = _up_to(rows, max(DURATIONS[-1], _REACH * nodes))
+                last = max(DURATIONS[-1], _REACH * nodes)
+                beyond = np.arange(DURATIONS[-1] + _WIDEST, last + _WIDEST / 2, _WIDEST)
+                rows = np.concatenate([rows, np.broadcast_to(beyond, (len(rows), beyond.size))], axis=1)
             low, wide = number(rows[:, :-1])[..., None], (number(rows[:, 1:]) - number(rows[:, :-1]))[..., None]
             points, weights = (z.reshape(len(rows), -1) for z in (low + wide * x, wide * w))
             if kind == "exponential":
@@ -147,11 +149,6 @@ class Rules:
         x, w = unit(nodes)
         low, wide = edges[:-1, None], (edges[1:] - edges[:-1])[:, None]
         return (low + wide * x).ravel(), (wide * w).ravel()
-
-
-def _up_to(rows: Array, last: float) -> Array:
-    beyond = np.arange(DURATIONS[-1] + _WIDEST, last + _WIDEST / 2, _WIDEST)
-    return np.concatenate([rows, np.broadcast_to(beyond, (len(rows), beyond.size))], axis=1)
 
 
 def unbent(foot: Footprint) -> Rules:
@@ -200,13 +197,14 @@ def alone(stage: Stage, law: Factor, n: int, nodes: int) -> tuple[Array, Array]:
 
 
 def at_nodes(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any = slice(None)) -> tuple[Transition, Array]:
-    """The step maps at the nodes of the rule, entries (steps, Q, modes), and its weights (steps or 1, Q).
+    """The step maps at the nodes of the rule, entries (steps, Q, modes), and its weights (steps, Q).
 
     (t, h) are those of the stage's steps in `part`.
     """
     alphas, weights = rules(stage, modes).at(part, nodes)
     rows = np.broadcast_to(alphas[..., None], (len(alphas), len(t), alphas.shape[2], 1))
     step, chance = weighed(stage.scheme, modes, t, h, rows)
+    weights = np.broadcast_to(weights, (len(t), weights.shape[1]))
     return step, weights if np.ndim(chance) == 0 else weights * np.asarray(chance)[..., 0]
 
 
@@ -236,7 +234,6 @@ def _slips(stage: Stage, modes: Any, t: Any, h: Any, nodes: int) -> float:
 def _entry_averages(stage: Stage, modes: Any, t: Any, h: Any, nodes: int, part: Any) -> Array:
     """One row a step."""
     step, weights = at_nodes(stage, modes, t, h, nodes, part)
-    weights = np.broadcast_to(weights, (len(t), weights.shape[1]))
 
     def average(entry: Any, power: int = 1) -> Array:
         entry = np.broadcast_to(entry, np.broadcast_shapes(np.shape(entry), (*weights.shape, 1)))
@@ -263,10 +260,8 @@ def node_count(
     at the steps with the largest h/t agree to rounding. Where a step bends it is on the edges of panels.
     """
     t, h = stage.grid
-    part: Any = slice(None)
-    biased = not (shipped(stage.scheme) and not isinstance(modes, EstimatedModes))  # every step counts, with more nodes
-    if not biased:
-        part = np.unique([np.argmax(h / np.maximum(t, 1e-300)), np.argmax(h), 0, len(t) - 1])
+    biased = not shipped(stage.scheme) or isinstance(modes, EstimatedModes)  # every step counts, with more nodes
+    part = slice(None) if biased else np.unique([np.argmax(h / np.maximum(t, 1e-300)), np.argmax(h), 0, len(t) - 1])
     t, h = column(t[part]), column(h[part])
 
     if not shipped(stage.scheme):

@@ -94,8 +94,7 @@ def _averages(left: Chain, right: Chain, weights: Any, on_left: Any, on_right: A
     first = np.flatnonzero(np.diff(rows, prepend=-1))  # of each sum, its first entry
     sums = len(first)
     forms = _FORMS if (columns == 0).any() else _FORMS[:1]
-    same = left is right
-    sides = [_Side(left)] if same else [_Side(left), _Side(right)]
+    sides = [_Side(left)] if left is right else [_Side(left), _Side(right)]
     batch = np.broadcast_shapes(on_left(sides[0].Y).shape[:-2], on_right(sides[-1].Y).shape[:-2])
     dtype = right.steps.dtype
     G = np.zeros((len(forms), *batch, sums + 2, sums + 2), dtype=dtype)

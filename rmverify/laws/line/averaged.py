@@ -24,22 +24,10 @@ import numpy as np
 from scipy.special import logsumexp
 
 from rmverify.laws.averages.rules import alone
-from rmverify.laws.line.given import reach
+from rmverify.laws.line.given import origin_of
 from rmverify.laws.line.inverse import Map, Rising, rising
 from rmverify.laws.line.piecewise import Panels, interpolated, log_mean, split
-from rmverify.laws.line.pushing import (
-    FAINT,
-    LOCAL,
-    MARGIN,
-    Averaged,
-    Counts,
-    Level,
-    Logs,
-    in_blocks,
-    noise_rule,
-    pushed,
-    table,
-)
+from rmverify.laws.line.pushing import LOCAL, Averaged, Counts, Level, Logs, ends, in_blocks, noise_rule, pushed, table
 from rmverify.laws.line.velocity import after_corrector
 from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import on_panels
@@ -48,7 +36,7 @@ from rmverify.readings.duals import identity
 from rmverify.readings.kernel import kernel
 from rmverify.readings.transport import carry
 from rmverify.schemes.contract import Unstable, velocity_variance
-from rmverify.targets import Factor, Product, TwoGaussians
+from rmverify.targets import Factor, Product
 
 __all__ = ["LineLaw", "line_law"]
 
@@ -172,15 +160,8 @@ def line_law(plan: Plan, target: Factor | Product, start: Any = "normal") -> Lin
 
 
 def _started(plan: Plan, target: Factor, start: Any) -> Level:
-    q = target.at(plan.start)
-    if start == "exact":
-        law: Factor = q
-    elif start == "normal":
-        law = TwoGaussians(0.0)
-    elif isinstance(start, Factor):
-        law = start
-    else:
-        raise ValueError(f"start: expected 'normal', 'exact' or a law on the line, got {start!r}")
+    q, (whole, t) = target.at(plan.start), origin_of(plan, target, start)
+    law = whole.at(t)
 
     def log_q(x: Array) -> Array:
         return np.asarray(q.log_density(0, x))
@@ -188,8 +169,8 @@ def _started(plan: Plan, target: Factor, start: Any) -> Level:
     def logs(x: Array) -> Array:
         return np.asarray(law.log_density(0, x) - log_q(x))[:, None]
 
-    ends = np.array([reach(q, -FAINT), reach(law, -FAINT)])
-    panels, error = interpolated(logs, log_q, ends.min(), ends.max(), np.ones(1), LOCAL)
+    span = np.array([ends(q), ends(law)])
+    panels, error = interpolated(logs, log_q, span.min(), span.max(), np.ones(1), LOCAL)
     return Level(panels, plan.start, error)
 
 
@@ -197,7 +178,12 @@ def _through(level: Level, target: Factor, stage: Stage) -> Level:
     if velocity_variance(stage.scheme) is not None:
         return after_corrector(level, target, stage)
     counts, alphas = Counts(), stage.footprint.alphas
-    _admit(alphas, counts.more("midpoint", alphas))
+    least = counts.more("midpoint", alphas).midpoint
+    if least**alphas > _MOST_NODES:
+        raise ValueError(
+            f"plan: averages over {alphas} strata of at least {least} points each are above the limit of "
+            f"{_MOST_NODES} points; use fewer strata, or pass the midpoints with alphas="
+        )
     levels, lengths = stage.grid
     for n, (h, after) in enumerate(zip(lengths.tolist(), [*levels[1:].tolist(), stage.end], strict=True)):
         level, counts = _moved(level, target, stage, n, h, after, counts)
@@ -216,14 +202,13 @@ def _moved(
     def averaged(counts: Counts) -> Averaged:
         return _averaged(level, target, stage, n, h, log_q, counts)
 
-    ends, alphas = reach(target.at(after), -FAINT), stage.footprint.alphas
-    panels, missed, counts = pushed(averaged, counts, log_q, ends, alphas=alphas)
+    span, alphas = ends(target.at(after)), stage.footprint.alphas
+    panels, missed, counts = pushed(averaged, counts, log_q, span, alphas=alphas)
     return Level(panels, after, level.error + missed), counts
 
 
 def _averaged(level: Level, target: Factor, stage: Stage, n: int, h: float, log_q: Logs, counts: Counts) -> Averaged:
     t, foot, breaks = level.t, stage.footprint, level.panels.breaks
-    _admit(foot.alphas, counts)
     alphas, weights = alone(stage, target, n, counts.midpoint) if foot.alphas else (None, np.ones(1))
     if weights.size > _MOST_NODES:
         raise ValueError(
@@ -244,8 +229,7 @@ def _averaged(level: Level, target: Factor, stage: Stage, n: int, h: float, log_
     )
     if not np.isfinite(values).all():
         raise Unstable(f"the law overflows in the step from level {t:g}")
-    margin, noisy = MARGIN * float(spread.max()), bool(spread.any())
-    around = np.concatenate([values[weights.size // 2], [values.min() - margin, values.max() + margin]])
+    noisy = bool(spread.any())
     steep = np.abs(slopes).max(axis=0).reshape(x.shape).max(axis=1) * np.diff(breaks)
     parts, lost = np.ceil(steep * counts.noise / _GRAIN / np.maximum(spread.min(), 1e-300)), 0.0
     if parts.sum() <= _MOST_PARTS:
@@ -257,15 +241,7 @@ def _averaged(level: Level, target: Factor, stage: Stage, n: int, h: float, log_
         maps, lost = _maps(stage, target, t, h, alphas, table(level.panels, log_p), noisy)
         logs = _mapped(maps, weights, spread, counts.noise if noisy else 1, log_p, log_q)
     rules = ("midpoint",) * (alphas is not None) + ("noise",) * noisy
-    return Averaged(logs, np.ones(1), around, rules, mass, lost)
-
-
-def _admit(alphas: int, counts: Counts) -> None:
-    if counts.midpoint**alphas > _MOST_NODES:
-        raise ValueError(
-            f"plan: averages over {alphas} strata of at least {counts.midpoint} points each are above the limit of "
-            f"{_MOST_NODES} points; use fewer strata, or pass the midpoints with alphas="
-        )
+    return Averaged(logs, np.ones(1), values, float(spread.max()), rules, mass, lost)
 
 
 def _smeared(arrived: Array, spread: Array, log_weights: Array, log_q: Logs) -> Logs:

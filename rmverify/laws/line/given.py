@@ -141,7 +141,7 @@ class TransportLaw:
             for k in range(len(stage)):
                 alphas = None if rows is None else lift(rows[:, k, :, 0])
                 points = carry(scheme, factor, points, t[k], h[k], alphas).map(_middle)
-        return points.value, np.frompyfunc(lambda slope: slope.log(), 1, 1)(points.slope)
+        return points.value, np.log(points.slope)
 
     def inverse(self, x: Any) -> Array:
         """The z with F(z) = x, elementwise: Newton steps inside a bracket."""
@@ -262,6 +262,15 @@ def reach(law: Factor, depth: float = DEPTH) -> tuple[float, float]:
     return ends[0], ends[1]
 
 
+def origin_of(plan: Plan, factor: Factor, start: Any) -> tuple[Factor, float]:
+    """The law of a coordinate at the start, as a law and the noise level at which it is taken."""
+    if isinstance(start, Factor):
+        return start, 0.0
+    if isinstance(start, str) and start in ("normal", "exact"):
+        return (TwoGaussians(0.0), 0.0) if start == "normal" else (factor, plan.start)
+    raise ValueError(f"start: expected 'normal', 'exact' or a law on the line, got {start!r}")
+
+
 def transport_law(plan: Plan, target: Factor | Product, alphas: Any, start: Any) -> TransportLaw:
     """The law of the plan's output on the line or on a product, given its midpoints.
 
@@ -273,12 +282,7 @@ def transport_law(plan: Plan, target: Factor | Product, alphas: Any, start: Any)
         Where a stage draws normals or carries a velocity.
     """
     factor = target.factor if isinstance(target, Product) else target
-    if isinstance(start, str) and start in ("normal", "exact"):
-        origin = (TwoGaussians(0.0), 0.0) if start == "normal" else (factor, plan.start)
-    elif isinstance(start, Factor):
-        origin = (start, 0.0)
-    else:
-        raise ValueError(f"start: expected 'normal', 'exact' or a Factor, got {start!r}")
+    origin = origin_of(plan, factor, start)
     if alphas is None and plan.drawing_steps:
         raise ValueError(
             f"alphas: expected an entry for each of {plan.drawing_steps} drawing steps, got None: as one map of the "

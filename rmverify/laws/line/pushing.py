@@ -15,16 +15,18 @@ from typing import NamedTuple
 import numpy as np
 
 from rmverify.laws.averages.bends import NotResolved
+from rmverify.laws.line.given import reach
 from rmverify.laws.line.piecewise import Panels, interpolated, live, log_mean
 from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import POINTS, normal_rule
+from rmverify.targets import Factor
 
 __all__ = ["Averaged", "Counts", "Level", "pushed"]
 
 LOCAL = 1e-14  # of the L1 distance: what a panel, and a rule over midpoints or noises, may miss in a step
 ONCE = 1e-15  # rounding of a step, on the same scale
-FAINT = -48.0  # ln of a density, in its own units, beyond which nothing is left of it
-MARGIN = 10.0  # standard deviations of a noise
+_FAINT = -48.0  # ln of a density, in its own units, beyond which nothing is left of it
+_MARGIN = 10.0  # standard deviations of a noise
 _SCAN = 129  # points on which the range is found, at least
 _TOLERATED = 1e-8  # of a rule, where it can have no more nodes or rounding is all that is left
 _SEVERAL = 1e-11  # as LOCAL, of the rule over several midpoints
@@ -57,19 +59,20 @@ class Counts(NamedTuple):
 
 
 class Averaged(NamedTuple):
-    """The logarithms l_v after a step, their weights, points about all of the law, the rules that made them, the mass
-    of the law before, and what of it is lost."""
+    """The logarithms l_v after a step, their weights, where maps (Q, n) take points, the deviation of the noise about
+    these, the rules that made them, the mass of the law before, and what of it is lost."""
 
     logs: Logs
     weights: Array
-    around: Array
+    arrived: Array
+    deviation: float
     rules: tuple[str, ...]
     mass: float
     lost: float
 
 
 def pushed(
-    averaged: Callable[[Counts], Averaged], counts: Counts, log_q: Logs, ends: tuple[float, float], *, alphas: int = 0,
+    averaged: Callable[[Counts], Averaged], counts: Counts, log_q: Logs, span: tuple[float, float], *, alphas: int = 0,
     across: Callable[[Array, int], Array] = lambda values, count: values, tolerance: float = LOCAL,
 ) -> tuple[Panels, float, Counts]:  # fmt: skip
     """The law after a step on panels, what it misses, and counts with which it does not change any more.
@@ -77,9 +80,12 @@ def pushed(
     `across` takes values (n, V) at the nodes of one rule over velocities to those of another.
     """
     now = averaged(counts)
-    y = np.union1d(now.around, np.linspace(min(now.around.min(), ends[0]), max(now.around.max(), ends[1]), _SCAN))
+    margin = _MARGIN * now.deviation
+    low, high = now.arrived.min() - margin, now.arrived.max() + margin
+    scan = np.linspace(min(low, span[0]), max(high, span[1]), _SCAN)
+    y = np.unique(np.concatenate([now.arrived[len(now.arrived) // 2], [low, high], scan]))
     l = log_mean(now.logs(y), np.log(now.weights), 1)
-    low, high = live(y, log_q(y) + np.maximum(l, 0) + math.log(y[-1] - y[0]), FAINT)
+    low, high = live(y, log_q(y) + np.maximum(l, 0) + math.log(y[-1] - y[0]), _FAINT)
     before = dict.fromkeys(now.rules, math.inf)
     while True:
         finer = {}
@@ -104,6 +110,11 @@ def pushed(
             return panels, sum(changes.values()) + unresolved + now.lost + ONCE, counts
         counts, before = raised, changes
         now = averaged(counts)
+
+
+def ends(law: Factor) -> tuple[float, float]:
+    """Beyond which nothing is left of a law."""
+    return reach(law, -_FAINT)
 
 
 def table(panels: Panels, log_p: Logs) -> tuple[Array, Array]:

@@ -24,21 +24,9 @@ import math
 import numpy as np
 
 from rmverify.laws.langevin.smooth import hermite_values
-from rmverify.laws.line.given import reach
 from rmverify.laws.line.inverse import rising
 from rmverify.laws.line.piecewise import Panels, interpolated, log_mean
-from rmverify.laws.line.pushing import (
-    FAINT,
-    MARGIN,
-    Averaged,
-    Counts,
-    Level,
-    Logs,
-    in_blocks,
-    noise_rule,
-    pushed,
-    table,
-)
+from rmverify.laws.line.pushing import Averaged, Counts, Level, Logs, ends, in_blocks, noise_rule, pushed, table
 from rmverify.numbers.checks import Array
 from rmverify.plans import Stage
 from rmverify.readings.duals import Dual, identity
@@ -60,7 +48,7 @@ def after_corrector(level: Level, target: Factor, stage: Stage) -> Level:
             "from it with rmverify.sample"
         )
     panels, t, error = level
-    counts, ends = Counts(), reach(target.at(t), -FAINT)
+    counts, span = Counts(), ends(target.at(t))
 
     def log_q(x: Array) -> Array:
         return np.asarray(target.log_density(t, x))
@@ -70,7 +58,7 @@ def after_corrector(level: Level, target: Factor, stage: Stage) -> Level:
         def averaged(counts: Counts, panels: Panels = panels, h: float = h) -> Averaged:
             return _averaged(panels, target, stage, t, h, log_q, counts)
 
-        panels, missed, counts = pushed(averaged, counts, log_q, ends, across=_across, tolerance=LOCAL)
+        panels, missed, counts = pushed(averaged, counts, log_q, span, across=_across, tolerance=LOCAL)
         error += missed
     log_weights = np.log(noise_rule(panels.coefficients.shape[2])[1])
 
@@ -119,12 +107,12 @@ def _averaged(
         outer = outer - np.repeat(log_q(y), v.size * e.size)
         return np.asarray(log_mean((outer[:, None] + inner).reshape(y.size, v.size, -1), log_weights, 2))
 
-    margin, moved = MARGIN * math.sqrt(a * a * u + c_x), here.moved[0].value
-    around = np.concatenate([moved, [moved.min() - margin, moved.max() + margin]])
     size = v.size * e.size * max(hidden.size, panels.coefficients.shape[2]) * 4
     x, w = panels.nodes
     mass = float((w * np.exp(log_p(x))).sum())
-    return Averaged(in_blocks(logs, size), weights, around, ("noise", "hidden", "velocity"), mass, lost)
+    arrived, deviation = here.moved[0].value[None], math.sqrt(a * a * u + c_x)
+    rules = ("noise", "hidden", "velocity")
+    return Averaged(in_blocks(logs, size), weights, arrived, deviation, rules, mass, lost)
 
 
 def _across(values: Array, count: int) -> Array:

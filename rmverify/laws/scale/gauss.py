@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmverify.laws.scale.stage import BLOCK, MOST_STEP_NODES, ScaleStage, Unresolved, Walker, moment_nodes, through
+from rmverify.laws.scale.stage import BLOCK, MOST_STEP_NODES, ScaleStage, Walker, moment_nodes, through
 from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import from_moments, gauss
 from rmverify.numbers.rounding import UNIT
@@ -63,20 +63,20 @@ class GaussRule(Walker):
         self.rounding += error
 
     def strata(self, stage: ScaleStage) -> None:
-        self._require_finite(self.u)
+        self.require_finite(self.u)
         eta, weights, error = stage.strata_rules(self.dim, min(MOST_STEP_NODES, moment_nodes(self.count)))
         self._add(eta, weights)
         self.rounding += error
 
     def steps(self, stage: ScaleStage) -> None:
-        self._require_finite(self.u)
+        self.require_finite(self.u)
         alphas, rule_weights = stage.rule(stage.resolving(self.u, self.dim, self.count))
         steps = stage.steps(alphas, rule_weights)
         self.rounding += steps.error
         size = max(1, (BLOCK << 3) // rule_weights.size)
         for n in range(0, len(stage), size):
             eta, kappa = steps.read(slice(n, n + size))
-            self._require_finite(eta)
+            self.require_finite(eta)
             self.rounding += 4 * UNIT * float(np.abs(eta).max(axis=1).sum())
             if kappa is None:
                 self._add(*grouped(eta[..., 0], rule_weights, _NARROW * math.sqrt(2 / self.dim)))
@@ -91,11 +91,6 @@ class GaussRule(Walker):
     def _add(self, eta: Array, weights: Array) -> None:
         """Independent variables with a rule in each row (steps, Q)."""
         self.u, self.weights = _tensored(self.u, self.weights, *_tree(eta, weights, self.count), self.count)
-
-    @staticmethod
-    def _require_finite(u: Array) -> None:
-        if not np.isfinite(u).all():
-            raise Unresolved
 
 
 def grouped(eta: Array, rule_weights: Array, width: float) -> tuple[Array, Array]:

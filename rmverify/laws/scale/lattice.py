@@ -80,18 +80,18 @@ class LatticeRule(Walker):
         self.rounding += slip
 
     def strata(self, stage: ScaleStage) -> None:
-        self._require_finite(self.first)
+        self.require_finite(self.first)
         eta, weights, slip = stage.strata_rules(self.dim, min(MOST_STEP_NODES, self.moment_nodes))
-        self._require_finite(eta)
+        self.require_finite(eta)
         self.rounding += slip
         self._add(_kernels(*grouped(eta, weights, self.spacing / 2), self.spacing))
 
     def steps(self, stage: ScaleStage) -> None:
-        self._require_finite(self.first)
+        self.require_finite(self.first)
         kernels: list[tuple[float, Array]] = []
         met = np.array([self.first, self.first + self.spacing * (self.weights.size - 1)])
         for eta, kappa, rule_weights, slip in self._blocks(stage, met):
-            self._require_finite(eta)
+            self.require_finite(eta)
             self.rounding += slip
             if kappa is None:
                 kernels += _kernels(*grouped(eta, rule_weights, self.spacing / 2), self.spacing)
@@ -114,11 +114,6 @@ class LatticeRule(Walker):
             kernels = [_convolved(one, two, self.spacing) for one, two in pairs] + odd
         for kernel in kernels:
             self.first, self.weights = _convolved((self.first, self.weights), kernel, self.spacing)
-
-    @staticmethod
-    def _require_finite(u: Array | float) -> None:
-        if not np.isfinite(u).all():
-            raise Unresolved
 
     # --- midpoints ------------------------------------------------------------------------------------------
 
@@ -157,8 +152,10 @@ class LatticeRule(Walker):
                 if not smooth:
                     yield stage.in_floats(block, fine)[0], None, rule_weights, 8.0 * UNIT * inner
                     continue
-                eta, kappa = (part if part is None else _interpolated(part[..., 0], onto) for part in steps.read(block))
+                eta, kappa = (part if part is None else part[..., 0] for part in steps.read(block))
                 assert eta is not None
+                if onto is not None:
+                    eta, kappa = eta @ onto.T, None if kappa is None else kappa @ onto.T
                 slip = steps.error * len(eta) / count + 4 * UNIT * float(np.abs(eta).max(axis=1).sum())
                 yield eta, kappa, rule_weights, slip
 
@@ -179,10 +176,6 @@ class LatticeRule(Walker):
             lower = np.concatenate([lower[wide], lower[wide] + width / 2])
             width /= 2
         return np.append(np.sort(np.concatenate([*done, lower])), 1.0)
-
-
-def _interpolated(values: Array, onto: Array | None) -> Array:
-    return values if onto is None else np.asarray(values @ onto.T)
 
 
 def _kernels(eta: Array, rule_weights: Array, spacing: float) -> list[tuple[float, Array]]:

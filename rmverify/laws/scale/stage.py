@@ -365,6 +365,11 @@ class Walker:
                 self.steps(each)
         return self
 
+    @staticmethod
+    def require_finite(u: Array | float) -> None:
+        if not np.isfinite(u).all():
+            raise Unresolved
+
     def settled(self, stage: ScaleStage) -> None:
         """Without midpoints."""
 
