@@ -21,12 +21,13 @@ from array_api_compat import array_namespace
 
 from rmverify.elementary import like
 from rmverify.numbers.checks import Array, dimension, finite_array, least_level, number
+from rmverify.numbers.rounding import UNIT
 from rmverify.targets.process import flow_slope, mode_mean, mode_score, mode_variance
 
 __all__ = ["Gaussian", "Modes"]
 
 MOST_COORDINATES = 10_000_000
-_MARGINAL = 4 * 2.0**-53  # rounding of e^{-2t} lam + (1 - e^{-2t}), relative
+_MARGINAL = 4 * UNIT  # rounding of e^{-2t} lam + (1 - e^{-2t}), relative
 _SYMMETRY = 1e-10  # relative to the largest entry
 _NEGATIVE = 1e-10  # eigenvalues above -this times the largest are rounding of 0
 

@@ -30,6 +30,7 @@ from rmverify.claims.looks.measure import (
 from rmverify.claims.looks.search import Axis
 from rmverify.exponents import Bound
 from rmverify.numbers.checks import Array
+from rmverify.numbers.rounding import UNIT
 from rmverify.numbers.values import Value
 from rmverify.targets import (
     ExponentialGaussian,
@@ -183,7 +184,7 @@ def _speed_ratio(target: Gaussian, level: float, bound: Bound) -> Value:
         left = sum(arb(float(n)) * _speed(mode_variance(arb(float(v)), t))
                    for v, n in zip(target.variances, target.multiplicities, strict=True))  # fmt: skip
         ratio = left / bound(one=arb(1), L=L, d=arb(target.dim), t=t)
-        return Value(float(ratio.mid()), "exact", float(ratio.rad()) + 2.0**-53 * abs(float(ratio.mid())))
+        return Value(float(ratio.mid()), "exact", float(ratio.rad()) + UNIT * abs(float(ratio.mid())))
 
 
 def _speed_residuals(look: Look) -> Iterator[tuple[dict[str, Any], Any]]:

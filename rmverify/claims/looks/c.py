@@ -29,6 +29,7 @@ from rmverify.divergences.tv import total_variation
 from rmverify.exponents import Bound
 from rmverify.laws.langevin.linear import kinetic_flow
 from rmverify.numbers.checks import Array
+from rmverify.numbers.rounding import EPS
 from rmverify.numbers.values import Value
 from rmverify.readings.affine import Transition, chain, read
 from rmverify.targets import Gaussian
@@ -136,7 +137,7 @@ def _apart(
     mean = np.einsum("kji,kjl,lk->ki", turn, units, (A - F)[:, 0] * m + b)
     size = (np.abs(units) @ np.abs(exact) @ np.abs(units.transpose(0, 2, 1))).sum(axis=2)
     size += np.einsum("kjl,lk->kj", np.abs(units), np.abs(F[:, 0] * m))
-    return excess.T, mean.T**2, (steps + 8) * 2.0**-52 * float(size.max())
+    return excess.T, mean.T**2, (steps + 8) * EPS * float(size.max())
 
 
 def _distance(excess: Array, n: Array) -> Value:

@@ -19,6 +19,7 @@ import numpy as np
 from rmverify import schemes
 from rmverify.claims.evidence import Evidence
 from rmverify.numbers.checks import Array
+from rmverify.numbers.rounding import EPS
 from rmverify.numbers.values import Value
 from rmverify.readings.concrete import BrokenContract, Tape, examine, matrices, play
 from rmverify.schemes.contract import Scheme, missing_parameters, parameters, unwrap, velocity_variance
@@ -38,7 +39,6 @@ COUNTS: Mapping[str, tuple[int, int]] = {"strata": (1, 200), "cells": (1, 40), "
 VARIANCES, MEANS = np.array([0.0, 0.7, 30.0, 1.0]), np.array([2.0, -30.0, 0.0, 0.5])
 DAMPED = 50.0  # friction times the longest step of a corrector
 SAME = 1e-9  # of the move of a step, what another way of writing it may differ by
-UNIT = 2.0**-52
 NUDGE = 2.0**-36
 CHAIN, CHAINED = 3, 9  # every ninth place goes on for three more steps
 EXAMINED = 29  # every so many places the step is looked at alone
@@ -258,16 +258,16 @@ def _row(
     signs = np.where(_pool(0)[: state[0].size].reshape(state[0].shape) < 0.5, -1.0, 1.0)
     moved = tuple(z * (1 + NUDGE * signs) for z in state)
     nudged = play(theirs, moved, t, h * (1 + NUDGE), score, place.tape(step)).state
-    floors = [UNIT * seen[0]]  # of (e^h - 1) s, and of p = (1 - e^{-gh})/g and (h - p)/g, written as they are printed
+    floors = [EPS * seen[0]]  # of (e^h - 1) s, and of p = (1 - e^{-gh})/g and (h - p)/g, written as they are printed
     if "friction" in place.given:
         g, push = place.given["friction"], place.given.get("mass", 1) * seen[0]
-        floors = [UNIT * (np.abs(state[1]).max() + h * push + push / g) / g, UNIT * push / g]
+        floors = [EPS * (np.abs(state[1]).max() + h * push + push / g) / g, EPS * push / g]
     most: tuple[float, int, int, str] | None = None
     for part, x, y, z, n, floor in zip("xv", a, b, state, nudged, floors, strict=False):
         gap = np.where(np.isfinite(y), np.abs(y - x), np.inf)
         move = np.abs(x - z).max(axis=0)
-        allowed = SAME * move + 64 * (UNIT * np.abs(x).max(axis=0) + floor)
-        allowed = allowed + 2 * (UNIT / NUDGE) * 32 * np.abs(n - x).max(axis=0)
+        allowed = SAME * move + 64 * (EPS * np.abs(x).max(axis=0) + floor)
+        allowed = allowed + 2 * (EPS / NUDGE) * 32 * np.abs(n - x).max(axis=0)
         if (gap > allowed).any():
             relative = gap / np.maximum(move, 1e-300)
             row, column = divmod(int(np.argmax(np.where(gap > allowed, relative, -1.0))), gap.shape[1])

@@ -17,6 +17,7 @@ from scipy.special import logsumexp
 
 from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import NODES, POINTS, TO_LEGENDRE, WEIGHTS, on_panels
+from rmverify.numbers.rounding import UNIT
 from rmverify.schemes.contract import Unstable
 
 __all__ = ["Panels", "interpolated", "live", "log_mean", "split"]
@@ -169,7 +170,7 @@ def _errors(found: Array, q: Array, coefficients: Array, half: Array, weights: A
     errors = (mass * missed).sum(axis=1)
     for density in (densities @ weights, base):
         errors = errors + 2 * half[:, 0] * np.abs(density @ TO_LEGENDRE[:, -2:]).sum(axis=1)
-    rounding = 64 * 2.0**-53 * (1 + np.abs(inner).max(axis=(1, 2)) + np.abs(q).max(axis=1))
+    rounding = 64 * UNIT * (1 + np.abs(inner).max(axis=(1, 2)) + np.abs(q).max(axis=1))
     peak = (densities @ weights).max(axis=1) + base.max(axis=1)
     return errors, np.asarray(errors <= rounding * peak * 2 * half[:, 0])
 
