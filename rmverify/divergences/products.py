@@ -64,8 +64,8 @@ class _Coordinate:
 
     def __init__(self, pair: Beside) -> None:
         self.dim, self.half = pair.dim, np.diff(pair.edges) / 2
-        self.points = pair(nodes(pair.edges)[0])
-        self.z, self.weight = (np.ravel(part) for part in nodes(pair.edges))
+        z, weight = nodes(pair.edges)
+        self.points, self.z, self.weight = pair(z), z.ravel(), weight.ravel()
         self.log_p, self.log_q, self.l, rounding = (np.ravel(part) for part in self.points)
         self.p, self.q = self.weight * np.exp(self.log_p), self.weight * np.exp(self.log_q)
         largest = np.maximum(self.p, self.q)
