@@ -20,6 +20,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,13 +88,13 @@ class Enclosed(Seen):
         super().__init__(p, q)
 
     def tv(self) -> Value:
-        return self._resolved(_tv)
+        return self._resolved(partial(_fraction, divergence=total_variation_ball))
 
     def kl(self) -> Value:
         return self._resolved(_kl)
 
     def hellinger(self) -> Value:
-        return self._resolved(_hellinger)
+        return self._resolved(partial(_fraction, divergence=_hellinger_ball))
 
     def w2(self) -> Value:
         return self._resolved(_w2)
@@ -274,29 +275,24 @@ def _log_bc(s: Any, pair: Pair) -> Any:
     return value + slope * (s - middle)
 
 
-def _hellinger(p: Gaussian, q: Gaussian) -> Value | None:
-    """sqrt(1 - BC(1/2))."""
+def _fraction(p: Gaussian, q: Gaussian, divergence: Callable[[Pair], tuple[Any, Any]]) -> Value | None:
+    """A divergence in [0, 1], of which `divergence` gives the ball and that of its complement."""
     pair = _canonical(p, q)
     if pair is None:
         return Value(1.0, "enclosure", complement=0.0)
     if _same(pair):
         return Value(0.0, "enclosure")
-    log_bc = _log_bc(acb(0.5), pair).real
-    value = (-log_bc.expm1()).sqrt()
-    complement = log_bc.exp() / (1 + value)
-    return as_enclosure(value, least=0.0, most=1.0, complement=complement) if _tight(value, complement) else None
-
-
-def _tv(p: Gaussian, q: Gaussian) -> Value | None:
-    pair = _canonical(p, q)
-    if pair is None:
-        return Value(1.0, "enclosure", complement=0.0)
-    if _same(pair):
-        return Value(0.0, "enclosure")
-    value, complement = total_variation_ball(pair)
+    value, complement = divergence(pair)
     if not (_tight(value) and (complement < _VANISHES or _tight(complement))):
         return None
     return as_enclosure(value, least=0.0, most=1.0, complement=complement)
+
+
+def _hellinger_ball(pair: Pair) -> tuple[Any, Any]:
+    """sqrt(1 - BC(1/2)) and its complement."""
+    log_bc = _log_bc(acb(0.5), pair).real
+    value = (-log_bc.expm1()).sqrt()
+    return value, log_bc.exp() / (1 + value)
 
 
 def total_variation_ball(pair: Pair) -> tuple[Any, Any]:
