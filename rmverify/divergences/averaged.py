@@ -16,13 +16,12 @@ import numpy as np
 
 from rmverify.divergences import sampled
 from rmverify.divergences.closed_forms import (
-    apart,
     kullback_leibler,
     pair_tv,
     renyi_divergence,
     wasserstein,
 )
-from rmverify.divergences.pair import APART, canonical, common_modes
+from rmverify.divergences.pair import canonical, common_modes
 from rmverify.divergences.sampled import Convex, Ensemble, Given
 from rmverify.divergences.seen import Seen
 from rmverify.divergences.tv import total_variation_many
@@ -268,7 +267,7 @@ class Sampled(Seen):
         if not beside.n.size:
             return Value(0.0)
         if beside.singular:
-            return at_most(0.0, top) if math.isnan(beside.singular) else apart(APART, top)
+            return at_most(0.0, top) if math.isnan(beside.singular) else Value(top, complement=1 - top)
         if not self._drawn:
             return at_most(0.0, top)
         ends = extremes(mixture) if f.order is not None or not mixture._analytic else None

@@ -23,7 +23,7 @@ from rmverify.numbers.rounding import EPS
 from rmverify.numbers.values import Value
 from rmverify.targets import Gaussian
 
-__all__ = ["Gaussians", "apart", "kullback_leibler", "pair_tv", "renyi_divergence", "wasserstein"]
+__all__ = ["Gaussians", "kullback_leibler", "pair_tv", "renyi_divergence", "wasserstein"]
 
 _COARSE = 1e-12  # errors of the laws from which on a large TV is looked at more closely
 _HUGE = 1e300  # a ratio is not larger where TV is integrated: 1 - TV is below 1e-75
@@ -58,14 +58,14 @@ class Gaussians(Seen):
         return wasserstein_pair(known) if known is not None else wasserstein(plain(self.p), plain(self.q))
 
 
-def apart(pair: Pair, most: float) -> Value:
+def _apart(pair: Pair, most: float) -> Value:
     """The divergence of laws on different supports: `most`, unless rounding decided that they are different."""
     if pair.doubtful:
         return Value(most, "upper", lower=0.0, upper=most)
     return Value(most, complement=1 - most)
 
 
-def law_of(pair: Pair, value: Value, most: float = math.inf) -> Value:
+def _law_of(pair: Pair, value: Value, most: float = math.inf) -> Value:
     """The divergence where rounding decided that two singular laws have one support: if not, it is `most`."""
     if not pair.doubtful:
         return value
@@ -76,9 +76,9 @@ def law_of(pair: Pair, value: Value, most: float = math.inf) -> Value:
 def pair_tv(pair: Pair) -> Value:
     """TV(p, q), by `rmverify.divergences.tv`; the laws meant are within `distance_error`, and 1 - TV <= BC(1/2)."""
     if pair.singular:
-        return apart(pair, 1.0)
+        return _apart(pair, 1.0)
     if not pair.ratio.size:
-        return law_of(pair, Value(0.0), 1.0)
+        return _law_of(pair, Value(0.0), 1.0)
     off = pair.distance_error
     if off > _COARSE:
         off = min(off, math.exp(min(sum(_log_transform(pair, 0.5)), 0.0)))
@@ -89,19 +89,19 @@ def pair_tv(pair: Pair) -> Value:
     if max(float(ratio.max()), float(shift.max())) > _HUGE:
         ratio, shift = np.minimum(ratio, _HUGE), np.minimum(shift, _HUGE)
     if pair.scale == 1:
-        return law_of(pair, total_variation(ratio, shift, pair.multiplicity, off, one.log_ratio), 1.0)
+        return _law_of(pair, total_variation(ratio, shift, pair.multiplicity, off, one.log_ratio), 1.0)
     value = total_variation(ratio, shift, pair.multiplicity, 0.0, one.log_ratio)
-    return law_of(pair, Value.clipped(value * pair.scale, value.error * pair.scale + off + _LEAST, 0, 1), 1.0)
+    return _law_of(pair, Value.clipped(value * pair.scale, value.error * pair.scale + off + _LEAST, 0, 1), 1.0)
 
 
 @np.errstate(over="ignore", under="ignore", invalid="ignore")
 def kullback_leibler(pair: Pair) -> Value:
     """KL(p||q) = 1/2 sum n [y - ln(1+y) + m^2/b], y = a/b - 1 the inverse ratio, ln(1+y) = -ln(1+r)."""
     if pair.singular:
-        return apart(pair, math.inf)
+        return _apart(pair, math.inf)
     y, n, square = pair.inverse_ratio, pair.multiplicity, pair.scale**2
     if max(float(y.max(initial=0.0)), float(pair.inverse_shift.max(initial=0.0))) > _HUGE:
-        return law_of(pair, _overflow(float((y + pair.inverse_shift).max()) / 4))
+        return _law_of(pair, _overflow(float((y + pair.inverse_shift).max()) / 4))
     wide = y < -0.5
     terms = -log1p_minus(np.where(wide, 0.0, y))
     if wide.any():
@@ -114,7 +114,7 @@ def kullback_leibler(pair: Pair) -> Value:
         slope = np.abs(y) * e + (1 + y) * (grown - e) + pair.inverse_shift * grown
         slope = slope + (2 * np.sqrt(pair.shift) + off) * off * (1 + y) * (1 + grown)
         error += _finite(float(n @ slope) / 2 * square)
-    return law_of(pair, Value.clipped(value, error))
+    return _law_of(pair, Value.clipped(value, error))
 
 
 def renyi_divergence(pair: Pair, order: float) -> Value:
@@ -122,18 +122,18 @@ def renyi_divergence(pair: Pair, order: float) -> Value:
     if order == 1:
         return kullback_leibler(pair)
     if pair.singular:
-        return apart(pair, math.inf)
+        return _apart(pair, math.inf)
     value, *errors = _log_transform(pair, order)
     if math.isinf(value):
         return _infinite(pair, errors[1])
     gap = abs(order - 1)
-    return law_of(pair, Value.clipped(value / (order - 1), sum(errors) / gap))
+    return _law_of(pair, Value.clipped(value / (order - 1), sum(errors) / gap))
 
 
 def chi_squared(pair: Pair) -> Value:
     """chi^2(p||q) = int p^2/q - 1 = e^{ln BC(2)} - 1; infinite where b_i <= a_i/2."""
     if pair.singular:
-        return apart(pair, math.inf)
+        return _apart(pair, math.inf)
     value, *errors = _log_transform(pair, 2.0)
     if value == math.inf:
         return _infinite(pair, errors[1])
@@ -141,12 +141,12 @@ def chi_squared(pair: Pair) -> Value:
         return _overflow(math.exp(min(max(value - sum(errors), 0.0), 709.0)))
     error = sum(errors)
     moved = math.exp(value) * math.expm1(error) if value + error < 709 else math.inf
-    return law_of(pair, Value.clipped(math.expm1(value), moved + 2 * EPS * math.expm1(value)))
+    return _law_of(pair, Value.clipped(math.expm1(value), moved + 2 * EPS * math.expm1(value)))
 
 
 def _infinite(pair: Pair, doubt: float) -> Value:
     """Infinite; a bound where the errors of the laws, or the size of the numbers, leave that open."""
-    return _overflow(0.0) if doubt else law_of(pair, Value(math.inf))
+    return _overflow(0.0) if doubt else _law_of(pair, Value(math.inf))
 
 
 def _overflow(least: float) -> Value:
@@ -157,20 +157,20 @@ def _overflow(least: float) -> Value:
 def hellinger_distance(pair: Pair) -> Value:
     """H(p, q) = sqrt(1 - BC(1/2)) in [0, 1], so that H^2 <= TV <= H sqrt(2 - H^2)."""
     if pair.singular:
-        return apart(pair, 1.0)
+        return _apart(pair, 1.0)
     if pair.scale != 1:  # to leading order, exact to rounding here
         n, square = pair.multiplicity, pair.ratio**2 / 16 + pair.shift / 8
         value = math.sqrt(float(n @ square)) * pair.scale
         error = 8 * EPS * value + _LEAST + pair.distance_error
-        return law_of(pair, Value.clipped(value, error, 0, 1), 1.0)
+        return _law_of(pair, Value.clipped(value, error, 0, 1), 1.0)
     log_bc, rounding, moved = _log_transform(pair, 0.5)
     if log_bc == -math.inf:
-        return law_of(pair, Value.clipped(1.0, EPS, 0, 1, complement=0.0), 1.0)
+        return _law_of(pair, Value.clipped(1.0, EPS, 0, 1, complement=0.0), 1.0)
     log_bc = min(log_bc, 0.0)
     value = _root(log_bc)
     error = _spread(log_bc, rounding) + min(_spread(log_bc, moved), pair.distance_error) + 4 * EPS * value
     complement = math.exp(log_bc) / (1 + value)
-    return law_of(pair, Value.clipped(value, error, 0, 1, complement=complement), 1.0)
+    return _law_of(pair, Value.clipped(value, error, 0, 1, complement=complement), 1.0)
 
 
 def _root(log_bc: float) -> float:

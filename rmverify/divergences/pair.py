@@ -108,7 +108,7 @@ class Pair(NamedTuple):
 
 _EMPTY = np.zeros(0)
 _SAME = Pair(_EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY, singular=False)
-APART = _SAME._replace(singular=True)
+_APART = _SAME._replace(singular=True)
 
 
 class Modewise(NamedTuple):
@@ -265,7 +265,7 @@ def _aligned(laws: Modewise) -> Pair:
     if not live.all():
         null = ~live
         if ((a > 0) != (b > 0)).any() or (np.abs(m) > mean_error)[null].any():
-            return APART
+            return _APART
         doubtful = bool(mean_error[null].any())
         a, b, m, n, log_error, level_error, mean_error = (each[live] for each in laws)
         if not a.size:
@@ -306,15 +306,15 @@ def _whitened(p: Gaussian, q: Gaussian) -> Pair:
     rank_q = int((q.multiplicities * (q.variances > 0)).sum())
     mean_error = sum(_mean_error(law) for law in (p, q)) + EPS * _norm(m)
     if not live.any() or not rank_q:
-        return APART if rank_q or live.any() or _norm(m) > mean_error else _SAME._replace(doubtful=mean_error > 0)
+        return _APART if rank_q or live.any() or _norm(m) > mean_error else _SAME._replace(doubtful=mean_error > 0)
     least, least_b = float(variances[live].min()), float(q.variances[q.variances > 0].min())
     if rank_q != live.sum():  # which the smallest eigenvalue that was kept may have decided
-        return APART._replace(doubtful=least <= 8 * p.spectral_error or least_b <= 8 * q.spectral_error)
+        return _APART._replace(doubtful=least <= 8 * p.spectral_error or least_b <= 8 * q.spectral_error)
     null = basis[:, ~live]
     if null.size:  # the two ranges are known to their rounding only
         tilt = turns * (size_a / least + size_b / least_b)
         if np.abs(B @ null).max() > tilt * size_b or np.abs(m @ null).max() > mean_error + tilt * _norm(m):
-            return APART
+            return _APART
     scale = basis[:, live] / np.sqrt(variances[live])
     difference = B - A
     middle = scale.T @ difference @ scale
