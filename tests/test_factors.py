@@ -483,7 +483,7 @@ def test_a_factor_is_a_target(name):
         assert x.var() == pytest.approx(expected.variance, rel=5 * math.sqrt(8 / 4000) + 0.02)
     estimate = EstimatedScore(q, gain=0.5, bias=1.0)
     np.testing.assert_allclose(estimate.score(0.3, x), 1.5 * q.score(0.3, x) + 1, rtol=1e-14)
-    with pytest.raises(TypeError, match="need a Gaussian"):
+    with pytest.raises(TypeError, match=f"^target: .* got EstimatedScore of a {type(q).__name__}; use rmverify.sample"):
         output_law(plan, estimate)
 
 

@@ -36,9 +36,12 @@ def split_target(target: Target) -> tuple[Gaussian, Any]:
         return target, target.modes
     if isinstance(target, EstimatedScore) and isinstance(target.target, Gaussian):
         return target.target, target.modes
+    got = type(target).__name__
+    if isinstance(target, EstimatedScore):
+        got += f" of a {type(target.target).__name__}"
     raise TypeError(
         f"target: expected a Gaussian or an EstimatedScore of one (output_law also takes a Factor or a Product), got "
-        f"{type(target).__name__}; any other target can be drawn from with rmverify.sample"
+        f"{got}; use rmverify.sample to draw with any score"
     )
 
 
