@@ -47,6 +47,7 @@ def at_a_point(expression):
 
 
 @pytest.mark.parametrize("identity", cases("IDENTITIES"))
+@pytest.mark.slow
 def test_identities_are_zero(identity):
     found = entries(identity())
     assert found
@@ -54,6 +55,7 @@ def test_identities_are_zero(identity):
 
 
 @pytest.mark.parametrize("mutated", cases("MUTATED"))
+@pytest.mark.slow
 def test_mutated_identities_are_not(mutated):
     assert max(abs(at_a_point(entry)) for entry in entries(mutated())) > 1e-9
 

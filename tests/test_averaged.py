@@ -371,6 +371,7 @@ def test_inequalities_between_divergences(means):
     assert rm.renyi(law, q, 0.5, accuracy=0.05).upper >= -2 * math.log1p(-(h.lower**2)) * (1 - 1e-9)
 
 
+@pytest.mark.slow
 def test_the_average_over_shared_midpoints_by_hand():
     """E_a TV(P_a, q), one step: a sum over 12 nodes of the total variation of two Gaussians."""
     law, q, (m, v, w) = planned("one step off the centre")
@@ -401,6 +402,7 @@ def test_seeds_fix_the_numbers():
     assert rm.tv(law, q, rng=np.random.default_rng(1)) == rm.tv(law, q, rng=np.random.default_rng(1))
 
 
+@pytest.mark.slow
 def test_accuracy_is_what_is_asked_for():
     law, q = predicted(rm.Gaussian.from_spectrum([0.1, 1.5], [200, 20]), np.linspace(2.0, 0.3, 13))
     values = [rm.tv(law, q, accuracy=accuracy) for accuracy in (0.1, 0.01, 0.002)]
@@ -623,6 +625,7 @@ def holds(name):
 
 
 @pytest.mark.parametrize("mutant", mutants.LINES, ids=lambda mutant: mutant.name)
+@pytest.mark.slow
 def test_a_line_written_wrongly_is_noticed(mutant, monkeypatch):
     assert holds(mutant.killed_by)
     mutant.write(monkeypatch)

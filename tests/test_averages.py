@@ -168,6 +168,7 @@ def test_events_that_move_over_too_many_levels_are_refused(monkeypatch):
 
 
 @pytest.mark.parametrize("p", [0.25, 1e-5])
+@pytest.mark.slow
 def test_events_at_one_place_over_many_levels(p, monkeypatch):
     """A few levels are looked at closely: E f^2 = 1 + p (2 a + a^2), a = t."""
     monkeypatch.setattr(bends, "_SOME", (4, 4))
@@ -177,6 +178,7 @@ def test_events_at_one_place_over_many_levels(p, monkeypatch):
     assert rm.output_law(plan, NORMAL).variances == pytest.approx(due, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_wide_event_that_moves_over_many_levels(monkeypatch):
     monkeypatch.setattr(bends, "_SOME", (4, 4))
     levels = np.linspace(2.0, 0.5, 21)

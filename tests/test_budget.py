@@ -430,6 +430,7 @@ def test_the_inversion_formula_agrees_with_chi_square_laws():
         assert dense_tv(np.full(dim, a), np.full(dim, b)) == pytest.approx(isotropic_tv(a, b, dim), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_least_number_of_steps_is_the_least_although_the_next_ones_fail(digits):
     """The exponential integrator with corrector on the digits: 51 steps are enough, 53 to 57 are not."""
     target = Gaussian(np.zeros(64), read_covariance("digits"))

@@ -47,6 +47,7 @@ def encloses(value, exact, digits=20):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+@pytest.mark.slow
 def test_tv_contains_the_references(case):
     value = rm.tv(*spectra(case), certified=True)
     with mpmath.workdps(50):

@@ -457,6 +457,7 @@ def test_on_a_target_the_search_reaches_its_shortest_steps():
     assert text.endswith("(perfect score)")
 
 
+@pytest.mark.slow
 def test_certified_evidence_takes_a_target_of_its_class_and_refuses_others():
     inside = verify(["B4", "C4", "A4"], kinds=["certified"], target=rm.Gaussian([1.0, -2.0], [[2.0, 0.3], [0.3, 0.5]]))
     assert [r.finding for r in inside.values()] == ["holds with constant", "holds", "not yet"]

@@ -529,6 +529,7 @@ def test_no_number_is_cut_on_a_narrow_terminal(covariance):
     assert "…" not in text
 
 
+@pytest.mark.slow
 def test_nothing_is_cut_in_a_file(run, covariance):
     _, out, _ = run(
         "budget", covariance, "--covariance", "--scheme", "randomized_midpoint", "--tv", "0.02", "--seed", 0
@@ -567,6 +568,7 @@ sys.exit(f"loaded {heavy}" if heavy else 0)
         assert name in done.stdout
 
 
+@pytest.mark.slow
 def test_the_module_and_the_script_are_the_same_program(covariance):
     script = Path(sysconfig.get_path("scripts"), "rmverify")
     if not script.exists():
@@ -590,6 +592,7 @@ def test_exit_codes_leave_the_process(covariance):
         assert subprocess.run(command_line(*arguments), capture_output=True, env=environment()).returncode == code
 
 
+@pytest.mark.slow
 def test_json_can_be_piped_into_another_program(covariance):
     arguments = command_line("budget", covariance, "--covariance", *QUICK, "--json")
     producer = subprocess.Popen(arguments, stdout=subprocess.PIPE, env=environment())
@@ -619,6 +622,7 @@ def test_a_closed_pipe_is_no_verdict_and_no_traceback(covariance, form):
     assert "Error" not in err
 
 
+@pytest.mark.slow
 def test_a_terminal_without_unicode_gets_plain_tables(covariance):
     arguments = command_line("law", covariance, "--covariance", *QUICK)
     done = subprocess.run(arguments, capture_output=True, env=environment(PYTHONIOENCODING="ascii"))
@@ -653,6 +657,7 @@ def strict(text: str) -> dict:
     return json.loads(text, parse_constant=refuse)
 
 
+@pytest.mark.slow
 def test_the_json_of_a_budget(run, data):
     from rmverify import __version__
 

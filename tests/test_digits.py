@@ -53,6 +53,7 @@ def test_the_packaged_covariance_is_that_of_the_origin():
     assert abs(read_covariance("digits") - expected).max() <= 1e-12 * expected.max()  # roundings of 1797 terms
 
 
+@pytest.mark.slow
 def test_the_line_of_heun_by_simulation():
     """A step is linear: the law is N(0, A A^T) with A the image of the identity. TV = P(S) - Q(S) on the set S where
     its density exceeds q_delta's.

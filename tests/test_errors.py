@@ -362,6 +362,7 @@ def test_intervals_hold_for_what_hardly_a_path_shows():
     assert math.isinf(rm.chi2(law, target, accuracy=0.2, rng=0))  # 2500 > 2
 
 
+@pytest.mark.slow
 def test_exact_moments_that_disprove_an_end_raise_it():
     """A bias in one part of 10^4 of a step, which shipped midpoints seldom meet."""
     target = rm.Gaussian([0.0, 0.0], [1.0, 4.0])

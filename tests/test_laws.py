@@ -94,6 +94,7 @@ def test_the_conditional_law_is_that_of_simulated_particles():
     assert_whitened(simulate(alphas, np.random.default_rng(11)), law.mean, law.covariance)
 
 
+@pytest.mark.slow
 def test_samples_of_a_plan_without_midpoints_have_its_law():
     """The package's own particles, in coordinates turned against the modes."""
     turn = np.array([[0.8, -0.6], [0.6, 0.8]])
@@ -465,6 +466,7 @@ def test_local_errors_in_ninety_digits(scheme, step, averages, h, start):
 
 
 @pytest.mark.parametrize("h", [0.2, 1e-8])
+@pytest.mark.slow
 def test_local_errors_of_parallel_strata(h):
     found = rm.local_error(schemes.parallel_midpoint(strata=2, rounds=1), rm.Gaussian([1.0], [0.4]), 1.0, h)
     step = functools.partial(textbook.parallel_midpoint, strata=2, rounds=1)
@@ -509,6 +511,7 @@ def test_mixture_moments_next_to_the_pole(lam, share):
         assert abs(law.means[0] - b) <= law.rounding * mp.sqrt(due)
 
 
+@pytest.mark.slow
 def test_a_step_onto_a_singular_target_is_refused_and_not_nan():
     """At variance 0 and h = t the variance over the midpoints is infinite."""
     with pytest.raises((ArithmeticError, ValueError)):

@@ -177,6 +177,7 @@ def test_on_a_gaussian_it_is_the_mixture_of_scales(name, v, start):
     agrees(PLANS[name], v, start, WITH_VELOCITY if name.startswith("underdamped") else 1e-11)
 
 
+@pytest.mark.slow
 def test_small_distances_keep_their_digits():
     """TV of some 1e-5 to a relative 1e-9, KL of some 1e-10 too: the logarithm of the ratio is what is carried."""
     plan = plan_of(schemes.randomized_midpoint, np.linspace(2.0, 0.5, 61))
@@ -187,6 +188,7 @@ def test_small_distances_keep_their_digits():
         assert float(divergence(law, q)) == pytest.approx(float(divergence(mixture, exact)), rel=3e-9)
 
 
+@pytest.mark.slow
 def test_a_gaussian_that_is_not_centred():
     """A skew normal of shape 0: no mixture of scales, but mean and variance are exact."""
     target = SkewNormal(0, location=0.7, scale=0.6)
@@ -399,6 +401,7 @@ def test_two_underdamped_steps_by_quadrature(g, u):
     assert found.error < 10 * WITH_VELOCITY
 
 
+@pytest.mark.slow
 def test_a_velocity_is_fresh_in_every_stage():
     """Two stages of one step are not one stage of two."""
     twice = Plan([Correct(KICKED, 0.3, 0.2, 1)] * 2)
@@ -559,6 +562,7 @@ class Shared:
         return sum(w * law.density(x) for w, law in zip(self.weights, self.laws, strict=True))
 
 
+@pytest.mark.slow
 def test_a_midpoint_that_steps_share_is_refused():
     x = np.linspace(-6, 6, 41)
     shared = Shared(COARSE, TwoGaussians(0, 0.5))
@@ -591,6 +595,7 @@ def velocity_free(step, x):
 
 
 @pytest.mark.parametrize("mutant", [too_much_noise, no_shear])
+@pytest.mark.slow
 def test_mutants_of_the_corrector_are_refused(mutant, monkeypatch):
     plan = Plan([Correct(KICKED, 0.3, 0.3, 2)])
     agrees(plan, 0.5, "normal", WITH_VELOCITY)

@@ -148,6 +148,7 @@ def test_the_theorems_own_steps_are_enough():
     assert first["steps"] == math.ceil(2 * 4 * math.log(20 / 0.01) / h)
 
 
+@pytest.mark.slow
 def test_a_search_that_gives_up_says_so():
     row = log_concave.steps_to("w2", 1e-3, max_steps=50)
     assert (row.status, row.steps, row.value) == ("beyond max_steps", None, None)

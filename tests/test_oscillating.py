@@ -159,6 +159,7 @@ def test_an_oscillation_of_balls_and_of_arrays():
     np.testing.assert_allclose(balls.astype(float), np.array(plain, float), rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_errors_are_exact_values():
     for row in (*rows(), *smooth_rows()):
         for value in row.errors.values():

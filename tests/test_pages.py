@@ -263,6 +263,7 @@ def test_pictures_are_inside_and_take_the_pages_colours():
     assert "metadata" not in PAGE
 
 
+@pytest.mark.slow
 def test_points_without_a_logarithm_are_left_out_and_said_so():
     picture = {"x": "h", "y": "error", "curves": {"a": ([0.5, 0.25, 0.125], [0.25, 0.0, math.inf])}}
     text = Reader(page_with(picture)).text

@@ -491,6 +491,7 @@ def test_a_hundred_thousand_particles_stay_under_one_gibibyte():
     assert peak(100_000, schemes.parallel_midpoint(strata=64, rounds=0)) < 2**30
 
 
+@pytest.mark.slow
 def test_the_budget_holds_and_uncut_arrays_would_exceed_it():
     scheme, n = schemes.parallel_midpoint(strata=64, rounds=2), 1000
     particles = 10 * 8 * n * 100

@@ -120,6 +120,7 @@ def test_a_shift_of_every_coordinate(d, tv):
 @pytest.mark.parametrize(
     "d, v", [(2, 1.5), (3, 0.2), (7, 1.01), (64, 1.3), (1000, 0.97), (100_000, 1.0001), (10, 40.0)]
 )
+@pytest.mark.slow
 def test_another_variance_of_every_coordinate(d, v):
     """Between N(0, I) and N(0, v I) the likelihood ratio is a function of |x|^2."""
     found = rm.tv(Product(TwoGaussians(0.0, v), d), Product(TwoGaussians(0.0, 1.0), d))
@@ -322,6 +323,7 @@ def losses(p, q, width, count):
 PLD = (LaplaceGaussian(1.0, 0.25), LaplaceGaussian(1.15, 0.25), 24)
 
 
+@pytest.mark.slow
 def test_losses_convolved_plainly():
     """TV = E_p (1 - e^{-l})^+ of the sum of d losses, each rounded up and down to a grid, by FFT: above and below."""
     p, q, d = PLD

@@ -244,6 +244,7 @@ PARTS = st.tuples(*[st.floats(0, 1)] * 4)
 
 @FEWER
 @given(with_step(gaussians()), PARTS)
+@pytest.mark.slow
 def test_splitting_a_spectrum_changes_no_error(case, parts):
     q, (t, h) = case
     whole, pieces = (left_sides(each, t, h) for each in (q, split(q, parts)))

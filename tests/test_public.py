@@ -87,6 +87,7 @@ def test_sampling_needs_no_symbols_balls_or_progress_bar():
     assert run(code) == "[]"
 
 
+@pytest.mark.slow
 def test_distances_in_floats_need_no_balls_or_symbols():
     code = (
         "import sys, rmverify as rm\n"
@@ -98,6 +99,7 @@ def test_distances_in_floats_need_no_balls_or_symbols():
 
 
 @pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.slow
 def test_every_room_can_be_imported_first(room):
     assert run(f"import {room}; print('here')") == "here"
 

@@ -87,6 +87,7 @@ def test_expected_total_variation_of_another_law_is_refused():
         expected_tv(still, target)
 
 
+@pytest.mark.slow
 def test_random_midpoints_are_bracketed_in_both_senses():
     target = rm.Gaussian.isotropic(LAM, 100)
     for law, distance_of in (("expected", expected_tv), ("unconditional", rm.tv)):
@@ -287,6 +288,7 @@ def test_a_finer_search_ends_within_the_interval():
     assert fine.most - fine.fewest < rough.most - rough.fewest
 
 
+@pytest.mark.slow
 def test_one_step_is_enough_where_everything_is_and_a_wrong_score_is_a_floor():
     row = rates.steps_to(schemes.randomized_midpoint, TWO, 0.99999)
     assert (row.steps, row.fewest, row.most, row.before, row.status) == (1, 1, 1, None, "found")

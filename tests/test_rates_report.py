@@ -354,6 +354,7 @@ def drawn(table: Table):
     return spy.call_args[0][0].axes, content
 
 
+@pytest.mark.slow
 def test_the_picture_has_a_line_for_every_scheme_and_law():
     (left, right), _ = drawn(HAND)
     labels = [line.get_label() for line in left.lines]

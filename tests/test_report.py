@@ -321,6 +321,7 @@ def picture(answer: Budget):
     return image.imread(io.BytesIO(budget_view.picture(answer, "x", "png")))
 
 
+@pytest.mark.slow
 def test_a_picture_has_one_colour_for_every_scheme():
     pixels = picture(a_budget())
     assert min(pixels.shape[:2]) > 400

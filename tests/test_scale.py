@@ -175,6 +175,7 @@ def test_the_two_regimes_of_the_unconditional_distance(dim, steps):
     assert abs(value - larger) < smaller + (0.005 + value + 3 * h) * larger
 
 
+@pytest.mark.slow
 def test_relative_accuracy_down_to_small_distances():
     """d = 1, 10^4 steps: TV ~ 2e-10. The mean of u by 50-digit recursion decides it: TV = |E u| max-gap."""
     steps = 400
@@ -208,6 +209,7 @@ def test_relative_accuracy_down_to_small_distances():
     assert value < 1e-6
 
 
+@pytest.mark.slow
 def test_few_long_steps_in_high_dimension():
     """The case in which 24 nodes gave 0.788: sixteen steps at d = 10^6, against 4 10^5 simulated midpoint paths."""
     law, goal = uniform(16, 10**6)
@@ -399,6 +401,7 @@ GRIDS = {
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("name", ["exponential_integrator", "midpoint", "heun"])
 @pytest.mark.parametrize("lam", [0.25, 3.0])
+@pytest.mark.slow
 def test_the_defect_keeps_its_relative_accuracy(name, grid, lam):
     plan = rm.Plan([rm.Predict(getattr(schemes, name), GRIDS[grid])])
     (found,), (error,) = log_defect(plan, rm.Gaussian.isotropic(lam, 5), start="exact")

@@ -143,6 +143,7 @@ def test_three_coordinates_by_nested_quadrature():
     assert close(rm.tv(law, Product(TWO, 3).at(0.6), accuracy=0.02), exact)
 
 
+@pytest.mark.slow
 def test_thirty_coordinates_by_plain_simulation():
     """TV = E |r - 1|/(r + 1) over draws from the equal mixture of both, r by the rule over the midpoint."""
     x, dx, p, weights, q = one_step(1.0, 0.4)
@@ -178,6 +179,7 @@ def test_a_coordinate_by_itself_has_the_average_law():
     assert law.variance == pytest.approx(dx * (x * x * (weights @ p)).sum(), rel=1e-8)
 
 
+@pytest.mark.slow
 def test_several_strata():
     """Of a parallel midpoint with two of them, laws given midpoints by a product rule."""
     scheme, x = schemes.parallel_midpoint(strata=2, rounds=1), np.array([-1.5, 0.0, 0.7])

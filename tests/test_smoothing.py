@@ -294,6 +294,7 @@ def forces(draw):
 
 @settings(max_examples=settings.default.max_examples // 2)
 @given(forces(), st.sampled_from([0.1, 0.3, 0.6, 1.0]), st.floats(0.3, 3), st.floats(-1, 1), st.floats(0.05, 1))
+@pytest.mark.slow
 def test_no_lipschitz_force_breaks_c4(force, T, g, at, distance):
     """Two starts that are almost points against the brackets, which are proved, and against TV on the force L x, which
     no force was seen to exceed."""

@@ -228,6 +228,7 @@ def test_rounds_lower_the_bias_only_to_the_floor():
     assert abs(short[64, 4] / short[64, 3] - 1) < 64 * facts.SHORT  # on the floor
 
 
+@pytest.mark.slow
 def test_many_strata_and_rounds_are_the_exact_flow():
     """The root mean square falls like R^{-3/2}, by 8 from one R = 4^K to the next, once the variance leads."""
     bias, variance = (table(facts.LONG)[what] for what in ("bias", "variance"))

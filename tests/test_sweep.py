@@ -188,6 +188,7 @@ def test_an_interrupt_takes_what_has_not_begun_back_from_the_callers_executor(tm
     assert lines(log) == 2
 
 
+@pytest.mark.slow
 def test_one_pool_serves_several_sweeps():
     with sweep.pool(2) as pool:
         first = sweep.run(sweep_cells.where, [{"x": x, "seconds": 0.05} for x in range(8)], executor=pool)
@@ -300,6 +301,7 @@ def test_a_last_line_that_did_not_reach_the_disk_is_computed_again(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])  # 5: more than there are cells
+@pytest.mark.slow
 def test_an_interrupt_ends_everything_and_leaves_a_sound_store(tmp_path, workers):
     store, log = tmp_path / "store", tmp_path / "log"
     with sweeping(store, log, workers, 3, 3600.0, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -312,6 +314,7 @@ def test_an_interrupt_ends_everything_and_leaves_a_sound_store(tmp_path, workers
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.03, 0.06, 0.1, 0.15])
+@pytest.mark.slow
 def test_an_interrupt_while_the_workers_start(tmp_path, delay):
     store, log = tmp_path / "store", tmp_path / "log"
     with sweeping(store, log, 2, 3, 3600.0, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

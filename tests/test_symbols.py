@@ -222,6 +222,7 @@ def test_strata_and_coordinates_go_through_the_parallel_step():
     assert bias[1].coefficient(3) == 2 * one[0].coefficient(3)
 
 
+@pytest.mark.slow
 def test_kinetic_noise_of_a_series_is_its_printed_expansion():
     h, g, u = letters("g u", order=5)
     (v_v, v_x), (_, x_x) = kinetic_noise(h, g, u)

@@ -64,6 +64,7 @@ def test_estimated_scores_have_the_error_that_was_asked_for(estimate):
 
 
 @given(st.data())
+@pytest.mark.slow
 def test_plans_have_laws_at_their_midpoints(data):
     plan = data.draw(ours.plans())
     midpoints = data.draw(ours.alphas(plan))
@@ -151,6 +152,7 @@ def test_every_strategy_is_listed():
     assert {name for name in made if not name.startswith("_")} == set(ours.__all__)
 
 
+@pytest.mark.slow
 def test_without_hypothesis_the_import_says_what_to_install():
     code = "import sys; sys.modules['hypothesis'] = None; import rmverify.testing; import rmverify.testing.strategies"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

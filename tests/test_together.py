@@ -180,6 +180,7 @@ def narrow_components():
     assert rm.tv(p, Gaussian([0.25], [1e-8])) == pytest.approx(0.9, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_divergences_of_mixtures_are_the_integrals():
     """By Gauss-Legendre on many pieces in 30 digits, beside another mixture, a factor and a Gaussian."""
     p = MIXTURES[2]

@@ -198,6 +198,7 @@ def test_coordinates_share_their_midpoints():
     )
 
 
+@pytest.mark.slow
 def test_draws_have_the_law():
     """Kolmogorov's distance of 2 10^4 draws to the density's integral, at one in 10^4."""
     law = output_law(Plan([Predict(schemes.heun, TIMES)]), Product(FACTORS["exponential"], 2))
