@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 
 from rmverify.elementary import exp, expm1, prefix, sqrt, total
+from rmverify.readings.affine import AffineForm
 
 __all__ = ["Dual", "identity"]
 
 
 class Dual:
     """A value and its slopes in a few directions: floats, balls or jets, or arrays of them. Arrays act on it.
+
+    An affine form takes it as one of its coefficients, from either side.
 
     Examples
     --------
@@ -45,27 +48,27 @@ class Dual:
         """f of this number, from f and f' at its value."""
         return Dual(value, *(derivative * s for s in self.slopes))
 
-    def __add__(self, other: Any) -> Dual:
+    def __add__(self, other: Any) -> Any:
         if isinstance(other, Dual):
             return Dual(self.value + other.value, *(a + b for a, b in zip(self.slopes, other.slopes, strict=True)))
-        return Dual(self.value + other, *self.slopes)
+        return NotImplemented if isinstance(other, AffineForm) else Dual(self.value + other, *self.slopes)
 
     __radd__ = __add__
 
     def __neg__(self) -> Dual:
         return self.map(lambda part: -part)
 
-    def __sub__(self, other: Any) -> Dual:
-        return self.__add__(-other)
+    def __sub__(self, other: Any) -> Any:
+        return self + (-other)
 
-    def __rsub__(self, other: Any) -> Dual:
-        return (-self).__add__(other)
+    def __rsub__(self, other: Any) -> Any:
+        return -self + other
 
-    def __mul__(self, other: Any) -> Dual:
+    def __mul__(self, other: Any) -> Any:
         if isinstance(other, Dual):
             pairs = zip(self.slopes, other.slopes, strict=True)
             return Dual(self.value * other.value, *(a * other.value + self.value * b for a, b in pairs))
-        return self.map(lambda part: part * other)
+        return NotImplemented if isinstance(other, AffineForm) else self.map(lambda part: part * other)
 
     __rmul__ = __mul__
 

@@ -85,7 +85,8 @@ def _averaged(
 
     def across(x: Dual) -> Dual:
         position, velocity = kernel(stage.scheme, target, x, t, h).moved
-        return position - k * velocity
+        found: Dual = position - k * velocity
+        return found
 
     def log_p(x: Array) -> Array:
         values = panels(x)
