@@ -247,7 +247,7 @@ def test_midpoints_that_do_not_fit_are_refused(alphas):
 
 
 def test_laws_without_midpoints_are_refused_where_steps_draw_them():
-    with pytest.raises(ValueError, match=r"^alphas: expected an entry for each of 2 drawing steps, got None"):
+    with pytest.raises(ValueError, match=r"^alphas: expected an entry for each of 2 steps that draw, got None; rmverify.output_law"):
         transport_law(Plan([Predict(schemes.randomized_midpoint, TIMES)]), Product(FACTORS["two"], 3), None, "normal")
 
 

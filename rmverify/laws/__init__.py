@@ -59,7 +59,7 @@ def output_law(plan: Plan, target: Target, *, alphas: Any = None, start: Any = "
     plan : Plan
     target : Gaussian, EstimatedScore of a Gaussian, or a Factor or Product
     alphas : sequence, optional
-        What the steps draw but for normal values, one entry per drawing step: a number, or the (A,) values of a step
+        What the steps draw but for normal values, one entry per step that draws: a number, or the (A,) values of a step
         that draws several: midpoints in their strata, choices 0 or 1, durations >= 0.
     start : {"normal", "exact"}, Gaussian or Factor
         N(0, I), or the true q_T, or, for a Gaussian target, any Gaussian in its modes, and otherwise any Factor.

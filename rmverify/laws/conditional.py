@@ -126,7 +126,7 @@ def require_finite(stage: Stage, *moments: Any) -> None:
 
 
 def stage_alphas(plan: Plan, alphas: Any) -> list[Any]:
-    """The user's list, one entry per drawing step, as one array (A, steps, 1, 1) per stage; checked."""
+    """The user's list, one entry per step that draws, as one array (A, steps, 1, 1) per stage; checked."""
     given = list(alphas)
     if len(given) != plan.drawing_steps:
         raise ValueError(f"alphas: expected one entry per step that draws ({plan.drawing_steps}), got {len(given)}")

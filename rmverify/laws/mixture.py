@@ -142,7 +142,7 @@ class MixtureLaw:
         return Gaussian._raw(dense.variances, dense.means, dense.multiplicities, dense.basis, m.rounding.max())
 
     def conditional(self, alphas: Any) -> Gaussian:
-        """The Gaussian law given what is drawn: one entry per drawing step, a number or the (A,) values."""
+        """The Gaussian law given what is drawn: one entry per step that draws, a number or the (A,) values."""
         return conditional(self.plan, self.target, alphas, self.start)
 
     def paths(self, n: int, *, rng: Any = 0) -> list[Any]:

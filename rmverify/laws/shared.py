@@ -96,7 +96,7 @@ class SharedLaw:
         return f"SharedLaw(dim={self.dim}, target={self.target.factor!r}, evaluations={self.plan.evaluations})"
 
     def conditional(self, alphas: Any) -> TransportLaw:
-        """The law given the midpoints, one entry per drawing step."""
+        """The law given the midpoints, one entry per step that draws."""
         return transport_law(self.plan, self.target, alphas, self.start)
 
     @cached_property

@@ -285,8 +285,8 @@ def transport_law(plan: Plan, target: Factor | Product, alphas: Any, start: Any)
     origin = origin_of(plan, factor, start)
     if alphas is None and plan.drawing_steps:
         raise ValueError(
-            f"alphas: expected an entry for each of {plan.drawing_steps} drawing steps, got None: as one map of the "
-            "line the law is known only given them"
+            f"alphas: expected an entry for each of {plan.drawing_steps} steps that draw, got None; "
+            "rmverify.output_law averages over what they draw"
         )
     rows = stage_alphas(plan, () if alphas is None else alphas)
     law = TransportLaw(plan, target, origin, rows)
