@@ -83,7 +83,9 @@ class Dual:
         value = other / self.value
         return self.apply(value, -value / self.value)
 
-    def __pow__(self, power: int) -> Dual:
+    def __pow__(self, power: int) -> Any:
+        if not isinstance(power, int):  # a root has no value on one side of 0
+            return NotImplemented
         if power == 0:
             return self.apply(self.value * 0 + 1, self.value * 0)
         return self.apply(self.value**power, power * self.value ** (power - 1))
