@@ -18,7 +18,6 @@ from rmverify import schemes
 from rmverify.elementary import exp, prefix, total
 from rmverify.readings.affine import AffineForm, Transition, chain, compose, position, read
 from rmverify.readings.balls import lift
-from rmverify.readings.duals import Dual
 from rmverify.targets.gaussian import Modes
 
 UNIT = 2.0**-53
@@ -476,17 +475,3 @@ def test_a_function_of_the_state_is_refused_with_the_reason(function):
 
     with pytest.raises(TypeError, match=r"not affine in its state.*rmverify.sample"):
         rm.output_law(rm.Plan([rm.Predict(step, [1.0, 0.5])]), TARGET)
-
-
-def test_a_number_with_slopes_is_a_coefficient_on_either_side():
-    point, form = Dual(2.0, 3.0), AffineForm({"x": 5.0})
-    for product in (point * form, form * point):
-        assert (product.parts["x"].value, product.parts["x"].slopes) == (10.0, (15.0,))
-    for found, x, sign in (
-        (point + form, 5.0, 1),
-        (form + point, 5.0, 1),
-        (point - form, -5.0, 1),
-        (form - point, 5.0, -1),
-    ):
-        assert found.parts["x"] == x
-        assert (found.parts["1"].value, found.parts["1"].slopes) == (sign * 2.0, (sign * 3.0,))

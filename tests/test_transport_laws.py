@@ -14,7 +14,7 @@ from oracles.densities import DENSITIES
 from scipy import special
 
 import rmverify as rm
-from rmverify import Correct, Plan, Predict, Product, elementary, output_law, schemes, targets
+from rmverify import Correct, Plan, Predict, Product, output_law, schemes, targets
 from rmverify.laws import NotMonotone
 from rmverify.laws.line.given import transport_law
 
@@ -308,36 +308,3 @@ def test_wrong_midpoints_move_the_density(name):
         assert np.abs(wrong.carry(z).x - right.x).max() > 1e-4
     except NotMonotone:
         assert (right.log_slope > -1).all()  # the right one is far from folding
-
-
-def cubed(x, t, h, score, draw):
-    return x + h * x**3 / 10
-
-
-def stretched(x, t, h, score, draw):
-    return x + h * elementary.exp(x) / 10
-
-
-def rooted(x, t, h, score, draw):
-    return x + h * x**0.5
-
-
-@pytest.mark.parametrize(
-    "step, map_of, slope_of",
-    [
-        (cubed, lambda x: x + x**3 / 20, lambda x: 1 + 3 * x**2 / 20),
-        (stretched, lambda x: x + np.exp(x) / 20, lambda x: 1 + np.exp(x) / 20),
-    ],
-    ids=["cubed", "stretched"],
-)
-def test_a_step_may_bend_its_state_itself(step, map_of, slope_of):
-    law = output_law(Plan([Predict(step, [1.0, 0.5])]), FACTORS["two"])
-    z = np.linspace(-3, 3, 13)
-    there = law.carry(z)
-    np.testing.assert_allclose(there.x, map_of(z), rtol=1e-14)
-    np.testing.assert_allclose(np.exp(there.log_slope), slope_of(z), rtol=1e-14)
-
-
-def test_a_root_of_the_state_is_refused():
-    with pytest.raises(TypeError, match=r"^scheme: rooted cannot run on points .*'Dual' and 'float'.*rmverify.sample"):
-        output_law(Plan([Predict(rooted, [1.0, 0.5])]), FACTORS["two"])
