@@ -435,7 +435,8 @@ class _Text:
         roots = [[self.name(name) for name, e in exponents if e == half] for half in (_HALF, -_HALF)]
         above, below = ([str(n)] if n != 1 else [] for n in (coefficient.numerator, coefficient.denominator))
         if coefficient.denominator >= 10 and 10**9 % coefficient.denominator == 0:  # a decimal fraction stays one
-            above, below = [f"{float(coefficient):g}"], []
+            whole, part = divmod(int(coefficient * 10**9), 10**9)
+            above, below = [f"{whole}.{part:09}".rstrip("0")], []
         sums: list[str] = []
         for name, e in exponents:
             side = sums if name.startswith("(") and e > 0 and e != _HALF else above if e > 0 else below
