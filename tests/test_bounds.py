@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from fractions import Fraction as F
 
 import numpy as np
 import pytest
 import sympy as sp
-from flint import arb
+from flint import arb, ctx
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,7 +30,7 @@ def formulas(draw, depth=2):
         name = draw(st.sampled_from(LETTERS))
         return name, AT[name]
     if kind == "number":
-        number = draw(st.sampled_from(["2", "0.764", "12", "7"]))
+        number = draw(st.sampled_from(["2", "0.764", "12", "7", "0.00001", "1234567.89"]))
         return number, float(number)
     text, value = draw(formulas(depth - 1))
     if kind == "power":
@@ -58,9 +59,35 @@ def test_a_bound_says_the_same_in_every_reading(formula):
     assert float(ball.rad()) <= 1e-12 * value
     arrays = bound(**{name: np.array([[x], [x]]) for name, x in AT.items()})
     np.testing.assert_array_equal(np.broadcast_to(arrays, (2, 1)), np.full((2, 1), bound(**AT)))
-    latex = bound.latex
-    assert latex.count("{") == latex.count("}")
-    assert latex.count(r"\left(") == latex.count(r"\right)")
+    assert read_back(bound.latex) == pytest.approx(value, rel=1e-12)
+
+
+def read_back(latex):
+    """The value at AT of a formula in LaTeX, as an expression of Python."""
+    text = latex.replace(r"\varepsilon_{sc}", "eps_sc").replace(r"\left", "").replace(r"\right", "")
+    for pattern, plain in (
+        (r"\^\{([^{}]*)\}", r"**(\1)"),
+        (r"\\sqrt\{([^{}]*)\}", r"((\1)**0.5)"),
+        (r"\\frac\{([^{}]*)\}\{([^{}]*)\}", r"((\1)/(\2))"),
+    ) * 8:  # from the inside
+        text = re.sub(pattern, plain, text)
+    text = re.sub(r"(?<=[\w)]) (?=[\w(\\])", "*", text).replace("\\", "")
+    return eval(text, {"max": max, "min": min, "log": math.log, "e": math.e}, AT)
+
+
+def test_functions_in_latex():
+    assert Bound("exp(-2 h)^2 log(d/t)^2 L").latex == (r"\left(e^{-2 h}\right)^{2} \log\left(\frac{d}{t}\right)^{2} L")
+    assert read_back(Bound("L/exp(-2 h)^2").latex) == pytest.approx(2 * math.exp(2))
+    assert Bound("sqrt(kappa/eps) m_2").latex == r"\sqrt{\frac{\kappa}{\varepsilon}} m_2"
+
+
+def test_numbers_and_powers_are_exact_over_balls():
+    """No float stands between a formula and its enclosure: 0.764 is 191/250, and a third is a third."""
+    with ctx.workprec(256):
+        found = Bound("0.764 h^{1/3} max(d, t)/min(d, t)")(one=arb(1), h=arb(2), d=arb(3), t=arb(5))
+        exact = arb(191) / 250 * arb(2).root(3) * 5 / 3
+        assert found.overlaps(exact)
+        assert float(found.rad()) < 1e-70
 
 
 def test_constants_functions_and_symbols():
@@ -89,13 +116,13 @@ def test_names_and_whole_factors_are_replaced():
     )
 
 
-@pytest.mark.parametrize("text", ["a - b", "min(a, b)", "exp(a)", "1/(a + b)"])
+@pytest.mark.parametrize("text", ["a - b", "a - 1", "max(a, -b)", "min(a, b)", "exp(a)", "1/(a + b)"])
 def test_what_is_no_sum_of_monomials_is_refused(text):
     with pytest.raises(ValueError, match="^bound: "):
         _ = Bound(text).monomials
 
 
-@pytest.mark.parametrize("text", ["", "2 +", "a^b", "max(", "max(a", "a/0", "(a", "a)", "d // L", "a,b", 3.5])
+@pytest.mark.parametrize("text", ["", "2 +", "a^b", "max(", "max(a", "max(a)", "a/0", "(a", "a)", "d // L", "a,b", 3.5])
 def test_a_text_that_is_no_formula_is_refused_in_one_line(text):
     with pytest.raises(ValueError, match="^bound: ") as error:
         Bound(text)
@@ -107,22 +134,37 @@ def test_a_value_that_is_missing_is_named():
         Bound("W_2/T")(W_2=1.0)
 
 
-# name: (values, the formula written out)
-L, d, h, T, e = 2.0, 3.0, 0.5, 0.25, 0.1
+L, d, h, T, e, W, g, m, k = 2.0, 3.0, 0.5, 0.25, 0.1, 0.7, 1.5, 0.3, 5.0
 WRITTEN = {
     "B5, randomized midpoint": L * d**0.5 * h**1.5 + e / L,
     "B5, exponential integrator": (L * d) ** 0.5 * h + e / L,
-    "C1": 0.7 / (L**0.25 * T**1.5),
+    "C1": W / (L**0.25 * T**1.5),
     "C2": L**0.75 * T**0.5 * d**0.5 * h + e * T**0.5 / L**0.25,
-    "C4, variation": 0.764 * 0.7 / T,
+    "C3": k ** (7 / 6) * e ** (-1 / 3) + k * e ** (-2 / 3),
+    "C3, reached": e * (d / m) ** 0.5,
+    "C4": W**2 / T**2 * (1 / 2 + L**2 * T**3 / (6 * g) + g * T / 2),
+    "C4, sharper": W**2 / T**2 * (1 / 2 + L**2 * T**3 / (12 * g) + L * T**2 / 4 + g * T / 4),
+    "C4, log-concave": W**2 / T**2 * (1 / 2 + L**2 * T**3 / (12 * g) + g * T / 4),
+    "C4, variation": 0.764 * W / T,
+    "D0": L**2 * d**0.5 / e,
     "D1": L ** (5 / 3) * d ** (5 / 12) / e,
+    "D3": k ** (4 / 3) * d ** (5 / 12) * e ** (-2 / 3) + k * d ** (5 / 12) / e,
     "D5": max(L ** (9 / 5) * d ** (2 / 5) * e ** (-4 / 5), L ** (5 / 3) * d ** (1 / 3) * e ** (-2 / 3)),
+    "D5, log-concave": max(k ** (4 / 5) * d ** (2 / 5) * e ** (-4 / 5), k ** (4 / 3) * d ** (1 / 3) * e ** (-2 / 3)),
+    "D7": L ** (23 / 13) * d ** (5 / 13) * e ** (-10 / 13),
+    "D7, log-concave": max(
+        k ** (12 / 13) * d ** (5 / 13) * e ** (-10 / 13), k ** (4 / 3) * d ** (1 / 3) * e ** (-2 / 3)
+    ),
+    "D1, time": L ** (-1 / 2) * d ** (-1 / 18),
+    "D5, time": L ** (-19 / 30) * d ** (-1 / 15) * e ** (2 / 15),
+    "D7, time": L ** (-17 / 26) * d ** (-1 / 13) * e ** (2 / 13),
 }
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", BOUNDS)
 def test_the_catalogue_against_formulas_written_out(name):
-    values = {"L": L, "d": d, "h": h, "T": T, "eps_sc": e, "eps": e, "W_2": 0.7}
+    values = {"L": L, "d": d, "h": h, "T": T, "W_2": W, "gamma": g, "m": m, "kappa": k}
+    values |= dict.fromkeys(("eps", "eps_sc", "eps_w"), e)
     assert BOUNDS[name](**values) == pytest.approx(WRITTEN[name], rel=1e-14)
 
 
