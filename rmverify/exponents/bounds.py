@@ -23,6 +23,8 @@ BOUNDS: Mapping[str, Bound] = {name: Bound(text) for name, text in {
     "C4, sharper": "W_2^2/T^2 (1/2 + L^2 T^3/(12 gamma) + L T^2/4 + gamma T/4)",
     "C4, log-concave": "W_2^2/T^2 (1/2 + L^2 T^3/(12 gamma) + gamma T/4)",
     "C4, variation": "0.764 W_2/T",
+    "C4, variation, sharper": "0.737 W_2/T",
+    "C4, variation, log-concave": "0.646 W_2/T",
     # what the discretization of the dynamics adds
     "C2": "L^{3/4} T^{1/2} d^{1/2} h + eps_sc T^{1/2}/L^{1/4}",
     # steps to W_2 = "C3, reached" on a log-concave target
