@@ -77,6 +77,7 @@ def read_back(latex):
 
 def test_functions_in_latex():
     assert Bound("exp(-2 h)^2 log(d/t)^2 L").latex == (r"\left(e^{-2 h}\right)^{2} \log\left(\frac{d}{t}\right)^{2} L")
+    assert Bound("d sqrt(L + 1/t)").latex == r"d \sqrt{L + \frac{1}{t}}"
     assert read_back(Bound("L/exp(-2 h)^2").latex) == pytest.approx(2 * math.exp(2))
     assert Bound("sqrt(kappa/eps) m_2").latex == r"\sqrt{\frac{\kappa}{\varepsilon}} m_2"
 
@@ -96,6 +97,9 @@ def test_constants_functions_and_symbols():
     found = bracket(one=sp.Integer(1), W_2=W, T=T, L=L, gamma=g)
     assert sp.expand(found - W**2 / T**2 * (sp.Rational(1, 2) + L**2 * T**3 / (6 * g) + g * T / 2)) == 0
     assert Bound("exp(-T) log(d/eps)^2")(T=2.0, d=5.0, eps=0.1) == math.exp(-2) * math.log(50) ** 2
+    over_balls = Bound("exp(-T) log(d/eps)^2")(one=arb(1), T=arb(2), d=arb(50), eps=arb(1))
+    assert over_balls.overlaps(arb(-2).exp() * arb(50).log() ** 2)
+    assert Bound("h + 2 h - d/2 - d/2") == Bound("3 h - d")
     assert Bound("5/2 h^2 + 1/3 sqrt(h)")(h=4.0) == 40 + 2 / 3
     assert Bound("1/3")(one=arb(1)).contains(arb(1) / 3)
     assert str(Bound("0.1 h + T/12 - d/4")) == "0.1 h + T/12 - d/4"
