@@ -12,14 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from rmverify import exponents, plans, schemes
 from rmverify.claims.d import LOGARITHMS
 from rmverify.claims.evidence import Evidence, Kind, Look
 from rmverify.claims.looks import parallel_steps
 from rmverify.claims.looks.constants import leading_constants, noise_in_floats
-from rmverify.claims.looks.measure import Axis, fitted, searched, spectrum, studied, times
+from rmverify.claims.looks.measure import Axis, fitted, searched_pointwise, spectrum, studied, times
 from rmverify.divergences import tv
 from rmverify.exponents import Bound, Monomial
 from rmverify.laws import output_law
@@ -112,9 +110,9 @@ def theorem_plan(look: Look, make: Any, name: str, *, score: Bound | None = None
         return times(tv(output_law(plan, handed), target.at(plan.end), accuracy=_SAMPLED), 1 / p["eps"])
 
     extra = "" if score is None else ", score off by the eps_sc of D4"
-    yield searched(
+    yield searched_pointwise(
         f"the theorem's plan with all constants 1, {name}: TV/eps at its end{extra}",
-        np.vectorize(one, otypes=[float]), axes, exact=lambda p: one(**p), computed="TV(output, q_delta)", bound="eps",
+        one, axes, computed="TV(output, q_delta)", bound="eps",
         domain="isotropic, variance 1/L, start N(0, I)" if look.target is None else "start N(0, I)",
         effort=effort,
     )  # fmt: skip
