@@ -82,16 +82,15 @@ def theorem_plan(look: Look, make: Any, name: str, *, score: Bound | None = None
     effort, skipped = {"points": 4, "rounds": 1, "keep": 1, "around": 4}, ""
     if look.target is not None:
         axes = axes[:1]
-        L, d = look.target.path_smoothness(), look.target.dim
+        steps_to = functools.partial(exponents.BOUNDS["D0"], L=look.target.path_smoothness(), d=look.target.dim)
         modes, most = look.target.variances.size, MOST
         if footprint(look.scheme(name)).alphas and modes > 1:
             kind, effort = "monte-carlo", {"points": 1, "rounds": 0, "keep": 1, "around": 0}
             modes, most = modes + 16, MOST_SAMPLED
-            if L**2 * math.sqrt(d) / axes[0].low * modes > _LONG:
+            if steps_to(eps=axes[0].low) * modes > _LONG:
                 axes = [Axis("eps", axes[0].high, axes[0].high)]
             skipped = "the law of your own step is not sampled" if name in look.schemes else ""
-        if L**2 * math.sqrt(d) / axes[0].low * modes > most:
-            steps = L**2 * math.sqrt(d) / axes[0].low
+        if (steps := steps_to(eps=axes[0].low)) * modes > most:
             skipped = f"the plan has some {steps:.1g} steps, more than the {most / modes:.1g} that are looked at"
     if not look.wants(kind):
         return
