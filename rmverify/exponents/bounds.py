@@ -34,6 +34,9 @@ BOUNDS: Mapping[str, Bound] = {name: Bound(text) for name, text in {
     "D0": "L^2 sqrt(d)/eps",
     "D1": "L^{5/3} d^{5/12}/eps",
     "D3": "kappa^{4/3} d^{5/12} eps^{-2/3} + kappa d^{5/12}/eps",
+    # the score's error that D1 allows
+    "D4": "eps/(d^{1/12} sqrt(L))",
+    # steps again, at the best corrector time
     "D5": "max(L^{9/5} d^{2/5} eps^{-4/5}, L^{5/3} d^{1/3} eps^{-2/3})",
     "D5, log-concave": "max(kappa^{4/5} d^{2/5} eps^{-4/5}, kappa^{4/3} d^{1/3} eps^{-2/3})",
     "D7": "L^{23/13} d^{5/13} eps^{-10/13}",

@@ -1,7 +1,7 @@
 """Formulas: monomials with exact exponents, and bounds, which are sums of them as theorems print them.
 
-A theorem's right side used to be written once for the eye, once for the machine and once for the algebra, and nothing
-compared them. Here it is one text in the paper's letters, and everything else is a reading of it.
+A theorem's right side is looked at, computed with and put into programs. It is one text in the paper's letters, and
+everything else is a reading of it, so that no two of them can differ.
 """
 
 from __future__ import annotations
