@@ -38,10 +38,10 @@ def power(**exponents):
     return sp.prod([{"L": L, "d": d, "eps": eps}[k] ** sp.Rational(value) for k, value in exponents.items()])
 
 
-def stated(name, **values):
-    """A bound of the ledger with a perfect score and without its constant; of a maximum the first entry."""
-    bound = Bound(BOUNDS[name].at(eps_sc=0).monomials[0])
-    return bound(one=sp.Integer(1), **({"L": L, "d": d, "eps": eps} | values))
+def stated(name, entry=0, **values):
+    """A bound of the ledger without its constant; of a sum or a maximum one entry, where the score's error is last."""
+    bound = Bound(BOUNDS[name].monomials[entry])
+    return bound(one=sp.Integer(1), **({"L": L, "d": d, "eps": eps, "kappa": kappa} | values))
 
 
 def quotient(first, second):
@@ -80,8 +80,8 @@ def corrector_cost(windows=L):
 
 def start_cost(smoothing=SMOOTHING_C1):
     """The two terms of scheme 5's cost to e' sqrt(d) = eps times the smoothing factor."""
-    accuracy = eps * smoothing / sp.sqrt(d)
-    return kappa ** sp.Rational(7, 6) * accuracy ** sp.Rational(-1, 3), kappa * accuracy ** sp.Rational(-2, 3)
+    accuracy = eps * smoothing / stated("C3, reached", m=1, eps_w=1)
+    return tuple(stated("C3", entry, eps_w=accuracy) for entry in (0, 1))
 
 
 def at(time, expression, printed):
@@ -114,13 +114,14 @@ def printed_prefactor():
 
 def score_error(smoothing=SMOOTHING_C1):
     """The largest e that the first term allows; the second, e L^{3/4} tau^{1/2}, is (L^{1/2} tau)^2 times the first."""
-    first, second = L * (e / L) / smoothing, L * e * sp.sqrt(tau) / L ** sp.Rational(1, 4)
+    first = L * stated("B5, randomized midpoint", 1, eps_sc=e) / smoothing
+    second = L * stated("C2", 1, eps_sc=e, T=tau)
     return solve(first, e, eps), quotient(second / first, (sp.sqrt(L) * tau) ** 2)
 
 
 def score_of_d4():
     largest, second = score_error()
-    return at(TAU_D1, largest, power(eps="1", d="-1/12", L="-1/2")), second
+    return at(TAU_D1, largest, stated("D4")), second
 
 
 def score_of_d5():
@@ -165,18 +166,15 @@ def log_concave_d3():
         at(TAU_D1, second, power(L="4/3", d="7/18", eps="-2/3")),
         at(TAU_D1, first, power(L="4/3", d="7/36", eps="-1/3")),
         at(TAU_D1, corrector, power(d="5/12", eps="-1")),
-        at(TAU_D1, power(L="4/3", d="5/12", eps="-2/3") / second, power(d="1/36")),
-        at(TAU_D1, power(L="1", d="5/12", eps="-1") / corrector, L),
+        at(TAU_D1, stated("D3") / second, power(d="1/36")),
+        at(TAU_D1, stated("D3", 1) / corrector, L),
     )
 
 
-def log_concave_optimum(smoothing, time, cost):
-    """Joint optimum over tau, then the cost where tau = kappa^{-1/2}, the end of the constraint."""
+def log_concave_optimum(smoothing, time, name):
+    """Joint optimum over tau, then the cost where tau = kappa^{-1/2}, the end of the constraint: both entries."""
     _, second = start_cost(smoothing)
-    return (
-        *balance(second, corrector_cost(1), time, cost),
-        at(TAU_D0, second, power(L="4/3", d="1/3", eps="-2/3")),
-    )
+    return *balance(second, corrector_cost(1), time, stated(name)), at(TAU_D0, second, stated(name, 1))
 
 
 def first_term_never_leads():
@@ -197,19 +195,9 @@ IDENTITIES = {
     "D4: the score's accuracy": score_of_d4,
     "D5: the optimum": partial(optimum, SMOOTHING_C1, TAU_D5, D5_COST),
     "D5: the score's accuracy": score_of_d5,
-    "D5: log-concave": partial(
-        log_concave_optimum,
-        SMOOTHING_C1,
-        TAU_D5_CONCAVE,
-        stated("D5, log-concave", kappa=kappa),
-    ),
+    "D5: log-concave": partial(log_concave_optimum, SMOOTHING_C1, TAU_D5_CONCAVE, "D5, log-concave"),
     "D7: the optimum": partial(optimum, SMOOTHING_C4, TAU_D7, D7_COST),
-    "D7: log-concave": partial(
-        log_concave_optimum,
-        SMOOTHING_C4,
-        TAU_D7_CONCAVE,
-        stated("D7, log-concave", kappa=kappa),
-    ),
+    "D7: log-concave": partial(log_concave_optimum, SMOOTHING_C4, TAU_D7_CONCAVE, "D7, log-concave"),
     "D5, D7: where tau <= L^{-1/2} binds": constraint,
     "D3, D5, D7: scheme 5's first term": first_term_never_leads,
 }

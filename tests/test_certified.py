@@ -15,6 +15,7 @@ from mutants import probability_flow as mutants
 
 import rmverify as rm
 from rmverify import schemes
+from rmverify.claims.ledger import load
 from rmverify.errors import certified as laws
 from rmverify.errors.boxes import interval, supremum
 from rmverify.errors.certified import certified_constant, certified_start
@@ -365,10 +366,13 @@ def test_the_start_is_certified():
     c = certified_start()
     assert not c.unresolved
     assert c.lower <= c.upper <= 1.02 * c.lower
+    (printed,) = load()["A4"].bounds
     worst = 0.0
     for lam, T, d in itertools.product((0.01, 0.1, 0.9, 4.0, 100.0), (0.01, 0.1, 0.7, 3.0), (1, 2, 3, 10, 1000)):
         v = 1 + (lam - 1) * math.exp(-2 * T)
         tv = rm.tv(rm.Gaussian.isotropic(v, d), rm.Gaussian.isotropic(1.0, d))
-        worst = max(worst, tv / (math.exp(-T) * math.sqrt(d) * (1 + math.sqrt(lam))))
+        due = math.exp(-T) * math.sqrt(d) * (1 + math.sqrt(lam))
+        assert printed(T=T, d=d, m_2=math.sqrt(d * lam)) == pytest.approx(due, rel=1e-14)
+        worst = max(worst, tv / due)
     assert 0.98 * c.lower <= worst <= c.upper * (1 + 1e-12)
     assert certified_start(effort=2).unresolved

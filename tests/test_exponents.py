@@ -237,6 +237,23 @@ def test_the_shipped_files_hold_the_ledgers_forms(name):
     assert [c.at(**ALIAS) for c in p.constraints.values()] == constraints
 
 
+JUDGED = {
+    "d0": ["D0", "D0: d^{1/2} in d"],
+    "d1": ["D1", "D1: d^{5/12} in d"],
+    "d3": ["D3", "D3: d^{5/12} in d"],
+    "d5": ["D5", "D1", "D1: d^{5/12} in d"],
+    "d5-log-concave": ["D5", "D3"],
+    "d7": ["D7", "D1"],
+    "d7-log-concave": ["D7", "D3"],
+}
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_the_shipped_programs_judge_what_claims_print(name):
+    found = [c.about + (f": {c} in {', '.join(c.scales)}" if c.scales else "") for c in load(name).claims]
+    assert found == JUDGED[name]
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 @pytest.mark.parametrize("alone", [None, "d", "1/eps"])
 def test_the_shipped_programs_have_both_certificates(name, alone):

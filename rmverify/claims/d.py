@@ -66,7 +66,7 @@ CLAIMS = (
         provenance="recalled",
         left="the largest eps_sc that B2-B5, C1 and C2 allow; TV after the theorem's plan with a score that is off "
         "by it",
-        bounds=(Bound("eps/(d^{1/12} sqrt(L))"),),
+        bounds=(BOUNDS["D4"],),
         right_text="%s; eps",
         hypotheses=(LOGARITHMS, PUBLISHED),
         kinds=("symbolic", "exact"),

@@ -23,6 +23,8 @@ BOUNDS: Mapping[str, Bound] = {name: Bound(text) for name, text in {
     "C4, sharper": "W_2^2/T^2 (1/2 + L^2 T^3/(12 gamma) + L T^2/4 + gamma T/4)",
     "C4, log-concave": "W_2^2/T^2 (1/2 + L^2 T^3/(12 gamma) + gamma T/4)",
     "C4, variation": "0.764 W_2/T",
+    "C4, variation, sharper": "0.737 W_2/T",
+    "C4, variation, log-concave": "0.646 W_2/T",
     # what the discretization of the dynamics adds
     "C2": "L^{3/4} T^{1/2} d^{1/2} h + eps_sc T^{1/2}/L^{1/4}",
     # steps to W_2 = "C3, reached" on a log-concave target
@@ -32,6 +34,9 @@ BOUNDS: Mapping[str, Bound] = {name: Bound(text) for name, text in {
     "D0": "L^2 sqrt(d)/eps",
     "D1": "L^{5/3} d^{5/12}/eps",
     "D3": "kappa^{4/3} d^{5/12} eps^{-2/3} + kappa d^{5/12}/eps",
+    # the score's error that D1 allows
+    "D4": "eps/(d^{1/12} sqrt(L))",
+    # steps again, at the best corrector time
     "D5": "max(L^{9/5} d^{2/5} eps^{-4/5}, L^{5/3} d^{1/3} eps^{-2/3})",
     "D5, log-concave": "max(kappa^{4/5} d^{2/5} eps^{-4/5}, kappa^{4/3} d^{1/3} eps^{-2/3})",
     "D7": "L^{23/13} d^{5/13} eps^{-10/13}",

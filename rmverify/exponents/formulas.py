@@ -1,7 +1,7 @@
 """Formulas: monomials with exact exponents, and bounds, which are sums of them as theorems print them.
 
-A theorem's right side used to be written once for the eye, once for the machine and once for the algebra, and nothing
-compared them. Here it is one text in the paper's letters, and everything else is a reading of it.
+A theorem's right side is looked at, computed with and put into programs. It is one text in the paper's letters, and
+everything else is a reading of it, so that no two of them can differ.
 """
 
 from __future__ import annotations
@@ -208,13 +208,14 @@ class Bound:
         """
         found: dict[Monomial, None] = {}
         for monomial, coefficient in self.terms.items():
-            products = [Monomial()]
+            products, plain = [Monomial()], coefficient > 0
             for name, power in monomial.exponents.items():
                 function, arguments = _parts(name)
                 factors = [m for a in arguments for m in a.monomials] or [Monomial(**{name: 1})]
-                if function not in ("", "max") or coefficient < 0 or (power < 0 and len(factors) > 1):
-                    raise ValueError(f"bound: not a sum of monomials up to constants: {self}")
+                plain &= function in ("", "max") and (power > 0 or len(factors) == 1)
                 products = [p * factor**power for p in products for factor in factors]
+            if not plain:
+                raise ValueError(f"bound: not a sum of monomials up to constants: {self}")
             found |= dict.fromkeys(products)
         return tuple(found)
 
@@ -239,7 +240,7 @@ class Bound:
         """The bound at numbers, in the world that `one` is the 1 of.
 
         Floats and NumPy arrays by default. ``one=arb(1)`` is for balls, and gives an enclosure; ``sympy.Integer(1)``
-        for symbols.
+        for symbols, where the bound has no exp, log, max or min.
         """
         if missing := [name for name in self.names if name not in values]:
             raise ValueError(f"{missing[0]}: needs a value in {self}; got values for {', '.join(values) or 'nothing'}")
@@ -270,7 +271,7 @@ class Bound:
         coefficient, monomial = self._single()
         if Fraction(power).denominator == 1 or coefficient in (0, 1):
             return Bound({monomial**power: coefficient ** int(power) if coefficient else Fraction(0)})
-        number = str(coefficient) if coefficient.denominator == 1 else f"({coefficient})"
+        number = f"({coefficient})" if coefficient.denominator > 1 or coefficient < 0 else str(coefficient)
         return Bound(Monomial(**{number: power}) * monomial**power)
 
     def _single(self) -> tuple[Fraction, Monomial]:
@@ -383,8 +384,8 @@ class _Reader:
             if token != "(":
                 self.next()
             inside = [*self.arguments()]
-            if len(inside) > 1 and token not in ("max", "min"):
-                raise self.complaint("')'", ",")
+            if (len(inside) > 1) != (token in ("max", "min")):
+                raise self.complaint(*("')'", ",") if len(inside) > 1 else ("','", ")"))
             root, plain = token == "sqrt", token in ("sqrt", "(")
             base = inside[0] ** (_HALF if root else Fraction(1)) if plain else _called(token, inside)
         elif token.isidentifier():
@@ -435,7 +436,8 @@ class _Text:
         roots = [[self.name(name) for name, e in exponents if e == half] for half in (_HALF, -_HALF)]
         above, below = ([str(n)] if n != 1 else [] for n in (coefficient.numerator, coefficient.denominator))
         if coefficient.denominator >= 10 and 10**9 % coefficient.denominator == 0:  # a decimal fraction stays one
-            above, below = [f"{float(coefficient):g}"], []
+            whole, part = divmod(int(coefficient * 10**9), 10**9)
+            above, below = [f"{whole}.{part:09}".rstrip("0")], []
         sums: list[str] = []
         for name, e in exponents:
             side = sums if name.startswith("(") and e > 0 and e != _HALF else above if e > 0 else below
@@ -485,7 +487,10 @@ class _Latex(_Text):
         return (rf"\{function}" if function else "") + rf"\left({inside}\right)"
 
     def power(self, base: str, exponent: Fraction) -> str:
-        return base if exponent == 1 else f"{base}^{{{raised(exponent).strip('^{}')}}}"
+        if exponent == 1:
+            return base
+        whole = rf"\left({base}\right)" if base.startswith("e^") else base
+        return f"{whole}^{{{raised(exponent).strip('^{}')}}}"
 
     def root(self, factors: list[str]) -> str:
         inside = " ".join(factors)

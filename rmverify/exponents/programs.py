@@ -24,9 +24,9 @@ def _claims(printed: _Printed) -> tuple[PrintedCost, ...]:
     """(bound, source of the whole form, source of its power of d alone): the costs that claims print."""
     found = []
     for bound, source, *alone in printed:
-        cost, about = BOUNDS[bound].monomials, bound.partition(",")[0]
-        found.append(PrintedCost(cost, None, source, about))
-        found += [PrintedCost(tuple(Monomial(d=m["d"]) for m in cost[:1]), ("d",), text, about) for text in alone]
+        cost, about = BOUNDS[bound], bound.partition(",")[0]
+        found.append(PrintedCost(cost.monomials, None, source, about))
+        found += [PrintedCost((Monomial(d=cost.power("d")),), ("d",), text, about) for text in alone]
     return tuple(found)
 
 

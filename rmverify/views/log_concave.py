@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from rmverify.studies.log_concave import COROLLARY, SHEN_LEE, STUDIES, Comb, Row, Table, Theorem
+from rmverify.studies.log_concave import COROLLARY, SHEN_LEE, STUDIES, VARIATION, Comb, Row, Table, Theorem
 from rmverify.studies.study import Fit
 from rmverify.views.common import Section, View, drawn, number, short
 from rmverify.views.rates import EXPONENTS, refuted
@@ -45,7 +45,7 @@ _COMBS: Mapping[str, Callable[[Comb], str]] = {
     "TV before": lambda c: short(c.before),
     "steps": lambda c: str(c.steps),
     "TV after": lambda c: short(c.after),
-    "0.646 W2/T": lambda c: f"{c.bound:.3g}",
+    f"{VARIATION:g} W2/T": lambda c: f"{c.bound:.3g}",
 }
 _SETTING = (
     "Randomized midpoint Langevin (friction 2, mass 1/L) on Gaussians with curvatures in [m, L], kappa = L/m, started"
@@ -100,7 +100,7 @@ def _picture(found: Table, suffix: str) -> bytes:
         points = [(float(c.distance), float(c.after)) for c in found.combs if c.steps == steps]
         axes[1, 1].loglog(*zip(*sorted(points), strict=True), "o-", label=f"after {steps} step(s)")
     bound = sorted({(float(c.distance), c.bound) for c in found.combs})
-    axes[1, 1].loglog(*zip(*bound, strict=True), "k--", label="0.646 W2/T (C4)")
+    axes[1, 1].loglog(*zip(*bound, strict=True), "k--", label=f"{VARIATION:g} W2/T (C4)")
     axes[1, 1].axhline(1.0, color="0.5", label="before")
     title = "The corrector on starts that are close in $W_2$ and far in TV"
     axes[1, 1].set(xlabel="$W_2$ of the start", ylabel="total variation", title=title)

@@ -188,9 +188,9 @@ def a4(look: Look, bound: Bound) -> Iterator[Evidence]:
             value = tv(target.at(p["T"]), target.with_modes(1.0, 0.0))
             return measure.times(value, 1 / bound(T=p["T"], d=target.dim, m_2=_second_moment(target)))
 
-        yield measure.searched(
-            "the largest ratio of the two sides", np.vectorize(one, otypes=[float]), axes, exact=lambda p: one(**p),
-            computed="TV(q_T, N(0,I))", bound=str(bound), effort=measure.effort(look, 512, 16, 4, 16),
+        yield measure.searched_pointwise(
+            "the largest ratio of the two sides", one, axes, computed="TV(q_T, N(0,I))", bound=str(bound),
+            effort=measure.effort(look, 512, 16, 4, 16),
         )  # fmt: skip
     if look.wants("certified"):
         if look.target is not None:
@@ -213,9 +213,9 @@ def a5(look: Look, bound: Bound) -> Iterator[Evidence]:
         due = bound(delta=p["delta"], d=target.dim, m_2=_second_moment(target))
         return measure.times(w2(target.at(p["delta"]), target), 1 / due)
 
-    yield measure.searched(
-        "the largest ratio of the two sides", np.vectorize(one, otypes=[float]), axes, exact=lambda p: one(**p),
-        computed="W_2(q_delta, q_0)", bound=str(bound), effort=measure.effort(look, 512, 16, 4, 16),
+    yield measure.searched_pointwise(
+        "the largest ratio of the two sides", one, axes, computed="W_2(q_delta, q_0)", bound=str(bound),
+        effort=measure.effort(look, 512, 16, 4, 16),
     )  # fmt: skip
 
 

@@ -12,14 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from rmverify import exponents, plans, schemes
 from rmverify.claims.d import LOGARITHMS
 from rmverify.claims.evidence import Evidence, Kind, Look
 from rmverify.claims.looks import parallel_steps
 from rmverify.claims.looks.constants import leading_constants, noise_in_floats
-from rmverify.claims.looks.measure import Axis, fitted, searched, spectrum, studied, times
+from rmverify.claims.looks.measure import Axis, fitted, searched_pointwise, spectrum, studied, times
 from rmverify.divergences import tv
 from rmverify.exponents import Bound, Monomial
 from rmverify.laws import output_law
@@ -84,16 +82,15 @@ def theorem_plan(look: Look, make: Any, name: str, *, score: Bound | None = None
     effort, skipped = {"points": 4, "rounds": 1, "keep": 1, "around": 4}, ""
     if look.target is not None:
         axes = axes[:1]
-        L, d = look.target.path_smoothness(), look.target.dim
+        steps_to = functools.partial(exponents.BOUNDS["D0"], L=look.target.path_smoothness(), d=look.target.dim)
         modes, most = look.target.variances.size, MOST
         if footprint(look.scheme(name)).alphas and modes > 1:
             kind, effort = "monte-carlo", {"points": 1, "rounds": 0, "keep": 1, "around": 0}
             modes, most = modes + 16, MOST_SAMPLED
-            if L**2 * math.sqrt(d) / axes[0].low * modes > _LONG:
+            if steps_to(eps=axes[0].low) * modes > _LONG:
                 axes = [Axis("eps", axes[0].high, axes[0].high)]
             skipped = "the law of your own step is not sampled" if name in look.schemes else ""
-        if L**2 * math.sqrt(d) / axes[0].low * modes > most:
-            steps = L**2 * math.sqrt(d) / axes[0].low
+        if (steps := steps_to(eps=axes[0].low)) * modes > most:
             skipped = f"the plan has some {steps:.1g} steps, more than the {most / modes:.1g} that are looked at"
     if not look.wants(kind):
         return
@@ -112,9 +109,9 @@ def theorem_plan(look: Look, make: Any, name: str, *, score: Bound | None = None
         return times(tv(output_law(plan, handed), target.at(plan.end), accuracy=_SAMPLED), 1 / p["eps"])
 
     extra = "" if score is None else ", score off by the eps_sc of D4"
-    yield searched(
+    yield searched_pointwise(
         f"the theorem's plan with all constants 1, {name}: TV/eps at its end{extra}",
-        np.vectorize(one, otypes=[float]), axes, exact=lambda p: one(**p), computed="TV(output, q_delta)", bound="eps",
+        one, axes, computed="TV(output, q_delta)", bound="eps",
         domain="isotropic, variance 1/L, start N(0, I)" if look.target is None else "start N(0, I)",
         effort=effort,
     )  # fmt: skip

@@ -22,7 +22,7 @@ from rmverify.targets.process import mode_variance
 
 __all__ = [
     "LEVELS", "Axis", "certified", "class_axes", "effort", "enclosed", "fitted", "modes_of", "one_step", "over_class",
-    "residuals", "searched", "spectrum", "studied", "times", "uncertified",
+    "residuals", "searched", "searched_pointwise", "spectrum", "studied", "times", "uncertified",
 ]  # fmt: skip
 
 LEVELS = (0.0625, 0.75, 3.0)
@@ -134,6 +134,11 @@ def searched(
         constant=value if certain else None,
         where=where, domain=box, case=case, remark=f"still growing at {sides}" if growing else "",
     )  # fmt: skip
+
+
+def searched_pointwise(what: str, one: Callable[..., Value], axes: Sequence[Axis], **said: Any) -> Evidence:
+    """The same of a function of one point that says how exact it is."""
+    return searched(what, np.vectorize(one, otypes=[float]), axes, exact=lambda where: one(**where), **said)
 
 
 def _growth_towards_0(function: Callable[..., Array], where: Mapping[str, Any], name: str) -> float:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from rmverify.claims.evidence import Evidence, Finding, Look, worst
-from rmverify.claims.looks.measure import Axis, enclosed, searched, times
+from rmverify.claims.looks.measure import Axis, enclosed, searched, searched_pointwise, times
 from rmverify.divergences.closed_forms import kullback_leibler
 from rmverify.divergences.pair import Pair
 from rmverify.divergences.tv import total_variation
@@ -103,9 +103,9 @@ def variation_ratio(look: Look, joint: bool, bound: Bound, *, lowest: float) -> 
         return times(value, 1 / float(bound(W_2=_distance(starts), L=1.0, T=T)))
 
     what = "(x, v)" if joint else "x alone"
-    found = searched(
+    found = searched_pointwise(
         f"the largest ratio of TV of {what} to its bound over Gaussians, {_curvatures(look, lowest)}",
-        np.vectorize(one, otypes=[float]), [TIMES, *_axes(look, lowest, dimension=True)], exact=lambda p: one(**p),
+        one, [TIMES, *_axes(look, lowest, dimension=True)],
         computed=f"TV of {what}", bound=str(bound), domain=_domain(look),
         effort={"points": 128, "rounds": 12, "keep": 3, "around": 12},
     )  # fmt: skip
