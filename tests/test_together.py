@@ -180,6 +180,42 @@ def narrow_components():
     assert rm.tv(p, Gaussian([0.25], [1e-8])) == pytest.approx(0.9, rel=1e-4)
 
 
+def heavier_tails():
+    """int p^2/q is infinite for q = N(0, 1.4) and p with a component of variance 3, of however little weight, and
+    finite where q has one above 1/2 beside p = N(0, 1), which is not resolved. So is the exponential tail of a
+    LaplaceGaussian beyond 10 deviations, and beyond 100."""
+    for w in (1e-5, 1e-20, 1e-100):
+        p, q = mixture([1 - w, w], [0.0, 0.0], [1.0, math.sqrt(3.0)]), Gaussian([0.0], [1.4])
+        assert rm.chi2(p, q) == rm.renyi(p, q, 2) == math.inf
+        with pytest.raises(ArithmeticError, match="^order: the tails"):
+            rm.chi2(Gaussian([0.0], [1.0]), GaussianMixture([1 - w, w], [[0.0], [0.0]], [[0.499], [0.51]]))
+    for scale in (0.1, 0.01):
+        assert rm.chi2(LaplaceGaussian(scale, 1.0), SkewNormal(0.0)) == math.inf
+        assert math.isfinite(rm.chi2(SkewNormal(0.0), LaplaceGaussian(scale, 1.0)))
+
+
+def a_peak_where_neither_law_is():
+    """p = w N(m, 1), beside other components, and q = N(0, 1) make p^2/q a peak of mass w^2 e^{m^2} at 2m."""
+    found = rm.renyi(mixture([1.0, 1e-180], [0.0, 30.0], [1.0, 1.0]), Gaussian([0.0], [1.0]), 2)
+    close(found, 900 + 2 * math.log(1e-180))
+    wide = 1e-250, 1e4
+    p, q = (mixture([1.0, wide[0]], [m, 0.0], [1.0, wide[1]]) for m in (14.0, 0.0))
+    assert rm.renyi(p, q, 2) == pytest.approx(196, abs=1e-7)
+    for top in (30.0, 34.0):  # beyond the largest float
+        p, q = mixture([0.5, 0.5], [0.0, top], [1.0, 1.0]), Gaussian([0.0], [1.0])
+        close(rm.renyi(p, q, 2), top * top - 2 * math.log(2))
+        assert (rm.chi2(p, q).kind, rm.chi2(p, q).upper) == ("upper", math.inf)
+        assert rm.chi2(p, q).lower > 1e307
+
+
+def unlike_scales():
+    """D_s of N(0, 1) from N(m, v) is {s ln v - ln z - s (1-s) m^2/z}/(2 (s - 1)), z = s v + 1 - s."""
+    for m, v, s in ((0.0, 1e6, 0.3), (3.0, 1e6, 0.3), (3.0, 1e-6, 0.3), (20.0, 1e-6, 0.9), (100.0, 1.0, 0.5)):
+        z = s * v + 1 - s
+        due = (s * math.log(v) - math.log(z) - s * (1 - s) * m * m / z) / (2 * (s - 1))
+        close(rm.renyi(mixture([1.0], [0.0], [1.0]), mixture([1.0], [m], [math.sqrt(v)]), s), due)
+
+
 @pytest.mark.slow
 def test_divergences_of_mixtures_are_the_integrals():
     """By Gauss-Legendre on many pieces in 30 digits, beside another mixture, a factor and a Gaussian."""
@@ -260,7 +296,7 @@ def test_what_has_no_density_is_refused(p, q, error, words):
 
 FACTS = {fact.__name__: fact for fact in (
     a_shift, a_scale, the_quantiles, modes_far_apart, given_a_plan, two_against_one, moved_weight, squares,
-    narrow_components, narrow_in_both,
+    narrow_components, narrow_in_both, heavier_tails, a_peak_where_neither_law_is, unlike_scales,
 )}  # fmt: skip
 
 

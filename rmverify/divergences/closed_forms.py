@@ -23,7 +23,7 @@ from rmverify.numbers.rounding import EPS
 from rmverify.numbers.values import Value
 from rmverify.targets import Gaussian
 
-__all__ = ["Gaussians", "kullback_leibler", "pair_tv", "renyi_divergence", "wasserstein"]
+__all__ = ["Gaussians", "kullback_leibler", "overflow", "pair_tv", "renyi_divergence", "wasserstein"]
 
 _COARSE = 1e-12  # errors of the laws from which on a large TV is looked at more closely
 _HUGE = 1e300  # a ratio is not larger where TV is integrated: 1 - TV is below 1e-75
@@ -101,7 +101,7 @@ def kullback_leibler(pair: Pair) -> Value:
         return _apart(pair, math.inf)
     y, n, square = pair.inverse_ratio, pair.multiplicity, pair.scale**2
     if max(float(y.max(initial=0.0)), float(pair.inverse_shift.max(initial=0.0))) > _HUGE:
-        return _law_of(pair, _overflow(float((y + pair.inverse_shift).max()) / 4))
+        return _law_of(pair, overflow(float((y + pair.inverse_shift).max()) / 4))
     wide = y < -0.5
     terms = -log1p_minus(np.where(wide, 0.0, y))
     if wide.any():
@@ -138,7 +138,7 @@ def chi_squared(pair: Pair) -> Value:
     if value == math.inf:
         return _infinite(pair, errors[1])
     if value > 709:
-        return _overflow(math.exp(min(max(value - sum(errors), 0.0), 709.0)))
+        return overflow(math.exp(min(max(value - sum(errors), 0.0), 709.0)))
     error = sum(errors)
     moved = math.exp(value) * math.expm1(error) if value + error < 709 else math.inf
     return _law_of(pair, Value.clipped(math.expm1(value), moved + 2 * EPS * math.expm1(value)))
@@ -146,10 +146,10 @@ def chi_squared(pair: Pair) -> Value:
 
 def _infinite(pair: Pair, doubt: float) -> Value:
     """Infinite; a bound where the errors of the laws, or the size of the numbers, leave that open."""
-    return _overflow(0.0) if doubt else _law_of(pair, Value(math.inf))
+    return overflow(0.0) if doubt else _law_of(pair, Value(math.inf))
 
 
-def _overflow(least: float) -> Value:
+def overflow(least: float) -> Value:
     """A divergence close to the largest float or beyond."""
     return Value(math.inf, "upper", lower=min(least, _LARGEST / 4), upper=math.inf)
 

@@ -36,6 +36,7 @@ Integrand = Callable[["Points"], tuple[Array, Array]]
 
 _PANELS = 16  # to begin with
 MOST_PANELS = 3 * 2**12
+_GRADE = 8.0  # of the lengths of neighbouring panels
 TOLERANCE = 1e-15
 _MASS = 1e-9  # what a density may miss of its mass before it counts as not resolved
 _DOUBT = 1e-10  # relative rounding of the loss from which on balls are worth their time
@@ -49,6 +50,7 @@ _CUTS = np.array([-11.0, -6.0, -3.0, 0.0, 3.0, 6.0, 11.0])  # of panels about a 
 _BLOCK = 1 << 20  # numbers of a temporary
 _FARTHEST = 1e100  # largest logarithm of a density whose square is integrated
 _GRAIN = 1e-7  # largest distance of neighbouring floats, in deviations of a component
+_OUTWARDS = np.geomspace(1.0, 1e18, 850)  # distances at which tails are looked at
 
 
 class Points(NamedTuple):
@@ -205,6 +207,18 @@ class Beside:
         points = Points(*values[:, np.searchsorted(known, z)])
         return points.reverse if self._swapped else points
 
+    def beyond(self) -> tuple[Array, Array, Array] | None:
+        """ln p and ln q from the ends outwards, each (2, distances) for the two sides, and the distances, in units of
+        the range; None for the law of a plan, which is known between the ends alone."""
+        laws = (self._other, self._carrier) if self._swapped else (self._carrier, self._other)
+        if any(isinstance(law, TransportLaw | LineLaw) for law in laws):
+            return None
+        low, high = self.ends
+        x = np.concatenate([low - (high - low) * (_OUTWARDS - 1), high + (high - low) * (_OUTWARDS - 1)])
+        with np.errstate(over="ignore", invalid="ignore"):
+            log_p, log_q = (_log_density(law, x) for law in laws)  # type: ignore[arg-type]
+        return log_p.reshape(2, -1), log_q.reshape(2, -1), _OUTWARDS
+
     def places(self, z: Array) -> tuple[Array, Array]:
         """The points x of the line where the laws live, and dx/dz."""
         if not isinstance(self._carrier, TransportLaw):
@@ -300,7 +314,7 @@ class Beside:
             return values, noise
 
         done = integrate_path(rows, edges, TOLERANCE, MOST_PANELS)
-        return np.append(np.sort(done.starts), edges[-1]), done.value[:2]
+        return _graded(np.append(np.sort(done.starts), edges[-1])), done.value[:2]
 
     def _refine(self) -> None:
         """Over to balls, where the loss is small beside its rounding and the work is bearable."""
@@ -341,6 +355,19 @@ class Beside:
             found = found.real[(np.abs(found.imag) < 1e-8) & (np.abs(found.real) < 1)]
             roots += ((a[k] + b[k]) / 2 + half[k] * found).tolist()
         return np.array(sorted(roots))
+
+
+def _graded(edges: Array) -> Array:
+    """Halved until no panel is much longer than a neighbour, so that no power p^s q^{1-s} falls between an edge, where
+    p and q have gone, and the first node."""
+    while True:
+        widths = np.diff(edges)
+        long = np.zeros(widths.size, dtype=bool)
+        long[1:] |= widths[1:] > _GRADE * widths[:-1]
+        long[:-1] |= widths[:-1] > _GRADE * widths[1:]
+        if not long.any() or edges.size > MOST_PANELS:
+            return edges
+        edges = np.sort(np.concatenate([edges, ((edges[:-1] + edges[1:]) / 2)[long]]))
 
 
 def nodes(edges: Array) -> tuple[Array, Array]:

@@ -1,5 +1,5 @@
-"""Mutants of W_2 on the line and of the densities of Gaussian mixtures, and the facts of `test_together` that refute
-them."""
+"""Mutants of divergences on the line and of the densities of Gaussian mixtures, and the facts of `test_together` that
+refute them."""
 
 from __future__ import annotations
 
@@ -26,4 +26,13 @@ LINES = [
          "narrow_components"),
     Line("a_mean_over_balls_forgotten", densities.Components, "log_density_balls", "x[:, None] - means",
          "x[:, None] - 0 * means", "moved_weight"),
+    Line("tails_as_at_the_ends", line, "_outside", "float(np.nan_to_num(log + np.log(distance), nan=-math.inf).max())",
+         "-math.inf", "a_peak_where_neither_law_is"),
+    Line("tails_as_far_as_they_are_seen", line, "_outside", "rises = True if (rise > sure).any() else False",
+         "rises = False", "heavier_tails"),
+    Line("ends_are_far_enough_below_order_1", line.OnTheLine, "_log_transform", "if level < peak - _SLIGHT:",
+         "if s < 1 or level < peak - _SLIGHT:", "unlike_scales"),
+    Line("long_panels_beside_short_ones", densities, "_graded", "if not long.any()", "if long.size", "unlike_scales"),
+    Line("not_scaled_back", line.OnTheLine, "_scaled", "(peak + math.log(whole))", "math.log(whole)",
+         "a_peak_where_neither_law_is"),
 ]  # fmt: skip
