@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
+from printed import text_of
 
 import rmverify.claims
 from rmverify import Value
@@ -58,14 +58,6 @@ ENCLOSED = Value(0.12377, "enclosure", 3e-4, lower=0.12341, upper=0.12377)
 NOT_YET = Evidence("exact", "the other factors", "not yet")
 UNDECIDED = Evidence("certified", "boxes", "inconclusive", where={"t": 0.5})
 NOT_IMPLIED = Evidence("symbolic", "exponents", "not implied", "the lemmas imply L^2", "L^{5/3} as printed")
-
-
-def text_of(blocks, width: int = 200) -> str:
-    console = Console(width=width)
-    with console.capture() as captured:
-        for block in blocks:
-            console.print(block)
-    return captured.get()
 
 
 # --- findings ---------------------------------------------------------------------------------------------------
