@@ -128,8 +128,8 @@ def test_an_infinite_bound_is_printed_as_such():
 
 def test_the_tally_counts_every_finding_once():
     results = [result(e, id=f"A{n}") for n, e in enumerate((HOLDS, HOLDS, CONSTANT, VIOLATED))]
-    assert tally(Report(results)) == "4 claims: 2 holds, 1 holds with constant, 1 violated."
-    assert tally(Report(results[:1])) == "1 claim: 1 holds."
+    assert tally(Report(results)) == "4 claims (holds: 2, holds with constant: 1, violated: 1)."
+    assert tally(Report(results[:1])) == "1 claim (holds: 1)."
 
 
 # --- the table --------------------------------------------------------------------------------------------------
