@@ -59,9 +59,7 @@ class Levels:
         """Those of so many steps, both ends as given."""
         if positive_integer("steps", steps) > MOST_STEPS:
             raise ValueError(f"steps: a plan holds the level of every step, at most {MOST_STEPS}; got {steps}")
-        levels = (np.geomspace if self.grid == "geometric" else np.linspace)(self.horizon, self.early_stop, steps + 1)
-        levels[0], levels[-1] = self.horizon, self.early_stop
-        return levels
+        return (np.geomspace if self.grid == "geometric" else np.linspace)(self.horizon, self.early_stop, steps + 1)
 
 
 def schedule(
