@@ -233,19 +233,53 @@ def laws_are_lost_and_found():
     assert (found.steps, found.before, found.status) == (101, None, "cannot tell")
 
 
+def within_a_fifth(scale=1.0):
+    """scale/n, with an interval that is no narrower however fine it is asked for."""
+    return lambda n, fine: Value(scale / n, "monte-carlo", 0.2 * scale / n)
+
+
 def the_ends_of_an_interval():
-    """1/n within a fifth, however fine it is asked for: 80 steps are too few and 120 enough, and 100 the best guess."""
-    found = Sampled(lambda n, fine: Value(1 / n, "monte-carlo", 0.2 / n), 0.01, 0.02, 10**6, bounded=False).least(8)
-    assert found.fewest <= 80 < 120 <= found.most
-    assert found.steps == pytest.approx(100, abs=2)
-    assert (found.before, found.value) == (1 / (found.fewest - 1), 1 / found.most)
-    assert found.before.lower > 0.01 >= found.value.upper
-    assert found.status == "cannot tell"
+    """80 steps are too few and 120 enough, and 100 the best guess, of an error that is at most 1 or not."""
+    for scale, goal in ((1, 0.01), (500, 5.0)):
+        found = Sampled(within_a_fifth(scale), goal, 0.02, 10**6, bounded=False).least(8)
+        assert found.fewest <= 80 < 120 <= found.most
+        assert found.steps == pytest.approx(100, abs=2)
+        assert (found.before, found.value) == (scale / (found.fewest - 1), scale / found.most)
+        assert found.before.lower > goal >= found.value.upper
+        assert found.status == "cannot tell"
+
+
+def the_precision():
+    """The interval is as narrow as was asked for."""
+    found = Sampled(lambda n, fine: Value(1 / n, "monte-carlo", fine / n), 1e-5, 0.002, 10**6).least(8)
+    assert found.fewest <= 10**5 <= found.most
+    assert room.half_width(found.fewest, found.most) <= 0.002
+
+
+def the_limit():
+    """The last number of steps may be too few, or perhaps enough; where it was not looked at nothing is known."""
+    assert Sampled(within_a_fifth(), 0.01, 0.02, 50).least(8).status == "beyond max_steps"
+    assert Sampled(within_a_fifth(), 0.01, 0.02, 100).least(8).status == "cannot tell"
+    assert Sampled(within_a_fifth(), 0.01, 0.02, 10**6, lambda n: n < 50).least(8).status == "cannot tell"
+
+
+def the_work():
+    """No look is made that is not afforded."""
+    asked = []
+
+    def look(n, fine):
+        asked.append(n)
+        return within_a_fifth()(n, fine)
+
+    for most in (3, 7, 8):
+        asked.clear()
+        Sampled(look, 0.01, 0.02, 10**6, lambda n, most=most: len(asked) < most).least(8)
+        assert len(asked) == most
 
 
 FACTS = {fact.__name__: fact for fact in (
     bisection, both_sides, errors_count, curves_that_are_no_powers, the_scan, a_zero_on_the_way, the_last_crossing,
-    laws_are_lost_and_found, the_ends_of_an_interval,
+    laws_are_lost_and_found, the_ends_of_an_interval, the_precision, the_limit, the_work,
 )}  # fmt: skip
 
 

@@ -47,4 +47,11 @@ LINES = [
          "the_ends_of_an_interval"),
     Line("the_value_elsewhere", Sampled, "_found", "self.seen[high], self.seen.get(low)",
          "self.seen[low], self.seen.get(high)", "the_ends_of_an_interval"),
+    Line("every_error_at_most_1", Sampled, "_size", " if self.bounded else np.clip(value, 1e-300, 1e300)", "",
+         "the_ends_of_an_interval"),
+    Line("as_fine_as_ever", Sampled, "__post_init__", " * min(1.0, self.precision / PRECISION)", "", "the_precision"),
+    Line("perhaps_enough_is_too_few", Sampled, "_found", "last.lower >", "last.upper >", "the_limit"),
+    Line("the_limit_not_looked_at", Sampled, "_found", "self.most in self.seen and ", "", "the_limit"),
+    Line("a_bracket_at_any_cost", Sampled, "_bracket", "if not self.affords(steps):", "if False:", "the_work"),
+    Line("an_interval_at_any_cost", Sampled, "least", " or not self.affords(wanted[0])", "", "the_work"),
 ]  # fmt: skip
