@@ -290,6 +290,11 @@ def test_facts(name):
 
 @pytest.mark.parametrize("mutant", mutants.LINES, ids=lambda mutant: mutant.name)
 def test_a_line_written_wrongly_is_noticed(mutant, monkeypatch):
+    fact = FACTS[mutant.killed_by]
     mutant.write(monkeypatch)
     with pytest.raises((AssertionError, LookupError)):
-        FACTS[mutant.killed_by]()
+        fact()
+
+
+def test_every_fact_has_its_mutants():
+    assert {mutant.killed_by for mutant in mutants.LINES} == set(FACTS)
