@@ -16,7 +16,7 @@ from rmverify import Gaussian, output_law, sample, schemes, tv
 from rmverify.divergences import expected_tv
 from rmverify.io import read_covariance
 from rmverify.plans import Correct, Predict, schedule
-from rmverify.plans.schedules import MOST_STEPS
+from rmverify.plans.schedules import MOST_STEPS, Levels
 from rmverify.schemes.contract import name as name_of
 from rmverify.studies.budget import PREDICTORS, budget, describe, setting
 
@@ -297,11 +297,35 @@ def test_the_corrector_ends_every_window(grid, steps, constant):
         assert stage.step * len(stage) == pytest.approx(constant / (root * 3 ** (1 / 18)), rel=1e-12)
 
 
+@pytest.mark.parametrize("variance", [1.0, 4.0])
+def test_a_window_that_ends_at_a_level_ends_there_however_that_is_rounded(variance):
+    """L = 1, the least there is, and levels from 2 down, ten to each half: every window, which halves the level, has
+    ten steps."""
+    plan = schedule(Gaussian.isotropic(variance, 3), schemes.heun, Levels(2.0**-11, 2.0), 120, corrector=True)
+    assert [len(stage) for stage in plan] == [10] * 24
+    for stage in plan.stages[1::2]:
+        assert stage.scheme.keywords["friction"] == 1.0
+        assert stage.step * len(stage) == pytest.approx(3 ** (-1 / 18), rel=1e-12)
+
+
+def test_schedules_that_make_no_sense_are_refused():
+    target, where = Gaussian.from_spectrum([0.0, 1.0], [1, 2]), Levels(0.0, 3.0, "uniform")
+    with pytest.raises(ValueError, match="^where: expected Levels, got NoneType"):
+        schedule(target, schemes.heun, None, 10)
+    with pytest.raises(ValueError, match="^corrector_time: expected a number > 0, got 0"):
+        schedule(target, schemes.heun, where, 10, corrector=True, corrector_time=0)
+    with pytest.raises(ValueError, match="^where: the target is singular at level 0, so that no corrector"):
+        schedule(target, schemes.heun, where, 10, corrector=True)
+    assert schedule(target, schemes.heun, where, 10).end == 0
+
+
 @pytest.mark.parametrize("corrector", [False, True])
 def test_plans_that_no_memory_holds_are_refused_with_the_count(corrector):
     target = Gaussian.isotropic(4.0, 3)
     with pytest.raises(ValueError, match=f"steps: .* at most {MOST_STEPS}; got 1000000000"):
         schedule(target, schemes.heun, setting(target, 0.1), 10**9, corrector=corrector)
+    with pytest.raises(ValueError, match=f"steps: .* at most {MOST_STEPS}; got {MOST_STEPS + 1}"):
+        Levels(0.01, 3.0).of(MOST_STEPS + 1)
     with pytest.raises(ValueError, match="max_steps: expected"):
         budget(target, max_steps=MOST_STEPS + 1)
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
+from printed import text_of
 
 import rmverify.claims
 from rmverify import Value
@@ -58,14 +58,6 @@ ENCLOSED = Value(0.12377, "enclosure", 3e-4, lower=0.12341, upper=0.12377)
 NOT_YET = Evidence("exact", "the other factors", "not yet")
 UNDECIDED = Evidence("certified", "boxes", "inconclusive", where={"t": 0.5})
 NOT_IMPLIED = Evidence("symbolic", "exponents", "not implied", "the lemmas imply L^2", "L^{5/3} as printed")
-
-
-def text_of(blocks, width: int = 200) -> str:
-    console = Console(width=width)
-    with console.capture() as captured:
-        for block in blocks:
-            console.print(block)
-    return captured.get()
 
 
 # --- findings ---------------------------------------------------------------------------------------------------
@@ -136,8 +128,8 @@ def test_an_infinite_bound_is_printed_as_such():
 
 def test_the_tally_counts_every_finding_once():
     results = [result(e, id=f"A{n}") for n, e in enumerate((HOLDS, HOLDS, CONSTANT, VIOLATED))]
-    assert tally(Report(results)) == "4 claims: 2 holds, 1 holds with constant, 1 violated."
-    assert tally(Report(results[:1])) == "1 claim: 1 holds."
+    assert tally(Report(results)) == "4 claims (holds: 2, holds with constant: 1, violated: 1)."
+    assert tally(Report(results[:1])) == "1 claim (holds: 1)."
 
 
 # --- the table --------------------------------------------------------------------------------------------------

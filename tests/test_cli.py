@@ -566,6 +566,7 @@ sys.exit(f"loaded {heavy}" if heavy else 0)
         assert done.stdout.count(line) == 4
     for name in (*COMMANDS, "--tv", "--early-stop", "--horizon", "--claim-tv", "--out", "--plot"):
         assert name in done.stdout
+    assert " ".join(done.stdout.split()).count("(default: 0.1)") == 3  # of --tv, in each command that has it
 
 
 @pytest.mark.slow

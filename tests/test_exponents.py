@@ -484,6 +484,8 @@ def test_refusals_of_options():
         optimize(["h tau d"], ["1/h"], ["h"], fix={"tau": "h"})
     with pytest.raises(ValueError, match="^scales: expected some of L, d, 1/eps, got q"):
         load("d5").solve(["q"])
+    with pytest.raises(ValueError, match="^path: expected the name of a file or of a program, got 3"):
+        load(3)
 
 
 def test_a_wrong_certificate_is_noticed():

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from oracles.midpoints import nested
-from rich.console import Console
+from printed import text_of
 from scipy import integrate, special, stats
 
 from rmverify import schemes
@@ -256,14 +256,6 @@ HAND = Table(
 )  # fmt: skip
 
 
-def printed(blocks, width=220):
-    out = io.StringIO()
-    console = Console(file=out, width=width, height=100, highlight=False)
-    for block in blocks:
-        console.print(block)
-    return out.getvalue()
-
-
 def test_fits_are_of_n_over_the_hidden_logarithm():
     found = HAND.fits[0]
     assert found.exponent == pytest.approx(0.3, abs=1e-4)
@@ -275,14 +267,14 @@ def test_fits_are_of_n_over_the_hidden_logarithm():
 
 
 def test_the_tables_say_everything():
-    text = printed(VIEW.shown(HAND))
+    text = text_of(VIEW.shown(HAND))
     fit = next(line for line in text.splitlines() if "N/ln(d/eps^2)" in line)
     assert "1/3 (!)" in fit  # what is derived was not what these rows were made of
     assert "5/12" in fit
     assert "claim not sharp here" in fit
     assert "beyond max_steps" in next(line for line in text.splitlines() if "1/" not in line and " none " in line)
     assert "1.23e7" in text
-    narrow = printed(VIEW.shown(HAND, 80), 80)
+    narrow = text_of(VIEW.shown(HAND, 80), 80)
     assert max(map(len, narrow.splitlines())) <= 80
     assert "Columns omitted to fit the terminal" in " ".join(narrow.split())
     assert VIEW.unsettled(HAND) == [LOST]

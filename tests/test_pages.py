@@ -146,7 +146,7 @@ def test_the_summary_comes_first_and_leads_to_a_section_for_every_claim():
 def test_everything_that_is_known_is_on_the_page():
     text = Reader(PAGE).text
     for part in (
-        "3 claims: 1 holds with constant, 1 inconclusive, 1 violated.",
+        "3 claims (holds with constant: 1, inconclusive: 1, violated: 1).",
         "digits: Gaussian in dimension 64",
         "up to 300 boxes for each piece",
         "holds with constant C >= 0.1249 at lambda=0.5, h=0.25",  # 0.125 less its error, rounded down

@@ -21,7 +21,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from rich.console import Console
+from printed import text_of
 
 from rmverify.cli import main
 from rmverify.numbers.values import Value
@@ -116,14 +116,6 @@ PLANS = (
     Theorem("sequential", 100, 4.0, 0.1, 15299, 15299, Value(0.000909, "exact", 1e-13)),
 )
 PLANNED = replace(HAND, theorems=PLANS)
-
-
-def text_of(blocks, width: int = 10_000) -> str:
-    out = io.StringIO()
-    console = Console(file=out, width=width, highlight=False)
-    for block in blocks:
-        console.print(block)
-    return out.getvalue()
 
 
 # --- for people -------------------------------------------------------------------------------------------------

@@ -10,20 +10,13 @@ import math
 import re
 
 import pytest
-from rich.console import Console
+from printed import text_of
 
 from rmverify import Value
 from rmverify.studies.budget import Budget, Cost, Description, Point, Row, Setting
 from rmverify.views import budget as budget_view
 from rmverify.views import law as law_view
 from rmverify.views.common import document, tabular
-
-
-def text_of(blocks, width: int = 200) -> str:
-    console = Console(file=io.StringIO(), width=width)
-    for block in blocks:
-        console.print(block)
-    return console.file.getvalue()
 
 
 def a_setting(start=0.01, data_smoothness=4.0, stopped=0.0625) -> Setting:

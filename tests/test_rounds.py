@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from rich.console import Console
+from printed import text_of
 
 import rmverify as rm
 from rmverify import plans, schemes
@@ -178,20 +178,12 @@ HAND = Table(
 )  # fmt: skip
 
 
-def printed(blocks, width=200):
-    out = io.StringIO()
-    console = Console(file=out, width=width, height=100, highlight=False)
-    for block in blocks:
-        console.print(block)
-    return out.getvalue()
-
-
 def test_the_frontier_is_what_nothing_beats():
     assert [(t.strata, t.picard) for t in rounds.frontier(HAND.trades)] == [(32, 4), (8, 2), (1, 0)]
 
 
 def test_the_tables_say_everything():
-    text = printed(VIEW.shown(HAND))
+    text = text_of(VIEW.shown(HAND))
     line = next(line.split() for line in text.splitlines() if line.startswith("1e4"))
     assert line == ["1e4", "5.0", "800", "2", "8", "16", "3", "800", "8000", "0.05", "1620", "5120", *THEOREMS]
     assert "beyond max_steps" in next(line for line in text.splitlines() if line.startswith("1e5"))
@@ -200,7 +192,7 @@ def test_the_tables_say_everything():
     assert starred == [["1", "0"], ["8", "2"], ["32", "4"]]
     assert "eps = 0.1" in text
     assert "d = 1e4" in text
-    narrow = printed(VIEW.shown(HAND, 80), 80)
+    narrow = text_of(VIEW.shown(HAND, 80), 80)
     assert max(map(len, narrow.splitlines())) <= 80
     assert "Columns omitted to fit the terminal: T, K_c, M, R, evaluations" in " ".join(narrow.split())
     assert undecided(HAND) == [HAND.rows[-1]]

@@ -6,10 +6,12 @@ import math
 
 import numpy as np
 import pytest
+from mutants import search as mutants
 from scipy.special import erfinv
 
 from rmverify.numbers.values import Value
-from rmverify.studies.search import Sampled, Search, halved, lowest
+from rmverify.studies import search as room
+from rmverify.studies.search import Sampled, Search, lowest
 
 # --- exact errors -----------------------------------------------------------------------------------------------------
 
@@ -69,8 +71,7 @@ def test_doubling_brackets_without_a_look_between(guess):
     assert asked[3:9] == [6, 12, 24, 48, 96, 72]
 
 
-def test_bisection_and_golden_section():
-    assert [halved(lambda n, least=least: n >= least, 3, 60) for least in (4, 17, 60)] == [4, 17, 60]
+def test_golden_section():
     assert lowest(lambda x: (x + 2.3) ** 2, 1.0, -9.0, 1e-3) == pytest.approx(-2.3, abs=2e-3)
     assert lowest(lambda x: math.inf if x > -1 else -x, 1.0, -3.0, 1e-3) == pytest.approx(-1, abs=1e-2)
 
@@ -155,3 +156,145 @@ def test_what_cannot_be_told_from_the_request_is_left_between_the_ends():
     assert found.fewest <= 20
     assert found.most >= 40
     assert found.status == "cannot tell"
+
+
+# --- mutants --------------------------------------------------------------------------------------------------------
+
+
+def exactly(function, goal, guess=1, scan=0, **options):
+    """What is found of an exact error, the search, and the N that it asked for in turn."""
+    asked = []
+
+    def value(n):
+        asked.append(n)
+        return function(n)
+
+    searching = Search(value, goal, 10**6, **options)
+    searching.scan(scan, lambda n: 1)
+    return searching.least(guess), searching, asked
+
+
+def bisection():
+    assert [room.halved(lambda n, least=least: n >= least, 3, 60) for least in range(4, 61)] == [*range(4, 61)]
+
+
+def both_sides():
+    """An exact N is its own interval, with the errors at N and one step before."""
+    for guess in (1, 9, 400):
+        found, *_ = exactly(lambda n: Value(1 / n, "exact", 0.001 / n), 0.01105, guess)
+        assert (found.fewest, found.steps, found.most, found.status) == (91, 91, 91, "found")
+        assert (found.value, found.before) == (1 / 91, 1 / 90)
+
+
+def errors_count():
+    """Enough is what lies below the goal with all of its error, too few what lies above it with all of its error."""
+    found, *_ = exactly(lambda n: Value(1 / n, "exact", 0.02 / n), 0.01)
+    assert (found.steps, found.fewest, found.status) == (102, None, "cannot tell")
+    for error, status in ((0.25, "cannot tell"), (0.1, "found")):
+        found, *_ = exactly(lambda n, error=error: Value(2.0**-n, "exact", error * 2.0**-n), 0.1)
+        assert (found.steps, found.before, found.status) == (4, 1 / 8, status)
+
+
+def curves_that_are_no_powers():
+    for curve, least in ((lambda n: math.exp(-n / 50), 346), (lambda n: math.exp(-((n / 200) ** 3)), 381)):
+        for guess in (1, 16, 200, 1000):
+            found, *_ = exactly(lambda n, curve=curve: Value(curve(n)), 1e-3, guess)
+            assert (found.steps, found.status) == (least, "found")
+            assert found.value <= 1e-3 < found.before
+    assert exactly(lambda n: Value({1: 1.0, 2: 0.05}.get(n, 0.04)), 0.1, 3)[0].steps == 2
+
+
+def the_scan():
+    """It ends where N is enough, goes as far as N is known to be too few, and is not looked at again."""
+    errors = {1: Value(0.7), 2: Value(0.3, "exact", 0.15), 3: Value(0.5)}
+    for doubling in (False, True):
+        found, searching, asked = exactly(lambda n: errors.get(n, Value(0.1)), 0.2, scan=10, doubling=doubling)
+        assert (found.steps, searching.tried, asked) == (4, 1, [1, 2, 3, 4])
+    assert exactly(lambda n: Value(1 / n), 0.011, scan=3)[2][:4] == [1, 2, 3, 4]
+
+
+def a_zero_on_the_way():
+    """Of errors that fall to a zero between two N and grow again, at one or the other of which they are small."""
+    for zero, least in ((90.2, 90), (90.8, 91)):
+        sides = {"sign": lambda n, zero=zero: (zero > n) - (zero < n)}
+        found, searching, _ = exactly(lambda n, zero=zero: Value(abs(zero - n) / 10), 0.03, **sides)
+        assert (found.steps, found.status, searching.crossing) == (least, "found", 91)
+
+
+def the_last_crossing():
+    """The sign changes twice in the scan; where it is not known any more it has not changed."""
+    assert exactly(lambda n: Value(1 / n), 0.011, scan=9, sign=lambda n: -1 if 3 <= n < 6 else 1)[1].crossing == 6
+    assert exactly(lambda n: Value(1 / n), 0.011, sign=lambda n: int(n < 50))[1].crossing is None
+
+
+def laws_are_lost_and_found():
+    """Three numbers of steps whose law is not resolved, one after the other, do not end the search, nor three more."""
+    found, *_ = exactly(lambda n: Value(1 / n) if n == 8 or n > 100 else None, 0.02, doubling=True)
+    assert (found.steps, found.before, found.status) == (101, None, "cannot tell")
+
+
+def within_a_fifth(scale=1.0):
+    """scale/n, with an interval that is no narrower however fine it is asked for."""
+    return lambda n, fine: Value(scale / n, "monte-carlo", 0.2 * scale / n)
+
+
+def the_ends_of_an_interval():
+    """80 steps are too few and 120 enough, and 100 the best guess, of an error that is at most 1 or not."""
+    for scale, goal in ((1, 0.01), (500, 5.0)):
+        found = Sampled(within_a_fifth(scale), goal, 0.02, 10**6, bounded=False).least(8)
+        assert found.fewest <= 80 < 120 <= found.most
+        assert found.steps == pytest.approx(100, abs=2)
+        assert (found.before, found.value) == (scale / (found.fewest - 1), scale / found.most)
+        assert found.before.lower > goal >= found.value.upper
+        assert found.status == "cannot tell"
+
+
+def the_precision():
+    """The interval is as narrow as was asked for."""
+    found = Sampled(lambda n, fine: Value(1 / n, "monte-carlo", fine / n), 1e-5, 0.002, 10**6).least(8)
+    assert found.fewest <= 10**5 <= found.most
+    assert room.half_width(found.fewest, found.most) <= 0.002
+
+
+def the_limit():
+    """The last number of steps may be too few, or perhaps enough; where it was not looked at nothing is known."""
+    assert Sampled(within_a_fifth(), 0.01, 0.02, 50).least(8).status == "beyond max_steps"
+    assert Sampled(within_a_fifth(), 0.01, 0.02, 100).least(8).status == "cannot tell"
+    assert Sampled(within_a_fifth(), 0.01, 0.02, 10**6, lambda n: n < 50).least(8).status == "cannot tell"
+
+
+def the_work():
+    """No look is made that is not afforded."""
+    asked = []
+
+    def look(n, fine):
+        asked.append(n)
+        return within_a_fifth()(n, fine)
+
+    for most in (3, 7, 8):
+        asked.clear()
+        Sampled(look, 0.01, 0.02, 10**6, lambda n, most=most: len(asked) < most).least(8)
+        assert len(asked) == most
+
+
+FACTS = {fact.__name__: fact for fact in (
+    bisection, both_sides, errors_count, curves_that_are_no_powers, the_scan, a_zero_on_the_way, the_last_crossing,
+    laws_are_lost_and_found, the_ends_of_an_interval, the_precision, the_limit, the_work,
+)}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_facts(name):
+    FACTS[name]()
+
+
+@pytest.mark.parametrize("mutant", mutants.LINES, ids=lambda mutant: mutant.name)
+def test_a_line_written_wrongly_is_noticed(mutant, monkeypatch):
+    fact = FACTS[mutant.killed_by]
+    mutant.write(monkeypatch)
+    with pytest.raises((AssertionError, LookupError)):
+        fact()
+
+
+def test_every_fact_has_its_mutants():
+    assert {mutant.killed_by for mutant in mutants.LINES} == set(FACTS)

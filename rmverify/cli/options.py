@@ -22,7 +22,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str:
         text = action.help or ""
-        plain = action.default in (None, False, argparse.SUPPRESS) or "default" in text
+        plain = action.default in (None, False, argparse.SUPPRESS) or "default:" in text
         return text if plain else f"{text} (default: %(default)s)"
 
 

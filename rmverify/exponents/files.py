@@ -104,6 +104,8 @@ def load(path: str | os.PathLike[str]) -> Program:
     >>> print(best.cost[0], "at T_corr =", best.free[0]["T_corr"])
     L^{9/5} d^{2/5} eps^{-4/5} at T_corr = L^{-19/30} d^{-1/15} eps^{2/15}
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"path: expected the name of a file or of a program, got {path!r}")
     if isinstance(path, str) and path in PROGRAMS:
         return PROGRAMS[path]()
     name = os.fspath(path)

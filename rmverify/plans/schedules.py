@@ -59,9 +59,7 @@ class Levels:
         """Those of so many steps, both ends as given."""
         if positive_integer("steps", steps) > MOST_STEPS:
             raise ValueError(f"steps: a plan holds the level of every step, at most {MOST_STEPS}; got {steps}")
-        levels = (np.geomspace if self.grid == "geometric" else np.linspace)(self.horizon, self.early_stop, steps + 1)
-        levels[0], levels[-1] = self.horizon, self.early_stop
-        return levels
+        return (np.geomspace if self.grid == "geometric" else np.linspace)(self.horizon, self.early_stop, steps + 1)
 
 
 def schedule(
@@ -90,6 +88,11 @@ def schedule(
     -------
     Plan
 
+    Raises
+    ------
+    ValueError
+        For steps and levels that make no sense; with the corrector, where the target is singular at the last level.
+
     Examples
     --------
     >>> from rmverify import Gaussian, plans, schemes
@@ -97,7 +100,10 @@ def schedule(
     >>> plan.evaluations  # two a step, and one corrector step for each
     60
     """
+    if not isinstance(where, Levels):
+        raise ValueError(f"where: expected Levels, got {type(where).__name__}")
     levels = where.of(steps)
+    constant = number("corrector_time", corrector_time, above=0)
     if not corrector:
         return Plan([Predict(scheme, levels)])
     stages: list[Stage] = []
@@ -106,7 +112,7 @@ def schedule(
         level = float(levels[last])
         root = math.sqrt(_smoothness_at(target, level))
         count = last - first
-        length = corrector_time / (root * target.dim ** (1 / 18)) / count
+        length = constant / (root * target.dim ** (1 / 18)) / count
         stages += [
             Predict(scheme, levels[first : last + 1]),
             Correct(underdamped(friction=root), level, length, count),
@@ -116,7 +122,10 @@ def schedule(
 
 
 def _smoothness_at(target: Gaussian, t: float) -> float:
-    return max(1.0, 1 / float(np.min(mode_variance(target.variances, t))))
+    least = float(np.min(mode_variance(target.variances, t)))
+    if least == 0:
+        raise ValueError("where: the target is singular at level 0, so that no corrector can run there; stop above it")
+    return max(1.0, 1 / least)
 
 
 def _window_ends(target: Gaussian, levels: Array) -> list[int]:

@@ -94,11 +94,11 @@ def points(report: Report) -> list[Mapping[str, Any]]:
 
 
 def tally(report: Report) -> str:
-    """How many claims there are of every finding, and the time they took together."""
+    """How many claims there are of every finding."""
     found = [result.finding for result in report.values()]
-    parts = [f"{found.count(name)} {name}" for name in _STYLES if name in found]
+    parts = [f"{name}: {found.count(name)}" for name in _STYLES if name in found]
     whole = "1 claim" if len(report) == 1 else f"{len(report)} claims"
-    return f"{whole}: {', '.join(parts) or 'none with evidence of this kind'}."
+    return f"{whole} ({', '.join(parts) or 'none with evidence of this kind'})."
 
 
 def kinds_of(result: Result) -> list[str]:

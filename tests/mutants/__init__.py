@@ -131,6 +131,7 @@ class Line:
     def write(self, patch):
         """Put the wrong function in the place of the right one, until `patch` is undone."""
         function = getattr(self.owner, self.of)
+        function = function.fget if isinstance(function, property) else function
         scope = dict(function.__globals__)
         run(rewritten(function, self.old, self.new), self.name, scope)
         patch.setattr(self.owner, self.of, scope[self.of])
