@@ -407,9 +407,9 @@ ROUNDING = [
     (of, k, grid, steps)
     for of, k in VARIANTS
     for grid in ("uniform", "geometric")
-    for steps in (10, 1000, 5_000)
+    for steps in (10, 1000, 10_000)
     if of not in textbook.CORRECTORS or grid == "uniform"
-    if k == 0 or steps < 5_000
+    if k == 0 or steps < 10_000
 ]
 
 

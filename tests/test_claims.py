@@ -522,9 +522,9 @@ def test_bad_arguments_are_named(keywords, message):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scale, dim", [(1e-6, 1), (1e6, 2)])
-def test_the_units_of_the_data_decide_nothing(scale, dim):
-    data = np.random.default_rng(1).normal(size=(200, dim)) * scale
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_the_units_of_the_data_decide_nothing(scale):
+    data = np.random.default_rng(1).normal(size=(200, 3)) * scale
     report = verify(kinds=["exact", "fitted"], target=rm.Gaussian.fit(data))
     assert {id for id, found in report.items() if found.finding == "violated"} == set()
     assert {id for id, found in report.items() if found.finding == "inconclusive" and found.evidence} == set()

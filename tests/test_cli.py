@@ -244,7 +244,9 @@ def test_two_rows_and_a_constant_column_have_an_answer(run):
 
 def test_a_matrix_that_could_be_a_covariance_asks_which(run, covariance):
     for command in COMMANDS:
-        refused(run(command, covariance, *QUICK, *enough(command)), "covariance.csv", "--covariance if", "--samples")
+        refused(
+            run(command, covariance, *QUICK, *enough(command)), "covariance.csv", "--covariance if", "else --samples"
+        )
     both = [json.loads(run("law", covariance, *QUICK, flag, "--json")[1]) for flag in ("--covariance", "--samples")]
     assert both[0]["smoothness_of_data"] == pytest.approx(25)  # 1/0.04
     assert both[1]["smoothness_of_data"] == "inf"  # three rows in three dimensions
@@ -253,7 +255,7 @@ def test_a_matrix_that_could_be_a_covariance_asks_which(run, covariance):
 def test_a_column_of_positive_numbers_asks_whether_it_is_a_spectrum(run):
     write("column.csv", [[4.0], [0.25], [0.25]])
     write("counted.csv", [[4.0, 1], [0.25, 2]])
-    refused(run("budget", "column.csv", *QUICK), "column.csv", "--spectrum if", "--samples")
+    refused(run("budget", "column.csv", *QUICK), "column.csv", "--spectrum if", "else --samples")
     write("diagonal.csv", np.diag([4.0, 0.25, 0.25]))
     expected = law_of(run, "diagonal.csv", "--covariance")
     assert expected["dim"] == 3

@@ -478,7 +478,7 @@ def test_particles_have_the_law_of_a_long_corrector():
     whole = found(steps)
     assert whole.error < 1e-6
     assert chi_squared(whole, x) > 1e-6
-    assert chi_squared(found(5), x) < 1e-6
+    assert chi_squared(found(10), x) < 1e-6
 
 
 # --- mutants of the computation -------------------------------------------------------------------------------------

@@ -295,10 +295,10 @@ def test_programs_and_papers_get_the_same():
 
 
 @pytest.mark.slow
-def test_a_picture_is_the_same_every_time():
-    """The other kinds of file are asked of the rounds."""
-    first, second = VIEW.picture(HAND, "svg"), VIEW.picture(HAND, "svg")
-    assert first.startswith(b"<?xml")
+@pytest.mark.parametrize("suffix, magic", [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_a_picture_is_the_same_every_time(suffix, magic):
+    first, second = VIEW.picture(HAND, suffix), VIEW.picture(HAND, suffix)
+    assert first.startswith(magic)
     assert first == second
 
 
