@@ -34,6 +34,7 @@ from rmverify.laws.stationary import StationaryLaw, stationary_law
 from rmverify.plans import Plan
 from rmverify.readings.affine import Transition
 from rmverify.readings.witness import acts_on_line, mixes
+from rmverify.samplers import Kernel, Sampler
 from rmverify.targets import EstimatedScore, Factor, Gaussian, Product, Target
 
 __all__ = [
@@ -51,24 +52,32 @@ def output_law(
 def output_law(
     plan: Plan, target: Factor | Product, *, alphas: Any = None, start: Any = "normal"
 ) -> TransportLaw | LineLaw | SharedLaw: ...
-def output_law(plan: Plan, target: Target, *, alphas: Any = None, start: Any = "normal") -> Law:
-    """The exact law of what a plan outputs.
+@overload
+def output_law(plan: Sampler | Kernel, target: Target, *, steps: Any = None, start: Any = "normal") -> Gaussian: ...
+def output_law(
+    plan: Plan | Sampler | Kernel, target: Target, *, alphas: Any = None, start: Any = "normal", steps: Any = None
+) -> Law:
+    """The exact law of what a plan, or code of your own, outputs.
 
     Parameters
     ----------
-    plan : Plan
-    target : Gaussian, EstimatedScore of a Gaussian, or a Factor or Product
+    plan : Plan, Sampler or Kernel
+    target : Gaussian, EstimatedScore of a Gaussian, Guided, or for a Plan a Factor or Product
     alphas : sequence, optional
         What the steps draw but for normal values, one entry per step that draws: a number, or the (A,) values of a step
         that draws several: midpoints in their strata, choices 0 or 1, durations >= 0.
     start : {"normal", "exact"}, Gaussian or Factor
-        N(0, I), or the true q_T, or, for a Gaussian target, any Gaussian in its modes, and otherwise any Factor.
+        N(0, I), or the true q_T, or, for a Gaussian target, any Gaussian in its modes, and otherwise any Factor. Of a
+        Sampler, x_T ~ N(0, I), or that with which its first model call is exact.
+    steps : int or sequence
+        Of a Kernel, how many steps, or the size of each.
 
     Returns
     -------
     Gaussian
-        On a Gaussian target, where nothing is random but the normal draws, or where `alphas` are given; in full
-        coordinates (up to 512) where a step has coefficients per coordinate or mixes them.
+        Of a Sampler, and of the position of a Kernel. On a Gaussian target, where nothing is random but the normal
+        draws, or where `alphas` are given; in full coordinates (up to 512) where a step has coefficients per coordinate
+        or mixes them.
     MixtureLaw
         Otherwise, on a Gaussian target.
     TransportLaw
@@ -100,8 +109,12 @@ def output_law(plan: Plan, target: Target, *, alphas: Any = None, start: Any = "
     >>> law.dim, tv(law, target.at(1.0)).kind
     (2, 'exact')
     """
+    if isinstance(plan, Kernel):
+        return plan.law(target, 1 if steps is None else steps, start=start).x
+    if isinstance(plan, Sampler):
+        return plan.read(target).law(start)
     if not isinstance(plan, Plan):
-        raise ValueError(f"plan: expected a Plan, got {type(plan).__name__}")
+        raise ValueError(f"plan: expected a Plan, a Sampler or a Kernel, got {type(plan).__name__}")
     plan.admit(target)
     if isinstance(target, Factor | Product):
         for stage in plan:

@@ -23,7 +23,7 @@ from rmverify.plans import Plan, Predict, Stage
 from rmverify.readings.affine import Transition, chain, compose, position
 from rmverify.readings.cells import transition
 from rmverify.schemes.contract import Scheme, Unstable, velocity_variance
-from rmverify.targets import EstimatedScore, Gaussian, Target
+from rmverify.targets import EstimatedScore, Gaussian, Guided, Target
 
 STEP, CANCEL, ONCE = 4, 16, 16  # units of 2^-53 in log variance: per step, per multiple, per law; tested against balls
 _BLOCK = 1 << 20  # numbers per temporary array
@@ -36,12 +36,14 @@ def split_target(target: Target) -> tuple[Gaussian, Any]:
         return target, target.modes
     if isinstance(target, EstimatedScore) and isinstance(target.target, Gaussian):
         return target.target, target.modes
+    if isinstance(target, Guided):
+        return target.conditional, target.modes
     got = type(target).__name__
     if isinstance(target, EstimatedScore):
         got += f" of a {type(target.target).__name__}"
     raise TypeError(
-        f"target: expected a Gaussian or an EstimatedScore of one (output_law also takes a Factor or a Product), got "
-        f"{got}; use rmverify.sample to draw with any score"
+        "target: expected a Gaussian, an EstimatedScore of one or a Guided (output_law also takes a Factor or a "
+        f"Product), got {got}; use rmverify.sample to draw with any score"
     )
 
 

@@ -23,6 +23,7 @@ from rmverify.numbers.checks import Array, number
 from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Correct, Plan
 from rmverify.readings.witness import MOST_FULL, mixes, rounds_to_floats
+from rmverify.samplers import Kernel
 from rmverify.schemes.contract import Scheme, shipped, velocity_variance
 from rmverify.targets import EstimatedScore, Gaussian
 from rmverify.targets.process import mode_variance
@@ -129,18 +130,18 @@ class StationaryLaw(MixtureLaw):
 
 
 def stationary_law(
-    scheme: Scheme, target: Gaussian | EstimatedScore, step: float, *, time: float = 0.0
+    scheme: Scheme | Kernel, target: Gaussian | EstimatedScore, step: Any = None, *, time: float = 0.0
 ) -> StationaryLaw | Gaussian:
     r"""The law that repeated steps of a Langevin scheme leave invariant, on a Gaussian target.
 
     Parameters
     ----------
     scheme : Langevin scheme
-        On x or on (x, v), such as `schemes.randomized_midpoint_langevin(friction=2, mass=1)`.
+        On x or on (x, v), such as `schemes.randomized_midpoint_langevin(friction=2, mass=1)`; or a Kernel.
     target : Gaussian or EstimatedScore of a Gaussian
         Of positive variances.
     step : number > 0
-        h, in Langevin time.
+        h, in Langevin time. Of a Kernel, what its step is handed beside its noise, if anything.
     time : number >= 0
         The noise level at which the score is asked; 0 for the target itself.
 
@@ -148,8 +149,9 @@ def stationary_law(
     -------
     StationaryLaw
         Exact moments; `rm.tv(law, target)` and its neighbours are exact where the scheme draws no midpoints or the
-        target is centred with one variance, with confidence intervals elsewhere. A `Gaussian` in full coordinates
-        for steps without midpoints that mix coordinates (a preconditioner), or round t or h to floats.
+        target is centred with one variance, with confidence intervals elsewhere. A `Gaussian` of the
+        position of a Kernel, and in full coordinates for steps without midpoints that mix coordinates (a
+        preconditioner), or round t or h to floats.
 
     Raises
     ------
@@ -172,6 +174,8 @@ def stationary_law(
     >>> round(float(law.variances[0]), 12)
     1.052631578947
     """
+    if isinstance(scheme, Kernel):
+        return scheme.stationary(target, step).x
     truth, modes = split_target(target)
     h, level = number("step", step, above=0), number("time", time, least=0)
     if not (mode_variance(truth.variances, level) > 0).all():

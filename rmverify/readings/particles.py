@@ -23,6 +23,7 @@ from array_api_compat import array_namespace, device, is_array_api_obj
 from rmverify.elementary import sqrt
 from rmverify.numbers.checks import dimension, number, positive_integer
 from rmverify.plans import Plan, Stage
+from rmverify.samplers import Sampler
 from rmverify.schemes.contract import Scheme, Score, check_covariance, name, velocity_variance
 from rmverify.targets import Target
 
@@ -111,10 +112,10 @@ class ParticleDraw:
 
 
 def sample(
-    plan: Plan,
+    plan: Plan | Sampler,
     score: Score | Target,
     n: int,
-    dim: int,
+    dim: int | None = None,
     *,
     x0: Any = None,
     rng: Any = None,
@@ -122,11 +123,12 @@ def sample(
     progress: Any = False,
     memory: float = _MEMORY,
 ) -> Any:
-    """Run a plan on n particles.
+    """Run a plan, or code of your own, on n particles.
 
     Parameters
     ----------
-    plan : Plan
+    plan : Plan or Sampler
+        A Sampler is run with the exact model of a target; of the options it takes `rng` alone.
     score : callable or target
         ``score(t, x)`` for x of shape (n, dim), or (R, n, dim) where a round asks R strata at once; t is a number at
         the levels of the plan, and an array (n, 1) or (R, n, 1) in x's namespace at midpoints, one for each particle.
@@ -134,7 +136,9 @@ def sample(
         (R, n, dim) @ (dim, m) as R products). A target or `EstimatedScore` stands for its own score. It is called
         once per round, or once per round and chunk where the particles are cut (`memory`): each then sees its own m of
         the n particles, every particle `plan.evaluations` evaluations in `plan.rounds` rounds as before.
-    n, dim : int
+    n : int
+    dim : int
+        That of the target by default.
     x0 : array, shape (n, dim), optional
         The start, at noise level ``plan.start``; N(0, I) by default.
     rng : None, int or numpy.random.Generator
@@ -166,9 +170,13 @@ def sample(
     >>> sample(Plan([Predict(schemes.heun, [3.0, 1.0, 0.1])]), target, 5, 2, rng=0).shape
     (5, 2)
     """
+    if isinstance(plan, Sampler):
+        return plan.sample(score, n, rng=rng)  # type: ignore[arg-type]
     if not isinstance(plan, Plan):
-        raise ValueError(f"plan: expected a Plan, got {type(plan).__name__}")
-    n, dim = positive_integer("n", n), dimension(dim)
+        raise ValueError(f"plan: expected a Plan or a Sampler, got {type(plan).__name__}")
+    if dim is None and not hasattr(score, "dim"):
+        raise ValueError("dim: expected the dimension of x, which a score function does not tell")
+    n, dim = positive_integer("n", n), dimension(getattr(score, "dim", None) if dim is None else dim)
     if hasattr(score, "score"):
         plan.admit(score)
         score = score.score

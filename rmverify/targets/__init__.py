@@ -11,6 +11,7 @@ from rmverify.targets.factors import (
 )
 from rmverify.targets.gaussian import Gaussian, Modes
 from rmverify.targets.gaussian_mixture import GaussianMixture
+from rmverify.targets.guided import Guided
 from rmverify.targets.product import Product
 from rmverify.targets.target import Target
 
@@ -20,6 +21,7 @@ __all__ = [
     "Factor",
     "Gaussian",
     "GaussianMixture",
+    "Guided",
     "LaplaceGaussian",
     "Modes",
     "Product",

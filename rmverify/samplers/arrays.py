@@ -1,0 +1,90 @@
+"""Between the host's float64 and the arrays of the code that is read: NumPy, PyTorch, JAX or any other namespace."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import numpy as np
+from array_api_compat import is_array_api_obj, is_jax_array, is_torch_array
+
+from rmverify.numbers.checks import Array
+
+__all__ = ["example", "host", "is_array", "named", "precision_of", "quietly"]
+
+
+def is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) or (is_array_api_obj(value) and not isinstance(value, np.generic))
+
+
+def host(value: Any) -> Array:
+    """A number or an array of any library as NumPy float64."""
+    if is_torch_array(value):
+        return np.asarray(value.detach().cpu().double().numpy())
+    if hasattr(value, "get") and not isinstance(value, np.ndarray) and is_array_api_obj(value):
+        value = value.get()  # CuPy
+    return np.asarray(value, dtype=np.float64)
+
+
+def example(like: Any, dtype: str | None = None) -> Any:
+    """An array of the library, dtype and device that `like` names: "numpy", "torch", "jax", or an array of it.
+
+    Raises
+    ------
+    ValueError
+        For another name, a library that is not installed, or an array that is not of a real floating dtype.
+    """
+    if isinstance(like, str):
+        if like == "numpy":
+            return np.empty(0, dtype=dtype or "float64")
+        if like == "torch":
+            torch = _library(like)
+            return torch.empty(0, dtype=getattr(torch, dtype or "float64"))
+        if like == "jax":
+            _library(like)
+            import jax.numpy as jnp
+
+            with quietly(like):
+                return jnp.empty(0, dtype=dtype or "float64")
+        raise ValueError(f"like: expected 'numpy', 'torch', 'jax' or an array, got {like!r}")
+    if not is_array(like):
+        raise ValueError(f"like: expected 'numpy', 'torch', 'jax' or an array, got {type(like).__name__}")
+    if named(like) not in ("float64", "float32", "float16", "bfloat16"):
+        raise ValueError(f"like: expected an array of a real floating dtype, got {named(like)}")
+    if dtype is None or dtype == named(like):
+        return like
+    if is_torch_array(like):
+        return like.to(getattr(_library("torch"), dtype))
+    return like.astype(dtype)
+
+
+def quietly(like: Any) -> Any:
+    """A context in which JAX has float64, and nothing of itself otherwise."""
+    if like == "jax" or (not isinstance(like, str) and is_jax_array(like)):
+        import jax
+
+        if hasattr(jax, "enable_x64"):
+            return jax.enable_x64(True)
+        from jax.experimental import enable_x64
+
+        return enable_x64()
+    return contextlib.nullcontext()
+
+
+def named(value: Any) -> str:
+    """The name of an array's dtype, the same in every library."""
+    return str(value.dtype).rpartition(".")[2]
+
+
+def precision_of(dtype: str) -> float:
+    """The distance from 1 to the next number of a dtype."""
+    return {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}[dtype]
+
+
+def _library(name: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise ValueError(f"like: {name!r} needs {name}, which is not installed; pip install {name}") from None

@@ -1,0 +1,216 @@
+"""What a sampler draws, supplied by us: normal numbers whose rows we choose, whichever library it asks.
+
+A law can be read off code only if every random number in it is known. So `noise()` is handed in, and for the time of
+a run the normal draws of PyTorch and JAX, made with whatever generator or key, are answered from the same supply.
+Draws of another kind or shape are refused: they would be averaged over nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from rmverify.numbers.checks import Array
+from rmverify.samplers.arrays import host
+
+__all__ = ["Foreign", "Noise", "intercepted"]
+
+_OTHER = ("random", "uniform", "integers", "exponential", "choice", "permutation", "binomial", "poisson", "gamma")
+_TORCH_OTHER = ("rand", "rand_like", "randint", "randint_like", "randperm", "bernoulli", "poisson", "multinomial")
+_TENSOR_OTHER = ("uniform_", "random_", "exponential_", "bernoulli_", "cauchy_", "log_normal_", "geometric_")
+_JAX_OTHER = ("uniform", "bernoulli", "randint", "exponential", "permutation", "choice", "categorical", "rademacher",
+              "gamma", "truncated_normal", "laplace", "ball", "multivariate_normal")  # fmt: skip
+
+
+class Foreign(ValueError):
+    """A random number that is no standard normal draw of the state's shape."""
+
+
+class Noise:
+    """Standard normal draws like x: `noise()` is the next one. What it is called with is ignored, so that it can be
+    handed to code that names its noise levels. `noise.standard_normal(shape)`, `noise.normal(loc, scale, shape)` and
+    `noise.randn(*shape)` are for code that expects a NumPy generator.
+    """
+
+    def __init__(
+        self, supply: Callable[[int], Any], shape: tuple[int, ...], most: int | None = None,
+        keys: dict[bytes, int] | None = None,
+    ) -> None:  # fmt: skip
+        self._supply, self.shape, self.most = supply, shape, most
+        self._keys = {} if keys is None else keys  # JAX's keys mean the same in every run
+        self.restart()
+
+    def restart(self) -> None:
+        """From the first draw on again."""
+        self._states: dict[bytes, int] = {}
+        self.plain = 0
+
+    @property
+    def count(self) -> int:
+        return self.plain + len(self._keys)
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        return self._supply(self._next())
+
+    def _next(self) -> int:
+        self._admit()
+        self.plain += 1
+        return self.plain - 1
+
+    def _admit(self) -> None:
+        if self.most is not None and self.count >= self.most:
+            raise Foreign(f"run: expected at most {self.most} draws, as draws= says, but it asks for another one")
+
+    def stated(self, state: bytes) -> Any:
+        """The draw of a generator in this state: the same as before where it was in it before."""
+        if state not in self._states:
+            self._states[state] = self._next()
+        return self._supply(self._states[state])
+
+    def keyed(self, key: bytes) -> Any:
+        """The draw of a key, in every run the same: number -1, -2, ... for the supply."""
+        if key not in self._keys:
+            self._admit()
+            self._keys[key] = len(self._keys)
+        return self._supply(-1 - self._keys[key])
+
+    def of_shape(self, shape: Any, what: str, key: bytes | None = None) -> Any:
+        """The next draw, refused unless x's shape is asked for."""
+        wanted = tuple(int(n) for n in (shape if hasattr(shape, "__iter__") else (shape,)))
+        if wanted != self.shape:
+            one = " (one draw for all particles?)" if wanted in (self.shape[1:], (1, *self.shape[1:])) else ""
+            raise Foreign(f"run: {what} drew numbers of shape {wanted}{one}; expected that of x, {self.shape}")
+        return self() if key is None else self.stated(key)
+
+    def standard_normal(self, size: Any = None, **_: Any) -> Any:
+        return self.of_shape(() if size is None else size, "standard_normal")
+
+    def normal(self, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> Any:
+        return loc + scale * self.of_shape(() if size is None else size, "normal")
+
+    def randn(self, *shape: Any) -> Any:
+        return self.of_shape(shape, "randn")
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _OTHER:
+            raise Foreign(f"run: it draws {name} numbers; a law is read off normal draws alone")
+        raise AttributeError(name)
+
+
+@contextlib.contextmanager
+def intercepted(noise: Noise) -> Iterator[None]:
+    """For the time of a run, the normal draws of PyTorch and JAX are those of `noise`."""
+    with contextlib.ExitStack() as stack:
+        if "torch" in sys.modules:
+            import torch
+
+            stack.enter_context(torch.no_grad())
+            stack.enter_context(_torch_mode(torch, noise))
+        if "jax" in sys.modules:
+            stack.enter_context(_jax_patched(noise))
+        yield
+
+
+def _torch_mode(torch: Any, noise: Noise) -> Any:
+    from torch.overrides import TorchFunctionMode
+
+    others = {getattr(torch, name): f"torch.{name}" for name in _TORCH_OTHER}
+    others |= {getattr(torch.Tensor, name): f"Tensor.{name}" for name in _TENSOR_OTHER}
+
+    def turned(generator: Any) -> bytes | None:
+        """The state of a generator of its own, which goes on as if it had been used."""
+        if generator is None:
+            return None
+        state = bytes(generator.get_state().numpy().tobytes())
+        torch.empty(1, device=generator.device).normal_(generator=generator)
+        return state
+
+    class Answering(TorchFunctionMode):  # type: ignore[misc]
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            kwargs = kwargs or {}
+            if func in others:
+                raise Foreign(f"run: it draws by {others[func]}; a law is read off normal draws alone")
+            if func is torch.randn:
+                sizes = kwargs.get("size", args)
+                if len(sizes) == 1 and not isinstance(sizes[0], int):
+                    sizes = sizes[0]
+                return self.like(noise.of_shape(sizes, "torch.randn", self.key(kwargs)), **kwargs)
+            if func is torch.randn_like:
+                model = args[0] if args else kwargs["input"]
+                named = {"dtype": model.dtype, "device": model.device} | kwargs
+                return self.like(noise.of_shape(model.shape, "torch.randn_like"), **named)
+            if func is torch.Tensor.normal_:
+                mean, std = (args[1:] + (0.0, 1.0)[len(args) - 1 :])[:2]
+                mean, std = kwargs.get("mean", mean), kwargs.get("std", std)
+                return args[0].copy_(mean + std * noise.of_shape(args[0].shape, "normal_", self.key(kwargs)))
+            if func is torch.normal:
+                mean = args[0] if args else kwargs.get("mean", 0.0)
+                std = args[1] if len(args) > 1 else kwargs.get("std", 1.0)
+                size = args[2] if len(args) > 2 else kwargs.get("size")
+                if size is None:
+                    size = next((z.shape for z in (mean, std) if isinstance(z, torch.Tensor)), ())
+                return mean + std * self.like(noise.of_shape(size, "torch.normal", self.key(kwargs)), **kwargs)
+            return func(*args, **kwargs)
+
+        @staticmethod
+        def key(kwargs: Any) -> bytes | None:
+            return turned(kwargs.get("generator"))
+
+        @staticmethod
+        def like(drawn: Any, dtype: Any = None, device: Any = None, **_: Any) -> Any:
+            drawn = drawn if isinstance(drawn, torch.Tensor) else torch.as_tensor(host(drawn))
+            return drawn.to(device=device or drawn.device, dtype=dtype or torch.get_default_dtype())
+
+    return Answering()
+
+
+@contextlib.contextmanager
+def _jax_patched(noise: Noise) -> Iterator[None]:
+    """`jax.random.normal`, under whatever name it was imported, answers by key: also in loops that are compiled."""
+    import jax
+
+    original = jax.random.normal
+
+    def normal(key: Any, shape: Any = (), dtype: Any = None, **_: Any) -> Any:
+        shape = tuple(shape) if hasattr(shape, "__iter__") else (shape,)
+        if shape != noise.shape:
+            noise.of_shape(shape, "jax.random.normal")
+        kind = jax.numpy.zeros((), dtype or float).dtype
+
+        def answer(data: Any) -> Array:
+            return host(noise.keyed(np.asarray(data).tobytes())).astype(kind)
+
+        data = jax.random.key_data(key)
+        if isinstance(data, jax.core.Tracer):
+            return jax.pure_callback(answer, jax.ShapeDtypeStruct(shape, kind), data)
+        return jax.numpy.asarray(answer(data))
+
+    def refusing(name: str) -> Callable[..., Any]:
+        def refuse(*_: Any, **__: Any) -> Any:
+            raise Foreign(f"run: it draws by jax.random.{name}; a law is read off normal draws alone")
+
+        return refuse
+
+    changed: dict[Any, Any] = {original: normal}
+    changed |= {getattr(jax.random, name): refusing(name) for name in _JAX_OTHER if hasattr(jax.random, name)}
+    undo: list[tuple[Any, str, Any]] = []
+    names = {"normal", *_JAX_OTHER}
+    for module in list(sys.modules.values()):
+        if (getattr(module, "__name__", None) or "").startswith("jax._src"):
+            continue
+        for name in names & set(vars(module) if hasattr(module, "__dict__") else ()):
+            value = vars(module)[name]
+            if callable(value) and getattr(value, "__module__", "").startswith("jax") and value in changed:
+                undo.append((module, name, value))
+                setattr(module, name, changed[value])
+    jax.clear_caches()
+    try:
+        yield
+    finally:
+        for module, name, value in undo:
+            setattr(module, name, value)
+        jax.clear_caches()

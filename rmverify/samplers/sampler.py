@@ -1,0 +1,387 @@
+r"""Somebody's sampler as a law: from noise to data with a model, in any array library, without a word of ours in it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rmverify.elementary import like as like_array
+from rmverify.numbers.checks import Array, positive_integer
+from rmverify.paths import OU, Path
+from rmverify.samplers.arrays import example, host, named, quietly
+from rmverify.samplers.models import PREDICTS, exact_model, marginal, truth_of
+from rmverify.samplers.noise import Noise, intercepted
+from rmverify.samplers.probe import (
+    MOST_COORDINATES,
+    Affine,
+    Frame,
+    NotFinite,
+    NotPerMode,
+    Seen,
+    Unreadable,
+    read,
+    slip_of,
+)
+from rmverify.targets import Gaussian, Target
+
+__all__ = ["Call", "Reading", "Sampler"]
+
+
+@dataclass(frozen=True, repr=False)
+class Sampler:
+    r"""Code that takes noise to data by asking a model, read as it is.
+
+    Parameters
+    ----------
+    run : callable
+        ``run(model, x, noise)`` returns the output, an array like x. x is standard normal, of shape (n, ...): what the
+        code starts from, before any scaling of its own. ``model(x, t)`` answers what `predicts` says, at the level t of
+        `path`: a number, or one level for each row. ``noise()`` is a standard normal draw like x. The normal draws of
+        PyTorch and JAX, by whatever generator or key, are answered by us too.
+    path : Path
+        The clock of t and the scale of x, such as ``paths.VE()``; by default `paths.OU`.
+    predicts : {"score", "eps", "x0", "v", "flow"}
+    like : {"numpy", "torch", "jax"} or array
+        The library, dtype and device of x; float64 by name.
+    end : number, optional
+        The level of the output, where it is not that of the data.
+    shape : tuple
+        What x's shape has after its rows, -1 for the coordinates: (-1, 1, 1) for code that wants images.
+    coordinates : bool, optional
+        Whether columns of x must be coordinates, as where the code has a matrix or a coefficient for each. By default
+        it is read mode by mode, and in coordinates (up to 512) where that fails.
+    draws : int, optional
+        The most draws that it may make.
+    name, hint : str
+        What reports call it, and what they add where it is not affine.
+
+    Raises
+    ------
+    ValueError
+        For an argument that is none of these.
+
+    Examples
+    --------
+    A loop with a score model, as a README has it:
+
+    >>> import numpy as np
+    >>> from rmverify import Gaussian, Sampler, output_law, paths, tv
+    >>> def run(model, x, noise):
+    ...     sigmas = np.append(np.geomspace(80, 0.002, 40), 0)
+    ...     x = x * sigmas[0]
+    ...     for s, s_next in zip(sigmas[:-1], sigmas[1:]):
+    ...         x = x + (s_next - s) * (x - model(x, s)) / s
+    ...     return x
+    >>> target = Gaussian([0.5, 0.0], [1.0, 0.1])
+    >>> law = output_law(Sampler(run, path=paths.VE(), predicts="x0"), target)
+    >>> law.dim, round(tv(law, target), 4)
+    (2, 0.05)
+    """
+
+    run: Callable[..., Any]
+    path: Path = OU()  # noqa: RUF009
+    predicts: str = "score"
+    like: Any = "numpy"
+    end: float | None = None
+    shape: tuple[int, ...] = (-1,)
+    coordinates: bool | None = None
+    draws: int | None = None
+    name: str = ""
+    hint: str = ""
+
+    def __post_init__(self) -> None:
+        if not callable(self.run):
+            raise ValueError(f"run: expected a function run(model, x, noise), got {type(self.run).__name__}")
+        if not isinstance(self.path, Path):
+            raise ValueError(f"path: expected a Path such as rmverify.paths.VE(), got {self.path!r}")
+        if self.predicts not in PREDICTS:
+            raise ValueError(f"predicts: expected one of {', '.join(PREDICTS)}, got {self.predicts!r}")
+        if tuple(self.shape).count(-1) != 1 or any(n < 1 for n in self.shape if n != -1):
+            raise ValueError(f"shape: expected a tuple of sizes with one -1 for the coordinates, got {self.shape!r}")
+        if self.end is not None:
+            self.path.at(self.end)
+        if self.draws is not None and self.draws != 0:
+            positive_integer("draws", self.draws)
+
+    def __repr__(self) -> str:
+        name = self.name or getattr(self.run, "__name__", type(self.run).__name__)
+        return f"Sampler({name}, {self.path!r}, predicts={self.predicts!r})"
+
+    def read(self, target: Target, *, dtype: str | None = None) -> Reading:
+        """The affine map from start and draws to output, and what every model call was handed, on one target.
+
+        Parameters
+        ----------
+        target : Gaussian, EstimatedScore of one, or Guided
+        dtype : {"float64", "float32"}, optional
+            Of x; by default that of `like`.
+
+        Raises
+        ------
+        samplers.Unreadable
+            Where the code is not affine (`samplers.NotAffine`), hands NaN to its model (`samplers.NotFinite`), draws
+            what is not seen, or breaks a rule of `run`.
+        """
+        truth = truth_of(target)
+        if self.coordinates is None:
+            try:
+                return self._read(target, truth, False, dtype)
+            except Unreadable:
+                raise
+            except Exception as error:  # a stranger's: perhaps of so many columns
+                return self._in_coordinates(target, truth, dtype, error)
+        return self._read(target, truth, self.coordinates, dtype)
+
+    def _in_coordinates(self, target: Target, truth: Gaussian, dtype: str | None, error: Exception) -> Reading:
+        if truth.dim > MOST_COORDINATES:
+            raise error
+        try:
+            return self._read(target, truth, True, dtype)
+        except Unreadable:
+            raise
+        except Exception:
+            raise Unreadable(f"run: it raised {type(error).__name__}: {error}") from error
+
+    def _read(self, target: Target, truth: Gaussian, full: bool, dtype: str | None) -> Reading:
+        like = example(self.like, dtype)
+        frame = Frame.of(truth, full, self.shape)
+        model = frame.spread(exact_model(target, self.path, self.predicts), truth)
+
+        def run(answer: Any, inputs: list[Any], noise: Any) -> list[Any]:
+            return [self.run(answer, inputs[0], noise)]
+
+        try:
+            with quietly(like if not isinstance(self.like, str) else self.like):
+                affine = read(run, frame, model, like, draws=self.draws, hint=self.hint, watch=_watch)
+        except NotPerMode:
+            if self.coordinates is None and not full and truth.dim <= MOST_COORDINATES:
+                return self._read(target, truth, True, dtype)
+            raise
+        if not affine.calls:
+            raise Unreadable("run: it never calls the model")
+        if affine.dtype != named(like):
+            if dtype is None and affine.dtype == "float32":
+                return self._read(target, truth, full, "float32")
+            raise Unreadable(f"run: expected {named(like)}, the dtype of x, got {affine.dtype}")
+        return Reading(self, target, affine)
+
+    def sample(self, target: Target, n: int, *, rng: Any = None) -> Any:
+        """n real draws with the exact model: what `rmverify.sample` does with a Sampler."""
+        truth = truth_of(target)
+        n, generator = positive_integer("n", n), np.random.default_rng(rng)
+        like = example(self.like)
+        frame = Frame.of(truth, True, self.shape)
+        inner = frame.spread(exact_model(target, self.path, self.predicts), truth)
+
+        def model(x: Any, t: Any) -> Any:
+            values = host(x).reshape(-1, frame.columns)
+            gain, shift = inner(np.ravel(host(t)))
+            turned = values if truth.basis is None else values @ truth.basis
+            out = gain * turned + shift
+            return like_array((out if truth.basis is None else out @ truth.basis.T).reshape(tuple(x.shape)), x)
+
+        def drawn(_: int = 0) -> Any:
+            return like_array(generator.standard_normal(frame.shape(n)), like)
+
+        with quietly(self.like), intercepted(Noise(drawn, frame.shape(n), self.draws)):
+            out = self.run(model, drawn(), Noise(drawn, frame.shape(n), self.draws))
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of the model: the level that the code named, and means and variances of what it handed over.
+
+    x = shift + slope x_T + draws, mode by mode, with variance `noise` of the draws.
+
+    Attributes
+    ----------
+    level : float
+        nan where rows had levels of their own.
+    shift, slope, noise : ndarray, shape (K,)
+        In coordinates, `slope` is a matrix whose rows are modes.
+    evaluations : int
+        How often the model is asked of each row, 2 where the code doubles its batch.
+    """
+
+    level: float
+    shift: Array
+    slope: Array
+    noise: Array
+    evaluations: int = 1
+
+    def moments(self, start: tuple[Array, Array] | None = None) -> tuple[Array, Array]:
+        """Means and variances, mode by mode, from a start of these means and variances (N(0, I) by default)."""
+        if self.slope.ndim == 2:
+            if start is not None:
+                raise ValueError("start: what a model call is handed is known from N(0, I) only, in coordinates")
+            return self.shift, (self.slope**2).sum(axis=1) + self.noise
+        mean, variance = (0.0, 1.0) if start is None else start
+        return self.shift + self.slope * mean, self.slope**2 * variance + self.noise
+
+
+def _watch(frame: Frame, seen: list[Seen], inputs: int, first: int, last: int, state: list[Any]) -> list[Any]:
+    """What each call was handed, as far as rows first..last - 1 of the basis tell."""
+    d, width = frame.modes, frame.width
+    for n, call in enumerate(seen):
+        rows = call.rows[:, : frame.columns]
+        if frame.full and frame.basis is not None:
+            rows = rows @ frame.basis
+        rows = rows[:, :d]
+        if n == len(state):
+            levels = np.unique(call.level)
+            slope = np.zeros((d, d)) if frame.full else np.zeros(d)
+            level = float(levels[0]) if levels.size == 1 else float("nan")
+            state.append(Call(level, rows[0].copy(), slope, np.zeros(d), call.evaluations))
+        known, parts = state[n], rows[1:] - rows[0]
+        cut = max(0, min(inputs * width, last) - first)
+        if frame.full:
+            known.slope[:, first : first + cut] = parts[:cut].T
+        elif cut:
+            known.slope[:] = parts[0]
+        known.noise[:] += (parts[cut:] ** 2).sum(axis=0)
+    return state
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A sampler read on a target: its law from any start, its model calls, and how affine it was.
+
+    Attributes
+    ----------
+    calls : list of Call
+    evaluations : int
+        Model evaluations of each row.
+    draws : int
+    residual : float
+        The largest relative misfit of random combinations of start and draws: rounding, where the code is affine.
+    dtype : str
+        In which it was read.
+    in_coordinates : bool
+        Whether it was read in coordinates, as it mixes them.
+    """
+
+    sampler: Sampler
+    target: Target
+    affine: Affine
+
+    def __repr__(self) -> str:
+        return (
+            f"Reading({self.sampler!r}, evaluations={self.evaluations}, draws={self.draws}, "
+            f"residual={self.residual:.1g}, {self.dtype})"
+        )
+
+    @property
+    def calls(self) -> list[Call]:
+        return self.affine.calls
+
+    @property
+    def evaluations(self) -> int:
+        return self.affine.evaluations
+
+    @property
+    def draws(self) -> int:
+        return self.affine.draws
+
+    @property
+    def residual(self) -> float:
+        return self.affine.residual
+
+    @property
+    def dtype(self) -> str:
+        return self.affine.dtype
+
+    @property
+    def in_coordinates(self) -> bool:
+        return self.affine.frame.full
+
+    @functools.cached_property
+    def truth(self) -> Gaussian:
+        """The law of the data."""
+        return truth_of(self.target)
+
+    def marginal(self, t: float | None) -> Gaussian:
+        """The exact law of x_t; of the data where t is None."""
+        means, variances = marginal(self.truth, self.sampler.path, t)
+        return self.truth.with_modes(variances, means, 4 * 2.0**-53 if t is not None else 0.0)
+
+    @property
+    def wanted(self) -> Gaussian:
+        """The law that the output should have: the data, or their marginal at the sampler's `end`."""
+        return self.marginal(self.sampler.end)
+
+    def start(self, start: Any = "normal") -> tuple[Array, Array]:
+        """Means and variances of the start, or mean and covariance in coordinates.
+
+        "exact" is the law of x_T with which the first model call gets the exact marginal of its level.
+
+        Raises
+        ------
+        ValueError
+            For another word, a Gaussian of other modes, or where no start makes the first call exact.
+        """
+        frame, full = self.affine.frame, self.in_coordinates
+        if not isinstance(start, str):
+            return frame.start(start, self.truth)
+        if start == "normal":
+            return frame.start(self.truth.with_modes(1.0, 0.0), self.truth)
+        if start != "exact":
+            raise ValueError(f"start: expected 'normal', 'exact' or a Gaussian, got {start!r}")
+        first = self.calls[0]
+        mean, variance = marginal(self.truth, self.sampler.path, first.level)
+        if full:
+            if self.truth.basis is None:
+                counts = self.truth.multiplicities.astype(int)
+                mean, variance = np.repeat(mean, counts), np.repeat(variance, counts)
+            back = np.linalg.inv(first.slope)
+            left = variance - first.noise
+            covariance = (back * left) @ back.T
+            center = back @ (mean - first.shift)
+        else:
+            left = variance - first.noise
+            with np.errstate(divide="ignore", invalid="ignore"):
+                covariance, center = left / first.slope**2, (mean - first.shift) / first.slope
+        if not (left >= 0).all() or not np.isfinite(covariance).all() or not np.isfinite(center).all():
+            raise ValueError("start: no start makes the first model call exact")
+        return center, covariance
+
+    def law(self, start: Any = "normal") -> Gaussian:
+        """The exact law of the output: from x_T ~ N(0, I), from the start with which the first model call is exact
+        ("exact"), or from a Gaussian in the target's modes."""
+        center, spread = self.start(start)
+        a, slope = self.affine, self.affine.slopes[0, 0]
+        if self.in_coordinates:
+            return coordinate_law(a, a.shift[0] + slope @ center, slope @ spread @ slope.T + a.noise[0, 0])
+        return mode_law(a, self.truth, a.shift[0] + slope * center, slope**2 * spread + a.noise[0, 0])
+
+    def input_law(self, call: int, start: Any = "normal") -> Gaussian:
+        """The law of what the model was handed in one call, up to correlations of modes where they mix."""
+        found = self.calls[call]
+        given = None if start == "normal" else self.start(start)
+        mean, variance = found.moments(given)
+        slip = slip_of(self.affine, mean, variance)
+        if self.in_coordinates and self.truth.basis is None:
+            return Gaussian._raw(variance, mean, np.ones(len(mean)), None, slip)
+        return self.truth.with_modes(variance, mean, slip)
+
+
+def mode_law(affine: Affine, truth: Gaussian, mean: Array, variance: Array) -> Gaussian:
+    """The law of these means and variances of modes, with what rounding leaves unknown of it."""
+    if not (np.isfinite(mean).all() and np.isfinite(variance).all()):
+        raise NotFinite("run: the law of its output overflows")
+    return truth.with_modes(variance, mean, slip_of(affine, mean, variance))
+
+
+def coordinate_law(affine: Affine, mean: Array, covariance: Array) -> Gaussian:
+    """The same in coordinates."""
+    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+        raise NotFinite("run: the law of its output overflows")
+    law = Gaussian(mean, (covariance + covariance.T) / 2)
+    slip = float(slip_of(affine, mean, np.diagonal(covariance)).max()) * float(law.variances.max())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.where(law.variances > 0, slip / law.variances, 0.0)
+    return Gaussian._raw(law.variances, law.means, law.multiplicities, law.basis, relative)
