@@ -1,18 +1,21 @@
-r"""Random numbers by counting, the same on every backend: number c of stream k is a function of the seed, k and c.
+r"""Random numbers by counting, the same on every backend: a function of the seed, the draw, the particle and the place.
 
 A generator with a state gives other numbers when particles are cut into chunks, or spread over threads or machines, and
 every library has its own. Threefry-2x32 (Salmon, Moraes, Dror, Shaw 2011; the generator of JAX) encrypts a counter
-instead: twenty rounds of additions, rotations and exclusive ors on 32-bit integers, which every backend has. A particle
-gets the numbers of its own counters, whoever computes them.
+instead: twenty rounds of additions, rotations and exclusive ors on 32-bit integers, which every backend has. The counter
+is (number of the particle, place among its numbers) and the key that of the draw, so a particle gets its own numbers,
+whoever computes them.
 
-Two words w make two normal values, r cos(a) and r sin(a) with r = sqrt(-2 ln((w_0 + 1/2)/2^32)), a = 2 pi w_1/2^32, of
-which the largest possible is 6.8; one word makes a uniform value, (w_0 + 1/2)/2^32.
+The two words w of a counter make two normal values, r cos(a) and r sin(a) with r = sqrt(-2 ln((w_0 + 1/2)/2^32)) and
+a = 2 pi w_1/2^32, of which the largest possible is 6.8; the first makes a uniform value, (w_0 + 1/2)/2^32.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,9 +23,12 @@ from array_api_compat import is_numpy_namespace, is_torch_namespace
 
 from rmverify.numbers.checks import Array
 
-__all__ = ["Stream", "seed_words", "threefry"]
+__all__ = ["MOST_PARTICLES", "Stream", "key_of", "seed_words", "threefry"]
 
 Words = tuple[Any, Any]
+
+MOST_PARTICLES = 1 << 32
+"""The numbers of particles are words."""
 
 _ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
 _PARITY = 0x1BD11BDA
@@ -34,6 +40,22 @@ def seed_words(rng: np.random.Generator) -> tuple[int, int]:
     """The key that a generator stands for, which moves on by it."""
     first, second = rng.integers(1 << 32, size=2, dtype=np.uint64).tolist()
     return first, second
+
+
+def key_of(seed: Words, step: Any, draw: int) -> Words:
+    """The key of one draw of one step; the number of the step may be an array without axes.
+
+    Examples
+    --------
+    >>> key_of((1, 2), 3, 4) == threefry((1, 2), (3, 4))
+    True
+    """
+    return _key(seed, step, draw) if isinstance(step, int) else threefry(seed, (step, draw))
+
+
+@functools.lru_cache(maxsize=1 << 14)  # every tile asks again
+def _key(seed: tuple[int, int], step: int, draw: int) -> Words:
+    return threefry(seed, (step, draw))
 
 
 def threefry(key: Words, x: Words, unsigned: bool = True) -> Words:
@@ -93,11 +115,19 @@ class Stream:
 
     Parameters
     ----------
-    key : pair of int, or of 0-d arrays
+    key : pair of int, or of arrays without axes
     first : int
         The number of the first particle.
     xp, dtype, device
         Of the arrays.
+
+    Examples
+    --------
+    Particle 7 has its numbers, whichever is the first that is asked for:
+
+    >>> whole, part = (Stream((1, 2), first, np, np.float64, "cpu").random((8 - first, 1)) for first in (0, 7))
+    >>> bool(whole[7, 0] == part[0, 0])
+    True
     """
 
     def __init__(self, key: Words, first: int, xp: Any, dtype: Any, device: Any) -> None:
@@ -105,87 +135,123 @@ class Stream:
 
     def random(self, shape: tuple[int, ...]) -> Any:
         """Uniform values in (0, 1), of shape (particles, ...)."""
-        per = math.prod(shape[1:])
         if self._native:
-            return _uniform(self._key, self._first * per, shape[0] * per).astype(self._dtype, copy=False).reshape(shape)
-        a, _ = self._words(shape[0] * per, per)
-        return self._xp.reshape(self._unit(a), shape)
+            return self._laid(_uniform(self._key, self._first, shape[0], math.prod(shape[1:])), shape)
+        values = self._unit(self._words(shape[0], math.prod(shape[1:]))[0])
+        if not self._double:
+            values = values * (1 - 2.0**-24)  # the largest are rounded to 1
+        return self._shaped(values, shape)
+
+    def standard_exponential(self, shape: tuple[int, ...]) -> Any:
+        """Durations of mean 1, of shape (particles, ...), the largest possible 22.9."""
+        if self._native:
+            return self._laid(-np.log(_uniform(self._key, self._first, shape[0], math.prod(shape[1:]))), shape)
+        return self._shaped(self._surprise(self._words(shape[0], math.prod(shape[1:]))[0]), shape)
 
     def standard_normal(self, shape: tuple[int, ...]) -> Any:
-        """Standard normal values, of shape (particles, ...)."""
+        """Standard normal values, of shape (particles, ...); of NumPy's, the particles lie side by side."""
         count, per = shape[0], math.prod(shape[1:])
-        half = (per + 1) // 2
-        xp = self._xp
         if self._native:
-            drawn = np.empty((count, per), dtype=self._dtype)
-            for part, values in zip(
-                (slice(0, half), slice(half, per)), _normal(self._key, self._first * half, count * half)
-            ):
-                drawn[:, part] = values.reshape(count, half)[:, : drawn[:, part].shape[1]]
-            return drawn.reshape(shape)
-        a, b = self._words(count * half, half)
-        radius, angle = xp.sqrt(-2 * xp.log(self._unit(a))), 2 * math.pi * self._unit(b, 0.0)
-        parts = [xp.reshape(radius * of(angle), (count, half)) for of in (xp.cos, xp.sin)]
-        return xp.reshape(xp.concat(parts, axis=1)[:, :per], shape)
+            return self._laid(_normal(self._key, self._first, count, per), shape)
+        xp = self._xp
+        a, b = self._words(count, (per + 1) // 2)
+        radius, turn = xp.sqrt(2 * self._surprise(a)), 2 * math.pi * 2.0**-32 * xp.astype(b, self._working)
+        return self._shaped(xp.concat([radius * xp.cos(turn), radius * xp.sin(turn)], axis=1)[:, :per], shape)
 
     @property
     def _native(self) -> bool:
         return is_numpy_namespace(self._xp) and isinstance(self._key[0], int)
 
-    def _words(self, size: int, per: int) -> Words:
-        xp, start = self._xp, self._first * per
-        unsigned = not is_torch_namespace(xp)
-        kind = xp.uint32 if unsigned else xp.int32
-        low, high = start & _MASK, start >> 32
-        base = xp.arange(size, dtype=kind, device=self._device)
-        zero = xp.zeros(size, dtype=kind, device=self._device)
-        x = base + _fit(low, base, unsigned), zero + _fit(high, base, unsigned)
-        if low + size > 1 << 32:  # the lower word runs over
-            x = x[0], x[1] + xp.astype(base >= _fit((1 << 32) - low, base, True), kind)
-        return threefry(self._key, x, unsigned)
+    def _laid(self, rows: Array, shape: tuple[int, ...]) -> Array:
+        """Rows of one place each as an array (particles, ...)."""
+        rows = rows.astype(self._dtype, copy=False).reshape(*shape[1:], shape[0])
+        return np.moveaxis(rows, -1, 0)
 
-    def _unit(self, words: Any, shift: float = 0.5) -> Any:
-        """(w + shift)/2^32 in the dtype of the stream."""
+    def _shaped(self, values: Any, shape: tuple[int, ...]) -> Any:
+        return self._xp.reshape(self._xp.astype(values, self._dtype), shape)
+
+    @functools.cached_property
+    def _double(self) -> bool:
+        return bool(self._xp.finfo(self._dtype).bits == 64)
+
+    @property
+    def _working(self) -> Any:
+        return self._xp.float64 if self._double else self._xp.float32
+
+    @property
+    def _unsigned(self) -> bool:
+        return not is_torch_namespace(self._xp)  # whose unsigned integers cannot be shifted
+
+    def _words(self, count: int, per: int) -> Words:
+        """The words of so many particles and places, (count, per) each."""
         xp = self._xp
-        values = xp.astype(words, self._dtype)
-        if is_torch_namespace(xp):
-            values = xp.where(words < 0, values + 2.0**32, values)
-        return values * 2.0**-32 + shift * 2.0**-32
+        kind = xp.uint32 if self._unsigned else xp.int32
+        particle, place = (
+            xp.arange(size, dtype=kind, device=self._device) for size in (count, per)
+        )  # fmt: skip
+        particle = particle + _fit(self._first, particle, self._unsigned)
+        x = xp.broadcast_to(particle[:, None], (count, per)), xp.broadcast_to(place[None, :], (count, per))
+        return threefry(self._key, x, self._unsigned)
+
+    def _unit(self, words: Any) -> Any:
+        """(w + 1/2)/2^32."""
+        values = self._xp.astype(words, self._working)
+        if not self._unsigned:
+            values = self._xp.where(words < 0, values + 2.0**32, values)
+        return values * 2.0**-32 + 2.0**-33
+
+    def _surprise(self, words: Any) -> Any:
+        """-ln((w + 1/2)/2^32); in single precision by the distance to the nearer of 0 and 1, which is not rounded."""
+        xp = self._xp
+        if self._double:
+            return -xp.log(self._unit(words))
+        below = words < (1 << 31) if self._unsigned else words >= 0
+        near = self._unit(xp.where(below, words, ~words))
+        return -xp.where(below, xp.log(near), xp.log1p(-near))
 
 
 # --- NumPy: in place, on pieces that fit the cache --------------------------------------------------------------------
 
-_PIECE = 1 << 14  # words at once
+_PIECE = 1 << 15  # words at once: measured, fewer cost more calls and more do not fit
 
-# sin(pi v/2)/v and cos(pi v/2) by powers of v^2, highest first, for |v| <= 1/2: what is cut off is below 2^-56
-_SIN = tuple((-1) ** k * (math.pi / 2) ** (2 * k + 1) / math.factorial(2 * k + 1) for k in reversed(range(8)))
-_COS = tuple((-1) ** k * (math.pi / 2) ** (2 * k) / math.factorial(2 * k) for k in reversed(range(9)))
-_COS_SIGN, _SIN_SIGN = np.array([1.0, -1.0, -1.0, 1.0]), np.array([1.0, 1.0, -1.0, -1.0])
+
+def _sine(terms: int = 7) -> list[float]:
+    """sin(pi c/2^33)/c for |c| <= 2^31 by powers of c^2, highest first: what it leaves out is below 2^-57."""
+    powers = range(terms)
+    x = np.cos(np.pi * (np.arange(terms) + 0.5) / terms) / 2 + 0.5  # (c/2^31)^2 at Chebyshev's points
+    y = np.sin(np.pi / 4 * np.sqrt(x)) / np.sqrt(x)
+    found = np.linalg.solve(x[:, None] ** np.array(powers), y)
+    return [float(found[k]) * 2.0 ** (-31 * (2 * k + 1)) for k in reversed(powers)]
 
 
 class _Room(threading.local):
     """Arrays to work in, one set for each thread."""
 
     def __init__(self) -> None:
-        self.count = np.arange(_PIECE, dtype=np.uint32)
         self.words = [np.empty(_PIECE, dtype=np.uint32) for _ in range(3)]
-        self.floats = [np.empty(_PIECE) for _ in range(5)]
+        self.floats = [np.empty(_PIECE) for _ in range(3)]
 
 
 _ROOM = _Room()
+_SINE = _sine()
 
 
-def _encrypted(key: tuple[int, int], start: int, size: int) -> tuple[Array, Array, Array]:
-    """The words of the counters start, ..., start + size - 1, at most a piece of them, and a third array to work in."""
-    a, b, c = (word[:size] for word in _ROOM.words)
-    low, high = start & _MASK, start >> 32
-    np.add(_ROOM.count[:size], np.uint32(low), out=a)
-    b.fill(high)
-    if low + size > 1 << 32:
-        b[(1 << 32) - low :] += np.uint32(1)
+def _pieces(first: int, count: int, per: int) -> Iterator[tuple[slice, slice, int]]:
+    """Rows of places and columns of particles whose counters are a piece at most, and the first of the particles."""
+    columns = min(count, _PIECE)
+    rows = _PIECE // columns
+    for place in range(0, per, rows):
+        for k in range(0, count, columns):
+            yield slice(place, min(per, place + rows)), slice(k, min(count, k + columns)), first + k
+
+
+def _encrypted(key: tuple[int, int], rows: slice, first: int, columns: int) -> tuple[Array, Array]:
+    """The words of the counters (first, ..., first + columns - 1) x rows, place by place."""
+    shape = rows.stop - rows.start, columns
+    a, b, c = (word[: shape[0] * columns] for word in _ROOM.words)
     keys = (*key, key[0] ^ key[1] ^ _PARITY)
-    np.add(a, np.uint32(keys[0]), out=a)
-    np.add(b, np.uint32(keys[1]), out=b)
+    a.reshape(shape)[:] = np.arange(columns, dtype=np.uint32) + np.uint32((first + keys[0]) & _MASK)
+    b.reshape(shape)[:] = (np.arange(rows.start, rows.stop, dtype=np.uint32) + np.uint32(keys[1]))[:, None]
     for n in range(_ROUNDS):
         r = _ROTATIONS[n % 8]
         np.add(a, b, out=a)
@@ -197,52 +263,55 @@ def _encrypted(key: tuple[int, int], start: int, size: int) -> tuple[Array, Arra
             j = n // 4 + 1
             np.add(a, np.uint32(keys[j % 3]), out=a)
             np.add(b, np.uint32((keys[(j + 1) % 3] + j) & _MASK), out=b)
-    return a, b, c
+    return a, b
 
 
 def _unit(words: Array, out: Array) -> None:
-    np.multiply(words, 2.0**-32, out=out)
-    np.add(out, 2.0**-33, out=out)
+    np.copyto(out, words)
+    np.add(out, 0.5, out=out)
+    np.multiply(out, 2.0**-32, out=out)
 
 
-def _uniform(key: tuple[int, int], start: int, size: int) -> Array:
-    out = np.empty(size)
-    for k in range(0, size, _PIECE):
-        part = out[k : k + _PIECE]
-        _unit(_encrypted(key, start + k, part.size)[0], part)
-    return out
+def _uniform(key: tuple[int, int], first: int, count: int, per: int) -> Array:
+    """Of shape (per, count)."""
+    found = np.empty((per, count))
+    for rows, columns, particle in _pieces(first, count, per):
+        part = found[rows, columns]
+        _unit(_encrypted(key, rows, particle, part.shape[1])[0].reshape(part.shape), part)
+    return found
 
 
-def _normal(key: tuple[int, int], start: int, size: int) -> tuple[Array, Array]:
-    """r cos(a) and r sin(a) of so many counters."""
-    found = np.empty((2, size))
-    for k in range(0, size, _PIECE):
-        cosine, sine = found[:, k : k + _PIECE]
-        a, b, c = _encrypted(key, start + k, cosine.size)
-        radius, turn, square, p, q = (room[: cosine.size] for room in _ROOM.floats)
+def _normal(key: tuple[int, int], first: int, count: int, per: int) -> Array:
+    """r cos(a) and r sin(a) of the counters, of shape (per, count)."""
+    half = (per + 1) // 2
+    found = np.empty((2, half, count))
+    for rows, columns, particle in _pieces(first, count, half):
+        cosine, sine = (part[rows, columns].reshape(-1) for part in found)  # views: whole rows, or a part of one
+        a, b = _encrypted(key, rows, particle, columns.stop - columns.start)
+        radius, turn, power = (room[: a.size] for room in _ROOM.floats)
         _unit(a, radius)
         np.log(radius, out=radius)
-        np.multiply(radius, -2, out=radius)
-        np.sqrt(radius, out=radius)
-        # the nearest quadrant, and in units of one how far from it, in [-1/2, 1/2)
-        np.left_shift(b, np.uint32(2), out=c)
-        np.multiply(c.view(np.int32), 2.0**-32, out=turn)
-        np.add(b, np.uint32(1 << 29), out=b)
-        np.right_shift(b, np.uint32(30), out=b)
-        np.multiply(turn, turn, out=square)
-        for series, into in ((_SIN, p), (_COS, q)):
-            into.fill(series[0])
-            for coefficient in series[1:]:
-                np.multiply(into, square, out=into)
-                np.add(into, coefficient, out=into)
-        np.multiply(p, turn, out=p)
-        np.multiply(p, radius, out=p)
-        np.multiply(q, radius, out=q)
-        odd = (b & np.uint32(1)).astype(bool)
-        np.copyto(cosine, q)
-        np.copyto(cosine, p, where=odd)
-        np.copyto(sine, p)
-        np.copyto(sine, q, where=odd)
-        np.multiply(cosine, _COS_SIGN[b], out=cosine)
-        np.multiply(sine, _SIN_SIGN[b], out=sine)
-    return found[0], found[1]
+        np.multiply(radius, -32.0, out=radius)
+        np.sqrt(radius, out=radius)  # 4 r
+        # the sine and cosine of a quarter of the angle, at most pi/4, and twice from one to that of its double
+        np.copyto(turn, b.view(np.int32))
+        np.multiply(turn, turn, out=cosine)
+        np.multiply(cosine, _SINE[0], out=power)
+        for coefficient in _SINE[1:-1]:
+            np.add(power, coefficient, out=power)
+            np.multiply(power, cosine, out=power)
+        np.add(power, _SINE[-1], out=power)
+        np.multiply(power, turn, out=power)
+        np.multiply(power, power, out=sine)
+        np.subtract(1.0, sine, out=turn)
+        np.sqrt(turn, out=turn)
+        np.multiply(turn, power, out=turn)  # sin(a/2)/2
+        np.multiply(sine, -2.0, out=sine)
+        np.add(sine, 1.0, out=sine)  # cos(a/2)
+        np.multiply(sine, turn, out=sine)  # sin(a)/4
+        np.multiply(turn, turn, out=turn)
+        np.multiply(turn, -2.0, out=turn)
+        np.add(turn, 0.25, out=turn)  # cos(a)/4
+        np.multiply(turn, radius, out=cosine)
+        np.multiply(sine, radius, out=sine)
+    return found.reshape(2 * half, count)[:per]
