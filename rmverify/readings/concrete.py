@@ -102,7 +102,7 @@ class _Stream:
 
     def standard_normal(self, shape: Any) -> Array:
         self._script.normals[self._draw] = tuple(shape)
-        return self._script._tape.normal(self._draw, shape)
+        return self._script._tape.normal(self._draw, shape).copy()  # those that are asked for are scaled in place
 
 
 class Script(ParticleDraw):

@@ -40,7 +40,7 @@ __all__ = ["sample"]
 _BELOW_ONE = 1 - 2.0**-53
 _LIVE = 8  # arrays of R x tile x d numbers that a step and a plain score hold at once
 _MEMORY = 2**27  # bytes; more is slower on a CPU, whose caches are small
-_TILE = 1 << 16  # numbers of x in a tile of NumPy's: measured, fewer cost more calls and more leave the cache
+_TILE = 1 << 17  # numbers of x in a tile of NumPy's: measured, fewer cost more calls and more leave the cache
 
 
 class ParticleDraw:
@@ -99,11 +99,12 @@ class ParticleDraw:
         check_covariance(covariance)
         first, *rest = [self._normal(count) for _ in covariance]
         if not rest:
-            return [self._root(covariance[0][0]) * first]
+            return [_scaled(first, self._root(covariance[0][0]))]
         # Cholesky with the first entry as the pivot; where the pivot is 0 (an empty interval) so is all the rest
         (a, b), (_, c) = covariance
         slope = self._ratio(b, a)
-        return [self._root(a) * first, self._root(a) * slope * first + self._root(c - b * slope) * rest[0]]
+        first, second = _scaled(first, self._root(a)), _scaled(rest[0], self._root(c - b * slope))
+        return [first, slope * first + second]
 
     def _normal(self, count: int | None) -> Any:
         n, d = self._x.shape
@@ -122,6 +123,14 @@ class ParticleDraw:
         if is_array_api_obj(pivot):
             return self._xp.where(pivot > 0, numerator / self._xp.where(pivot > 0, pivot, self._xp.ones_like(pivot)), 0)
         return numerator / pivot if pivot > 0 else 0.0
+
+
+def _scaled(values: Any, factor: Any) -> Any:
+    """New values times a factor."""
+    if not isinstance(factor, float):
+        return factor * values
+    values *= factor  # in place where the library has it
+    return values
 
 
 def _by_coordinate(x: Any) -> bool:
@@ -185,8 +194,8 @@ def sample(
     Raises
     ------
     ValueError
-        Where n or dim is not a positive integer, memory or workers not positive, x0 or a score has another shape, dtype,
-        library or device, or a particle is not finite any more (with its index and the step).
+        Where n or dim is not a positive integer, memory or workers not positive, x0 or a score has another shape,
+        dtype, library or device, or a particle is not finite any more (with its index and the step).
 
     Examples
     --------
@@ -214,7 +223,8 @@ def sample(
     if not callable(score):
         raise ValueError(f"score: expected a function score(t, x) or a target, got {type(score).__name__}")
     memory = number("memory", memory, above=0)
-    threads = threads if workers is None else positive_integer("workers", workers)
+    if workers is not None:
+        threads = positive_integer("workers", workers)
     start = _Start(n, dim, x0, like)
     rows = _rows(plan, start, memory)
     seed, ask = seed_words(_generator(rng)), _checked(score)
@@ -235,8 +245,8 @@ def _generator(rng: Any) -> np.random.Generator:
         return np.random.default_rng(rng)
     except TypeError as error:
         raise ValueError(
-            f"rng: expected None, an integer or a numpy.random.Generator, got {type(rng).__name__} ({error}); the "
-            "numbers are drawn by NumPy on the host, for every backend"
+            f"rng: expected None, an integer or a numpy.random.Generator, got {type(rng).__name__} ({error}); it "
+            "tells the seed, the same for every backend, whose own generators are not used"
         ) from None
 
 
@@ -258,6 +268,10 @@ def _moved(plan: Plan, ask: Score, draw: ParticleDraw, x: Any, first: int, told:
     return x
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _spread(run: Callable[[int, int], Any], tiles: list[tuple[int, int]], workers: int) -> list[Any]:
     """What `run` returns of every tile, on so many threads; of several errors that of the first tile."""
     if min(workers, len(tiles)) == 1:
@@ -265,7 +279,7 @@ def _spread(run: Callable[[int, int], Any], tiles: list[tuple[int, int]], worker
     with ThreadPoolExecutor(min(workers, len(tiles))) as pool:
         try:
             # np.errstate is of the context
-            futures = [pool.submit(contextvars.copy_context().run, run, *tile) for tile in tiles]
+            futures = [pool.submit(contextvars.copy_context().run, lambda tile=tile: run(*tile)) for tile in tiles]
             return [future.result() for future in futures]
         except BaseException:
             pool.shutdown(cancel_futures=True)
@@ -356,10 +370,10 @@ class _Start:
         self._out = np.empty((n, dim), dtype=model.dtype) if self.native else None
         self._values = None
         if x0 is not None:
-            self._values = self._moved(x0)
+            self._values = self._converted(x0)
             _finite(xp, self._values, 0, "x0", "is not finite at the start")
 
-    def _moved(self, x0: Any) -> Any:
+    def _converted(self, x0: Any) -> Any:
         try:
             return self.xp.asarray(x0, dtype=self.model.dtype, device=device(self.model))
         except Exception as error:
@@ -372,8 +386,9 @@ class _Start:
         """So many particles from this number on: N(0, I), or a copy, as a step might change them in place."""
         if self._values is not None:
             part = self._values[first : first + count, ...]
-            order = {"order": "F"} if self.native and count >= self.dim else {"copy": True}
-            return np.array(part, **order) if self.native else self.xp.asarray(part, copy=True)
+            if self.native:
+                return np.array(part, order="F" if count >= self.dim else "C")
+            return self.xp.asarray(part, copy=True)
         return draw.at(0).on(self._empty(count), first)._normal(None)
 
     def _empty(self, count: int) -> Any:

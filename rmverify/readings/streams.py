@@ -2,9 +2,9 @@ r"""Random numbers by counting, the same on every backend: a function of the see
 
 A generator with a state gives other numbers when particles are cut into chunks, or spread over threads or machines, and
 every library has its own. Threefry-2x32 (Salmon, Moraes, Dror, Shaw 2011; the generator of JAX) encrypts a counter
-instead: twenty rounds of additions, rotations and exclusive ors on 32-bit integers, which every backend has. The counter
-is (number of the particle, place among its numbers) and the key that of the draw, so a particle gets its own numbers,
-whoever computes them.
+instead: twenty rounds of additions, rotations and exclusive ors on 32-bit integers, which every backend has. The
+counter is (number of the particle, place among its numbers) and the key that of the draw, so a particle gets its own
+numbers, whoever computes them.
 
 The two words w of a counter make two normal values, r cos(a) and r sin(a) with r = sqrt(-2 ln((w_0 + 1/2)/2^32)) and
 a = 2 pi w_1/2^32, of which the largest possible is 6.8; the first makes a uniform value, (w_0 + 1/2)/2^32.
@@ -186,9 +186,7 @@ class Stream:
         """The words of so many particles and places, (count, per) each."""
         xp = self._xp
         kind = xp.uint32 if self._unsigned else xp.int32
-        particle, place = (
-            xp.arange(size, dtype=kind, device=self._device) for size in (count, per)
-        )  # fmt: skip
+        particle, place = (xp.arange(size, dtype=kind, device=self._device) for size in (count, per))
         particle = particle + _fit(self._first, particle, self._unsigned)
         x = xp.broadcast_to(particle[:, None], (count, per)), xp.broadcast_to(place[None, :], (count, per))
         return threefry(self._key, x, self._unsigned)
@@ -215,13 +213,19 @@ class Stream:
 _PIECE = 1 << 15  # words at once: measured, fewer cost more calls and more do not fit
 
 
-def _sine(terms: int = 7) -> list[float]:
-    """sin(pi c/2^33)/c for |c| <= 2^31 by powers of c^2, highest first: what it leaves out is below 2^-57."""
-    powers = range(terms)
-    x = np.cos(np.pi * (np.arange(terms) + 0.5) / terms) / 2 + 0.5  # (c/2^31)^2 at Chebyshev's points
-    y = np.sin(np.pi / 4 * np.sqrt(x)) / np.sqrt(x)
-    found = np.linalg.solve(x[:, None] ** np.array(powers), y)
-    return [float(found[k]) * 2.0 ** (-31 * (2 * k + 1)) for k in reversed(powers)]
+def _sine(terms: int = 7) -> list[Array]:
+    """sqrt(2) sin(pi c/2^33)/c for |c| <= 2^31 by powers of c^2, highest first: what is left out is below 2^-56."""
+    powers = np.arange(terms)
+    square = np.cos(np.pi * (powers + 0.5) / terms) / 2 + 0.5  # (c/2^31)^2 at Chebyshev's points
+    values = np.sqrt(2) * np.sin(np.pi / 4 * np.sqrt(square)) / np.sqrt(square)
+    found = np.linalg.solve(square[:, None] ** powers, values) * 2.0 ** (-31 * (2 * powers + 1))
+    return [np.array(coefficient) for coefficient in found[::-1]]
+
+
+_SINE = _sine()
+# constants as arrays: NumPy's numbers take longer than a thousand additions
+_HALF, _ONE, _TWO, _WORD, _EIGHT = (np.array(value) for value in (0.5, 1.0, 2.0, 2.0**-32, -8.0))
+_TURNS = [(np.array(r, dtype=np.uint32), np.array(32 - r, dtype=np.uint32)) for r in _ROTATIONS]
 
 
 class _Room(threading.local):
@@ -233,51 +237,52 @@ class _Room(threading.local):
 
 
 _ROOM = _Room()
-_SINE = _sine()
 
 
-def _pieces(first: int, count: int, per: int) -> Iterator[tuple[slice, slice, int]]:
-    """Rows of places and columns of particles whose counters are a piece at most, and the first of the particles."""
+def _pieces(count: int, per: int) -> Iterator[tuple[slice, slice]]:
+    """Rows of places and columns of particles, a piece of counters each at most."""
     columns = min(count, _PIECE)
     rows = _PIECE // columns
     for place in range(0, per, rows):
         for k in range(0, count, columns):
-            yield slice(place, min(per, place + rows)), slice(k, min(count, k + columns)), first + k
+            yield slice(place, min(per, place + rows)), slice(k, min(count, k + columns))
 
 
-def _encrypted(key: tuple[int, int], rows: slice, first: int, columns: int) -> tuple[Array, Array]:
-    """The words of the counters (first, ..., first + columns - 1) x rows, place by place."""
-    shape = rows.stop - rows.start, columns
-    a, b, c = (word[: shape[0] * columns] for word in _ROOM.words)
+def _encrypted(key: tuple[int, int], first: int, rows: slice, columns: slice) -> tuple[Any, Any]:
+    """The words of the counters (first + column, row), row by row."""
+    shape = rows.stop - rows.start, columns.stop - columns.start
+    a, b, c = (word[: shape[0] * shape[1]] for word in _ROOM.words)
     keys = (*key, key[0] ^ key[1] ^ _PARITY)
-    a.reshape(shape)[:] = np.arange(columns, dtype=np.uint32) + np.uint32((first + keys[0]) & _MASK)
+    start = first + columns.start + keys[0]
+    a.reshape(shape)[:] = np.arange(shape[1], dtype=np.uint32) + np.uint32(start & _MASK)
     b.reshape(shape)[:] = (np.arange(rows.start, rows.stop, dtype=np.uint32) + np.uint32(keys[1]))[:, None]
+    add, left, right, either, differ = np.add, np.left_shift, np.right_shift, np.bitwise_or, np.bitwise_xor
     for n in range(_ROUNDS):
-        r = _ROTATIONS[n % 8]
-        np.add(a, b, out=a)
-        np.right_shift(b, np.uint32(32 - r), out=c)
-        np.left_shift(b, np.uint32(r), out=b)
-        np.bitwise_or(b, c, out=b)
-        np.bitwise_xor(b, a, out=b)
+        turn, back = _TURNS[n % 8]
+        add(a, b, a)
+        right(b, back, c)
+        left(b, turn, b)
+        either(b, c, b)
+        differ(b, a, b)
         if n % 4 == 3:
             j = n // 4 + 1
-            np.add(a, np.uint32(keys[j % 3]), out=a)
-            np.add(b, np.uint32((keys[(j + 1) % 3] + j) & _MASK), out=b)
+            add(a, np.array(keys[j % 3], dtype=np.uint32), a)
+            add(b, np.array((keys[(j + 1) % 3] + j) & _MASK, dtype=np.uint32), b)
     return a, b
 
 
-def _unit(words: Array, out: Array) -> None:
+def _unit(words: Any, out: Array) -> None:
     np.copyto(out, words)
-    np.add(out, 0.5, out=out)
-    np.multiply(out, 2.0**-32, out=out)
+    np.add(out, _HALF, out)
+    np.multiply(out, _WORD, out)
 
 
 def _uniform(key: tuple[int, int], first: int, count: int, per: int) -> Array:
     """Of shape (per, count)."""
     found = np.empty((per, count))
-    for rows, columns, particle in _pieces(first, count, per):
+    for rows, columns in _pieces(count, per):
         part = found[rows, columns]
-        _unit(_encrypted(key, rows, particle, part.shape[1])[0].reshape(part.shape), part)
+        _unit(_encrypted(key, first, rows, columns)[0].reshape(part.shape), part)
     return found
 
 
@@ -285,33 +290,32 @@ def _normal(key: tuple[int, int], first: int, count: int, per: int) -> Array:
     """r cos(a) and r sin(a) of the counters, of shape (per, count)."""
     half = (per + 1) // 2
     found = np.empty((2, half, count))
-    for rows, columns, particle in _pieces(first, count, half):
+    add, subtract, multiply, root = np.add, np.subtract, np.multiply, np.sqrt
+    for rows, columns in _pieces(count, half):
         cosine, sine = (part[rows, columns].reshape(-1) for part in found)  # views: whole rows, or a part of one
-        a, b = _encrypted(key, rows, particle, columns.stop - columns.start)
+        a, b = _encrypted(key, first, rows, columns)
         radius, turn, power = (room[: a.size] for room in _ROOM.floats)
         _unit(a, radius)
-        np.log(radius, out=radius)
-        np.multiply(radius, -32.0, out=radius)
-        np.sqrt(radius, out=radius)  # 4 r
-        # the sine and cosine of a quarter of the angle, at most pi/4, and twice from one to that of its double
+        np.log(radius, radius)
+        multiply(radius, _EIGHT, radius)
+        root(radius, radius)  # 2 r
+        # p = sqrt(2) sin(a/4), from which sin(a/2) = p sqrt(2 - p^2), cos(a/2) = 1 - p^2; in the same way those of a
         np.copyto(turn, b.view(np.int32))
-        np.multiply(turn, turn, out=cosine)
-        np.multiply(cosine, _SINE[0], out=power)
+        multiply(turn, turn, cosine)
+        multiply(cosine, _SINE[0], power)
         for coefficient in _SINE[1:-1]:
-            np.add(power, coefficient, out=power)
-            np.multiply(power, cosine, out=power)
-        np.add(power, _SINE[-1], out=power)
-        np.multiply(power, turn, out=power)
-        np.multiply(power, power, out=sine)
-        np.subtract(1.0, sine, out=turn)
-        np.sqrt(turn, out=turn)
-        np.multiply(turn, power, out=turn)  # sin(a/2)/2
-        np.multiply(sine, -2.0, out=sine)
-        np.add(sine, 1.0, out=sine)  # cos(a/2)
-        np.multiply(sine, turn, out=sine)  # sin(a)/4
-        np.multiply(turn, turn, out=turn)
-        np.multiply(turn, -2.0, out=turn)
-        np.add(turn, 0.25, out=turn)  # cos(a)/4
-        np.multiply(turn, radius, out=cosine)
-        np.multiply(sine, radius, out=sine)
+            add(power, coefficient, power)
+            multiply(power, cosine, power)
+        add(power, _SINE[-1], power)
+        multiply(power, turn, power)
+        multiply(power, power, sine)
+        subtract(_TWO, sine, turn)
+        root(turn, turn)
+        multiply(turn, power, turn)  # sin(a/2)
+        subtract(_ONE, sine, sine)  # cos(a/2)
+        multiply(sine, turn, sine)  # sin(a)/2
+        multiply(turn, turn, turn)
+        subtract(_HALF, turn, turn)  # cos(a)/2
+        multiply(turn, radius, cosine)
+        multiply(sine, radius, sine)
     return found.reshape(2 * half, count)[:per]
