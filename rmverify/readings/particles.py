@@ -184,8 +184,8 @@ def sample(
         particles themselves, n dim numbers a few times over, come on top. The sample does not depend on it, but for
         the rounding of a score whose arithmetic depends on how many particles it sees. A GPU wants more, to be full.
     workers : int, optional
-        Threads that NumPy's tiles are spread over: by default one for a function of yours, which may not be ready for
-        more, and as many as there are cores for a target. The sample does not depend on it.
+        Threads that NumPy's tiles are spread over: by default one for code of yours, which may not be ready for more,
+        and as many as there are cores for a target of this package. The sample does not depend on it.
 
     Returns
     -------
@@ -213,13 +213,10 @@ def sample(
     n, dim = positive_integer("n", n), dimension(getattr(score, "dim", None) if dim is None else dim)
     if n > MOST_PARTICLES:
         raise ValueError(f"n: expected at most 2^32 = {MOST_PARTICLES} particles, got {n}")
-    threads = 1
+    threads = _cores() if type(score).__module__.partition(".")[0] == __name__.partition(".")[0] else 1
     if hasattr(score, "score"):
         plan.admit(score)
-        score, threads = (
-            score.score,
-            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        )
+        score = score.score
     if not callable(score):
         raise ValueError(f"score: expected a function score(t, x) or a target, got {type(score).__name__}")
     memory = number("memory", memory, above=0)
