@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from array_api_compat import is_numpy_namespace, is_torch_namespace
+from array_api_compat import is_numpy_namespace, is_torch_array, is_torch_namespace
 
 from rmverify.numbers.checks import Array
 
@@ -43,14 +43,17 @@ def seed_words(rng: np.random.Generator) -> tuple[int, int]:
 
 
 def key_of(seed: Words, step: Any, draw: int) -> Words:
-    """The key of one draw of one step; the number of the step may be an array without axes.
+    """The key of one draw of one step. The number of the step may be an array without axes, of uint32 (of int32 where
+    it is PyTorch's).
 
     Examples
     --------
     >>> key_of((1, 2), 3, 4) == threefry((1, 2), (3, 4))
     True
     """
-    return _key(seed, step, draw) if isinstance(step, int) else threefry(seed, (step, draw))
+    if isinstance(step, int):
+        return _key(seed, step, draw)
+    return threefry(seed, (step, 0 * step + draw), not is_torch_array(step))
 
 
 @functools.lru_cache(maxsize=1 << 14)  # every tile asks again
