@@ -150,3 +150,20 @@ def test_a_step_of_a_number_that_is_traced():
             assert tuple(map(int, key)) == threefry(KEY, (step, 1))
             due = Stream(key_of(KEY, step, 1), 3, np, np.float64, "cpu").standard_normal((5, 4))
             np.testing.assert_allclose(host(values), due, rtol=0, atol=200 * 2.0**-53)
+
+
+def test_the_command_samples_there(library, tmp_path, monkeypatch):
+    from rmverify.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    np.savetxt("covariance.csv", np.diag([2.0, 0.5]), delimiter=",")
+    for dtype in ("float64", "float32"):
+        for backend in ("numpy", library):
+            options = ["--covariance", "-n", "4", "--steps", "2", "--seed", "3", "--quiet", "--dtype", dtype]
+            place = ["--backend", backend, "--device", "cpu", "--out", f"{backend}.npy"]
+            assert main(["sample", "covariance.csv", *options, *place]) == 0
+        due, x = np.load("numpy.npy"), np.load(f"{library}.npy")
+        assert due.dtype == x.dtype == np.dtype(dtype)
+        np.testing.assert_allclose(x, due, rtol=0, atol=1000 * np.finfo(dtype).eps)
+    assert main(["sample", "covariance.csv", "--covariance", "--backend", library, "--device", "cuda:63", "--out",
+                 "no.npy"]) == 2  # fmt: skip
