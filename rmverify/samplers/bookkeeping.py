@@ -252,7 +252,9 @@ def _allowed(path: Path, level: float, mean: Array, lam: Array, n: int, dtype: s
     return own + other
 
 
-def bookkept(make: Callable[[int], Sampler], steps: int, target: Gaussian) -> Bookkeeping:
+def bookkept(
+    make: Callable[[int], Sampler], steps: int, target: Gaussian, reading: Reading | None = None
+) -> Bookkeeping:
     r"""Whether the inputs of a sampler's model are what the levels say that it names, and the call where they are not.
 
     Parameters
@@ -262,6 +264,8 @@ def bookkept(make: Callable[[int], Sampler], steps: int, target: Gaussian) -> Bo
     steps : int
         It is read at so many, and at twice as many where that is needed.
     target : Gaussian
+    reading : Reading, optional
+        The sampler's at so many steps on this target, where there is one already.
 
     Notes
     -----
@@ -302,8 +306,9 @@ def bookkept(make: Callable[[int], Sampler], steps: int, target: Gaussian) -> Bo
     >>> found.verdict, found.kind, found.call
     ('refuted', 'level', 1)
     """
-    sampler = make(steps)
-    calls, one = booked(sampler.read(target)), _of_point(sampler)
+    reading = make(steps).read(target) if reading is None else reading
+    calls, sampler = booked(reading), reading.sampler
+    one = _of_point(sampler)
     point = [] if one is None else booked(one)
     if one is not None:
         path = sampler.path

@@ -221,8 +221,8 @@ class Call:
         if self.slope.ndim == 2:
             if start is None:
                 return self.shift, (self.slope**2).sum(axis=1) + self.noise
-            mean, covariance = start
-            return self.shift + self.slope @ mean, ((self.slope @ covariance) * self.slope).sum(axis=1) + self.noise
+            center, covariance = start
+            return self.shift + self.slope @ center, ((self.slope @ covariance) * self.slope).sum(axis=1) + self.noise
         mean, variance = (0.0, 1.0) if start is None else start
         return self.shift + self.slope * mean, self.slope**2 * variance + self.noise
 
