@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,11 +25,15 @@ from rmverify.targets import Gaussian, Target
 
 __all__ = ["ODD", "STEPS", "Audit", "Curve", "Finding", "Rung", "Variant", "audit", "curve", "default_target"]
 
-STEPS = (5, 10, 20, 40, 100, 200)
+STEPS = (10, 20, 40, 100, 200, 500)
 """The ladder: divisors of 1000, so that lists of 1000 timesteps are thinned evenly."""
 ODD = (7, 13, 31)
 """Numbers that divide no list of timesteps, and leave 1 over modulo 2 and 3."""
 
+PARTS = {"error": "tv", "start": "effect", "discretization": "discretization", "shared": "shared", "last": "last"}
+"""The curves, and of which field of a `Rung` each is."""
+
+_KEPT = 2**24  # numbers in the coefficients of all inputs of a reading that is kept
 _SETTLED = 0.1  # by how much the last two local slopes may differ
 _NEAR = 0.15  # by how much a settled order may miss the declared one
 _FLAT = 0.3  # a slope that is none
@@ -66,6 +70,8 @@ class Rung(Record):
         What that does to the output: the distance of what comes out of it to what comes out of an exact start.
     discretization : Value
         From an exact start: the distance of the last input of the model to the exact marginal of its level.
+    shared : Value
+        The same of the input at the lowest noise level that all rungs ask the model at, `Audit.shared`.
     last : Value
         From an exact start: the distance of the output to the data.
     tv, kl, w2 : Value
@@ -86,6 +92,7 @@ class Rung(Record):
     start: Value | None = None
     effect: Value | None = None
     discretization: Value | None = None
+    shared: Value | None = None
     last: Value | None = None
     tv: Value | None = None
     kl: Value | None = None
@@ -113,9 +120,9 @@ class Curve(Record):
     order : float
         The last of them before the floor, nan with fewer than two errors.
     change : float
-        Its difference to the one before.
+        By how much it differs from the one before, or that from the one before it, if that is more.
     settled : bool
-        Whether that is at most 0.1.
+        Whether the last two differ by at most 0.1, and the ones before by at most 0.2.
     floor : float or None
         f of error = c N^-p + f, if the last four errors are that to 5 % and f is more than half of the last; or an
         error that stays where it is.
@@ -164,7 +171,12 @@ class Audit(Record):
     evaluations : str
         As a function of N, such as "2N - 1".
     curves : dict
-        Of "error" (`tv`, or `w2`), "start" (`effect`), "discretization" and "last".
+        Of "error" (`tv`, or `w2`), "start" (`effect`), "discretization", "shared" and "last".
+    shared : float or None
+        The lowest noise level that all rungs ask the model at, after the first: between one number of steps and
+        another the level of the last call may move.
+    ends : bool
+        Whether the sampler has an `end` of its own, instead of the data.
     causes : str
         Which part makes the floor of the error, if it has one.
     rounding : float or None
@@ -184,6 +196,8 @@ class Audit(Record):
     odd: tuple[Rung, ...]
     evaluations: str
     curves: dict[str, Curve]
+    shared: float | None
+    ends: bool
     causes: str
     rounding: float | None
     rounded: str
@@ -223,6 +237,7 @@ COLUMNS: dict[str, Callable[[Rung], str]] = {
     "evals": lambda r: "-" if r.failure else str(r.evaluations),
     "start": lambda r: _cell(r.effect),
     "discret.": lambda r: _cell(r.discretization),
+    "shared q": lambda r: _cell(r.shared),
     "exact start": lambda r: _cell(r.last),
     "TV": lambda r: _cell(r.tv),
     "KL": lambda r: _cell(r.kl),
@@ -265,10 +280,11 @@ def curve(steps: Sequence[int], errors: Sequence[float]) -> Curve:
     if floor is not None:  # what falls before the floor is reached
         left = slopes[: max(2, int((e > 4 * floor).sum()))]
     order = float(left[-1]) if left.size else math.nan
-    change = float(abs(left[-1] - left[-2])) if left.size > 1 else math.nan
+    changes = np.abs(np.diff(left))[-2:]
+    change = float(changes.max()) if changes.size else math.nan
     return Curve(
         tuple(int(n) for n in steps), tuple(map(float, e)), tuple(map(float, slopes)), order, change,
-        bool(floor is None and change <= _SETTLED), floor,
+        bool(floor is None and changes.size and changes[-1] <= _SETTLED and change <= 2 * _SETTLED), floor,
     )  # fmt: skip
 
 
@@ -309,8 +325,9 @@ def audit(
     steps, odd : iterable of int
         The ladder of N on which orders are measured, and other N that are compared with it.
     order : number, optional
-        Declares the order with which the error in law falls: that of the output from an exact start where that has
-        settled, else of the input of the last model call.
+        Declares the order with which the discretization error falls, in law and from an exact start: that of the
+        model's input at the lowest noise level that all N share; where there is none or the sampler has an `end`, that
+        of the output.
     unbiased : bool, optional
         Declares that from an exact start the data come out at every N, or that a kernel leaves the target invariant.
     stationary : Gaussian, optional
@@ -376,29 +393,33 @@ def audit(
     look = _kernel_rung if kind == "kernel" else _rung
     singular = bool(isinstance(first, Sampler) and first.end is None and not (truth.variances > 0).all())
     away = w2 if singular else tv
+    kept: dict[int, Reading] = {}
 
     def rungs(make: Make, which: Iterable[int], what: str = "") -> tuple[Rung, ...]:
         found = []
         for n in which:
             tell(f"{what}{n} steps")
-            found.append(look(make, n, target, away))
+            rung, reading = look(make, n, target, away)
+            found.append(rung)
+            if reading is not None and not what and n in ladder:
+                kept[n] = reading
         return tuple(found)
 
     found, beside = rungs(make, ladder), rungs(make, others)
+    shared, values = _shared(kept, away)
+    found = tuple(replace(r, shared=values.get(r.steps)) for r in found)
     tell("float32")
     rounding, rounded = _rounding(make, pair[-1], target) if kind == "sampler" else (None, "not asked of a kernel")
     each = tuple(
         Variant(label, both := rungs(other, pair, f"{label}, "), curve(*_series(both, "last", singular)).order)
         for label, other in offered.items()
     )
-    curves = {
-        key: curve(*_series(found, which, singular))
-        for key, which in (("error", "tv"), ("start", "effect"), ("discretization", "discretization"), ("last", "last"))
-    }
+    curves = {key: curve(*_series(found, which, singular)) for key, which in PARTS.items()}
     causes = _causes(curves)
     report = Audit(
         name or str(getattr(make, "name", "") or getattr(first, "name", "") or getattr(make, "__name__", "sampler")),
-        kind, truth.dim, "W2" if singular else "TV", found, beside, _evaluations((*found, *beside)), curves, causes,
+        kind, truth.dim, "W2" if singular else "TV", found, beside, _evaluations((*found, *beside)), curves, shared,
+        isinstance(first, Sampler) and first.end is not None, causes,
         rounding, rounded, each, (), (), (*getattr(make, "assumed", ()), *_assumed(first)),
     )  # fmt: skip
     declared = {"order": order, "unbiased": unbiased, "stationary": stationary, "bookkeeping": bookkeeping}
@@ -407,7 +428,7 @@ def audit(
 
 
 def _with(report: Audit, findings: Iterable[Finding], remarks: Iterable[str]) -> Audit:
-    return Audit(**{**vars(report), "findings": tuple(findings), "remarks": tuple(remarks)})
+    return replace(report, findings=tuple(findings), remarks=tuple(remarks))
 
 
 def _pair(ladder: Sequence[int]) -> list[int]:
@@ -438,14 +459,16 @@ def _failed(steps: int, error: Exception) -> Rung:
     return Rung(steps, failure=text, call=error.call if isinstance(error, NotFinite) else None)
 
 
-def _rung(make: Make, steps: int, target: Target, away: Callable[..., Value]) -> Rung:
+def _rung(make: Make, steps: int, target: Target, away: Callable[..., Value]) -> tuple[Rung, Reading | None]:
     try:
         sampler = make(steps)
         assert isinstance(sampler, Sampler)
         reading = sampler.read(target)
-        return _parts(reading, make, steps, target, away)
+        rung = _parts(reading, make, steps, target, away)
     except Exception as error:  # a stranger's, and what is refused of his code
-        return _failed(steps, error)
+        return _failed(steps, error), None
+    small = sum(call.slope.size for call in reading.calls) <= _KEPT
+    return rung, reading if small else None
 
 
 def _parts(reading: Reading, make: Any, steps: int, target: Target, away: Callable[..., Value]) -> Rung:
@@ -471,19 +494,17 @@ def _parts(reading: Reading, make: Any, steps: int, target: Target, away: Callab
     )  # fmt: skip
 
 
-def _kernel_rung(make: Make, steps: int, target: Target, away: Callable[..., Value]) -> Rung:
-    truth = truth_of(target)
+def _kernel_rung(make: Make, steps: int, target: Target, away: Callable[..., Value]) -> tuple[Rung, None]:
     try:
         kernel = make(steps)
         assert isinstance(kernel, Kernel)
-        wanted = _sampled(kernel, truth)
+        wanted = _sampled(kernel, truth_of(target))
         left = kernel.stationary(target).x
         after = kernel.law(target, steps).x
-        return Rung(
-            steps, steps, last=tv(left, wanted), tv=tv(after, wanted), kl=kl(after, wanted), w2=w2(after, wanted)
-        )
+        ends = {"last": tv(left, wanted), "tv": tv(after, wanted), "kl": kl(after, wanted), "w2": w2(after, wanted)}
     except Exception as error:  # a stranger's
-        return _failed(steps, error)
+        return _failed(steps, error), None
+    return Rung(steps, steps, **ends), None
 
 
 def _sampled(kernel: Kernel, truth: Gaussian) -> Gaussian:
@@ -505,6 +526,31 @@ def _rounding(make: Make, steps: int, target: Target) -> tuple[float | None, str
     with np.errstate(divide="ignore", invalid="ignore"):
         off = np.where(fine == coarse, 0.0, np.abs(coarse / fine - 1))
     return float(off.max()), f"at {steps} steps"
+
+
+def _shared(kept: Mapping[int, Reading], away: Callable[..., Value]) -> tuple[float | None, dict[int, Value]]:
+    """The lowest noise level that all readings ask their model at, and how far their inputs are from its marginal."""
+    if len(kept) < 2:
+        return None, {}
+    levels = [np.array([call.level for call in reading.calls]) for reading in kept.values()]
+    common = [
+        level for level in np.unique(levels[0][np.isfinite(levels[0])])
+        if all(np.isclose(each, level, rtol=1e-6, atol=0).any() for each in levels)
+    ]  # fmt: skip
+    path = next(iter(kept.values())).sampler.path
+    firsts = max(path.noise_level(each[0]) for each in levels if math.isfinite(each[0])) if common else math.inf
+    common = [level for level in common if path.noise_level(level) < firsts * (1 - 1e-6)]
+    if not common:
+        return None, {}
+    lowest = min(common, key=path.noise_level)
+    found = {}
+    for (n, reading), each in zip(kept.items(), levels, strict=True):
+        call = int(np.flatnonzero(np.isclose(each, lowest, rtol=1e-6, atol=0))[-1])
+        try:
+            found[n] = away(reading.input_law(call, "exact"), reading.marginal(float(each[call])))
+        except ValueError:  # no start makes the first input exact
+            continue
+    return float(lowest), found
 
 
 # --- all of them ----------------------------------------------------------------------------------------------------
@@ -632,13 +678,13 @@ def _findings(report: Audit, declared: Mapping[str, Any], make: Make, target: Ta
 
 
 def _ordered(report: Audit, order: float) -> Finding:
-    c, which = report.curves["last"], "the output from an exact start"
-    other = report.curves["discretization"]
-    if not c.settled and other.settled:
-        c, which = other, "the input of the last model call"
-    declared = f"order {order:g}"
+    declared, curves = f"order {order:g}", report.curves
     if report.kind == "kernel":
-        which = "the law that it leaves invariant"
+        c, which = curves["last"], "the law that it leaves invariant"
+    elif report.shared is not None and not report.ends:
+        c, which = curves["shared"], f"the input at level {report.shared:.6g}"
+    else:
+        c, which = curves["last"], "the output from an exact start"
     if len(c.slopes) < 2:
         return Finding(declared, "inconclusive", f"the error of {which} is known at {len(c.steps)} N; 3 are needed")
     slopes = ", ".join(f"{s:.2f}" for s in c.slopes)
