@@ -14,16 +14,13 @@ from rmverify import (
     Plan,
     Predict,
     Sampler,
-    hellinger,
-    kl,
     output_law,
     paths,
     sample,
     schemes,
     stationary_law,
-    tv,
-    w2,
 )
+from rmverify.divergences import hellinger, kl, tv, w2
 from rmverify.testing import assert_law, assert_order, assert_same_law, assert_stationary, assert_unbiased
 
 
