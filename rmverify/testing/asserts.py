@@ -25,7 +25,7 @@ from rmverify.numbers.checks import Array, number, positive_integer
 from rmverify.numbers.rounding import UNIT
 from rmverify.numbers.values import Value
 from rmverify.plans import Correct, Plan, Predict
-from rmverify.samplers import Kernel, Sampler, default_targets
+from rmverify.samplers import Joint, Kernel, Sampler, default_targets
 from rmverify.samplers.arrays import precision_of
 from rmverify.samplers.bookkeeping import Booked, Bookkeeping, bookkept
 from rmverify.samplers.models import marginal, truth_of
@@ -176,7 +176,7 @@ def assert_unbiased(kernel: Any, target: Any = None, *, sizes: Sequence[Any] | N
             if value.lower <= 0 and value.error <= vague:
                 continue
             facts = out.described(name)
-            facts += [] if size is None else [("size", size)]
+            facts += [("made with", size)] if made is not kernel else []
             facts.append(("TV", f"{_with_error(value)}; 0 up to rounding was due"))
             if value.lower > 0:
                 title = "assert_unbiased: there is an error of discretization"
@@ -191,7 +191,8 @@ def assert_same_law(
 ) -> None:  # fmt: skip
     r"""Two samplers have one law: a rewrite, a port to another library, a fused kernel beside its reference.
 
-    Means are compared in units of the standard deviation, variances and covariances relative to the variances.
+    Means are compared in units of the standard deviation, variances and covariances relative to the variances. Equal
+    laws may come from other maps of the noise: what the same seed gives is not compared.
 
     Parameters
     ----------
@@ -237,13 +238,15 @@ def assert_same_law(
                 continue
             facts = [("a", p.what), ("b", q.what), ("target", _shown(one, name)), ("assumed", p.assumed)]
             if len(ours) > 1:
-                facts.append(("component", f"{n} of the state"))
+                between = found.across == found.size
+                facts.append(("component", "between two of the state" if between else f"{n} of the state"))
             kind = f"rounding in {found.dtype}" if tol is None else "tol"
             facts.append(("largest", f"{found.size:.3g} of a standard deviation or variance; {kind}: {bound:.2g}"))
             coarse = 8 * (found.operations + 4) * precision_of("float32") * (1 + found.far)
             if tol is None and found.dtype == "float64" and found.size <= coarse:
                 facts.append(("note", "of the size of float32: does one of them keep a table in it? then pass tol"))
-            raise AssertionError(report("assert_same_law: a and b have different laws", facts, _modes(p.law, q.law)))
+            shown = _modes(p.law, q.law, (" a", " b"))
+            raise AssertionError(report("assert_same_law: a and b have different laws", facts, shown))
 
 
 def assert_order(
@@ -270,7 +273,7 @@ def assert_order(
     distance : {"tv", "w2", "hellinger"}
     at : {"output", "last call"}
         Where the law is looked at. A last step from a least level to the data makes an error that no N lessens; what
-        the model is handed in its last call does not have it.
+        the model is handed in its last call does not have it. That is a stage where a step asks more than once.
 
     Raises
     ------
@@ -403,6 +406,7 @@ class _Out:
     operations: int = 0
     dtype: str = "float64"
     evaluations: Any = ""
+    joint: Joint | None = None
 
     def described(self, name: str) -> list[tuple[str, object]]:
         return [("sampler", self.what), ("target", _shown(self.target, name)), ("assumed", self.assumed)]
@@ -499,8 +503,11 @@ def _is_scheme(code: Any) -> bool:
         return False
     if hasattr(code, "kinetic") or hasattr(getattr(code, "func", None), "kinetic"):
         return True
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(p.kind in kinds for p in inspect.signature(code).parameters.values()) >= _SCHEME
+    try:
+        taken = inspect.signature(code).parameters.values()
+    except ValueError:  # a function that does not tell
+        return False
+    return sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in taken) >= _SCHEME
 
 
 def _makes(code: Any) -> bool:
@@ -584,7 +591,8 @@ class _Difference:
     def __init__(self, p: _Out, q: _Out) -> None:
         rows, off, _ = _moments(p.law, q.law)
         means, variances = rows[:, 4], rows[:, 5]
-        self.size = float(max(np.abs(means).max(), np.abs(variances).max(), off))
+        self.across = _across(p.joint, q.joint)
+        self.size = float(max(np.abs(means).max(), np.abs(variances).max(), off, self.across))
         self.dtype = max(p.dtype, q.dtype, key=precision_of)
         self.operations = max(p.operations, q.operations)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -592,6 +600,14 @@ class _Difference:
         self.far = float(np.nan_to_num(far, posinf=0.0).max())
         own = 8 * (self.operations + 4) * precision_of(self.dtype) * (1 + self.far)
         self.bound = own + float(p.law.rounding.max() + q.law.rounding.max())
+
+
+def _across(p: Joint | None, q: Joint | None) -> float:
+    """The largest difference of covariances between components of two states, relative."""
+    if p is None or q is None or p.covariance.shape != q.covariance.shape:
+        return 0.0
+    sizes = np.sqrt(np.diagonal(q.covariance, axis1=1, axis2=2))
+    return float(_relative(np.abs(p.covariance - q.covariance), sizes[:, :, None] * sizes[:, None]).max())
 
 
 def _moments(p: Any, q: Any) -> tuple[Array, float, str]:
@@ -607,7 +623,7 @@ def _moments(p: Any, q: Any) -> tuple[Array, float, str]:
                 f"law: expected one of dimension {p.dim}, up to {MOST_COORDINATES} where it is not given in the same "
                 f"modes, got {q.dim}"
             )
-        what, C, D = "coordinate", p.covariance, q.covariance
+        what, C, D = "axis", p.covariance, q.covariance
         m, n, v, w = p.mean, q.mean, np.diagonal(C), np.diagonal(D)
         off = float(_relative(np.abs(C - D), np.sqrt(np.outer(w, w))).max())
     return np.stack([m, n, v, w, _relative(m - n, np.sqrt(w)), _relative(v - w, w)], axis=1), off, what
@@ -619,20 +635,19 @@ def _relative(difference: Array, size: Array) -> Array:
     )
 
 
-def _modes(p: Any, q: Any) -> str:
+def _modes(p: Any, q: Any, names: tuple[str, str] | None = None) -> str:
     """The moments of two laws side by side, those that differ most first."""
     rows, off, what = _moments(p, q)
-    worst = np.argsort(-np.maximum(np.abs(rows[:, 4]), np.abs(rows[:, 5])), kind="stable")[:_SHOWN]
-    heads = [what, "mean", "due", "off/sd", "variance", "due", "off"]
-    shown = table(
-        heads,
-        [
-            [int(k), *map(float, rows[k, :2]), f"{rows[k, 4]:+.1e}", *map(float, rows[k, 2:4]), f"{rows[k, 5]:+.1e}"]
-            for k in worst
-        ],
-    )
-    left = f"\n{len(rows) - len(worst)} more" if len(rows) > len(worst) else ""
-    return shown + left + (f"\nlargest difference of a covariance, relative: {off:.2e}" if off else "")
+    worst = np.argsort(-np.abs(rows[:, 4:]).max(axis=1), kind="stable")[:_SHOWN]
+    one, other = names or ("", "")
+    means, variances = [f"mean{one}", f"mean{other}"], [f"variance{one}", f"variance{other}"]
+    if names is None:
+        means[1] = variances[1] = "due"
+    heads = [what, *means, "off/sd", *variances, "off"]
+    shown = [(k, *(f"{z:.4g}" for z in rows[k, :4]), *(f"{z:+.1e}" for z in rows[k, 4:])) for k in worst]
+    text = table(heads, [(k, m, n, a, v, w, b) for k, m, n, v, w, a, b in shown])
+    text += f"\n{len(rows) - len(worst)} more" if len(rows) > len(worst) else ""
+    return text + (f"\nlargest difference of a covariance, relative: {off:.1e}" if off else "")
 
 
 # --- orders ---------------------------------------------------------------------------------------------------------
