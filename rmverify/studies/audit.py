@@ -229,7 +229,11 @@ class Audit(Record):
 
 
 def _cell(value: Value | None) -> str:
-    return "-" if value is None else value.text(3)
+    """With three digits, two where its error is a thousandth of it to a tenth."""
+    if value is None:
+        return "-"
+    text = value.text(3)
+    return f"{float(value):.2g}" if "±" in text and value.error <= 0.1 * abs(value) else text
 
 
 COLUMNS: dict[str, Callable[[Rung], str]] = {
@@ -308,7 +312,7 @@ Make = Callable[[int], "Sampler | Kernel"]
 
 
 def audit(
-    make: Make, target: Target | None = None, *, steps: Iterable[int] = STEPS, odd: Iterable[int] = ODD,
+    make: Make | Sampler | Kernel, target: Target | None = None, *, steps: Iterable[int] = STEPS, odd: Iterable[int] = ODD,
     order: float | None = None, unbiased: bool | None = None, stationary: Gaussian | None = None,
     bookkeeping: bool | None = None, variants: bool = True, name: str = "",
     progress: Callable[[str, float], None] | None = None,
@@ -318,7 +322,8 @@ def audit(
     Parameters
     ----------
     make : callable
-        ``make(N)`` is the `Sampler` at N steps; or the `Kernel`, say with step size 1/N. Where it has `variants`, a
+        ``make(N)`` is the `Sampler` at N steps; or the `Kernel`, say with step size 1/N. A `Sampler` or a `Kernel` is
+        one rung, of as many steps as it has evaluations, or of one. Where it has `variants`, a
         dict of such functions, each is looked at too; where it has a `name` and what is `assumed`, they are said.
     target : Gaussian, EstimatedScore of one, or Guided, optional
         By default `default_target`.
@@ -368,10 +373,12 @@ def audit(
     >>> found.evaluations, found.findings[0].verdict
     ('N', 'holds')
     """
-    if not callable(make):
-        raise TypeError(f"make: expected a function make(N) of the number of steps, got {type(make).__name__}")
     target = default_target() if target is None else target
     truth = truth_of(target)
+    if isinstance(make, Sampler | Kernel):
+        make, steps, odd = _alone(make, target)
+    if not callable(make):
+        raise TypeError(f"make: expected a function make(N) of the number of steps, got {type(make).__name__}")
     ladder = sorted({positive_integer("steps", n) for n in steps})
     others = sorted({positive_integer("odd", n) for n in odd} - set(ladder))
     if not ladder:
@@ -429,6 +436,19 @@ def audit(
 
 def _with(report: Audit, findings: Iterable[Finding], remarks: Iterable[str]) -> Audit:
     return replace(report, findings=tuple(findings), remarks=tuple(remarks))
+
+
+def _alone(made: Sampler | Kernel, target: Target) -> tuple[Make, list[int], list[int]]:
+    """A function of N that has one, and that N."""
+    own = made.read(target).evaluations if isinstance(made, Sampler) else 1
+
+    def make(n: int) -> Sampler | Kernel:
+        if n != own:
+            raise ValueError("a single sampler has no other number of steps")
+        return made
+
+    make.__name__ = made.name or "sampler"
+    return make, [own], []
 
 
 def _pair(ladder: Sequence[int]) -> list[int]:
@@ -494,17 +514,17 @@ def _parts(reading: Reading, make: Any, steps: int, target: Target, away: Callab
     )  # fmt: skip
 
 
-def _kernel_rung(make: Make, steps: int, target: Target, away: Callable[..., Value]) -> tuple[Rung, None]:
+def _kernel_rung(make: Make, steps: int, target: Target, _: Callable[..., Value]) -> tuple[Rung, None]:
     try:
         kernel = make(steps)
         assert isinstance(kernel, Kernel)
         wanted = _sampled(kernel, truth_of(target))
         left = kernel.stationary(target).x
         after = kernel.law(target, steps).x
-        ends = {"last": tv(left, wanted), "tv": tv(after, wanted), "kl": kl(after, wanted), "w2": w2(after, wanted)}
+        away = tv(after, wanted), kl(after, wanted), w2(after, wanted)
+        return Rung(steps, steps, last=tv(left, wanted), tv=away[0], kl=away[1], w2=away[2]), None
     except Exception as error:  # a stranger's
         return _failed(steps, error), None
-    return Rung(steps, steps, **ends), None
 
 
 def _sampled(kernel: Kernel, truth: Gaussian) -> Gaussian:
