@@ -124,7 +124,7 @@ def _fixed(sigmas: Any) -> Callable[[int], Array]:
     steps = listed.size - 1
 
     def levels(N: int) -> Array:
-        if N != steps:
+        if steps != N:
             raise ValueError(f"N: expected {steps}, as {steps + 1} sigmas are given, got {N}")
         return listed
 
