@@ -19,7 +19,8 @@ def add(commands: Any) -> None:
     """The command and its options."""
     audit = add_command(
         commands, "audit", "the errors of a sampler of another library, or of your own", run,
-        "rmverify audit diffusers:HeunDiscreteScheduler\n  rmverify audit my_sampler.py:make digits --order 2 --html a.html\n"
+        "rmverify audit diffusers:HeunDiscreteScheduler\n"
+        "  rmverify audit my_sampler.py:make digits --order 2 --html audit.html\n"
         "  rmverify audit my_package.kernels:make --unbiased",
     )  # fmt: skip
     audit.add_argument(
@@ -33,8 +34,10 @@ def add(commands: Any) -> None:
     )
     audit.add_argument("--odd", type=whole(1), nargs="*", metavar="N", help="other N beside it; default: 7 13 31")
     audit.add_argument("--order", type=real(0, 20), metavar="P", help="declare: the discretization error falls as N^-P")
-    audit.add_argument("--unbiased", action="store_true", help="declare: from an exact start the target comes out, or is"
-                       " left invariant by the kernel")  # fmt: skip
+    audit.add_argument(
+        "--unbiased", action="store_true",
+        help="declare: from an exact start the target comes out, or is left invariant by the kernel",
+    )  # fmt: skip
     audit.add_argument("--bookkeeping", action="store_true", help="declare: each model call is at the level it names")
     audit.add_argument("--no-variants", action="store_true", help="do not look at the variants that the object offers")
     audit.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the tables")

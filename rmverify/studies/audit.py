@@ -312,8 +312,8 @@ Make = Callable[[int], "Sampler | Kernel"]
 
 
 def audit(
-    make: Make | Sampler | Kernel, target: Target | None = None, *, steps: Iterable[int] = STEPS, odd: Iterable[int] = ODD,
-    order: float | None = None, unbiased: bool | None = None, stationary: Gaussian | None = None,
+    make: Make | Sampler | Kernel, target: Target | None = None, *, steps: Iterable[int] = STEPS,
+    odd: Iterable[int] = ODD,    order: float | None = None, unbiased: bool | None = None, stationary: Gaussian | None = None,
     bookkeeping: bool | None = None, variants: bool = True, name: str = "",
     progress: Callable[[str, float], None] | None = None,
 ) -> Audit:  # fmt: skip

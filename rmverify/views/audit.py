@@ -116,7 +116,11 @@ def _head(found: Audit, data: str) -> list[tuple[str, str]]:
         head.append(("Evaluations", found.evaluations))
         if found.shared is not None:
             head.append(("Shared level", f"{found.shared:.6g}"))
-        exact = f"{number(found.rounding, 2)} of a standard deviation, {found.rounded}" if found.rounding is not None else ""
+        exact = (
+            f"{number(found.rounding, 2)} of a standard deviation, {found.rounded}"
+            if found.rounding is not None
+            else ""
+        )
         head.append(("float32", exact or found.rounded))
         if found.metric != "TV":
             head.append(("Distance", "W2 in place of TV for the parts of the error: the data are singular"))
@@ -167,10 +171,11 @@ def _variants(found: Audit) -> tuple[list[str], list[list[str]]]:
 
 def _findings(found: Audit) -> str:
     classes = {"holds": "holds", "refuted": "violated", "inconclusive": "fair"}
-    return "".join(
-        f'<p>{escaped(f.declared)}: <strong class="{classes[f.verdict]}">{escaped(f.verdict)}</strong>; {escaped(f.why)}</p>'
-        for f in found.findings
-    )
+    lines = []
+    for f in found.findings:
+        verdict = f'<strong class="{classes[f.verdict]}">{escaped(f.verdict)}</strong>'
+        lines.append(f"<p>{escaped(f.declared)}: {verdict}; {escaped(f.why)}</p>")
+    return "".join(lines)
 
 
 def _list(title: str, texts: Iterable[str]) -> str:
