@@ -313,7 +313,8 @@ Make = Callable[[int], "Sampler | Kernel"]
 
 def audit(
     make: Make | Sampler | Kernel, target: Target | None = None, *, steps: Iterable[int] = STEPS,
-    odd: Iterable[int] = ODD,    order: float | None = None, unbiased: bool | None = None, stationary: Gaussian | None = None,
+    odd: Iterable[int] = ODD, order: float | None = None,
+    unbiased: bool | None = None, stationary: Gaussian | None = None,
     bookkeeping: bool | None = None, variants: bool = True, name: str = "",
     progress: Callable[[str, float], None] | None = None,
 ) -> Audit:  # fmt: skip
@@ -427,7 +428,7 @@ def audit(
         name or str(getattr(make, "name", "") or getattr(first, "name", "") or getattr(make, "__name__", "sampler")),
         kind, truth.dim, "W2" if singular else "TV", found, beside, _evaluations((*found, *beside)), curves, shared,
         isinstance(first, Sampler) and first.end is not None, causes,
-        rounding, rounded, each, (), (), (*getattr(make, "assumed", ()), *_assumed(first)),
+        rounding, rounded, each, (), (), _assumed(first, tuple(getattr(make, "assumed", ()))),
     )  # fmt: skip
     declared = {"order": order, "unbiased": unbiased, "stationary": stationary, "bookkeeping": bookkeeping}
     findings = _findings(report, declared, make, target)
@@ -624,24 +625,23 @@ def _causes(curves: Mapping[str, Curve]) -> str:
     return " and ".join(parts) or "no part alone"
 
 
-def _assumed(made: Any) -> list[str]:
-    if made is None:
-        return []
-    said = [f"path: {made.path!r}; with another, all that is compared with a marginal changes"]
-    if isinstance(made, Sampler):
+def _assumed(made: Any, known: Sequence[str]) -> tuple[str, ...]:
+    """What the numbers rest on, and what would change it; `known` is what an adapter says of it."""
+    said = list(known)
+    if made is not None and not known:
+        said.append(f"path: {made.path!r}; with another, all that is compared with a marginal changes")
         interpolation = getattr(made.path, "interpolation", None)
         if interpolation:
             said.append(
-                f"levels between two timesteps: linear in {interpolation} (interpolation=...); with another, "
-                "calls between timesteps look off by a fraction of one"
+                f"levels between two timesteps are linear in {interpolation} (interpolation=...); with another, calls "
+                "between timesteps look off by a part of one"
             )
+    if isinstance(made, Sampler):
         said.append(f"the model predicts {made.predicts}, exactly (predicts=..., or an EstimatedScore as target)")
-        said.append(
-            "the start: x_T ~ N(0, I) before any scaling of the code's own; another variance is a scaling in run"
-        )
+        said.append("x_T is N(0, I) before any scaling of the code's own; another variance is a scaling in run")
         goal = "the data" if made.end is None else f"the marginal at level {made.end:g}"
-        said.append(f"the output: {goal} (end=...)")
-    return said
+        said.append(f"the output is to be {goal} (end=...)")
+    return tuple(said)
 
 
 def _remarks(report: Audit) -> list[str]:
@@ -657,6 +657,15 @@ def _remarks(report: Audit) -> list[str]:
     for group in slips.values():
         at = ", ".join(str(r.steps) for r in group)
         said.append(f"bookkeeping {group[0].bookkeeping} at N = {at}: {group[0].why}")
+    whole = [r for r in report.rungs if r.effect is not None and r.discretization is not None]
+    if whole:
+        r = whole[-1]
+        total = r.w2 if report.metric == "W2" else r.tv
+        said.append(
+            f"at N = {r.steps} the {report.metric} to the data is {_cell(total)}; alone, the start makes {_cell(r.effect)}, "
+            f"the discretization up to the last model call {_cell(r.discretization)}, and that with the last step "
+            f"{_cell(r.last)}"
+        )
     error = report.curves["error"]
     if error.floor is not None:
         said.append(f"the error has a floor of {error.floor:.3g}, made by {report.causes}")

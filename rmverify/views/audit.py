@@ -154,7 +154,7 @@ def _order(c: Curve) -> str:
         return f"floor {number(c.floor)}"
     if not math.isfinite(c.order):
         return "-"
-    return f"{_slope(c.order)}" if c.settled else "not settled"
+    return _slope(c.order) if c.settled else f"{_slope(c.order)}, not settled"
 
 
 def _variants(found: Audit) -> tuple[list[str], list[list[str]]]:
