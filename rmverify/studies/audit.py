@@ -33,6 +33,7 @@ ODD = (7, 13, 31)
 PARTS = {"error": "tv", "start": "effect", "discretization": "discretization", "shared": "shared", "last": "last"}
 """The curves, and of which field of a `Rung` each is."""
 
+_VAGUE = 0.1  # of an error: where it is known no better, it has no slope
 _KEPT = 2**24  # numbers in the coefficients of all inputs of a reading that is kept
 _SETTLED = 0.1  # by how much the last two local slopes may differ
 _NEAR = 0.15  # by how much a settled order may miss the declared one
@@ -229,11 +230,13 @@ class Audit(Record):
 
 
 def _cell(value: Value | None) -> str:
-    """With three digits, two where its error is a thousandth of it to a tenth."""
+    """With three digits, two where its error is a thousandth of it to a tenth; a bound where it is more."""
     if value is None:
         return "-"
     text = value.text(3)
-    return f"{float(value):.2g}" if "±" in text and value.error <= 0.1 * abs(value) else text
+    if "±" not in text:
+        return text
+    return f"{float(value):.2g}" if value.error <= 0.1 * abs(value) else f"< {value.upper:.1g}"
 
 
 COLUMNS: dict[str, Callable[[Rung], str]] = {
@@ -579,13 +582,16 @@ def _shared(kept: Mapping[int, Reading], away: Callable[..., Value]) -> tuple[fl
 
 def _series(rungs: Iterable[Rung], which: str, singular: bool) -> tuple[list[int], list[float]]:
     which = "w2" if which == "tv" and singular else which
-    known = [(r.steps, float(getattr(r, which))) for r in rungs if getattr(r, which) is not None]
+    values = [(r.steps, getattr(r, which)) for r in rungs]
+    known = [(n, float(v)) for n, v in values if v is not None and v.error <= _VAGUE * v]
     return [n for n, _ in known], [e for _, e in known]
 
 
 def _evaluations(rungs: Sequence[Rung]) -> str:
     """Evaluations as a function of N, if they are on a line."""
     known = [(r.steps, r.evaluations) for r in rungs if not r.failure]
+    if len(known) == 1:
+        return f"{known[0][1]} at N = {known[0][0]}"
     for modulus in (1, 2, 3):
         lines = [_line([p for p in known if p[0] % modulus == r]) for r in range(modulus)]
         if known and all(line is not None for line in lines):
@@ -645,13 +651,14 @@ def _assumed(made: Any, known: Sequence[str]) -> tuple[str, ...]:
 
 
 def _remarks(report: Audit) -> list[str]:
-    said = []
-    for r in (*report.rungs, *report.odd):
+    together = sorted((*report.rungs, *report.odd), key=lambda r: r.steps)
+    failures: dict[str, list[str]] = {}
+    for r in together:
         if r.failure:
-            where = "" if r.call is None else f" in model call {r.call}"
-            said.append(f"N = {r.steps} is not known{where}: {r.failure}")
+            failures.setdefault(r.failure.replace(f"({r.steps})", "(N)"), []).append(str(r.steps))
+    said = [f"not known at N = {', '.join(at)}: {text}" for text, at in failures.items()]
     slips: dict[str, list[Rung]] = {}
-    for r in (*report.rungs, *report.odd):
+    for r in together:
         if r.bookkeeping in ("refuted", "inconclusive") or r.kind == "rounded":
             slips.setdefault(f"{r.bookkeeping} {r.kind}", []).append(r)
     for group in slips.values():
@@ -662,8 +669,8 @@ def _remarks(report: Audit) -> list[str]:
         r = whole[-1]
         total = r.w2 if report.metric == "W2" else r.tv
         said.append(
-            f"at N = {r.steps} the {report.metric} to the data is {_cell(total)}; alone, the start makes {_cell(r.effect)}, "
-            f"the discretization up to the last model call {_cell(r.discretization)}, and that with the last step "
+            f"at N = {r.steps} the {report.metric} to the data is {_cell(total)}; alone, the start makes "
+            f"{_cell(r.effect)}, the discretization up to the last model call {_cell(r.discretization)}, and that with the last step "
             f"{_cell(r.last)}"
         )
     error = report.curves["error"]

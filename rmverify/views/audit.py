@@ -45,9 +45,10 @@ def shown(found: Audit, data: str = "", width: int | None = None) -> list[Any]:
 
     columns, lines = found.table()
     tables, dropped = tabular(columns, lines, width, drop=_DROP)
-    blocks: list[Any] = [listed(_head(found, data)), "", *tables]
-    legend = [(name, text) for name, text in _legend(found).items() if name not in dropped]
-    blocks += [listed(legend), ""]
+    blocks: list[Any] = [listed(_head(found, data)), ""]
+    if not all(r.failure for r in (*found.rungs, *found.odd)):
+        legend = [(name, text) for name, text in _legend(found).items() if name not in dropped]
+        blocks += [*tables, listed(legend), ""]
     blocks += [_title("How the errors fall with N"), grid(*_curves(found)), ""] if _some(found) else []
     if found.variants:
         blocks += [_title("Variants"), *tabular(*_variants(found), width)[0]]
