@@ -670,11 +670,11 @@ def _remarks(report: Audit) -> list[str]:
         total = r.w2 if report.metric == "W2" else r.tv
         said.append(
             f"at N = {r.steps} the {report.metric} to the data is {_cell(total)}; alone, the start makes "
-            f"{_cell(r.effect)}, the discretization up to the last model call {_cell(r.discretization)}, and that with the last step "
-            f"{_cell(r.last)}"
+            f"{_cell(r.effect)}, the discretization up to the last model call {_cell(r.discretization)}, and that with "
+            f"the last step {_cell(r.last)}"
         )
     error = report.curves["error"]
-    if error.floor is not None:
+    if error.floor is not None and report.kind == "sampler":
         said.append(f"the error has a floor of {error.floor:.3g}, made by {report.causes}")
     for r in report.odd:
         factor = _off_the_curve(report, r)
