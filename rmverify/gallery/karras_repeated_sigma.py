@@ -1,0 +1,50 @@
+r"""The list of sigmas repeats its last one where it should end at 0, so that the last step has no length.
+
+    dx/ds = (x - D(x, s))/s,       x' = x + (s' - s) (x - D)/s,       s from 14.6 to 0.029 and then to 0.
+
+Euler's steps are exact where the data do not vary: with a last sigma of 0.029 the variance 0.029^2 stays, at any N.
+"""
+
+import numpy as np
+
+from rmverify.gallery.case import Case, moments
+from rmverify.gallery.checks import Left
+from rmverify.gallery.schedules import karras
+from rmverify.paths import VE
+from rmverify.samplers import Sampler
+from rmverify.targets import Gaussian
+
+
+def euler(n, last):
+    def run(model, x, noise):
+        sigmas = karras(n)
+        sigmas = np.append(sigmas, last(sigmas))
+        x = x * sigmas[0]
+        for s, s_next in zip(sigmas[:-1], sigmas[1:], strict=True):
+            x = x + (s_next - s) * (x - model(x, s)) / s
+        return x
+
+    return Sampler(run, path=VE(), predicts="x0")
+
+
+def repeated(n):
+    return euler(n, lambda sigmas: sigmas[-1])
+
+
+def excess():
+    """Of a variance of 1, as far as no step is to blame: the exact marginal at the last sigma."""
+    return {
+        f"left at N = {n}": float(moments(repeated(n), Gaussian([0.0], [0.0]), start="exact")[1][0]) for n in (10, 100)
+    }
+
+
+CASE = Case(
+    title="Karras schedule: the last sigma twice, and never 0",
+    reports=("diffusers#6477", "diffusers#5689"),
+    told="repeating the last sigma makes the last step a dummy of no length; residual noise in SDXL images",
+    wrong=repeated,
+    right=lambda n: euler(n, lambda sigmas: 0.0),
+    check=Left(),
+    at=25,
+    also=excess,
+)
