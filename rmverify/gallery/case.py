@@ -125,7 +125,7 @@ class Weak:
         """In one word."""
         return {
             (True, True): "blind", (False, True): "catches it", (False, False): "fails both",
-            (True, False): "prefers the fault",
+            (True, False): "prefers fault",
         }[self.passes]  # fmt: skip
 
 

@@ -54,7 +54,7 @@ class Order:
     def __call__(self, make: Make) -> Finding:
         a, b = (error(make, at, self.target) for at in (self.coarse, self.fine))
         slope = math.log2(abs(a / b))
-        return Finding(slope, f"{slope:.2f} (error {b:+.1e})", slope > self.order - 0.5)
+        return Finding(slope, f"order {slope:.2f}", slope > self.order - 0.5)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Left:
 
     def __call__(self, make: Make) -> Finding:
         mean, variance, _, _ = moments(make(self.n), Gaussian([1.0], [0.0]), start="exact")
-        return Finding(float(variance[0]), f"{variance[0]:.3g}", bool(variance[0] <= ROUNDING))
+        return Finding(float(variance[0]), f"variance {variance[0]:.3g} left", bool(variance[0] <= ROUNDING))
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,9 @@ class Bookkeeping:
             misfit = max(abs(mean - alpha), abs(math.sqrt(variance) - sigma)) / math.hypot(alpha, sigma)
             if misfit > ROUNDING:
                 there = self.level(math.sqrt(variance) / mean)
-                return Finding(misfit, f"call {number} is told {call.level:.4g}, its input is at {there:.4g}", False)
+                return Finding(misfit, f"call {number}: told {call.level:.4g}, is {there:.4g}", False)
             worst = max(worst, misfit)
-        return Finding(worst, f"the same in {len(reading.calls)} calls", True)
+        return Finding(worst, f"same in {len(reading.calls)} calls", True)
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Finite:
 
     def __call__(self, make: Make) -> Finding:
         bad = [n for n in self.steps if not self._finite(make(n))]
-        return Finding(float(len(bad)), ", ".join(map(str, bad)) or "none", not bad)
+        return Finding(float(len(bad)), "NaN at N = " + ", ".join(map(str, bad)) if bad else "no NaN", not bad)
 
     @staticmethod
     def _finite(subject: Any) -> bool:
@@ -125,21 +125,20 @@ class Finite:
 
 @dataclass(frozen=True)
 class Evaluations:
-    """Model evaluations where n steps are asked for."""
+    """Model evaluations, one for each of n steps."""
 
     n: int
-    due_: int
     what = "model evaluations"
 
     @property
     def due(self) -> str:
-        return str(self.due_)
+        return str(self.n)
 
     def __call__(self, make: Make) -> Finding:
         subject = make(self.n)
         assert isinstance(subject, Sampler)
         count = subject.read(TARGET).evaluations
-        return Finding(float(count), str(count), count == self.due_)
+        return Finding(float(count), f"{count} evaluations", count == self.n)
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,7 @@ class Exact:
             value = float(subject.stationary(target).component(self.component).variances[0])
         else:
             value = float(moments(subject, target)[1][0])
-        return Finding(value, f"{value:.4g}", abs(value - 1) <= ROUNDING)
+        return Finding(value, f"variance {value:.4g}", abs(value - 1) <= ROUNDING)
 
 
 @dataclass(frozen=True)
@@ -173,7 +172,7 @@ class FirstInput:
         subject = make(self.n)
         assert isinstance(subject, Sampler)
         value = float(subject.read(Gaussian([0.0], [1.0])).calls[0].moments()[1][0])
-        return Finding(value, f"{value:.4g}", abs(value - 1) <= ROUNDING)
+        return Finding(value, f"variance {value:.4g}", abs(value - 1) <= ROUNDING)
 
 
 @dataclass(frozen=True)
@@ -187,4 +186,4 @@ class Changes:
     def __call__(self, make: Any) -> Finding:
         (_, with_it, _, due), (_, without, _, _) = (moments(make(self.n, option), TARGET) for option in (True, False))
         value = float((np.abs(with_it - without) / due).max())
-        return Finding(value, f"{value:.3g}", value > ROUNDING)
+        return Finding(value, f"changed by {value:.2g}", value > ROUNDING)

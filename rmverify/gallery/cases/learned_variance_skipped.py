@@ -10,7 +10,7 @@ import numpy as np
 
 from rmverify.gallery.case import Case
 from rmverify.gallery.checks import Exact
-from rmverify.gallery.ddpm_skipped_timesteps import leading
+from rmverify.gallery.cases.ddpm_skipped_timesteps import leading
 from rmverify.gallery.schedules import SD
 from rmverify.samplers import Sampler
 
@@ -18,22 +18,24 @@ SQUARES = SD.alphas_cumprod
 
 
 def ddpm_large(n, variance):
+    timesteps = leading(n)
+
     def run(model, x, noise):
-        for t in leading(n):
-            a, b = SQUARES[t], SQUARES[t - 1000 // n] if t >= 1000 // n else 1.0
+        for t, t_next in zip(timesteps[:-1], timesteps[1:], strict=True):
+            a, b = SQUARES[t], SQUARES[t_next]
             x_0 = (x - np.sqrt(1 - a) * model(x, t)) / np.sqrt(a)
             x = np.sqrt(b) * (1 - a / b) / (1 - a) * x_0 + np.sqrt(a / b) * (1 - b) / (1 - a) * x
             x = x + np.sqrt(variance(t, a, b)) * noise()
         return x
 
-    return Sampler(run, path=SD, predicts="eps")
+    return Sampler(run, path=SD, predicts="eps", end=0)
 
 
 CASE = Case(
     title="DDPM, learned variance: the wrong beta when timesteps are skipped",
     reports=("diffusers#3006",),
     told="when skipping timesteps, self.betas[t] is the wrong beta",
-    wrong=lambda n: ddpm_large(n, lambda t, a, b: 1 - SQUARES[t] / (SQUARES[t - 1] if t else 1.0)),
+    wrong=lambda n: ddpm_large(n, lambda t, a, b: 1 - a / SQUARES[t - 1]),
     right=lambda n: ddpm_large(n, lambda t, a, b: 1 - a / b),
     check=Exact(25, "output variance on N(0, 1), N = 25"),
     at=25,

@@ -26,5 +26,5 @@ CASE = Case(
     told="num_steps levels, ends included, give len(sigmas) - 1 model calls: one fewer than was asked for",
     wrong=lambda n: euler(np.linspace(1, 0, n)),
     right=lambda n: euler(np.linspace(1, 0, n + 1)),
-    check=Evaluations(20, 20),
+    check=Evaluations(20),
 )

@@ -10,7 +10,7 @@ import numpy as np
 
 from rmverify.gallery.case import Case
 from rmverify.gallery.checks import Bookkeeping
-from rmverify.gallery.ddpm_trailing import ddpm
+from rmverify.gallery.cases.ddpm_trailing import ddpm
 from rmverify.gallery.schedules import SD
 
 
