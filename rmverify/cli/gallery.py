@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     cases = [(name, gallery.load(name)) for name in names]
     if options.list:
         about = {"cases": [{"name": n, "title": c.title, "reports": list(c.reports), "told": c.told} for n, c in cases]}
-        write(options, {"json": lambda: document("gallery", about)}, lambda: view.names(cases, columns))
+        write(options, {"json": lambda: document("gallery", about)}, lambda: view.names(cases))
         return Exit.VERIFIED
     found = gallery.run(names)
     write(options, {"json": lambda: document("gallery", view.as_record(found))}, lambda: (

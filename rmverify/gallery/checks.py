@@ -17,7 +17,7 @@ from rmverify.gallery.case import TARGET, Finding, Make, moments
 from rmverify.samplers import Kernel, NotFinite, Sampler
 from rmverify.targets import Gaussian
 
-__all__ = ["ROUNDING", "Bookkeeping", "Changes", "Evaluations", "Exact", "Finite", "FirstInput", "Left", "Order", "error"]
+__all__ = ["ROUNDING", "Bookkeeping", "Changes", "Evaluations", "Exact", "Finite", "FirstInput", "Left", "Order"]
 
 ROUNDING = 1e-9
 """More than double precision leaves of these runs, and less than any fault of the gallery."""
@@ -26,7 +26,7 @@ POINT = 1e-20
 """The variance of data that do not vary: 0, but for models that divide by it at the level of the data."""
 
 
-def error(make: Make, at: Any, target: Gaussian = TARGET) -> float:
+def _error(make: Make, at: Any, target: Gaussian = TARGET) -> float:
     """The largest error of a variance, relative, or of a mean, in standard deviations; from the exact start."""
     mean, variance, due_mean, due = moments(make(at), target, start="exact")
     off = np.concatenate([variance / due - 1, (mean - due_mean) / np.sqrt(due)])
@@ -52,7 +52,7 @@ class Order:
         return str(self.order)
 
     def __call__(self, make: Make) -> Finding:
-        a, b = (error(make, at, self.target) for at in (self.coarse, self.fine))
+        a, b = (_error(make, at, self.target) for at in (self.coarse, self.fine))
         slope = math.log2(abs(a / b))
         return Finding(slope, f"order {slope:.2f}", slope > self.order - 0.5)
 
@@ -66,8 +66,8 @@ class Left:
     due = "0"
 
     def __call__(self, make: Make) -> Finding:
-        mean, variance, _, _ = moments(make(self.n), Gaussian([1.0], [0.0]), start="exact")
-        return Finding(float(variance[0]), f"variance {variance[0]:.3g} left", bool(variance[0] <= ROUNDING))
+        value = float(moments(make(self.n), Gaussian([1.0], [0.0]), start="exact")[1][0])
+        return Finding(value, f"variance {value:.3g} left", value <= ROUNDING)
 
 
 @dataclass(frozen=True)

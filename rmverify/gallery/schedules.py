@@ -10,7 +10,7 @@ from rmverify.paths import VP, Path
 __all__ = ["SD", "VP_BY_SIGMA", "geometric", "karras"]
 
 SD = VP(np.cumprod(1 - np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2))
-"""Stable Diffusion's 1000 timesteps: sqrt(beta) from sqrt(0.00085) linearly to sqrt(0.012), alpha^2 = prod(1 - beta)."""
+"""Stable Diffusion's 1000 timesteps: sqrt(beta) linear from sqrt(0.00085) to sqrt(0.012), alpha^2 = prod(1 - beta)."""
 
 VP_BY_SIGMA = Path(
     lambda s: 1 / np.sqrt(1 + s * s), lambda s: s / np.sqrt(1 + s * s), levels=(0, 1e6), name="VP by sigma"

@@ -1,4 +1,4 @@
-"""The gallery of published faults: what betrays each and what weaker tests say, as tables, a page for one case, JSON."""
+"""The gallery of published faults: what betrays each and what weaker tests say, as tables, one page of a case, JSON."""
 
 from __future__ import annotations
 
@@ -15,15 +15,22 @@ _TESTS = {
     "golden": "output as recorded from the faulty code, to 1e-3",
 }
 
+_VERDICTS = {
+    (True, True): "the fault is refuted, its correction accepted",
+    (True, False): "the fault is refuted, and so is its correction",
+    (False, True): "the fault is not seen",
+    (False, False): "the fault is not seen, and its correction refuted",
+}
+
 
 def as_record(results: Sequence[Result]) -> dict[str, Any]:
     """Results as plain data."""
     return {"cases": [found.as_dict() for found in results], "weaker_tests": _TESTS}
 
 
-def names(cases: Sequence[tuple[str, Case]], width: int | None) -> list[Any]:
+def names(cases: Sequence[tuple[str, Case]]) -> list[Any]:
     """The cases that there are."""
-    return [grid(["case", "title", "reports"], [[name, case.title, ", ".join(case.reports)] for name, case in cases])]
+    return [listed((name, f"{case.title} ({', '.join(case.reports)})") for name, case in cases)]
 
 
 def shown(results: Sequence[Result], width: int | None) -> list[Any]:
@@ -40,8 +47,8 @@ def shown(results: Sequence[Result], width: int | None) -> list[Any]:
         grid(["case", *tests], verdicts), "",
         listed((name, about) for name, about in _TESTS.items()),
         paragraph(
-            "blind: both pass; fails both: too many steps are missing for either; prefers fault: passes it and fails its "
-            "correction.", width, "dim",
+            "blind: fault and correction pass; fails both: neither has steps enough; prefers fault: it passes, and its "
+            "correction fails.", width, "dim",
         ), "",
         paragraph(
             f"{sum(not r.wrong.holds for r in results)} of {len(results)} faults refuted, "
@@ -55,20 +62,25 @@ def page(found: Result, width: int | None) -> list[Any]:
     """One case in full."""
     case = found.case
     rows = [[weak.name, number(weak.wrong), number(weak.right), weak.verdict] for weak in found.weaker]
-    blocks = [
-        paragraph(f"{found.name}: {case.title}", width, "bold"), "", _text(found.story), "",
+    letter = "N" if isinstance(case.at, int) else "h"
+    return [
+        paragraph(f"{found.name}: {case.title}", width, "bold"), "", *_story(found.story, width),
         listed([
             ("Reported", ", ".join(case.reports)), ("As reported", case.told), ("Check", case.check.what),
             ("Due", case.check.due), ("Fault", found.wrong.text), ("Correction", found.right.text),
             *((name, number(value, 4)) for name, value in found.also.items()),
+            ("Verdict", _VERDICTS[not found.wrong.holds, found.right.holds]),
         ]), "",
-        paragraph(f"Weaker tests, at {case.at:g}: how far off fault and correction are", width, "bold"),
+        paragraph(f"How far off weaker tests find them, at {letter} = {case.at:g}", width, "bold"),
         grid(["test", "fault", "correction", "verdict"], rows, right=("fault", "correction")), "",
     ]  # fmt: skip
-    return blocks
 
 
-def _text(words: str) -> Any:
+def _story(words: str, width: int | None) -> list[Any]:
+    """Paragraphs filled anew, formulas as they are."""
     from rich.text import Text
 
-    return Text(words)
+    blocks: list[Any] = []
+    for part in words.split("\n\n"):
+        blocks += [Text(part) if part.startswith(" ") else paragraph(" ".join(part.split()), width), ""]
+    return blocks

@@ -1,9 +1,13 @@
 r"""Noise that is removed and noise that is added, computed so that rounding makes the first negative.
 
-    up^2 = t^2 (s^2 - t^2)/s^2,    down^2 = t^2 - up^2,    x' = x + (down - s) (x - x_0)/s + up z      (s -> t)
+    up^2 = t^2 (s^2 - t^2)/s^2,       down^2 = t^2 - up^2
+    x' = x + (down - s) (x - x_0)/s + up z                  from s to t
 
-In exact arithmetic down = t^2/s. In float32, with s = 2e4 and t far below, up comes out larger than t.
+In exact arithmetic down = t^2/s. In float32, with s = 2e4 and t far below, up can come out larger than t: at which N
+depends on the last bits of the schedule.
 """
+
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,7 +30,7 @@ def ancestral(n, down_of):
     def run(model, x, noise):
         sigmas = cosine_sigmas(n)
         x = x * float(sigmas[0])
-        for s, t in zip(sigmas[:-1], sigmas[1:], strict=True):
+        for s, t in pairwise(sigmas):
             up = np.sqrt(t**2 * (s**2 - t**2) / s**2)
             down = down_of(s, t, up)
             x = x + float((down - s) / s) * (x - model(x, float(s))) + float(up) * noise()

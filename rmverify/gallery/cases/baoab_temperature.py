@@ -1,9 +1,9 @@
 r"""No fault: positions exact, temperature far off. Where in the step is the velocity read?
 
-    v += h/2 s(x);   x += h/2 v;   v = e^-h v + sqrt(1 - e^-2h) z;   x += h/2 v;   v += h/2 s(x)       (BAOAB)
+    B  v += h/2 s(x)        A  x += h/2 v        O  v = e^-h v + sqrt(1 - e^-2h) z
 
-On N(0, 1) the variance of x is 1 at every h, and that of v at the end 1 - h^2/4. Before the last half-kick it is 1:
-the same positions, read as a leapfrog, have the right temperature.
+in the order B A O A B. On N(0, 1) the variance of x is 1 at every h, and that of v at the end 1 - h^2/4. Before the last
+half-kick it is 1: the same positions, read as a leapfrog, have the right temperature.
 """
 
 import numpy as np
@@ -39,14 +39,14 @@ def leapfrog(h):
 
 def positions():
     standard = Gaussian([0.0], [1.0])
-    return {f"variance of x at h = 1, {of.__name__}": float(moments(of(1.0), standard)[1][0]) for of in (baoab, leapfrog)}
+    return {f"variance of x, h = 1, {of.__name__}": float(moments(of(1.0), standard)[1][0]) for of in (baoab, leapfrog)}
 
 
 CASE = Case(
     title="BAOAB: positions excellent, kinetic energy terrible",
     reports=("openmm#2532", "openmm#2561"),
-    told="potential energies are excellent even at large steps, but kinetic energies are terrible; the integrator became "
-    "LangevinMiddleIntegrator, with velocities at half-steps",
+    told="potential energies are excellent even at large steps, but kinetic energies are terrible; the integrator "
+    "became LangevinMiddleIntegrator, with velocities at half-steps",
     wrong=baoab,
     right=leapfrog,
     check=Exact(1.0, "variance of v on N(0, 1), h = 1", component=1),

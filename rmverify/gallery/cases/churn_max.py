@@ -1,9 +1,12 @@
 r"""max for min in the amount of churn: noise is added and removed in every step, where none was asked for.
 
-    g = min(churn/N, sqrt(2) - 1),    s^ = s (1 + g),    x^ = x + sqrt(s^^2 - s^2) z,    x' = x^ + (s' - s^) (x^ - x_0)/s^
+    g = min(churn/N, sqrt(2) - 1),    u = s (1 + g),    y = x + sqrt(u^2 - s^2) z
+    x' = y + (s' - u) (y - x_0)/u
 
 With max every step goes from 1.41 s to s', however many there are: the steps never become short.
 """
+
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,7 +21,7 @@ def euler(n, bound, churn=0.0):
     def run(model, x, noise):
         sigmas = geometric(n)
         x = x * sigmas[0]
-        for s, s_next in zip(sigmas[:-1], sigmas[1:], strict=True):
+        for s, s_next in pairwise(sigmas):
             up = s * (1 + bound(churn / n, np.sqrt(2) - 1))
             if up > s:
                 x = x + np.sqrt(up**2 - s**2) * noise()

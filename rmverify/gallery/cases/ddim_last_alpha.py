@@ -1,6 +1,8 @@
 r"""DDIM whose last step ends at alpha^2 of the first timestep, and not at 1.
 
-    x' = sqrt(b) x_0 + sqrt(1 - b) eps,       b = 1 at the data, but b = alphas_cumprod[0] = 0.99915 as reported.
+    x' = sqrt(b) x_0 + sqrt(1 - b) eps,       b = alpha^2 where the step ends
+
+The data are at b = 1; as reported the list ends with alphas_cumprod[0] = 0.99915.
 
 Where the data do not vary, 1 - b is what stays. (Some models are configured so on purpose, `set_alpha_to_one=False`.)
 """

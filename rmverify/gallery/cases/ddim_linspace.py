@@ -2,7 +2,7 @@ r"""DDIM with "linspace" timesteps steps by 1000//N where the list steps by 999/
 
 With a = alpha^2 at t and b = alpha^2 where the step ends,
 
-    x_0 = (x - sqrt(1 - a) eps)/sqrt(a),       x' = sqrt(b) x_0 + sqrt(1 - b) eps.
+    x_0 = (x - sqrt(1 - a) eps)/sqrt(a),    x' = sqrt(b) x_0 + sqrt(1 - b) eps.
 
 The corrected code has the larger error at the end: longer steps. Only the bookkeeping tells which one is wrong.
 """
@@ -43,8 +43,10 @@ def right(n):
 
 def at_the_end():
     target = Gaussian([0.0], [0.25])
-    found = {name: moments(make(10), target)[1][0] / 0.25 - 1 for name, make in (("fault", wrong), ("correction", right))}
-    return {f"variance error at N = 10, {name}": float(error) for name, error in found.items()}
+    pair = {"fault": wrong, "correction": right}
+    return {
+        f"error of a variance, {name}": float(moments(of(10), target)[1][0]) / 0.25 - 1 for name, of in pair.items()
+    }
 
 
 CASE = Case(

@@ -1,7 +1,8 @@
 r"""DDPM with fewer steps than it was trained with, whose previous timestep is t - 1 all the same.
 
-    x_0 = (x - sqrt(1 - a) eps)/sqrt(a),
-    x' = sqrt(b) (1 - a/b)/(1 - a) x_0 + sqrt(a/b) (1 - b)/(1 - a) x + sqrt((1 - b) (1 - a/b)/(1 - a)) z,
+    x_0 = (x - sqrt(1 - a) eps)/sqrt(a)
+    x'  = sqrt(b) (1 - a/b)/(1 - a) x_0 + sqrt(a/b) (1 - b)/(1 - a) x
+          + sqrt((1 - b) (1 - a/b)/(1 - a)) z
 
 a at timestep t, and b where the next step starts, t - 1000/N: with b at t - 1 almost all of the noise stays.
 """
@@ -9,8 +10,8 @@ a at timestep t, and b where the next step starts, t - 1000/N: with b at t - 1 a
 import numpy as np
 
 from rmverify.gallery.case import Case
-from rmverify.gallery.checks import Bookkeeping
 from rmverify.gallery.cases.ddpm_trailing import ddpm
+from rmverify.gallery.checks import Bookkeeping
 from rmverify.gallery.schedules import SD
 
 

@@ -2,8 +2,9 @@ r"""DDPM with "trailing" timesteps steps to t - 1000//N, and asks the model next
 
 With a = alpha^2 at t, b = alpha^2 at the previous timestep of the list, and a model of eps,
 
-    x_0 = (x - sqrt(1 - a) eps)/sqrt(a),
-    x' = sqrt(b) (1 - a/b)/(1 - a) x_0 + sqrt(a/b) (1 - b)/(1 - a) x + sqrt((1 - b) (1 - a/b)/(1 - a)) z.
+    x_0 = (x - sqrt(1 - a) eps)/sqrt(a)
+    x'  = sqrt(b) (1 - a/b)/(1 - a) x_0 + sqrt(a/b) (1 - b)/(1 - a) x
+          + sqrt((1 - b) (1 - a/b)/(1 - a)) z
 """
 
 import numpy as np

@@ -2,11 +2,13 @@ r"""A correction that is none: the last step's length in the place of this one's
 
 DPM++ 2M, with h = log(s/t) and the ratio r of the last step's length to it,
 
-    x' = (t/s) x + (1 - e^-h) D,       D = x_0 + (x_0 - x_0 of the step before)/(2 r).
+    x' = (t/s) x + (1 - e^-h) D,    D = x_0 + (x_0 - last x_0)/(2 r).
 
 (t/s) and (1 - e^-h) add up to 1, or a mean is not kept. On levels whose ratio is fixed h is the last h and nothing
 shows; on Karras levels it does.
 """
+
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,8 +22,8 @@ from rmverify.samplers import Sampler
 def dpmpp_2m(n, length):
     def run(model, x, noise):
         sigmas = karras(n + 1)
-        x, x_0_last, h_last = x * sigmas[0], None, None
-        for s, t in zip(sigmas[:-1], sigmas[1:], strict=True):
+        x, x_0_last, h_last = x * sigmas[0], None, 0.0
+        for s, t in pairwise(sigmas):
             x_0, h = model(x, s), np.log(s / t)
             if x_0_last is None:
                 x = t / s * x + (1 - t / s) * x_0

@@ -8,6 +8,8 @@ predicted at r. Ancestral means, with up^2 = t^2 (1 - t^2/s^2) and down = t^2/s,
 and the z of half-step and step are increments of one W over [r, s] and [t, s], divided by their standard deviations.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from rmverify.gallery.case import Case
@@ -24,7 +26,7 @@ def dpmpp_sde(n, brownian):
     def run(model, x, noise):
         sigmas = geometric(n)
         x = x * sigmas[0]
-        for s, t in zip(sigmas[:-1], sigmas[1:], strict=True):
+        for s, t in pairwise(sigmas):
             r, half, rest = np.sqrt(s * t), noise(), noise()
             both = (np.sqrt(s - r) * half + np.sqrt(r - t) * rest) / np.sqrt(s - t)
             y = ancestral(x, model(x, s), s, r, half)

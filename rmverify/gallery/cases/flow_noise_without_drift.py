@@ -6,6 +6,8 @@ With w = t and score = -eps/t, eps = x + (1 - t) v,
     x' = x - d v - d eps/2 + sqrt(t d) z.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from rmverify.gallery.case import Case
@@ -17,7 +19,7 @@ from rmverify.samplers import Sampler
 def stochastic(n, drift):
     def run(model, x, noise):
         levels = np.linspace(1, 0.02, n + 1)
-        for t, t_next in zip(levels[:-1], levels[1:], strict=True):
+        for t, t_next in pairwise(levels):
             d, v = t - t_next, model(x, t)
             x = x - d * v - d * drift * (x + (1 - t) * v) / 2 + np.sqrt(t * d) * noise()
         return x

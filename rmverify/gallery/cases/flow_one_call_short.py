@@ -1,7 +1,11 @@
 r"""N sigmas from 1 to 0 make N - 1 steps.
 
-    x' = x + (t' - t) v(x, t),       t = 1, ..., 0 in N + 1 levels for N evaluations.
+    x' = x + (t' - t) v(x, t),       t = 1, ..., 0
+
+N evaluations need N + 1 levels.
 """
+
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,7 +17,7 @@ from rmverify.samplers import Sampler
 
 def euler(levels):
     def run(model, x, noise):
-        for t, t_next in zip(levels[:-1], levels[1:], strict=True):
+        for t, t_next in pairwise(levels):
             x = x + (t_next - t) * model(x, t)
         return x
 

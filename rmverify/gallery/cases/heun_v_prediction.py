@@ -2,10 +2,12 @@ r"""Heun's second stage converts the model's answer with the level it came from,
 
 With v = alpha eps - sigma x_0 and s = sigma/alpha, data and slope of dx/ds = (x - x_0)/s are
 
-    x_0 = x/(1 + s^2) - v s/sqrt(1 + s^2),       x' = x + (s' - s)/2 (d_1 + d_2),
+    x_0 = x/(1 + s^2) - v s/sqrt(1 + s^2),    x' = x + (s' - s)/2 (d_1 + d_2),
 
 with d_1 at (x, s) and d_2 at (x + (s' - s) d_1, s'). Where the model predicts eps, d = eps whatever s says.
 """
+
+from itertools import pairwise
 
 import numpy as np
 
@@ -23,7 +25,7 @@ def heun(n, second_level):
     def run(model, x, noise):
         sigmas = geometric(n)
         x = x * sigmas[0]
-        for s, s_next in zip(sigmas[:-1], sigmas[1:], strict=True):
+        for s, s_next in pairwise(sigmas):
             d_1 = slope(model(x / np.sqrt(1 + s**2), s), x, s)
             x_2 = x + (s_next - s) * d_1
             d_2 = slope(model(x_2 / np.sqrt(1 + s_next**2), s_next), x_2, second_level(s, s_next))

@@ -5,6 +5,8 @@ The state is x = x_0 + s eps, the model was trained on x/sqrt(1 + s^2):
     x' = x + (s' - s) eps(x/sqrt(1 + s^2), s).
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from rmverify.gallery.case import Case
@@ -17,7 +19,7 @@ def euler(n, scale):
     def run(model, x, noise):
         sigmas = np.append(karras(n), 0.0)
         x = x * np.sqrt(1 + sigmas[0] ** 2)
-        for s, s_next in zip(sigmas[:-1], sigmas[1:], strict=True):
+        for s, s_next in pairwise(sigmas):
             x = x + (s_next - s) * model(x / scale(s), s)
         return x
 

@@ -1,9 +1,11 @@
 r"""The list of sigmas repeats its last one where it should end at 0, so that the last step has no length.
 
-    dx/ds = (x - D(x, s))/s,       x' = x + (s' - s) (x - D)/s,       s from 14.6 to 0.029 and then to 0.
+    dx/ds = (x - D(x, s))/s,       x' = x + (s' - s) (x - D)/s
 
-Euler's steps are exact where the data do not vary: with a last sigma of 0.029 the variance 0.029^2 stays, at any N.
+with s from 14.6 to 0.029 and then to 0. Euler's steps are exact where the data do not vary: with a last sigma of 0.029 the variance 0.029^2 stays, at any N.
 """
+
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,7 +22,7 @@ def euler(n, last):
         sigmas = karras(n)
         sigmas = np.append(sigmas, last(sigmas))
         x = x * sigmas[0]
-        for s, s_next in zip(sigmas[:-1], sigmas[1:], strict=True):
+        for s, s_next in pairwise(sigmas):
             x = x + (s_next - s) * (x - model(x, s)) / s
         return x
 

@@ -1,16 +1,19 @@
 r"""The larger of DDPM's two variances, looked up at timestep t where timesteps are skipped.
 
-    x' = sqrt(b) (1 - a/b)/(1 - a) x_0 + sqrt(a/b) (1 - b)/(1 - a) x + sqrt(v) z,       v = 1 - a/b.
+    x' = sqrt(b) (1 - a/b)/(1 - a) x_0 + sqrt(a/b) (1 - b)/(1 - a) x + sqrt(v) z
+    v  = 1 - a/b
 
 A learned variance lies between (1 - b)/(1 - a) v and v. Where the data are N(0, 1), v is right and every marginal is
 N(0, 1), at any N. The table's beta_t is v for b at t - 1 only.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from rmverify.gallery.case import Case
-from rmverify.gallery.checks import Exact
 from rmverify.gallery.cases.ddpm_skipped_timesteps import leading
+from rmverify.gallery.checks import Exact
 from rmverify.gallery.schedules import SD
 from rmverify.samplers import Sampler
 
@@ -21,7 +24,7 @@ def ddpm_large(n, variance):
     timesteps = leading(n)
 
     def run(model, x, noise):
-        for t, t_next in zip(timesteps[:-1], timesteps[1:], strict=True):
+        for t, t_next in pairwise(timesteps):
             a, b = SQUARES[t], SQUARES[t_next]
             x_0 = (x - np.sqrt(1 - a) * model(x, t)) / np.sqrt(a)
             x = np.sqrt(b) * (1 - a / b) / (1 - a) * x_0 + np.sqrt(a / b) * (1 - b) / (1 - a) * x

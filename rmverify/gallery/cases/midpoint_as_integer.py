@@ -5,6 +5,8 @@ With s = sigma/alpha on levels whose ratio is fixed, and the midpoint m = s (s'/
     y = x + (m - s) eps(x, s),       x' = x + (s' - s) eps(y, m).
 """
 
+from itertools import pairwise
+
 from rmverify.gallery.case import Case
 from rmverify.gallery.checks import Order
 from rmverify.gallery.schedules import geometric
@@ -16,7 +18,7 @@ def midpoint(n, a):
     def run(model, x, noise):
         sigmas = geometric(n)
         x = x * sigmas[0]
-        for s, s_next in zip(sigmas[:-1], sigmas[1:], strict=True):
+        for s, s_next in pairwise(sigmas):
             m = s * (s_next / s) ** a
             y = x + (m - s) * model(x, s)
             x = x + (s_next - s) * model(y, m)

@@ -2,7 +2,8 @@ r"""A step over two levels whose first factor is that of one: s_0 where s_1 is d
 
 SDE-DPM-Solver++ (2S), from s_1 over s_0 to t, with h = log(s_1/t), x_0 and y_0 the data predicted at s_1 and s_0:
 
-    x_t = (t/s_1) e^-h x_1 + (1 - e^-2h) (x_0 + (y_0 - x_0) h/(2 log(s_1/s_0))) + t sqrt(1 - e^-2h) z.
+    x_t = (t/s_1) e^-h x_1 + (1 - e^-2h) D + t sqrt(1 - e^-2h) z
+    D   = x_0 + (y_0 - x_0) h/(2 log(s_1/s_0))
 
 With t/s_0 in its place the step does not become the identity as h -> 0, so that no number of steps is enough.
 """
@@ -34,8 +35,8 @@ def sde_2s(n, factor):
 CASE = Case(
     title="SDE-DPM-Solver++ singlestep: sigma_s0 or sigma_s1?",
     reports=("diffusers#8269", "diffusers#4251"),
-    told="it was uncertain whether sigma_s0 or sigma_s1 belongs in the second-order update; both were tried, two images "
-    "compared and sigma_s1 chosen, which the method's author confirmed",
+    told="it was uncertain whether sigma_s0 or sigma_s1 belongs in the second-order update; both were tried, two "
+    "images compared and sigma_s1 chosen, which the method's author confirmed",
     wrong=lambda n: sde_2s(n, lambda t, s_0, s_1: t / s_0),
     right=lambda n: sde_2s(n, lambda t, s_0, s_1: t / s_1),
     check=Order(1),

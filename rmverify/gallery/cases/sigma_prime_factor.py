@@ -2,10 +2,12 @@ r"""A factor of 2 in the speed of the noise level.
 
 On x_t = c(t) (x_0 + s(t) eps), the flow to the data is dx/dt = (c'/c) x - c^2 s s' score. In VP, with B' = beta,
 
-    c = e^(-B/2),    s = sqrt(e^B - 1),    c'/c = -beta/2,    s' = beta e^B/(2 s).
+    c = e^(-B/2),   s = sqrt(e^B - 1),   c'/c = -beta/2,   s' = beta e^B/(2 s).
 
 Without the 2 noise goes twice as fast as the clock says.
 """
+
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from rmverify.samplers import Sampler
 def euler(n, factor):
     def run(model, x, noise):
         times = np.linspace(1, 0.05, n + 1)
-        for t, t_next in zip(times[:-1], times[1:], strict=True):
+        for t, t_next in pairwise(times):
             beta, B = 0.1 + 19.9 * t, 0.1 * t + 19.9 * t**2 / 2
             c, s = np.exp(-B / 2), np.sqrt(np.expm1(B))
             speed = factor * beta * np.exp(B) / s

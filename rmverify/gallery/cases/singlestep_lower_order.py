@@ -2,8 +2,9 @@ r"""An option that has no effect: "lower order at the last step", where the numb
 
 DPM-Solver++ in data prediction, lambda = -log s. Steps of order 1 and 2, the second from the level r before the last,
 
-    x' = (s'/s) x + (1 - s'/s) x_0,
-    x' = (s'/r) x_r + (1 - s'/r) (x_0(r) + (x_0(s) - x_0(r)) log(r/s')/(2 log(r/s))),
+    x' = (s'/s) x + (1 - s'/s) x_0
+    x' = (s'/r) x_r + (1 - s'/r) D
+    D  = x_0(r) + (x_0(s) - x_0(r)) log(r/s')/(2 log(r/s))
 
 take turns. With an even N the last has order 2 unless it is replaced.
 """
@@ -40,7 +41,7 @@ def as_reported(n, option=True):
 
 def corrected(n, option=True):
     orders = [1, 2] * (n // 2) + [1] * (n % 2)
-    return singlestep(n, orders[:-1] + [1] if option else orders)
+    return singlestep(n, [*orders[:-1], 1] if option else orders)
 
 
 CASE = Case(
