@@ -10,7 +10,7 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rmverify.gallery.case import Case, Finding, Weak, judged
@@ -64,9 +64,9 @@ class Result:
         """As plain data."""
         case = self.case
         return {
-            "name": self.name, "title": case.title, "reports": list(case.reports), "told": case.told,
-            "story": self.story, "check": {"what": case.check.what, "due": case.check.due},
-            "fault": vars(self.wrong), "correction": vars(self.right), "verdict": "refuted" if self.holds else "unseen",
+            "name": self.name, "title": case.title, "reports": list(case.reports), "links": case.links,
+            "told": case.told, "story": self.story, "check": {"what": case.check.what, "due": case.check.due},
+            "fault": asdict(self.wrong), "correction": asdict(self.right), "holds": self.holds,
             "weaker_tests": [
                 {"name": w.name, "fault": w.wrong, "correction": w.right, "fault_passes": w.passes[0],
                  "correction_passes": w.passes[1], "verdict": w.verdict} for w in self.weaker

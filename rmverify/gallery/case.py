@@ -24,6 +24,16 @@ TARGET = Gaussian([0.5, -0.25], [0.25, 2.0])
 """Off centre, anisotropic, of variances that are not 1: where it is otherwise, many faults are invisible."""
 
 
+OWNERS = {
+    "ComfyUI": "Comfy-Org", "ControlNet": "lllyasviel", "Euler-Smea-Dyn-Sampler": "Koishi-Star",
+    "deepinv": "deepinv", "diffusers": "huggingface", "edward": "blei-lab", "k-diffusion": "crowsonkb",
+    "openmm": "openmm", "pybnn": "automl", "randomized-midpoint": "shivamgupta2",
+    "rectified-flow-pytorch": "lucidrains", "sglang": "sgl-project", "stablediffusion": "Stability-AI",
+    "volesti": "GeomScale", "zea": "tue-bmd",
+}  # fmt: skip
+"""Whose repositories the reports are in."""
+
+
 @dataclass(frozen=True)
 class Langevin:
     """A Langevin scheme in rmverify's own contract, with its step: it draws a random midpoint."""
@@ -87,7 +97,7 @@ class Case:
     ----------
     title : str
     reports : tuple of str
-        Where it was reported, such as "diffusers#1512": read by us, not run.
+        Where it was reported, such as "diffusers#1512" (or read, at a commit): read by us, not run.
     told : str
         What the report says.
     wrong, right : callable
@@ -111,6 +121,16 @@ class Case:
     at: Any = 20
     target: Gaussian = TARGET
     also: Callable[[], Mapping[str, float]] = field(default=dict)
+
+    @property
+    def links(self) -> list[str]:
+        """Where the reports are."""
+        pairs = [report.replace("@", "#").split("#") for report in self.reports]
+        kinds = ["tree" if "@" in report else "issues" for report in self.reports]
+        return [
+            f"https://github.com/{OWNERS[name]}/{name}/{kind}/{which}"
+            for (name, which), kind in zip(pairs, kinds, strict=True)
+        ]
 
 
 DRAWS = 1000

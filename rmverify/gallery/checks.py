@@ -67,7 +67,7 @@ class Left:
 
     def __call__(self, make: Make) -> Finding:
         value = float(moments(make(self.n), Gaussian([1.0], [0.0]), start="exact")[1][0])
-        return Finding(value, f"variance {value:.3g} left", value <= ROUNDING)
+        return Finding(value, f"variance {value:.3g} left" if value > ROUNDING else "nothing left", value <= ROUNDING)
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Bookkeeping:
             alpha, sigma = subject.path.at(call.level)
             misfit = max(abs(mean - alpha), abs(math.sqrt(variance) - sigma)) / math.hypot(alpha, sigma)
             if misfit > ROUNDING:
-                there = self.level(math.sqrt(variance) / mean)
+                there = self.level(math.sqrt(variance) / mean if mean > 0 else math.inf)
                 return Finding(misfit, f"call {number}: told {call.level:.4g}, is {there:.4g}", False)
             worst = max(worst, misfit)
         return Finding(worst, f"same in {len(reading.calls)} calls", True)

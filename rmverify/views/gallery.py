@@ -14,6 +14,7 @@ _TESTS = {
     "one N": "variances of 1000 draws, at one N or h, within 3 standard errors",
     "golden": "output as recorded from the faulty code, to 1e-3",
 }
+_UNITS = {"mean": "mean, in standard deviations", "one N": "variance, relative", "golden": "golden value, absolute"}
 
 _VERDICTS = {
     (True, True): "the fault is refuted, its correction accepted",
@@ -61,12 +62,12 @@ def shown(results: Sequence[Result], width: int | None) -> list[Any]:
 def page(found: Result, width: int | None) -> list[Any]:
     """One case in full."""
     case = found.case
-    rows = [[weak.name, number(weak.wrong), number(weak.right), weak.verdict] for weak in found.weaker]
+    rows = [[_UNITS[weak.name], number(weak.wrong), number(weak.right), weak.verdict] for weak in found.weaker]
     letter = "N" if isinstance(case.at, int) else "h"
     return [
         paragraph(f"{found.name}: {case.title}", width, "bold"), "", *_story(found.story, width),
         listed([
-            ("Reported", ", ".join(case.reports)), ("As reported", case.told), ("Check", case.check.what),
+            ("Read, not run", "\n".join(case.links)), ("As reported", case.told), ("Check", case.check.what),
             ("Due", case.check.due), ("Fault", found.wrong.text), ("Correction", found.right.text),
             *((name, number(value, 4)) for name, value in found.also.items()),
             ("Verdict", _VERDICTS[not found.wrong.holds, found.right.holds]),

@@ -1,9 +1,9 @@
-r"""No fault: positions exact, temperature far off. Where in the step is the velocity read?
+r"""Positions exact, temperature far off: it depends on where in the step the velocity is read, and is no fault.
 
-    B  v += h/2 s(x)        A  x += h/2 v        O  v = e^-h v + sqrt(1 - e^-2h) z
+    B: v += h/2 s(x)      A: x += h/2 v      O: v = e^-h v + sqrt(1 - e^-2h) z
 
-in the order B A O A B. On N(0, 1) the variance of x is 1 at every h, and that of v at the end 1 - h^2/4. Before the last
-half-kick it is 1: the same positions, read as a leapfrog, have the right temperature.
+in the order B A O A B. On N(0, 1) the variance of x is 1 at every h, and that of v at the end 1 - h^2/4. Before the
+last half-kick it is 1: the same positions, read as a leapfrog, have the right temperature.
 """
 
 import numpy as np

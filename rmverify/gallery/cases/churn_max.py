@@ -1,6 +1,7 @@
 r"""max for min in the amount of churn: noise is added and removed in every step, where none was asked for.
 
-    g = min(churn/N, sqrt(2) - 1),    u = s (1 + g),    y = x + sqrt(u^2 - s^2) z
+    g = min(churn/N, sqrt(2) - 1),     u = s (1 + g)
+    y = x + sqrt(u^2 - s^2) z
     x' = y + (s' - u) (y - x_0)/u
 
 With max every step goes from 1.41 s to s', however many there are: the steps never become short.

@@ -2,7 +2,7 @@ r"""DDIM with "linspace" timesteps steps by 1000//N where the list steps by 999/
 
 With a = alpha^2 at t and b = alpha^2 where the step ends,
 
-    x_0 = (x - sqrt(1 - a) eps)/sqrt(a),    x' = sqrt(b) x_0 + sqrt(1 - b) eps.
+    x_0 = (x - sqrt(1 - a) eps)/sqrt(a),   x' = sqrt(b) x_0 + sqrt(1 - b) eps.
 
 The corrected code has the larger error at the end: longer steps. Only the bookkeeping tells which one is wrong.
 """

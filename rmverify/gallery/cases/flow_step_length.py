@@ -27,5 +27,5 @@ CASE = Case(
     told="delta is 1/steps where it should be 1/(steps - 1); its author then found a larger fault, in the direction",
     wrong=lambda n: euler(np.linspace(1, 0, n), 1 / n),
     right=lambda n: euler(np.linspace(1, 0, n)[:-1], 1 / (n - 1)),
-    check=Bookkeeping(10, lambda ratio: ratio / (1 + ratio)),
+    check=Bookkeeping(10, lambda ratio: 1 / (1 + 1 / ratio)),
 )

@@ -2,7 +2,8 @@ r"""The list of sigmas repeats its last one where it should end at 0, so that th
 
     dx/ds = (x - D(x, s))/s,       x' = x + (s' - s) (x - D)/s
 
-with s from 14.6 to 0.029 and then to 0. Euler's steps are exact where the data do not vary: with a last sigma of 0.029 the variance 0.029^2 stays, at any N.
+with s from 14.6 to 0.029 and then to 0. Euler's steps are exact where the data do not vary: with a last sigma of 0.029
+the variance 0.029^2 stays, at any N.
 """
 
 from itertools import pairwise

@@ -1,6 +1,7 @@
 r"""The larger of DDPM's two variances, looked up at timestep t where timesteps are skipped.
 
-    x' = sqrt(b) (1 - a/b)/(1 - a) x_0 + sqrt(a/b) (1 - b)/(1 - a) x + sqrt(v) z
+    x' = sqrt(b) (1 - a/b)/(1 - a) x_0 + sqrt(a/b) (1 - b)/(1 - a) x
+         + sqrt(v) z
     v  = 1 - a/b
 
 A learned variance lies between (1 - b)/(1 - a) v and v. Where the data are N(0, 1), v is right and every marginal is

@@ -29,7 +29,7 @@ def midpoint(n, a):
 
 CASE = Case(
     title="Midpoint method: 0.5 cast to an integer",
-    reports=("shivamgupta2/randomized-midpoint at bcaab48",),
+    reports=("randomized-midpoint@bcaab48",),
     told="no report: the deterministic branch of the scheduler is read to take (0.5).long(), which is 0",
     wrong=lambda n: midpoint(n, int(0.5)),
     right=lambda n: midpoint(n, 0.5),

@@ -2,7 +2,8 @@ r"""Third order, 3n - 1 steps, and the last one to sigma = 0: a second-order upd
 
 Steps of order 1, 2, 3 take turns, all from the level q at which the turn began (h = log(q/s')):
 
-    x' = (s'/q) x_q + (1 - s'/q) x_0(q) + c D,    D = (x_0(s) - x_0(q)) h/log(q/s)
+    x' = (s'/q) x_q + (1 - s'/q) x_0(q) + c D
+    D  = (x_0(s) - x_0(q)) h/log(q/s)
     c  = (1 - s'/q)/2 for order 2, 1 - (1 - s'/q)/h for order 3
 
 With s' = 0, h is infinite: only order 1 can end there. The list of orders allowed for it at N = 3n and 3n + 1 alone.
