@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from mutants import gallery as mutants
 from scipy.linalg import solve_discrete_lyapunov
+from scipy.stats import chi2
 
 import rmverify as rm
 from rmverify import gallery
@@ -98,6 +99,12 @@ def test_what_is_left_where_the_data_do_not_vary():
         assert left(ddim.wrong).number == pytest.approx(0.00085, rel=1e-12)
         assert left(karras.right).number == 0
         assert left(ddim.right).number < 1e-30  # rounding, squared
+    for d in (1, 16384):  # two chi-squared distributions of d degrees, cut where their densities cross
+        scale = 1 + 0.0291675**2
+        cut = d * math.log(scale) / (1 - 1 / scale)
+        due = chi2.cdf(cut, d) - chi2.cdf(cut / scale, d)
+        found = load("karras_repeated_sigma").far()[f"TV there, d = {d}"]
+        assert found == pytest.approx(due, rel=1e-6)
 
 
 def test_bookkeeping_says_which_call_is_told_what():
@@ -198,13 +205,13 @@ def test_sgld_keeps_h_times_too_little():
 
 
 def test_sghmc_by_lyapunov():
-    h, C = 0.01, 0.5
-    for name, friction in (("wrong", C), ("right", C * h)):
-        A = np.array([[1 - h * h, h * (1 - friction)], [-h, 1 - friction]])
-        noise = 2 * C * h * np.array([[h * h, h], [h, 1]])
-        due = solve_discrete_lyapunov(A, noise)[0, 0]
-        found = cases.moments(getattr(gallery.load("sghmc_friction"), name)(h), rm.Gaussian([0.0], [1.0]))[1][0]
-        assert found == pytest.approx(due, rel=1e-7)
+    """The proposal is hot by 1/h, in velocity and position; the code was right."""
+    h, a = 0.01, 0.05
+    found = load("sghmc_friction").CASE.also()
+    for name, friction in (("proposal", h * a), ("code", a)):
+        A = np.array([[1 - h, 1 - friction], [-h, 1 - friction]])
+        due = solve_discrete_lyapunov(A, 2 * a * h * np.ones((2, 2)))[0, 0]
+        assert found[f"variance kept at h = 0.01, {name}"] == pytest.approx(due, rel=1e-7)
 
 
 def test_baoab_has_the_right_positions_at_every_step():

@@ -96,7 +96,7 @@ def load(name: str) -> Case:
     return case
 
 
-def run(names: Sequence[str] = CASES) -> list[Result]:
+def run(names: str | Sequence[str] = CASES) -> list[Result]:
     """Refute the faults of these cases, all by default, accept their corrections, and ask the weaker tests.
 
     Raises
@@ -106,13 +106,13 @@ def run(names: Sequence[str] = CASES) -> list[Result]:
 
     Examples
     --------
-    >>> (found,) = run(["sgld_noise"])
+    >>> (found,) = run("sgld_noise")
     >>> found.holds, found.wrong.text, found.right.text
     (True, 'order -0.01', 'order 1.00')
     >>> [(weak.name, weak.verdict) for weak in found.weaker]
     [('mean', 'blind'), ('one N', 'catches it'), ('golden', 'prefers fault')]
     """
-    results = []
+    results, names = [], [names] if isinstance(names, str) else names
     for name, case in [(name, load(name)) for name in names]:
         wrong, right = case.check(case.wrong), case.check(case.right)
         results.append(Result(name, case, wrong, right, judged(case), dict(case.also())))

@@ -2,9 +2,9 @@ r"""A factor of 2 in the speed of the noise level.
 
 On x_t = c(t) (x_0 + s(t) eps), the flow to the data is dx/dt = (c'/c) x - c^2 s s' score. In VP, with B' = beta,
 
-    c = e^(-B/2),   s = sqrt(e^B - 1),   c'/c = -beta/2,   s' = beta e^B/(2 s).
+    c = e^(-B/2),   s = sqrt(e^B - 1),   c'/c = -beta/2,  s' = beta e^B/(2 s).
 
-Without the 2 noise goes twice as fast as the clock says.
+Without the 2 noise goes twice as fast as the clock says. (The report has a factor of 2, and not on which side.)
 """
 
 from itertools import pairwise
