@@ -44,9 +44,7 @@ def right(n):
 def at_the_end():
     target = Gaussian([0.0], [0.25])
     pair = {"fault": wrong, "correction": right}
-    return {
-        f"error of a variance, {name}": float(moments(of(10), target)[1][0]) / 0.25 - 1 for name, of in pair.items()
-    }
+    return {f"variance error, {name}": float(moments(of(10), target)[1][0]) / 0.25 - 1 for name, of in pair.items()}
 
 
 CASE = Case(

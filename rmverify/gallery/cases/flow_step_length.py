@@ -1,7 +1,10 @@
 r"""A list of N times from 0 to 1, and steps of 1/N.
 
-Rectified flow, x_t = (1 - t) x_0 + t eps and dx/dt = v, from t = 1 down: x' = x - d v(x, t). N times that include both
-ends are 1/(N - 1) apart. With d = 1/N the code and the model soon speak of different times.
+Rectified flow goes from t = 1 down to the data at 0:
+
+    x_t = (1 - t) x_0 + t eps,      dx/dt = v(x, t),      x' = x - d v(x, t).
+
+N times that include both ends are 1/(N - 1) apart. With d = 1/N code and model soon speak of different times.
 """
 
 import numpy as np

@@ -37,7 +37,7 @@ def repeated(n):
 
 
 def far():
-    """What is left is the same at every N, and adds up over dimensions: an exact flow would end at N(0, 1 + 0.029^2)."""
+    """What is left is the same at every N, and adds up over dimensions: an exact flow ends at N(0, 1 + 0.029^2)."""
     point = Gaussian([0.0], [0.0])
     left = {f"left at N = {n}": float(moments(repeated(n), point, start="exact")[1][0]) for n in (10, 100)}
     for d in (1, 16384):

@@ -35,14 +35,14 @@ def as_it_was(h):
 
 def variances():
     pair = {"proposal": as_proposed, "code": as_it_was}
-    return {f"variance kept at h = 0.01, {name}": float(moments(of(0.01), STANDARD)[1][0]) for name, of in pair.items()}
+    return {f"variance, {name}": float(moments(of(0.01), STANDARD)[1][0]) for name, of in pair.items()}
 
 
 CASE = Case(
     title="SGHMC: a learning rate that is not missing in the friction",
     reports=("pybnn#4",),
-    told="is a learning rate missing in the friction term of the momentum? the answer is yes; as read at 626062d the code "
-    "has no learning rate in x' = x + v' either",
+    told="is a learning rate missing in the friction term of the momentum? the answer is yes; as read at 626062d the "
+    "code has no learning rate in x' = x + v' either",
     wrong=as_proposed,
     right=as_it_was,
     check=Order(1, 0.01, 0.005, STANDARD),

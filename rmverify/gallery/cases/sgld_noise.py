@@ -33,7 +33,7 @@ def corrected(h):
 
 def variances():
     pair = {"fault": as_reported, "correction": corrected}
-    return {f"variance kept at h = 0.01, {name}": float(moments(of(0.01), STANDARD)[1][0]) for name, of in pair.items()}
+    return {f"variance, {name}": float(moments(of(0.01), STANDARD)[1][0]) for name, of in pair.items()}
 
 
 CASE = Case(

@@ -49,7 +49,7 @@ def corrected(n):
 
 CASE = Case(
     title="DPM-Solver++ singlestep, order 3: NaN for N = 3n - 1",
-    reports=("diffusers#9007",),
+    reports=("diffusers#9007", "diffusers#9104"),
     told="with solver_order=3 and 3n - 1 steps the last step is a second-order update at sigma = 0: NaN, black images",
     wrong=as_reported,
     right=corrected,
