@@ -293,6 +293,34 @@ def test_what_an_option_changes():
     assert (r, s) == (sigmas[18], sigmas[19])
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name,spacing", [("ddpm_trailing", "trailing"), ("ddim_linspace", "linspace")])
+def test_the_rewritten_code_has_the_law_of_the_library(name, spacing):
+    """diffusers itself, with the previous timestep of the report and with that of its list; its alphas are float32."""
+    pytest.importorskip("torch")
+    diffusers = pytest.importorskip("diffusers")
+    case = gallery.load(name)
+    n = case.at
+    parent = diffusers.DDPMScheduler if name == "ddpm_trailing" else diffusers.DDIMScheduler
+    options = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "clip_sample": False}
+
+    def run(model, x, noise):
+        scheduler = parent(**options, timestep_spacing=spacing)
+        scheduler.set_timesteps(n)
+        if parent is diffusers.DDPMScheduler:
+            scheduler.previous_timestep = lambda t: t - 1000 // n
+        for t in scheduler.timesteps:
+            x = scheduler.step(model(x, t), t, x).prev_sample
+        return x
+
+    sampler = Sampler(run, path=schedules.SD, predicts="eps", like="torch")
+    found = cases.moments(sampler, cases.TARGET)[1]
+    pair = [cases.moments(make(n), cases.TARGET)[1] for make in (case.wrong, case.right)]
+    close = [np.allclose(found, due, rtol=1e-4, atol=0) for due in pair]
+    assert close == [True, False] or (name == "ddim_linspace" and close == [False, True])  # may be mended by now
+
+
 # ------------------------------------------------------------------- checks, on pairs made here
 
 
