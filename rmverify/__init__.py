@@ -48,6 +48,7 @@ _ROOMS = {
     "claims": "claims",
     "elementary": "elementary",
     "exponents": "exponents",
+    "gallery": "gallery",
     "laws": "laws",
     "log_concave": "studies.log_concave",
     "paths": "paths",
@@ -84,6 +85,7 @@ __all__ = [
     "coupling_error",
     "elementary",
     "exponents",
+    "gallery",
     "hellinger",
     "kl",
     "laws",
@@ -105,7 +107,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from rmverify import claims, elementary, exponents, laws, plans, schemes, targets
+    from rmverify import claims, elementary, exponents, gallery, laws, plans, schemes, targets
     from rmverify.claims import Report, verify
     from rmverify.divergences import chi2, hellinger, kl, renyi, tv, w2
     from rmverify.errors.local import LocalError, coupling_error, local_error
