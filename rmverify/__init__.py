@@ -44,6 +44,7 @@ _WHERE = {
     "w2": "divergences",
 }
 _ROOMS = {
+    "adapters": "adapters",
     "budget": "studies.budget",
     "claims": "claims",
     "elementary": "elementary",
@@ -78,6 +79,7 @@ __all__ = [
     "TransportLaw",
     "Value",
     "__version__",
+    "adapters",
     "audit",
     "budget",
     "chi2",
@@ -107,7 +109,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from rmverify import claims, elementary, exponents, gallery, laws, plans, schemes, targets
+    from rmverify import adapters, claims, elementary, exponents, gallery, laws, plans, schemes, targets
     from rmverify.claims import Report, verify
     from rmverify.divergences import chi2, hellinger, kl, renyi, tv, w2
     from rmverify.errors.local import LocalError, coupling_error, local_error

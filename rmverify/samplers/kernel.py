@@ -7,6 +7,7 @@ invariant, of every component of its state.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -38,8 +39,9 @@ class Kernel:
         with a list of step sizes. ``gradient(x)`` is the exact one of the target, ``noise()`` a standard normal draw
         like x; the normal draws of PyTorch and JAX are answered by us too.
     init : callable, optional
-        ``init(x, noise)`` is the state that starts at x; x itself by default. All arrays of x's shape in it, in tuples,
-        dicts, dataclasses or lists, are its components; the rest is handed on as it is.
+        ``init(x, noise)``, or ``init(x, noise, gradient)``, is the state that starts at x; x itself by default. All
+        arrays of x's shape in it, in tuples, dicts, dataclasses or lists, are its components; the rest is handed on as
+        it is.
     predicts : {"score", "grad"}
         Whether the gradient is that of ln density, or of the potential f = -ln density.
     level : number, optional
@@ -135,17 +137,19 @@ class Kernel:
         frame = Frame.of(truth, full, self.shape, self.single)
         model = frame.spread(exact_model(target, self.path, "score"), truth)
         sign = 1 if self.predicts == "score" else -1
+        asked = 0 if self.init is None else max(0, len(inspect.signature(self.init).parameters) - 2)
 
-        def start(answer: Any, x: Any, noise: Any) -> Any:
-            return x if self.init is None else self.init(x, noise)
+        def gradient_of(answer: Any) -> Any:
+            return lambda x: sign * answer(x, self.level)
+
+        def start(gradient: Any, x: Any, noise: Any) -> Any:
+            return x if self.init is None else self.init(x, noise, *[gradient][:asked])
 
         def first(answer: Any, inputs: list[Any], noise: Any) -> list[Any]:
-            return self._components(start(answer, inputs[0], noise), inputs[0])
+            return self._components(start(gradient_of(answer), inputs[0], noise), inputs[0])
 
         def run(answer: Any, inputs: list[Any], noise: Any) -> list[Any]:
-            def gradient(x: Any) -> Any:
-                return sign * answer(x, self.level)
-
+            gradient = gradient_of(answer)
             shape = tuple(inputs[0].shape)
             rest = iter(inputs)
             state = start(gradient, inputs[self.position], lambda *_: 0 * inputs[0])

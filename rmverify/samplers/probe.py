@@ -25,7 +25,7 @@ import numpy as np
 from rmverify.elementary import like as like_array
 from rmverify.numbers.checks import Array
 from rmverify.numbers.rounding import UNIT
-from rmverify.samplers.arrays import host, is_array, named, precision_of
+from rmverify.samplers.arrays import compiling, from_host, host, is_array, named, precision_of
 from rmverify.samplers.models import Model
 from rmverify.samplers.noise import Foreign, Noise, intercepted
 from rmverify.targets import Gaussian
@@ -235,18 +235,26 @@ class _Setting:
         found: list[list[Array]] = []
         kinds: set[str] = set()
         counts: set[int] = set()
+        failed: list[Unreadable] = []
         with intercepted(noise), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for now in pieces:
                 noise.restart()
                 asked: list[Seen] = []
-                answer = self._answering(batch.layout[now], asked, keep)
+                answer = self._answering(batch.layout[now], asked, failed, keep)
                 inputs = [given(0, n) for n in range(self.inputs)]
-                outs = self.run(answer, inputs, noise)
+                try:
+                    outs = self.run(answer, inputs, noise)
+                except Exception:
+                    if failed:
+                        raise failed[0] from None
+                    raise
                 for n, x in enumerate(inputs):
                     if not np.array_equal(host(x), host(given(0, n))):
                         raise Unreadable("run: it changes x in place; let it work on a copy, as callers use x again")
                 kinds |= {named(out) for out in outs if is_array(out)}
                 found.append([self._checked(out, shape) for out in outs])
+                if failed:
+                    raise failed[0]
                 seen.append(asked)
                 counts.add(noise.plain)
         values = np.concatenate(found, axis=1)
@@ -270,7 +278,9 @@ class _Setting:
             raise Unreadable(f"run: expected an array on the device of x, {like.device}, got one on {out.device}")
         return host(out).reshape(-1, self.frame.columns)
 
-    def _answering(self, layout: Any, seen: list[Seen], keep: bool) -> Callable[[Any, Any], Any]:
+    def _answering(
+        self, layout: Any, seen: list[Seen], failed: list[Unreadable], keep: bool
+    ) -> Callable[[Any, Any], Any]:
         frame, rows = self.frame, len(layout)
         expected = frame.shape(rows)
 
@@ -312,7 +322,14 @@ class _Setting:
                 out = np.take_along_axis(gain, where, axis=1) * values + np.take_along_axis(shift, where, axis=1)
             return like_array(out.reshape(shape), x)
 
-        return answer
+        def compiled(x: Any, t: Any) -> Any:
+            try:
+                return answer(x, t)
+            except Unreadable as error:  # compiled code cannot raise it
+                failed.append(error)
+                return np.full_like(x, np.nan)
+
+        return lambda x, t: from_host(compiled, x, t) if compiling(x) else answer(x, t)
 
 
 def _joined(seen: list[list[Seen]]) -> list[Seen]:
