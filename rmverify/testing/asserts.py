@@ -242,8 +242,7 @@ def assert_same_law(
                 facts.append(("component", "between two of the state" if between else f"{n} of the state"))
             kind = f"rounding in {found.dtype}" if tol is None else "tol"
             facts.append(("largest", f"{found.size:.3g} of a standard deviation or variance; {kind}: {bound:.2g}"))
-            coarse = 8 * (found.operations + 4) * precision_of("float32") * (1 + found.far)
-            if tol is None and found.dtype == "float64" and found.size <= coarse:
+            if tol is None and _note(found):
                 facts.append(("note", "of the size of float32: does one of them keep a table in it? then pass tol"))
             shown = _modes(p.law, q.law, (" a", " b"))
             raise AssertionError(report("assert_same_law: a and b have different laws", facts, shown))
@@ -486,7 +485,10 @@ def _all_of(code: Any, target: Target, start: Any, steps: Any, alphas: Any) -> l
     joint, due = code.law(target, steps, start=start), _level(code, truth_of(target))
     order = sorted(range(joint.components), key=lambda n: n != joint.position)
     assumed = f"start {start}, exact {code.predicts}, {count} steps"
-    return [_Out(repr(code), target, joint.component(n), due, assumed, count * moved.steps, moved.dtype) for n in order]
+    return [
+        _Out(repr(code), target, joint.component(n), due, assumed, count * moved.steps, moved.dtype, joint=joint)
+        for n in order
+    ]
 
 
 def _level(kernel: Kernel, truth: Gaussian) -> Gaussian:
@@ -593,21 +595,37 @@ class _Difference:
         means, variances = rows[:, 4], rows[:, 5]
         self.across = _across(p.joint, q.joint)
         self.size = float(max(np.abs(means).max(), np.abs(variances).max(), off, self.across))
-        self.dtype = max(p.dtype, q.dtype, key=precision_of)
+        self.dtype = _coarser(p.dtype, q.dtype)
         self.operations = max(p.operations, q.operations)
         with np.errstate(divide="ignore", invalid="ignore"):
             far = np.abs(rows[:, 1]) / np.sqrt(rows[:, 3])
         self.far = float(np.nan_to_num(far, posinf=0.0).max())
-        own = 8 * (self.operations + 4) * precision_of(self.dtype) * (1 + self.far)
+        own = _rounding(self.operations, self.dtype, self.far)
         self.bound = own + float(p.law.rounding.max() + q.law.rounding.max())
 
 
+def _coarser(p: str, q: str) -> str:
+    return max(p, q, key=precision_of)
+
+
+def _rounding(operations: int, dtype: str, far: float) -> float:
+    """Eight roundings of each operation, of a number that is so many standard deviations from 0."""
+    return 8 * (operations + 4) * precision_of(dtype) * (1 + far)
+
+
+def _note(found: _Difference) -> bool:
+    """Whether float32 would explain what float64 does not."""
+    coarse = _rounding(found.operations, "float32", found.far)
+    return found.dtype == "float64" and found.size <= coarse
+
+
 def _across(p: Joint | None, q: Joint | None) -> float:
-    """The largest difference of covariances between components of two states, relative."""
+    """The largest difference of covariances, but for variances, of two states, relative."""
     if p is None or q is None or p.covariance.shape != q.covariance.shape:
         return 0.0
     sizes = np.sqrt(np.diagonal(q.covariance, axis1=1, axis2=2))
-    return float(_relative(np.abs(p.covariance - q.covariance), sizes[:, :, None] * sizes[:, None]).max())
+    off = _relative(np.abs(p.covariance - q.covariance), sizes[:, :, None] * sizes[:, None])
+    return float(np.where(np.eye(off.shape[-1]), 0.0, off).max())
 
 
 def _moments(p: Any, q: Any) -> tuple[Array, float, str]:
@@ -666,8 +684,11 @@ def _judged(slopes: list[tuple[float, float]], order: float, tol: float) -> str:
     (before, vague), (last, vaguer) = slopes[-2:]
     if not max(vague, vaguer) <= tol:
         return "inconclusive: the last errors are too small, or too vague, to have slopes; try fewer steps"
-    if abs(last - before) > tol:
-        falls = last < before and last < order - tol
-        why = "the error stops falling; is there a floor? see at='last call'" if falls else "try more steps"
-        return f"inconclusive: the order has not settled, slopes end with {before:.3f}, {last:.3f}: {why}"
-    return "" if last >= order - tol else f"the order is {last:.2f}, not {order:g}"
+    if abs(last - before) <= tol and last >= order - tol:
+        return ""
+    floor = last < max(slope for slope, _ in slopes) / 2
+    hint = "; the error stops falling: is there a floor? see at='last call'" if floor else ""
+    if abs(last - before) <= tol:
+        return f"the order is {last:.2f}, not {order:g}{hint}"
+    hint = hint or "; try more steps"
+    return f"inconclusive: the order has not settled, slopes end with {before:.3f}, {last:.3f}{hint}"
