@@ -29,6 +29,7 @@ _WHERE = {
     "StationaryLaw": "laws",
     "TransportLaw": "laws",
     "Value": "numbers.values",
+    "audit": "studies.audit",
     "chi2": "divergences",
     "coupling_error": "errors.local",
     "hellinger": "divergences",
@@ -76,6 +77,7 @@ __all__ = [
     "TransportLaw",
     "Value",
     "__version__",
+    "audit",
     "budget",
     "chi2",
     "claims",
@@ -120,6 +122,7 @@ if TYPE_CHECKING:
     from rmverify.plans import Correct, Plan, Predict
     from rmverify.readings.particles import sample
     from rmverify.studies import budget, log_concave, rates, rounds, sweep
+    from rmverify.studies.audit import audit
     from rmverify.targets import EstimatedScore, Gaussian, GaussianMixture, Product
 
 

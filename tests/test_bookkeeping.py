@@ -242,10 +242,14 @@ def test_a_slip_of_a_method_that_is_not_exact_on_a_point():
     assert found.verdict == "refuted", found.why
 
 
-def test_read_in_coordinates():
+@pytest.mark.parametrize("start", ["normal", "exact"])
+def test_read_in_coordinates(start):
+    turned = Gaussian([1.0, 0.5], [[2.0, 0.7], [0.7, 0.5]])
     sampler = euler(karras(6))
     mixed = Sampler(sampler.run, path=paths.VE(), predicts="eps", coordinates=True)
-    one, other = sampler.read(TARGET).bookkeeping("normal"), mixed.read(TARGET).bookkeeping()
-    for a, b in zip(one, other, strict=True):
-        np.testing.assert_allclose(a.variance, b.variance, rtol=1e-10)
-        np.testing.assert_allclose(a.due_mean, b.due_mean)
+    for target in (TARGET, turned):
+        one, other = sampler.read(target).bookkeeping(start), mixed.read(target).bookkeeping(start)
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_allclose(a.mean, b.mean, rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(a.variance, b.variance, rtol=1e-9)
+            np.testing.assert_allclose(a.due_mean, b.due_mean)

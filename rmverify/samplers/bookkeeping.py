@@ -30,9 +30,11 @@ __all__ = ["Booked", "Bookkeeping", "booked", "bookkept"]
 _PIECES = 16  # of an interval that holds the apparent level, and so often
 _NARROWINGS = 16
 _POINT = Gaussian([2.0], [1e-24])  # not 0, so that a score exists at sigma = 0
+_EXACT = 0.02  # of a misfit: what another level or a factor leaves of it where it explains it
+_ROUNDED = 0.75  # of a timestep: more than rounding makes, with what it leaves of the calls before; less than a slip
 _FINER = 8
 _SLIP = 0.75  # what a slip keeps of its size in steps when they are _FINER times as many, where one step's error falls
-_ROUNDINGS = 8.0  # of each call, as coefficients are often kept in float32
+_ROUNDINGS = 128.0  # of each call, as coefficients are often kept in float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,8 +131,6 @@ def booked(reading: Reading, start: Any = "exact") -> list[Booked]:
             reading.start(start)
         except ValueError:
             start = "normal"
-    if reading.in_coordinates:
-        start = "normal"
     truth, path = reading.truth, _between(reading.sampler.path)
     lam, mean = truth.variances, truth.means
     if reading.in_coordinates and truth.basis is None:
@@ -235,7 +235,7 @@ def _allowed(path: Path, level: float, mean: Array, lam: Array, n: int, dtype: s
     due_m, due_v = alpha * mean, alpha**2 * lam + sigma**2
     with np.errstate(divide="ignore", invalid="ignore"):
         far = np.where(due_v > 0, np.abs(due_m) / np.sqrt(due_v), 0.0).max()
-    own = _ROUNDINGS * precision_of("float32") * (1 + float(far)) * (8 if n == 0 else 1)
+    own = _ROUNDINGS * precision_of("float32") * (1 + float(far)) * (2 if n == 0 else 1)
     if not (isinstance(path, VP) and hasattr(path, "alphas_cumprod")) or level == int(level):
         return own
     other = 0.0
@@ -252,7 +252,9 @@ def _allowed(path: Path, level: float, mean: Array, lam: Array, n: int, dtype: s
     return own + other
 
 
-def bookkept(make: Callable[[int], Sampler], steps: int, target: Gaussian) -> Bookkeeping:
+def bookkept(
+    make: Callable[[int], Sampler], steps: int, target: Gaussian, reading: Reading | None = None
+) -> Bookkeeping:
     r"""Whether the inputs of a sampler's model are what the levels say that it names, and the call where they are not.
 
     Parameters
@@ -262,6 +264,8 @@ def bookkept(make: Callable[[int], Sampler], steps: int, target: Gaussian) -> Bo
     steps : int
         It is read at so many, and at twice as many where that is needed.
     target : Gaussian
+    reading : Reading, optional
+        The sampler's at so many steps on this target, where there is one already.
 
     Notes
     -----
@@ -270,11 +274,11 @@ def bookkept(make: Callable[[int], Sampler], steps: int, target: Gaussian) -> Bo
     1. From N(0, I) the first input must have a variance from sigma^2 to sigma^2 + alpha^2, where the data are one
        point: all that a start can be off by. Else "refuted", a scale misfit of the start.
     2. Where the data are one point and the start is exact, all inputs fit to rounding: "holds".
-    3. At the first call that does not fit, the input is exactly the marginal of another level, or an exact multiple of
-       what is due: "refuted", with that level or factor. In a path whose alpha does not vary every variance is that of
-       some level: with eight times the steps it must then be off by three quarters of as many steps or more, where the
-       error of one step falls. Levels less than half a timestep from a whole one that is told
-       are roundings of it: "holds", and `kind` says "rounded".
+    3. At the first call that does not fit, the input is the marginal of another level, or a multiple of what is due,
+       but for 2 % of the misfit: "refuted", with that level or factor. In a path whose alpha does not vary every
+       variance is that of some level: with eight times the steps it must then be off by three quarters of as many
+       steps or more, where the error of one step falls. Levels less than three quarters of a timestep from a whole one
+       that is told are roundings of it: "holds", and `kind` says "rounded".
     4. The method is not exact on one point. On the target itself the largest misfit falls at least like
        steps^{-1/2} when the steps are doubled: "holds", as far as can be seen beside the discretization; it does not
        fall: "refuted"; else "inconclusive".
@@ -302,8 +306,9 @@ def bookkept(make: Callable[[int], Sampler], steps: int, target: Gaussian) -> Bo
     >>> found.verdict, found.kind, found.call
     ('refuted', 'level', 1)
     """
-    sampler = make(steps)
-    calls, one = booked(sampler.read(target)), _of_point(sampler)
+    reading = make(steps).read(target) if reading is None else reading
+    calls, sampler = booked(reading), reading.sampler
+    one = _of_point(sampler)
     point = [] if one is None else booked(one)
     if one is not None:
         path = sampler.path
@@ -323,10 +328,9 @@ def bookkept(make: Callable[[int], Sampler], steps: int, target: Gaussian) -> Bo
 def _of_point(sampler: Sampler) -> Reading | None:
     """The reading with data of one point, None where it cannot be read so."""
     try:
-        reading = sampler.read(_POINT)
+        return sampler.read(_POINT)
     except Exception:  # a stranger's, of this one target
         return None
-    return None if reading.in_coordinates else reading
 
 
 def _first(point: list[Booked]) -> Booked | None:
@@ -357,20 +361,20 @@ def _sharp(point: list[Booked], path: Path, finer: Callable[[], list[Booked]]) -
         worst = max(b.misfit for b in point)
         why = f"with data of one point every one of {len(point)} inputs is that of its level, to {worst:.1g}"
         return "holds", why, "none", None
-    if math.isnan(bad.misfit) or bad.misfit <= 4 * bad.allowed:
+    if math.isnan(bad.misfit):
         return None
-    if bad.left_by_scale <= bad.allowed:
+    if bad.left_by_scale <= _EXACT * bad.misfit:
         why = f"model call {bad.call}, at level {bad.level:.6g}, is handed {bad.scale:.6g} times what is due there"
         return "refuted", why, "scale", bad.call
-    if bad.left_by_level > bad.allowed:
-        return None
-    listed = isinstance(path, VP) and hasattr(path, "alphas_cumprod")
-    if listed and bad.level == round(bad.level) and abs(bad.apparent - bad.level) <= 0.5:
+    listed = isinstance(path, VP) and hasattr(path, "alphas_cumprod") and bad.level == round(bad.level)
+    if listed and abs(bad.apparent - bad.level) < _ROUNDED and bad.left_by_level <= bad.allowed:
         why = (
             f"model call {bad.call} is told the whole timestep {bad.level:g} where its input is that of "
             f"{bad.apparent:.2f}; levels are told as the nearest whole timestep"
         )
         return "holds", why, "rounded", bad.call
+    if bad.left_by_level > _EXACT * bad.misfit:
+        return None
     alphas = path.at(bad.level)[0], _between(path).at(bad.apparent)[0]
     if alphas[0] == alphas[1]:
         try:

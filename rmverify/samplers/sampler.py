@@ -216,11 +216,13 @@ class Call:
     evaluations: int = 1
 
     def moments(self, start: tuple[Array, Array] | None = None) -> tuple[Array, Array]:
-        """Means and variances, mode by mode, from a start of these means and variances (N(0, I) by default)."""
+        """Means and variances, mode by mode, from a start of these means and variances, or of this mean and covariance
+        in coordinates (N(0, I) by default)."""
         if self.slope.ndim == 2:
-            if start is not None:
-                raise ValueError("start: what a model call is handed is known from N(0, I) only, in coordinates")
-            return self.shift, (self.slope**2).sum(axis=1) + self.noise
+            if start is None:
+                return self.shift, (self.slope**2).sum(axis=1) + self.noise
+            center, covariance = start
+            return self.shift + self.slope @ center, ((self.slope @ covariance) * self.slope).sum(axis=1) + self.noise
         mean, variance = (0.0, 1.0) if start is None else start
         return self.shift + self.slope * mean, self.slope**2 * variance + self.noise
 
@@ -362,7 +364,7 @@ class Reading:
     def bookkeeping(self, start: Any = "exact") -> list[Booked]:
         """What every model call was told and handed: its level, the moments of its input beside those of the exact
         marginal, and the level that it looks like. From the start with which the first call is exact, where there is
-        one, so that what is seen is not the start's error; from N(0, I) where the code was read in coordinates.
+        one, so that what is seen is not the start's error.
 
         Examples
         --------
