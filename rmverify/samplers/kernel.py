@@ -17,7 +17,7 @@ from rmverify.numbers.checks import Array, brief, positive_integer
 from rmverify.paths import OU, Path
 from rmverify.samplers.arrays import example, named, quietly
 from rmverify.samplers.models import exact_model, marginal, truth_of
-from rmverify.samplers.probe import MOST_COORDINATES, Affine, Frame, NotFinite, NotPerMode, Unreadable, read, slip_of
+from rmverify.samplers.probe import Affine, Frame, NotFinite, Unreadable, attempts, read, slip_of
 from rmverify.samplers.trees import leaves, replaced
 from rmverify.targets import Gaussian, Target
 
@@ -113,26 +113,19 @@ class Kernel:
             Where the code is not affine (`samplers.NotAffine`) or breaks a rule.
         """
         truth = truth_of(target)
-        if self.coordinates is not None:
-            return self._read(target, truth, self.coordinates, dtype, sizes)
-        try:
-            return self._read(target, truth, False, dtype, sizes)
-        except Exception as error:
-            stranger = not isinstance(error, Unreadable)
-            if truth.dim > MOST_COORDINATES or not (stranger or isinstance(error, NotPerMode)):
-                raise
-            try:
-                return self._read(target, truth, True, dtype, sizes)
-            except Unreadable:
-                raise
-            except Exception:
-                raise Unreadable(f"step: it raised {type(error).__name__}: {error}") from error
+        found: tuple[Affine, Affine] = attempts(
+            truth, self.coordinates, self.shape, self.single,
+            lambda frame: self._read(target, truth, frame, dtype, sizes),
+        )  # fmt: skip
+        return found
 
     def _read(
-        self, target: Target, truth: Gaussian, full: bool, dtype: str | None, sizes: tuple[Any, ...]
+        self, target: Target, truth: Gaussian, frame: Frame, dtype: str | None, sizes: tuple[Any, ...]
     ) -> tuple[Affine, Affine]:
         like = example(self.like, dtype)
-        frame = Frame.of(truth, full, self.shape, self.single)
+        spot = (truth.means, np.sqrt(truth.variances))
+        if frame.full:
+            spot = (truth.mean, np.sqrt(np.diagonal(truth.covariance)))
         model = frame.spread(exact_model(target, self.path, "score"), truth)
         sign = 1 if self.predicts == "score" else -1
 
@@ -153,11 +146,11 @@ class Kernel:
             return self._components(self.step(state, gradient, noise, *sizes), inputs[0], len(inputs))
 
         with quietly(like if not isinstance(self.like, str) else self.like):
-            begun = read(first, frame, model, like, draws=None, hint=self.hint)
-            moved = read(run, frame, model, like, inputs=len(begun.shift), draws=self.draws, hint=self.hint)
+            begun = read(first, frame, model, like, draws=None, hint=self.hint, spot=spot)
+            moved = read(run, frame, model, like, inputs=len(begun.shift), draws=self.draws, hint=self.hint, spot=spot)
         if moved.dtype != named(like):
             if dtype is None and moved.dtype == "float32":
-                return self._read(target, truth, full, "float32", sizes)
+                return self._read(target, truth, frame, "float32", sizes)
             raise Unreadable(f"step: expected {named(like)}, the dtype of x, got {moved.dtype}")
         return begun, moved
 

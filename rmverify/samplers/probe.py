@@ -7,20 +7,22 @@ itself, all modes of the target are read at once, one column each, and the rows 
     source j     1 in every column, 0 in all other sources
 
 so that row j minus row 0 are the coefficients of source j. Whether that is the whole truth is seen on rows of random
-combinations, some as large as draws are and some a thousand times larger, *with the modes in other columns*: they must
-come out as the coefficients say. That refutes clipping and every other bend, rows or columns that influence each other,
-and coefficients that belong to a column and not to its mode. Code that does mix columns is read in coordinates, with
-one row for each coordinate of each source.
+combinations, thousands of numbers, some as large as draws are and some a thousand times larger, *with the modes in
+other columns, and as many columns as the target has coordinates*: they must come out as the coefficients say. That
+refutes clipping and every other bend that one draw in some hundreds meets, rows or columns that influence each other,
+and coefficients that belong to a column or to the number of columns and not to a mode. Code that does mix columns is
+read in coordinates, with one row for each coordinate of each source.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy.random import default_rng  # by a name of our own: a run must not make generators
 
 from rmverify.elementary import like as like_array
 from rmverify.numbers.checks import Array
@@ -30,10 +32,12 @@ from rmverify.samplers.models import Model
 from rmverify.samplers.noise import Foreign, Noise, intercepted
 from rmverify.targets import Gaussian
 
-__all__ = ["Affine", "Frame", "NotAffine", "NotFinite", "NotPerMode", "Unreadable", "read"]
+__all__ = ["Affine", "Frame", "NotAffine", "NotFinite", "NotPerMode", "Unreadable", "attempts", "read"]
 
-_AMPLITUDES = (1.0, 1.0, 3.0, 3.0, 1e3, 1e3)  # of the rows of random combinations
-_COLUMNS = 4  # at least, so that a mode can change its place
+_AMPLITUDES = (1.0, 1.0, 3.0, 3.0, 1e3, 1e3)  # of the rows of random combinations, over and over
+_NUMBERS = 4096  # in the rows of random combinations, at least
+_WIDE = 1024  # columns of random combinations, where the target has more coordinates than modes
+_MOST_COLUMNS = 4096  # read mode by mode with one column for each coordinate
 _MEMORY = 2**26  # bytes in one array of a run
 _STRAIGHT = 64.0  # roundings of each operation, of its terms
 MOST_COORDINATES = 512
@@ -64,11 +68,13 @@ class Frame:
     """How columns and modes belong together.
 
     `modes` are how many; with a `basis` (d, d), or `full`, columns are coordinates, else column c is mode c % modes.
-    `trail` is the template of what x's shape has after the rows, -1 for the columns; with `single` the code sees one
+    The target has `dim` coordinates, and x so many `columns`. `trail` is the template of what x's shape has after the rows, -1 for the columns; with `single` the code sees one
     row at a time, without an axis of rows.
     """
 
     modes: int
+    dim: int
+    columns: int
     basis: Array | None = None
     full: bool = False
     trail: tuple[int, ...] = (-1,)
@@ -76,12 +82,16 @@ class Frame:
 
     @classmethod
     def of(cls, truth: Gaussian, full: bool, trail: Sequence[int] = (-1,), single: bool = False) -> Frame:
-        """The frame of a target, in coordinates where `full`."""
-        if full and truth.dim > MOST_COORDINATES:
-            most = f"up to dimension {MOST_COORDINATES}, the target has {truth.dim}"
-            raise ValueError(f"coordinates: code is read in coordinates {most}")
+        """The frame of a target: of its coordinates where `full`, else with one column for each mode."""
         size = truth.dim if full else truth.variances.size
-        return cls(size, truth.basis if full else None, full, tuple(trail), single)
+        return cls(size, truth.dim, size, truth.basis if full else None, full, tuple(trail), single)
+
+    @property
+    def tested(self) -> Frame:
+        """The frame of random combinations: as wide as the target, or of another width at least."""
+        if self.full or self.modes == self.dim:
+            return self
+        return replace(self, columns=min(self.dim, max(_WIDE, 2 * self.modes)))
 
     def spread(self, model: Model, truth: Gaussian) -> Model:
         """A model of modes, one value for each coordinate where columns are coordinates of blocks."""
@@ -110,10 +120,6 @@ class Frame:
         if law.variances.size != self.modes or law.basis is not truth.basis:
             raise ValueError(f"start: expected a Gaussian in the target's modes (made by its with_modes), got {law!r}")
         return law.means, law.variances
-
-    @property
-    def columns(self) -> int:
-        return self.modes if self.full else max(self.modes, _COLUMNS)
 
     @property
     def width(self) -> int:
@@ -166,21 +172,29 @@ Run = Callable[[Callable[[Any, Any], Any], list[Any], Any], list[Any]]
 
 Watch = Callable[[Frame, list[Seen], int, int, int, list[Any]], list[Any]]
 
+Spot = tuple[Array, Array]
+"""Means and standard deviations, column by column, of inputs as the code will meet them."""
+
 
 class _Combinations:
-    """Row 0 of zeros, and rows of random combinations of the sources, each input or draw one of them."""
+    """Row 0 of zeros, and rows of random combinations of the sources, each input or draw one of them. With a `spot`
+    every other row has its inputs there.
+    """
 
-    def __init__(self, frame: Frame) -> None:
-        self.frame, self.rows = frame, 1 + len(_AMPLITUDES)
+    def __init__(self, frame: Frame, spot: Spot | None = None) -> None:
+        self.frame, self.spot = frame, spot
+        times = 1 if frame.single else -(-_NUMBERS // (len(_AMPLITUDES) * frame.columns))
+        self.sizes = np.array([0.0, *_AMPLITUDES * times])
+        self.rows = self.sizes.size
         self.layout = frame.layout(np.zeros(self.rows, dtype=int) if frame.full else np.arange(self.rows))
-        self._known: dict[tuple[int, int], Array] = {}
 
     def source(self, kind: int, n: int) -> Array:
-        """Input n (kind 0), draw n of the stream (1) or of a key (2), in all rows."""
-        if (kind, n) not in self._known:
-            z = np.random.default_rng([20240605, kind, n]).standard_normal((self.rows, self.frame.columns))
-            self._known[kind, n] = z * np.array([0.0, *_AMPLITUDES])[:, None]
-        return self._known[kind, n]
+        """Input n (kind 0), draw n of the stream (1) or of a key (2), in all rows; never the same array twice."""
+        z = default_rng([20240605, kind, n]).standard_normal((self.rows, self.frame.columns)) * self.sizes[:, None]
+        if self.spot is not None and kind == 0:
+            center, spread = (part[self.layout[2::2]] for part in self.spot)
+            z[2::2] = center + spread * z[2::2]
+        return z
 
 
 class _Basis:
@@ -222,7 +236,7 @@ class _Setting:
     keys: dict[bytes, int] = field(default_factory=dict)
 
     def play(self, batch: _Combinations | _Basis, keep: bool) -> _Ran:
-        frame, rows = self.frame, batch.rows
+        frame, rows = batch.frame, batch.rows
         pieces = [slice(r, r + 1) for r in range(rows)] if frame.single else [slice(0, rows)]
         shape = frame.shape(rows)
         now = pieces[0]
@@ -239,18 +253,20 @@ class _Setting:
             for now in pieces:
                 noise.restart()
                 asked: list[Seen] = []
-                answer = self._answering(batch.layout[now], asked, keep)
+                answer = self._answering(frame, batch.layout[now], asked, keep)
                 inputs = [given(0, n) for n in range(self.inputs)]
                 outs = self.run(answer, inputs, noise)
                 for n, x in enumerate(inputs):
                     if not np.array_equal(host(x), host(given(0, n))):
                         raise Unreadable("run: it changes x in place; let it work on a copy, as callers use x again")
                 kinds |= {named(out) for out in outs if is_array(out)}
-                found.append([self._checked(out, shape) for out in outs])
+                found.append([self._checked(out, shape).reshape(-1, frame.columns) for out in outs])
                 seen.append(asked)
                 counts.add(noise.plain)
         values = np.concatenate(found, axis=1)
-        if len(kinds) > 1 or len(counts) > 1 or len({len(asked) for asked in seen}) > 1:
+        if len(kinds) > 1:
+            raise Unreadable(f"run: expected arrays of one dtype, got {' and '.join(sorted(kinds))}")
+        if len(counts) > 1 or len({len(asked) for asked in seen}) > 1:
             raise NotAffine("run: rows differ in how often they draw or ask the model: it decides by values")
         bad = ~np.isfinite(values).all(axis=(0, 2))
         if bad.any():
@@ -268,10 +284,10 @@ class _Setting:
             raise Unreadable(f"run: expected a {type(like).__name__} like x, got a {type(out).__name__}")
         if getattr(out, "device", None) != getattr(like, "device", None):
             raise Unreadable(f"run: expected an array on the device of x, {like.device}, got one on {out.device}")
-        return host(out).reshape(-1, self.frame.columns)
+        return host(out)
 
-    def _answering(self, layout: Any, seen: list[Seen], keep: bool) -> Callable[[Any, Any], Any]:
-        frame, rows = self.frame, len(layout)
+    def _answering(self, frame: Frame, layout: Any, seen: list[Seen], keep: bool) -> Callable[[Any, Any], Any]:
+        rows = len(layout)
         expected = frame.shape(rows)
 
         def answer(x: Any, t: Any) -> Any:
@@ -327,7 +343,7 @@ def _joined(seen: list[list[Seen]]) -> list[Seen]:
 
 def read(
     run: Run, frame: Frame, model: Model, like: Any, *, inputs: int = 1, draws: int | None = None, hint: str = "",
-    watch: Watch | None = None,
+    watch: Watch | None = None, spot: Spot | None = None,
 ) -> Affine:  # fmt: skip
     """The affine map from the `inputs` and the draws to the outputs of a run.
 
@@ -339,7 +355,7 @@ def read(
     setting = _Setting(run, frame, model, like, inputs, draws)
     state: list[Any] = []
     try:
-        test = _Combinations(frame)
+        test = _Combinations(frame.tested, spot)
         tested = setting.play(test, False)
         sizes = (inputs, *tested.draws)
         collected = _Collected(frame, test, tested, sizes)
@@ -353,8 +369,8 @@ def read(
                     f"run: it made {sum(tested.draws)} draws in one run and {sum(ran.draws)} in the next; does it keep "
                     "state between runs, or decide by values?"
                 )
-            if not _close(ran.outs[:, 0], tested.outs[:, 0], tested.dtype):
-                _blame(tested, setting.play(_Combinations(frame), False), frame)
+            if not _close(ran.outs[:, 0], tested.outs[:, 0, : frame.columns], tested.dtype):
+                _blame(tested, setting.play(test, False), frame)
             collected.add(ran.outs, first, last)
             if watch is not None:
                 state = watch(frame, ran.seen, inputs, first, last, state)
@@ -363,6 +379,40 @@ def read(
     affine = collected.done(hint)
     affine.calls, affine.evaluations = state, sum(seen.evaluations for seen in tested.seen)
     return affine
+
+
+def attempts(
+    truth: Gaussian, coordinates: bool | None, trail: Sequence[int], single: bool, once: Callable[[Frame], Any]
+) -> Any:
+    """What `once` reads in the first frame in which it can: mode by mode, with a column for each coordinate, and in
+    coordinates.
+    """
+    modes = Frame.of(truth, False, trail, single)
+    frames = [] if coordinates else [modes]
+    if frames and modes.modes < truth.dim <= _MOST_COLUMNS:
+        frames.append(replace(modes, columns=truth.dim))
+    if coordinates and truth.dim > MOST_COORDINATES:
+        raise ValueError(
+            f"coordinates: expected a target of dimension up to {MOST_COORDINATES}, got one of {truth.dim}; leave it "
+            "out where the code treats all coordinates alike"
+        )
+    if coordinates is not False and truth.dim <= MOST_COORDINATES:
+        frames.append(Frame.of(truth, True, trail, single))
+    for frame in frames:
+        try:
+            return once(frame)
+        except NotPerMode as error:
+            if frame is frames[-1]:
+                raise NotPerMode(
+                    f"{error}; if it mixes coordinates, or has a coefficient for each, it is read in coordinates, up "
+                    f"to dimension {MOST_COORDINATES} (coordinates=True)"
+                ) from None
+        except Unreadable:
+            raise
+        except Exception as error:  # a stranger's: perhaps of so many columns
+            if frame is frames[-1]:
+                raise Unreadable(f"run: it raised {type(error).__name__}: {error}") from error
+    raise AssertionError("there is a frame")
 
 
 def _close(a: Array, b: Array, dtype: str) -> bool:
@@ -397,7 +447,7 @@ class _Collected:
         zero = tested.outs[:, 0]
         self.shift = zero[:, :modes].copy()
         self.predicted = np.array(
-            np.broadcast_to(zero[:, None], tested.outs.shape) if frame.full else zero[:, test.layout]
+            np.broadcast_to(zero[:, None], tested.outs.shape) if frame.full else self.shift[:, test.layout]
         )
         self.terms = np.abs(self.predicted)
 
@@ -434,13 +484,13 @@ class _Collected:
         misfit = np.divide(off, scale, out=np.where(off > 0, np.inf, 0.0), where=scale > 0)
         residual = float(misfit.max())
         if residual > _STRAIGHT * (tested.steps + 8) * precision_of("float32"):
-            _refuse(outs, misfit, self.frame, residual, hint)
+            _refuse(outs, misfit, self.frame, self.test.sizes, residual, hint)
         return Affine(
             self.frame, self.shift, self.slopes, self.noise, sum(tested.draws), residual, tested.dtype, tested.steps
         )
 
 
-def _refuse(outs: Array, misfit: Array, frame: Frame, residual: float, hint: str) -> NoReturn:
+def _refuse(outs: Array, misfit: Array, frame: Frame, sizes: Array, residual: float, hint: str) -> NoReturn:
     worst = misfit.max(axis=(0, 2))
     row = int(np.argmax(worst))
     what = f"a combination of start and draws came out with a relative misfit of {residual:.3g} in row {row}"
@@ -448,7 +498,7 @@ def _refuse(outs: Array, misfit: Array, frame: Frame, residual: float, hint: str
     top = int(np.argmax(counts))
     if counts[top] >= 3 and ends[top] > 0:
         what = f"row {row} came back clipped at {ends[top]:.6g}"
-    far = np.array([0.0, *_AMPLITUDES]) > 100
+    far = sizes > 100
     beyond = "" if worst[~far].max() > 1e-3 * residual else ", though only for numbers a thousand times those of a draw"
     kind = NotAffine if frame.full else NotPerMode
     raise kind(f"run: not affine: {what}{beyond}" + (f"; {hint}" if hint else ""))

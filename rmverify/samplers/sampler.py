@@ -15,17 +15,7 @@ from rmverify.paths import OU, Path
 from rmverify.samplers.arrays import example, host, named, quietly
 from rmverify.samplers.models import PREDICTS, exact_model, marginal, truth_of
 from rmverify.samplers.noise import Noise, intercepted
-from rmverify.samplers.probe import (
-    MOST_COORDINATES,
-    Affine,
-    Frame,
-    NotFinite,
-    NotPerMode,
-    Seen,
-    Unreadable,
-    read,
-    slip_of,
-)
+from rmverify.samplers.probe import Affine, Frame, NotFinite, Seen, Unreadable, attempts, read, slip_of
 from rmverify.targets import Gaussian, Target
 
 __all__ = ["Call", "Reading", "Sampler"]
@@ -127,45 +117,25 @@ class Sampler:
             what is not seen, or breaks a rule of `run`.
         """
         truth = truth_of(target)
-        if self.coordinates is None:
-            try:
-                return self._read(target, truth, False, dtype)
-            except Unreadable:
-                raise
-            except Exception as error:  # a stranger's: perhaps of so many columns
-                return self._in_coordinates(target, truth, dtype, error)
-        return self._read(target, truth, self.coordinates, dtype)
+        reading: Reading = attempts(
+            truth, self.coordinates, self.shape, False, lambda frame: self._read(target, truth, frame, dtype)
+        )
+        return reading
 
-    def _in_coordinates(self, target: Target, truth: Gaussian, dtype: str | None, error: Exception) -> Reading:
-        if truth.dim > MOST_COORDINATES:
-            raise error
-        try:
-            return self._read(target, truth, True, dtype)
-        except Unreadable:
-            raise
-        except Exception:
-            raise Unreadable(f"run: it raised {type(error).__name__}: {error}") from error
-
-    def _read(self, target: Target, truth: Gaussian, full: bool, dtype: str | None) -> Reading:
+    def _read(self, target: Target, truth: Gaussian, frame: Frame, dtype: str | None) -> Reading:
         like = example(self.like, dtype)
-        frame = Frame.of(truth, full, self.shape)
         model = frame.spread(exact_model(target, self.path, self.predicts), truth)
 
         def run(answer: Any, inputs: list[Any], noise: Any) -> list[Any]:
             return [self.run(answer, inputs[0], noise)]
 
-        try:
-            with quietly(like if not isinstance(self.like, str) else self.like):
-                affine = read(run, frame, model, like, draws=self.draws, hint=self.hint, watch=_watch)
-        except NotPerMode:
-            if self.coordinates is None and not full and truth.dim <= MOST_COORDINATES:
-                return self._read(target, truth, True, dtype)
-            raise
+        with quietly(like if not isinstance(self.like, str) else self.like):
+            affine = read(run, frame, model, like, draws=self.draws, hint=self.hint, watch=_watch)
         if not affine.calls:
             raise Unreadable("run: it never calls the model")
         if affine.dtype != named(like):
             if dtype is None and affine.dtype == "float32":
-                return self._read(target, truth, full, "float32")
+                return self._read(target, truth, frame, "float32")
             raise Unreadable(f"run: expected {named(like)}, the dtype of x, got {affine.dtype}")
         return Reading(self, target, affine)
 
