@@ -370,13 +370,14 @@ def read(
                     "state between runs, or decide by values?"
                 )
             if not _close(ran.outs[:, 0], tested.outs[:, 0, : frame.columns], tested.dtype):
-                _blame(tested, setting.play(test, False), frame)
+                _once_more(tested, setting.play(test, False))
+                _refuse_batches(frame)
             collected.add(ran.outs, first, last)
             if watch is not None:
                 state = watch(frame, ran.seen, inputs, first, last, state)
+        affine = collected.done(hint, lambda: _once_more(tested, setting.play(test, False)))
     except Foreign as error:  # a complaint of the supply is one of the reading
         raise Unreadable(str(error)) from None
-    affine = collected.done(hint)
     affine.calls, affine.evaluations = state, sum(seen.evaluations for seen in tested.seen)
     return affine
 
@@ -420,19 +421,13 @@ def _close(a: Array, b: Array, dtype: str) -> bool:
     return bool((np.abs(a - b) <= 256 * precision_of(dtype) * size).all())
 
 
-def _blame(tested: _Ran, again: _Ran, frame: Frame) -> None:
-    """Why two runs differ in the row of zeros."""
-    same = tested.draws == again.draws and np.array_equal(tested.outs, again.outs)
-    if not same:
+def _once_more(tested: _Ran, again: _Ran) -> None:
+    """Refused where two runs on the same numbers differ."""
+    if tested.draws != again.draws or not np.array_equal(tested.outs, again.outs):
         raise Unreadable(
             "run: two runs on the same numbers differ: it draws random numbers of its own, or keeps state between "
-            "runs; draw with the noise that it is handed"
+            "runs; draw with the noise that it is handed, and start afresh in every run"
         )
-    if not frame.full:
-        raise NotPerMode("run: the rows of its batch, or its columns, influence each other")
-    raise NotAffine(
-        "run: the rows of its batch influence each other: a norm, a mean or an adaptive step over all of x?"
-    )
 
 
 class _Collected:
@@ -474,7 +469,8 @@ class _Collected:
             self.predicted += part
             self.terms += np.abs(part)
 
-    def done(self, hint: str) -> Affine:
+    def done(self, hint: str, once_more: Callable[[], None]) -> Affine:
+        """The map, if the random combinations are what it says."""
         tested, outs = self.tested, self.tested.outs
         off = np.abs(outs - self.predicted)
         # small coordinates are rounded beside the large ones that they are mixed with
@@ -484,10 +480,19 @@ class _Collected:
         misfit = np.divide(off, scale, out=np.where(off > 0, np.inf, 0.0), where=scale > 0)
         residual = float(misfit.max())
         if residual > _STRAIGHT * (tested.steps + 8) * precision_of("float32"):
+            once_more()
             _refuse(outs, misfit, self.frame, self.test.sizes, residual, hint)
         return Affine(
             self.frame, self.shift, self.slopes, self.noise, sum(tested.draws), residual, tested.dtype, tested.steps
         )
+
+
+def _refuse_batches(frame: Frame) -> NoReturn:
+    if not frame.full:
+        raise NotPerMode("run: not affine: the rows of its batch, or its columns, influence each other")
+    raise NotAffine(
+        "run: not affine: the rows of its batch influence each other: a norm, a mean or an adaptive step over all of x?"
+    )
 
 
 def _refuse(outs: Array, misfit: Array, frame: Frame, sizes: Array, residual: float, hint: str) -> NoReturn:
@@ -496,7 +501,7 @@ def _refuse(outs: Array, misfit: Array, frame: Frame, sizes: Array, residual: fl
     what = f"a combination of start and draws came out with a relative misfit of {residual:.3g} in row {row}"
     ends, counts = np.unique(np.abs(outs[:, 1:]), return_counts=True)
     top = int(np.argmax(counts))
-    if counts[top] >= 3 and ends[top] > 0:
+    if counts[top] > outs.size // 8 and ends[top] > 0:
         what = f"row {row} came back clipped at {ends[top]:.6g}"
     far = sizes > 100
     beyond = "" if worst[~far].max() > 1e-3 * residual else ", though only for numbers a thousand times those of a draw"
