@@ -2,8 +2,8 @@
 
 A law can be read off code only if every random number in it is known. So `noise()` is handed in, and for the time of
 a run the normal draws of PyTorch and JAX, made with whatever generator or key, are answered from the same supply, one
-number for one state of a generator. Draws of another kind or shape are refused, and so are NumPy's generators that a run
-makes for itself: seeded, they would pass for constants.
+number for one state of a generator. Draws of another kind or shape are refused, and so are NumPy's generators that a
+run makes for itself: seeded, they would pass for constants.
 """
 
 from __future__ import annotations

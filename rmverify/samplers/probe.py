@@ -25,21 +25,32 @@ import numpy as np
 from numpy.random import default_rng  # by a name of our own: a run must not make generators
 
 from rmverify.elementary import like as like_array
-from rmverify.numbers.checks import Array
+from rmverify.numbers.checks import Array, positive_integer
 from rmverify.numbers.rounding import UNIT
 from rmverify.samplers.arrays import host, is_array, named, precision_of
 from rmverify.samplers.models import Model
 from rmverify.samplers.noise import Foreign, Noise, intercepted
 from rmverify.targets import Gaussian
 
-__all__ = ["Affine", "Frame", "NotAffine", "NotFinite", "NotPerMode", "Unreadable", "attempts", "read"]
+__all__ = [
+    "Affine",
+    "Frame",
+    "NotAffine",
+    "NotFinite",
+    "NotPerMode",
+    "Unreadable",
+    "attempts",
+    "check_draws",
+    "check_shape",
+    "read",
+]
 
 _AMPLITUDES = (1.0, 1.0, 3.0, 3.0, 1e3, 1e3)  # of the rows of random combinations, over and over
 _NUMBERS = 4096  # in the rows of random combinations, at least
 _WIDE = 1024  # columns of random combinations, where the target has more coordinates than modes
 _MOST_COLUMNS = 4096  # read mode by mode with one column for each coordinate
 _MEMORY = 2**26  # bytes in one array of a run
-_STRAIGHT = 64.0  # roundings of each operation, of its terms
+STRAIGHT = 64.0  # roundings of each operation, of its terms
 MOST_COORDINATES = 512
 
 
@@ -63,13 +74,27 @@ class NotFinite(Unreadable):
         self.call = call
 
 
+def check_shape(shape: Any) -> None:
+    """What x's shape may have after its rows."""
+    if not isinstance(shape, tuple | list) or list(shape).count(-1) != 1 or any(n not in (1, -1) for n in shape):
+        raise ValueError(
+            f"shape: expected a tuple of one -1, for the coordinates, and of 1s, such as (-1, 1, 1), got {shape!r}"
+        )
+
+
+def check_draws(draws: Any) -> None:
+    """The most draws, if any are stated."""
+    if draws is not None and (isinstance(draws, bool) or draws != 0):
+        positive_integer("draws", draws)
+
+
 @dataclass(frozen=True)
 class Frame:
     """How columns and modes belong together.
 
     `modes` are how many; with a `basis` (d, d), or `full`, columns are coordinates, else column c is mode c % modes.
-    The target has `dim` coordinates, and x so many `columns`. `trail` is the template of what x's shape has after the rows, -1 for the columns; with `single` the code sees one
-    row at a time, without an axis of rows.
+    The target has `dim` coordinates, and x so many `columns`. `trail` is the template of what x's shape has after the
+    rows, -1 for the columns; with `single` the code sees one row at a time, without an axis of rows.
     """
 
     modes: int
@@ -190,7 +215,9 @@ class _Combinations:
 
     def source(self, kind: int, n: int) -> Array:
         """Input n (kind 0), draw n of the stream (1) or of a key (2), in all rows; never the same array twice."""
-        z = default_rng([20240605, kind, n]).standard_normal((self.rows, self.frame.columns)) * self.sizes[:, None]
+        z: Array = (
+            default_rng([20240605, kind, n]).standard_normal((self.rows, self.frame.columns)) * self.sizes[:, None]
+        )
         if self.spot is not None and kind == 0:
             center, spread = (part[self.layout[2::2]] for part in self.spot)
             z[2::2] = center + spread * z[2::2]
@@ -479,7 +506,7 @@ class _Collected:
         )
         misfit = np.divide(off, scale, out=np.where(off > 0, np.inf, 0.0), where=scale > 0)
         residual = float(misfit.max())
-        if residual > _STRAIGHT * (tested.steps + 8) * precision_of("float32"):
+        if residual > STRAIGHT * (tested.steps + 8) * precision_of("float32"):
             once_more()
             _refuse(outs, misfit, self.frame, self.test.sizes, residual, hint)
         return Affine(
@@ -501,7 +528,7 @@ def _refuse(outs: Array, misfit: Array, frame: Frame, sizes: Array, residual: fl
     what = f"a combination of start and draws came out with a relative misfit of {residual:.3g} in row {row}"
     ends, counts = np.unique(np.abs(outs[:, 1:]), return_counts=True)
     top = int(np.argmax(counts))
-    if counts[top] > outs.size // 8 and ends[top] > 0:
+    if counts[top] > outs.size // 8 and 0 < ends[top] == ends[-1]:
         what = f"row {row} came back clipped at {ends[top]:.6g}"
     far = sizes > 100
     beyond = "" if worst[~far].max() > 1e-3 * residual else ", though only for numbers a thousand times those of a draw"

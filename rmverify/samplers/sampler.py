@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.random import default_rng
 
 from rmverify.elementary import like as like_array
 from rmverify.numbers.checks import Array, positive_integer
@@ -15,7 +16,18 @@ from rmverify.paths import OU, Path
 from rmverify.samplers.arrays import example, host, named, quietly
 from rmverify.samplers.models import PREDICTS, exact_model, marginal, truth_of
 from rmverify.samplers.noise import Noise, intercepted
-from rmverify.samplers.probe import Affine, Frame, NotFinite, Seen, Unreadable, attempts, read, slip_of
+from rmverify.samplers.probe import (
+    Affine,
+    Frame,
+    NotFinite,
+    Seen,
+    Unreadable,
+    attempts,
+    check_draws,
+    check_shape,
+    read,
+    slip_of,
+)
 from rmverify.targets import Gaussian, Target
 
 __all__ = ["Call", "Reading", "Sampler"]
@@ -40,7 +52,7 @@ class Sampler:
     end : number, optional
         The level of the output, where it is not that of the data.
     shape : tuple
-        What x's shape has after its rows, -1 for the coordinates: (-1, 1, 1) for code that wants images.
+        What x's shape has after its rows: -1 for the coordinates, and 1s; (-1, 1, 1) for code that wants images.
     coordinates : bool, optional
         Whether columns of x must be coordinates, as where the code has a matrix or a coefficient for each. By default
         it is read mode by mode, and in coordinates (up to 512) where that fails.
@@ -90,12 +102,10 @@ class Sampler:
             raise ValueError(f"path: expected a Path such as rmverify.paths.VE(), got {self.path!r}")
         if self.predicts not in PREDICTS:
             raise ValueError(f"predicts: expected one of {', '.join(PREDICTS)}, got {self.predicts!r}")
-        if tuple(self.shape).count(-1) != 1 or any(n < 1 for n in self.shape if n != -1):
-            raise ValueError(f"shape: expected a tuple of sizes with one -1 for the coordinates, got {self.shape!r}")
+        check_shape(self.shape)
         if self.end is not None:
             self.path.at(self.end)
-        if self.draws is not None and self.draws != 0:
-            positive_integer("draws", self.draws)
+        check_draws(self.draws)
 
     def __repr__(self) -> str:
         name = self.name or getattr(self.run, "__name__", type(self.run).__name__)
@@ -142,24 +152,25 @@ class Sampler:
     def sample(self, target: Target, n: int, *, rng: Any = None) -> Any:
         """n real draws with the exact model: what `rmverify.sample` does with a Sampler."""
         truth = truth_of(target)
-        n, generator = positive_integer("n", n), np.random.default_rng(rng)
+        n, seed = positive_integer("n", n), int(default_rng(rng).integers(2**63))
         like = example(self.like)
         frame = Frame.of(truth, True, self.shape)
         inner = frame.spread(exact_model(target, self.path, self.predicts), truth)
 
         def model(x: Any, t: Any) -> Any:
             values = host(x).reshape(-1, frame.columns)
-            gain, shift = inner(np.ravel(host(t)))
+            gain, shift = inner(None if t is None else np.ravel(host(t)))
             turned = values if truth.basis is None else values @ truth.basis
             out = gain * turned + shift
             return like_array((out if truth.basis is None else out @ truth.basis.T).reshape(tuple(x.shape)), x)
 
-        def drawn(_: int = 0) -> Any:
-            return like_array(generator.standard_normal(frame.shape(n)), like)
+        def drawn(number: int) -> Any:  # of a generator in an old state or of a known key, the old one
+            kind = [0, number] if number >= 0 else [1, -number]
+            return like_array(default_rng([seed, *kind]).standard_normal(frame.shape(n)), like)
 
-        with quietly(self.like), intercepted(Noise(drawn, frame.shape(n), self.draws)):
-            out = self.run(model, drawn(), Noise(drawn, frame.shape(n), self.draws))
-        return out
+        noise = Noise(lambda number: drawn(number + 1 if number >= 0 else number), frame.shape(n), self.draws)
+        with quietly(self.like), intercepted(noise):
+            return self.run(model, drawn(0), noise)
 
 
 @dataclass(frozen=True, eq=False)
