@@ -22,6 +22,7 @@ from rmverify.samplers.probe import (
     STRAIGHT,
     Affine,
     Frame,
+    Misplaced,
     NotFinite,
     Unreadable,
     attempts,
@@ -131,6 +132,7 @@ class Kernel:
             Where the code is not affine (`samplers.NotAffine`) or breaks a rule.
         """
         truth = truth_of(target)
+        example(self.like, dtype)
         try:
             found: tuple[Affine, Affine] = attempts(
                 truth, self.coordinates, self.shape, self.single,
@@ -176,7 +178,7 @@ class Kernel:
         with quietly(like if not isinstance(self.like, str) else self.like):
             begun = read(first, frame, model, like, draws=None, hint=self.hint, spot=spot)
             if not -len(begun.shift) <= self.position < len(begun.shift):
-                raise ValueError(f"position: expected one of {len(begun.shift)} components, got {self.position}")
+                raise Unreadable(f"position: expected one of {len(begun.shift)} components, got {self.position}")
             moved = read(run, frame, model, like, inputs=len(begun.shift), draws=self.draws, hint=self.hint, spot=spot)
             if more[0]:
                 twice = partial(run, times=2)
@@ -196,9 +198,9 @@ class Kernel:
     def _components(self, state: Any, x: Any, count: int | None = None) -> list[Any]:
         found = [z for z in leaves(state) if tuple(z.shape) == tuple(x.shape)]
         if not found or (count is not None and len(found) != count):
-            due = "a state with an array of the shape of x" if count is None else f"a state of {count} such arrays"
+            due = f"{'one array' if count == 1 else f'{count} arrays' if count else 'an array'} of the shape of x"
             shapes = ", ".join(str(tuple(z.shape)) for z in leaves(state)) or f"a {type(state).__name__}"
-            raise Unreadable(f"step: expected {due}, {tuple(x.shape)}, got {shapes}")
+            raise Misplaced(f"step: expected a state with {due}, {tuple(x.shape)}, got {shapes}")
         return found
 
     def law(self, target: Target, steps: Any, *, start: Any = "normal") -> Joint:
@@ -402,8 +404,9 @@ class Joint:
 
     def moved(self, chain: _Chain) -> Joint:
         """The law after the steps of a chain."""
-        mean = (chain.A @ self.mean[..., None])[..., 0] + chain.b
-        covariance = _through(chain.A, self.covariance) + chain.Q
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = (chain.A @ self.mean[..., None])[..., 0] + chain.b
+            covariance = _through(chain.A, self.covariance) + chain.Q
         if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
             raise NotFinite("step: the law overflows; the step is too long")
         size = np.maximum(_norm(covariance, mean), _norm(self.covariance, self.mean))

@@ -114,6 +114,7 @@ def intercepted(noise: Noise) -> Iterator[None]:
         if "torch" in sys.modules:
             import torch
 
+            stack.callback(torch.random.set_rng_state, torch.random.get_rng_state())
             stack.enter_context(torch.no_grad())
             stack.enter_context(_torch_mode(torch, noise))
         if "jax" in sys.modules:
@@ -190,9 +191,11 @@ def _torch_mode(torch: Any, noise: Noise) -> Any:
                 mean = args[0] if args else kwargs.get("mean", 0.0)
                 std = args[1] if len(args) > 1 else kwargs.get("std", 1.0)
                 size = args[2] if len(args) > 2 else kwargs.get("size")
-                if size is None:
-                    size = next((z.shape for z in (mean, std) if isinstance(z, torch.Tensor)), ())
-                return mean + std * self.like(noise.of_shape(size, "torch.normal", self.key(kwargs)), **kwargs)
+                given = [z for z in (mean, std) if isinstance(z, torch.Tensor)]
+                if given:
+                    size = torch.broadcast_shapes(*(z.shape for z in given))
+                    kwargs = {"dtype": given[0].dtype, "device": given[0].device} | kwargs
+                return mean + std * self.like(noise.of_shape(size or (), "torch.normal", self.key(kwargs)), **kwargs)
             return func(*args, **kwargs)
 
         @staticmethod

@@ -66,6 +66,10 @@ class NotPerMode(NotAffine):
     """Code that is not affine mode by mode; it may be, in coordinates."""
 
 
+class Misplaced(Unreadable):
+    """Code that breaks a rule with so many columns or rows, and may keep it with others."""
+
+
 class NotFinite(Unreadable):
     """Code that handed NaN or infinity to its model or returned it. `call` is the number of the model call, or None."""
 
@@ -306,7 +310,7 @@ class _Setting:
         like = self.like
         if not is_array(out) or tuple(out.shape) != shape:
             got = f"shape {tuple(out.shape)}" if is_array(out) else f"a {type(out).__name__}"
-            raise Unreadable(f"run: expected what it returns to have the shape of x, {shape}, got {got}")
+            raise Misplaced(f"run: expected what it returns to have the shape of x, {shape}, got {got}")
         if not isinstance(out, type(like)):
             raise Unreadable(f"run: expected a {type(like).__name__} like x, got a {type(out).__name__}")
         if getattr(out, "device", None) != getattr(like, "device", None):
@@ -327,7 +331,7 @@ class _Setting:
                 or (times > 1 and shape != (times * rows, *expected[1:]))
                 or math.prod(shape) != times * math.prod(expected)
             ):
-                raise Unreadable(
+                raise Misplaced(
                     f"run: expected the model to be handed all rows of x at once, shape {expected}, got {shape}"
                 )
             values = host(x).reshape(times * rows, frame.columns)
@@ -390,7 +394,15 @@ def read(
         size = max(1, _MEMORY // (8 * frame.columns) - 1)
         for first in range(0, total, size):
             last = min(total, first + size)
-            ran = setting.play(_Basis(frame, sizes, first, last), watch is not None)
+            try:
+                ran = setting.play(_Basis(frame, sizes, first, last), watch is not None)
+            except (Unreadable, Foreign):
+                raise
+            except Exception as error:
+                raise Misplaced(
+                    f"run: it raised {type(error).__name__}: {error}; not so with another number of rows: does it keep "
+                    "state between runs?"
+                ) from error
             if ran.draws != tested.draws:
                 raise Unreadable(
                     f"run: it made {sum(tested.draws)} draws in one run and {sum(ran.draws)} in the next; does it keep "
@@ -429,6 +441,9 @@ def attempts(
     for frame in frames:
         try:
             return once(frame)
+        except Misplaced:
+            if frame is frames[-1]:
+                raise
         except NotPerMode as error:
             if frame is frames[-1]:
                 raise NotPerMode(

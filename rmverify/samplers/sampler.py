@@ -127,6 +127,7 @@ class Sampler:
             what is not seen, or breaks a rule of `run`.
         """
         truth = truth_of(target)
+        example(self.like, dtype)
         reading: Reading = attempts(
             truth, self.coordinates, self.shape, False, lambda frame: self._read(target, truth, frame, dtype)
         )
