@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -167,15 +168,6 @@ class Frame:
 
 
 @dataclass
-class Seen:
-    """What the model was handed in one call: rows of (rows, columns), and at which level."""
-
-    level: Array
-    rows: Array
-    evaluations: int
-
-
-@dataclass
 class Affine:
     """out_a = shift_a + sum_b slope_ab x_b + sum_j C_aj z_j, mode by mode, or by matrices where the frame is full.
 
@@ -199,7 +191,10 @@ class Affine:
 Run = Callable[[Callable[[Any, Any], Any], list[Any], Any], list[Any]]
 """A run of the code: of a model(x, t), the inputs and the noise, to the outputs."""
 
-Watch = Callable[[Frame, list[Seen], int, int, int, list[Any]], list[Any]]
+Watch = Callable[[Frame, int, int, int, list[Any], int, Array, Array, int], None]
+"""Is told in turn what the model was handed: of the frame, the number of inputs, the first and last row of the basis
+and what it noted so far, the number of the call, its levels, its rows (rows, columns), and how often it asks for each.
+"""
 
 Spot = tuple[Array, Array]
 """Means and standard deviations, column by column, of inputs as the code will meet them."""
@@ -233,7 +228,7 @@ class _Basis:
 
     def __init__(self, frame: Frame, sizes: tuple[int, int, int], first: int, last: int) -> None:
         self.frame, self.rows, self._sizes, self._first, self._last = frame, 1 + last - first, sizes, first, last
-        self.layout = frame.layout(np.zeros(self.rows, dtype=int))
+        self.layout = frame.layout(np.zeros(1, dtype=int))
 
     def source(self, kind: int, n: int) -> Array:
         values, width = np.zeros((self.rows, self.frame.columns)), self.frame.width
@@ -250,7 +245,7 @@ class _Ran:
     outs: Array
     draws: tuple[int, int]
     dtype: str
-    seen: list[Seen]
+    asked: list[int]
     steps: int
 
 
@@ -266,7 +261,7 @@ class _Setting:
     most: int | None
     keys: dict[bytes, int] = field(default_factory=dict)
 
-    def play(self, batch: _Combinations | _Basis, keep: bool) -> _Ran:
+    def play(self, batch: _Combinations | _Basis, note: Callable[..., None] | None = None) -> _Ran:
         frame, rows = batch.frame, batch.rows
         pieces = [slice(r, r + 1) for r in range(rows)] if frame.single else [slice(0, rows)]
         shape = frame.shape(rows)
@@ -276,15 +271,21 @@ class _Setting:
             return like_array(batch.source(kind, n)[now].reshape(shape), self.like)
 
         noise = Noise(lambda n: given(1, n) if n >= 0 else given(2, -1 - n), shape, self.most, self.keys)
-        seen: list[list[Seen]] = []
+        seen: list[list[int]] = []
         found: list[list[Array]] = []
         kinds: set[str] = set()
         counts: set[int] = set()
         with intercepted(noise), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for now in pieces:
                 noise.restart()
-                asked: list[Seen] = []
-                answer = self._answering(frame, batch.layout[now], asked, keep)
+                asked: list[int] = []
+                answer = self._answering(
+                    frame,
+                    len(range(rows)[now]),
+                    batch.layout[now if len(batch.layout) > 1 else slice(None)],
+                    asked,
+                    note,
+                )
                 inputs = [given(0, n) for n in range(self.inputs)]
                 outs = self.run(answer, inputs, noise)
                 for n, x in enumerate(inputs):
@@ -297,14 +298,14 @@ class _Setting:
         values = np.concatenate(found, axis=1)
         if len(kinds) > 1:
             raise Unreadable(f"run: expected arrays of one dtype, got {' and '.join(sorted(kinds))}")
-        if len(counts) > 1 or len({len(asked) for asked in seen}) > 1:
+        if len(counts) > 1 or any(asked != seen[0] for asked in seen):
             raise NotAffine("run: rows differ in how often they draw or ask the model: it decides by values")
         bad = ~np.isfinite(values).all(axis=(0, 2))
         if bad.any():
             row = int(np.argmax(bad))
             zero = " (that of zeros: is there a norm or a standard deviation in the code?)" if row == 0 else ""
             raise NotFinite(f"run: it returned NaN or infinity in row {row}{zero}, after {len(seen[0])} model calls")
-        return _Ran(values, (noise.plain, len(self.keys)), kinds.pop(), _joined(seen), len(seen[0]) + noise.count)
+        return _Ran(values, (noise.plain, len(self.keys)), kinds.pop(), seen[0], len(seen[0]) + noise.count)
 
     def _checked(self, out: Any, shape: tuple[int, ...]) -> Array:
         like = self.like
@@ -317,8 +318,9 @@ class _Setting:
             raise Unreadable(f"run: expected an array on the device of x, {like.device}, got one on {out.device}")
         return host(out)
 
-    def _answering(self, frame: Frame, layout: Any, seen: list[Seen], keep: bool) -> Callable[[Any, Any], Any]:
-        rows = len(layout)
+    def _answering(
+        self, frame: Frame, rows: int, layout: Any, asked: list[int], note: Callable[..., None] | None
+    ) -> Callable[[Any, Any], Any]:
         expected = frame.shape(rows)
 
         def answer(x: Any, t: Any) -> Any:
@@ -335,7 +337,7 @@ class _Setting:
                     f"run: expected the model to be handed all rows of x at once, shape {expected}, got {shape}"
                 )
             values = host(x).reshape(times * rows, frame.columns)
-            call, level = len(seen), np.zeros(1) if t is None else np.ravel(host(t))
+            call, level = len(asked), np.zeros(1) if t is None else np.ravel(host(t))
             if level.size not in (1, times * rows):
                 raise Unreadable(
                     f"run: expected one level t, or one for each row, got {level.size} of them in model call {call}"
@@ -348,28 +350,28 @@ class _Setting:
                 gain, shift = self.model(None if t is None else level)
             except ValueError as error:
                 raise Unreadable(f"run: model call {call}: {error}") from None
-            seen.append(Seen(level[:rows], values[: rows if keep else 0], times))
+            asked.append(times)
+            if note is not None:
+                note(call, level[:rows], values[:rows], times)
             if frame.full:
                 turned = values if frame.basis is None else values @ frame.basis
                 out = gain * turned + shift
                 out = out if frame.basis is None else out @ frame.basis.T
             else:
-                where = np.tile(layout, (times, 1))
-                gain, shift = (np.array(np.broadcast_to(z, (len(where), frame.modes))) for z in (gain, shift))
-                out = np.take_along_axis(gain, where, axis=1) * values + np.take_along_axis(shift, where, axis=1)
+                gain, shift = (_placed(z, layout, times) for z in (gain, shift))
+                out = gain * values + shift
             return like_array(out.reshape(shape), x)
 
         return answer
 
 
-def _joined(seen: list[list[Seen]]) -> list[Seen]:
-    """The calls of all pieces as calls of the whole batch."""
-    if len(seen) == 1:
-        return seen[0]
-    return [
-        Seen(np.concatenate([c.level for c in calls]), np.concatenate([c.rows for c in calls]), calls[0].evaluations)
-        for calls in zip(*seen, strict=True)
-    ]
+def _placed(values: Array, layout: Any, times: int) -> Array:
+    """Values of modes, (rows, modes) or alike for all rows, in the columns where their modes are."""
+    if len(layout) == 1:
+        return np.atleast_2d(values)[:, layout[0]]
+    where = np.tile(layout, (times, 1))
+    wide: Array = np.take_along_axis(np.broadcast_to(values, (len(where), values.shape[-1])), where, axis=1)
+    return wide
 
 
 def read(
@@ -387,15 +389,16 @@ def read(
     state: list[Any] = []
     try:
         test = _Combinations(frame.tested, spot)
-        tested = setting.play(test, False)
+        tested = setting.play(test)
         sizes = (inputs, *tested.draws)
         collected = _Collected(frame, test, tested, sizes)
         total = sum(sizes) * frame.width
         size = max(1, _MEMORY // (8 * frame.columns) - 1)
         for first in range(0, total, size):
             last = min(total, first + size)
+            note = None if watch is None else partial(watch, frame, inputs, first, last, state)
             try:
-                ran = setting.play(_Basis(frame, sizes, first, last), watch is not None)
+                ran = setting.play(_Basis(frame, sizes, first, last), note)
             except (Unreadable, Foreign):
                 raise
             except Exception as error:
@@ -403,21 +406,20 @@ def read(
                     f"run: it raised {type(error).__name__}: {error}; not so with another number of rows: does it keep "
                     "state between runs?"
                 ) from error
-            if ran.draws != tested.draws:
+            if (ran.draws, ran.asked) != (tested.draws, tested.asked):
+                one, other = (f"{sum(r.draws)} draws and {sum(r.asked)} evaluations" for r in (tested, ran))
                 raise Unreadable(
-                    f"run: it made {sum(tested.draws)} draws in one run and {sum(ran.draws)} in the next; does it keep "
-                    "state between runs, or decide by values?"
+                    f"run: it made {one} in one run, and {other} in the next; does it keep state between runs, or "
+                    "decide by values?"
                 )
             if not _close(ran.outs[:, 0], tested.outs[:, 0, : frame.columns], tested.dtype):
-                _once_more(tested, setting.play(test, False))
+                _once_more(tested, setting.play(test))
                 _refuse_batches(frame)
             collected.add(ran.outs, first, last)
-            if watch is not None:
-                state = watch(frame, ran.seen, inputs, first, last, state)
-        affine = collected.done(hint, lambda: _once_more(tested, setting.play(test, False)))
+        affine = collected.done(hint, lambda: _once_more(tested, setting.play(test)))
     except Foreign as error:  # a complaint of the supply is one of the reading
         raise Unreadable(str(error)) from None
-    affine.calls, affine.evaluations = state, sum(seen.evaluations for seen in tested.seen)
+    affine.calls, affine.evaluations = state, sum(tested.asked)
     return affine
 
 

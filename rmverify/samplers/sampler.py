@@ -3,6 +3,7 @@ r"""Somebody's sampler as a law: from noise to data with a model, in any array l
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,6 @@ from rmverify.samplers.probe import (
     Affine,
     Frame,
     NotFinite,
-    Seen,
     Unreadable,
     attempts,
     check_draws,
@@ -206,27 +206,27 @@ class Call:
         return self.shift + self.slope * mean, self.slope**2 * variance + self.noise
 
 
-def _watch(frame: Frame, seen: list[Seen], inputs: int, first: int, last: int, state: list[Any]) -> list[Any]:
-    """What each call was handed, as far as rows first..last - 1 of the basis tell."""
+def _watch(
+    frame: Frame, inputs: int, first: int, last: int, known: list[Any], call: int, level: Array, rows: Array, times: int
+) -> None:
+    """What one call was handed, as far as rows first..last - 1 of the basis tell."""
     d, width = frame.modes, frame.width
-    for n, call in enumerate(seen):
-        rows = call.rows[:, : frame.columns]
-        if frame.full and frame.basis is not None:
-            rows = rows @ frame.basis
-        rows = rows[:, :d]
-        if n == len(state):
-            levels = np.unique(call.level)
-            slope = np.zeros((d, d)) if frame.full else np.zeros(d)
-            level = float(levels[0]) if levels.size == 1 else float("nan")
-            state.append(Call(level, rows[0].copy(), slope, np.zeros(d), call.evaluations))
-        known, parts = state[n], rows[1:] - rows[0]
-        cut = max(0, min(inputs * width, last) - first)
-        if frame.full:
-            known.slope[:, first : first + cut] = parts[:cut].T
-        elif cut:
-            known.slope[:] = parts[0]
-        known.noise[:] += (parts[cut:] ** 2).sum(axis=0)
-    return state
+    if frame.full and frame.basis is not None:
+        rows = rows @ frame.basis
+    rows = rows[:, :d]
+    if call == len(known):
+        levels = np.unique(level)
+        slope = np.zeros((d, d)) if frame.full else np.zeros(d)
+        known.append(
+            Call(float(levels[0]) if levels.size == 1 else math.nan, rows[0].copy(), slope, np.zeros(d), times)
+        )
+    this, parts = known[call], rows[1:] - rows[0]
+    cut = max(0, min(inputs * width, last) - first)
+    if frame.full:
+        this.slope[:, first : first + cut] = parts[:cut].T
+    elif cut:
+        this.slope[:] = parts[0]
+    this.noise[:] += (parts[cut:] ** 2).sum(axis=0)
 
 
 @dataclass(frozen=True, eq=False)
