@@ -44,6 +44,7 @@ __all__ = [
     "check_draws",
     "check_shape",
     "read",
+    "refuse_lost",
 ]
 
 _AMPLITUDES = (1.0, 1.0, 3.0, 3.0, 1e3, 1e3)  # of the rows of random combinations, over and over
@@ -173,7 +174,8 @@ class Affine:
 
     shift (outputs, K), slopes (outputs, inputs, K) and noise (outputs, outputs, K), the sum over j of C_aj C_bj; or
     (outputs, d), (outputs, inputs, d, d) and (outputs, outputs, d, d). `residual` is the largest misfit of the random
-    combinations, relative to their terms.
+    combinations, relative to their terms; `swallowed` is whether a model answered with a mean in whose rounding all
+    else vanished.
     """
 
     frame: Frame
@@ -186,6 +188,7 @@ class Affine:
     steps: int
     calls: list[Any] = field(default_factory=list)
     evaluations: int = 0
+    swallowed: bool = False
 
 
 Run = Callable[[Callable[[Any, Any], Any], list[Any], Any], list[Any]]
@@ -260,6 +263,7 @@ class _Setting:
     inputs: int
     most: int | None
     keys: dict[bytes, int] = field(default_factory=dict)
+    swallowed: bool = False
 
     def play(self, batch: _Combinations | _Basis, note: Callable[..., None] | None = None) -> _Ran:
         frame, rows = batch.frame, batch.rows
@@ -360,6 +364,10 @@ class _Setting:
             else:
                 gain, shift = (_placed(z, layout, times) for z in (gain, shift))
                 out = gain * values + shift
+                if note is None:
+                    told = np.abs(gain * values).max(axis=0)
+                    least = precision_of(named(self.like)) * np.abs(shift).max(axis=0)
+                    self.swallowed |= bool(((told > 0) & (told < least)).any())
             return like_array(out.reshape(shape), x)
 
         return answer
@@ -420,6 +428,7 @@ def read(
     except Foreign as error:  # a complaint of the supply is one of the reading
         raise Unreadable(str(error)) from None
     affine.calls, affine.evaluations = state, sum(tested.asked)
+    affine.swallowed = setting.swallowed
     return affine
 
 
@@ -557,5 +566,22 @@ def slip_of(affine: Affine, shift: Array, variances: Array) -> Array:
     """What rounding leaves unknown of a law, relative to its variances and in units of its standard deviations."""
     with np.errstate(divide="ignore", invalid="ignore"):
         far = np.where(variances > 0, np.abs(shift) / np.sqrt(variances), 0.0)
+    return np.asarray(_unknown(affine) * (1 + far))
+
+
+def _unknown(affine: Affine) -> float:
+    """What rounding leaves unknown of a number that comes out, relative to its terms."""
     own = UNIT * 8 * (affine.steps + 4) if affine.dtype == "float64" else 0.0
-    return np.asarray((own + 2 * affine.residual * math.sqrt(1 + affine.draws)) * (1 + far))
+    return own + 2 * affine.residual * math.sqrt(1 + affine.draws)
+
+
+def refuse_lost(affine: Affine, means: Any, variances: Any, due: Any) -> None:
+    """Refused where a law comes out as a point because its spread is less than the rounding of its mean."""
+    unseen = (variances == 0) & (means != 0) & (due > 0)
+    if unseen.any() and (affine.swallowed or affine.residual > 0):
+        worst = int(np.argmax(unseen))
+        mean, sd = np.ravel(means)[worst], math.sqrt(np.ravel(np.broadcast_to(due, unseen.shape))[worst])
+        raise Unreadable(
+            f"run: in {affine.dtype} its spread is lost beside a mean of {mean:.3g}, where the target has {sd:.3g}; "
+            "expected a target nearer to 0, for its spread"
+        )

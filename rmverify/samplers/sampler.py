@@ -26,6 +26,7 @@ from rmverify.samplers.probe import (
     check_draws,
     check_shape,
     read,
+    refuse_lost,
     slip_of,
 )
 from rmverify.targets import Gaussian, Target
@@ -337,8 +338,13 @@ class Reading:
         center, spread = self.start(start)
         a, slope = self.affine, self.affine.slopes[0, 0]
         if self.in_coordinates:
-            return coordinate_law(a, a.shift[0] + slope @ center, slope @ spread @ slope.T + a.noise[0, 0])
-        return mode_law(a, self.truth, a.shift[0] + slope * center, slope**2 * spread + a.noise[0, 0])
+            found = coordinate_law(a, a.shift[0] + slope @ center, slope @ spread @ slope.T + a.noise[0, 0])
+            least = float(self.wanted.variances.min())
+            refuse_lost(a, np.abs(found.mean).max(), found.variances.min(), least)
+            return found
+        found = mode_law(a, self.truth, a.shift[0] + slope * center, slope**2 * spread + a.noise[0, 0])
+        refuse_lost(a, found.means, found.variances, self.wanted.variances)
+        return found
 
     def input_law(self, call: int, start: Any = "normal") -> Gaussian:
         """The law of what the model was handed in one call, up to correlations of modes where they mix."""
