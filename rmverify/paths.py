@@ -222,7 +222,10 @@ class VP(Path):
         >>> path.timestep([1 / 3, 1.0, 3.0])
         array([0., 1., 2.])
         """
+        wanted = np.asarray(sigma, dtype=float)
+        if not (wanted >= 0).all():
+            raise ValueError(f"sigma: expected numbers >= 0, got {sigma}")
         with np.errstate(divide="ignore"):
             logs = np.log((1 - self.alphas_cumprod) / self.alphas_cumprod) / 2
-        known = np.isfinite(logs)
-        return np.interp(np.log(np.asarray(sigma, dtype=float)), logs[known], np.flatnonzero(known).astype(float))
+            known = np.isfinite(logs)
+            return np.interp(np.log(wanted), logs[known], np.flatnonzero(known).astype(float))
