@@ -282,9 +282,7 @@ def test_all_predictions_are_one_method():
 def test_a_path_of_the_users_own():
     from rmverify import paths
 
-    family = adapters.diffusers(
-        diffusers.FlowMatchEulerDiscreteScheduler, path=paths.Flow(scale=1000), predicts="flow"
-    )
+    family = adapters.diffusers(diffusers.FlowMatchEulerDiscreteScheduler, path=paths.Flow(scale=1000), predicts="flow")
     plain = adapters.diffusers(diffusers.FlowMatchEulerDiscreteScheduler)
     assert (family(6).read(TARGET).law().variances == plain(6).read(TARGET).law().variances).all()
     assert "as given" in family.assumed[0]
