@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,11 +25,16 @@ from rmverify.targets import Gaussian, Target
 
 __all__ = ["ODD", "STEPS", "Audit", "Curve", "Finding", "Rung", "Variant", "audit", "curve", "default_target"]
 
-STEPS = (5, 10, 20, 40, 100, 200)
+STEPS = (10, 20, 40, 100, 200, 500)
 """The ladder: divisors of 1000, so that lists of 1000 timesteps are thinned evenly."""
 ODD = (7, 13, 31)
 """Numbers that divide no list of timesteps, and leave 1 over modulo 2 and 3."""
 
+PARTS = {"error": "tv", "start": "effect", "discretization": "discretization", "shared": "shared", "last": "last"}
+"""The curves, and of which field of a `Rung` each is."""
+
+_VAGUE = 0.1  # of an error: where it is known no better, it has no slope
+_KEPT = 2**24  # numbers in the coefficients of all inputs of a reading that is kept
 _SETTLED = 0.1  # by how much the last two local slopes may differ
 _NEAR = 0.15  # by how much a settled order may miss the declared one
 _FLAT = 0.3  # a slope that is none
@@ -66,6 +71,8 @@ class Rung(Record):
         What that does to the output: the distance of what comes out of it to what comes out of an exact start.
     discretization : Value
         From an exact start: the distance of the last input of the model to the exact marginal of its level.
+    shared : Value
+        The same of the input at the lowest noise level that all rungs ask the model at, `Audit.shared`.
     last : Value
         From an exact start: the distance of the output to the data.
     tv, kl, w2 : Value
@@ -86,6 +93,7 @@ class Rung(Record):
     start: Value | None = None
     effect: Value | None = None
     discretization: Value | None = None
+    shared: Value | None = None
     last: Value | None = None
     tv: Value | None = None
     kl: Value | None = None
@@ -113,9 +121,9 @@ class Curve(Record):
     order : float
         The last of them before the floor, nan with fewer than two errors.
     change : float
-        Its difference to the one before.
+        By how much it differs from the one before, or that from the one before it, if that is more.
     settled : bool
-        Whether that is at most 0.1.
+        Whether the last two differ by at most 0.1, and the ones before by at most 0.2.
     floor : float or None
         f of error = c N^-p + f, if the last four errors are that to 5 % and f is more than half of the last; or an
         error that stays where it is.
@@ -164,7 +172,12 @@ class Audit(Record):
     evaluations : str
         As a function of N, such as "2N - 1".
     curves : dict
-        Of "error" (`tv`, or `w2`), "start" (`effect`), "discretization" and "last".
+        Of "error" (`tv`, or `w2`), "start" (`effect`), "discretization", "shared" and "last".
+    shared : float or None
+        The lowest noise level that all rungs ask the model at, after the first: between one number of steps and
+        another the level of the last call may move.
+    ends : bool
+        Whether the sampler has an `end` of its own, instead of the data.
     causes : str
         Which part makes the floor of the error, if it has one.
     rounding : float or None
@@ -184,6 +197,8 @@ class Audit(Record):
     odd: tuple[Rung, ...]
     evaluations: str
     curves: dict[str, Curve]
+    shared: float | None
+    ends: bool
     causes: str
     rounding: float | None
     rounded: str
@@ -215,7 +230,13 @@ class Audit(Record):
 
 
 def _cell(value: Value | None) -> str:
-    return "-" if value is None else value.text(3)
+    """With three digits, two where its error is a thousandth of it to a tenth; a bound where it is more."""
+    if value is None:
+        return "-"
+    text = value.text(3)
+    if "±" not in text:
+        return text
+    return f"{float(value):.2g}" if value.error <= 0.1 * abs(value) else f"< {value.upper:.1g}"
 
 
 COLUMNS: dict[str, Callable[[Rung], str]] = {
@@ -223,6 +244,7 @@ COLUMNS: dict[str, Callable[[Rung], str]] = {
     "evals": lambda r: "-" if r.failure else str(r.evaluations),
     "start": lambda r: _cell(r.effect),
     "discret.": lambda r: _cell(r.discretization),
+    "shared q": lambda r: _cell(r.shared),
     "exact start": lambda r: _cell(r.last),
     "TV": lambda r: _cell(r.tv),
     "KL": lambda r: _cell(r.kl),
@@ -265,10 +287,11 @@ def curve(steps: Sequence[int], errors: Sequence[float]) -> Curve:
     if floor is not None:  # what falls before the floor is reached
         left = slopes[: max(2, int((e > 4 * floor).sum()))]
     order = float(left[-1]) if left.size else math.nan
-    change = float(abs(left[-1] - left[-2])) if left.size > 1 else math.nan
+    changes = np.abs(np.diff(left))[-2:]
+    change = float(changes.max()) if changes.size else math.nan
     return Curve(
         tuple(int(n) for n in steps), tuple(map(float, e)), tuple(map(float, slopes)), order, change,
-        bool(floor is None and change <= _SETTLED), floor,
+        bool(floor is None and changes.size and changes[-1] <= _SETTLED and change <= 2 * _SETTLED), floor,
     )  # fmt: skip
 
 
@@ -292,8 +315,9 @@ Make = Callable[[int], "Sampler | Kernel"]
 
 
 def audit(
-    make: Make, target: Target | None = None, *, steps: Iterable[int] = STEPS, odd: Iterable[int] = ODD,
-    order: float | None = None, unbiased: bool | None = None, stationary: Gaussian | None = None,
+    make: Make | Sampler | Kernel, target: Target | None = None, *, steps: Iterable[int] = STEPS,
+    odd: Iterable[int] = ODD, order: float | None = None,
+    unbiased: bool | None = None, stationary: Gaussian | None = None,
     bookkeeping: bool | None = None, variants: bool = True, name: str = "",
     progress: Callable[[str, float], None] | None = None,
 ) -> Audit:  # fmt: skip
@@ -302,15 +326,17 @@ def audit(
     Parameters
     ----------
     make : callable
-        ``make(N)`` is the `Sampler` at N steps; or the `Kernel`, say with step size 1/N. Where it has `variants`, a
+        ``make(N)`` is the `Sampler` at N steps; or the `Kernel`, say with step size 1/N. A `Sampler` or a `Kernel` is
+        one rung, of as many steps as it has evaluations, or of one. Where it has `variants`, a
         dict of such functions, each is looked at too; where it has a `name` and what is `assumed`, they are said.
     target : Gaussian, EstimatedScore of one, or Guided, optional
         By default `default_target`.
     steps, odd : iterable of int
         The ladder of N on which orders are measured, and other N that are compared with it.
     order : number, optional
-        Declares the order with which the error in law falls: that of the output from an exact start where that has
-        settled, else of the input of the last model call.
+        Declares the order with which the discretization error falls, in law and from an exact start: that of the
+        model's input at the lowest noise level that all N share; where there is none or the sampler has an `end`, that
+        of the output.
     unbiased : bool, optional
         Declares that from an exact start the data come out at every N, or that a kernel leaves the target invariant.
     stationary : Gaussian, optional
@@ -351,10 +377,12 @@ def audit(
     >>> found.evaluations, found.findings[0].verdict
     ('N', 'holds')
     """
-    if not callable(make):
-        raise TypeError(f"make: expected a function make(N) of the number of steps, got {type(make).__name__}")
     target = default_target() if target is None else target
     truth = truth_of(target)
+    if isinstance(make, Sampler | Kernel):
+        make, steps, odd = _alone(make, target)
+    if not callable(make):
+        raise TypeError(f"make: expected a function make(N) of the number of steps, got {type(make).__name__}")
     ladder = sorted({positive_integer("steps", n) for n in steps})
     others = sorted({positive_integer("odd", n) for n in odd} - set(ladder))
     if not ladder:
@@ -376,30 +404,34 @@ def audit(
     look = _kernel_rung if kind == "kernel" else _rung
     singular = bool(isinstance(first, Sampler) and first.end is None and not (truth.variances > 0).all())
     away = w2 if singular else tv
+    kept: dict[int, Reading] = {}
 
     def rungs(make: Make, which: Iterable[int], what: str = "") -> tuple[Rung, ...]:
         found = []
         for n in which:
             tell(f"{what}{n} steps")
-            found.append(look(make, n, target, away))
+            rung, reading = look(make, n, target, away)
+            found.append(rung)
+            if reading is not None and not what and n in ladder:
+                kept[n] = reading
         return tuple(found)
 
     found, beside = rungs(make, ladder), rungs(make, others)
+    shared, values = _shared(kept, away)
+    found = tuple(replace(r, shared=values.get(r.steps)) for r in found)
     tell("float32")
     rounding, rounded = _rounding(make, pair[-1], target) if kind == "sampler" else (None, "not asked of a kernel")
     each = tuple(
         Variant(label, both := rungs(other, pair, f"{label}, "), curve(*_series(both, "last", singular)).order)
         for label, other in offered.items()
     )
-    curves = {
-        key: curve(*_series(found, which, singular))
-        for key, which in (("error", "tv"), ("start", "effect"), ("discretization", "discretization"), ("last", "last"))
-    }
+    curves = {key: curve(*_series(found, which, singular)) for key, which in PARTS.items()}
     causes = _causes(curves)
     report = Audit(
         name or str(getattr(make, "name", "") or getattr(first, "name", "") or getattr(make, "__name__", "sampler")),
-        kind, truth.dim, "W2" if singular else "TV", found, beside, _evaluations((*found, *beside)), curves, causes,
-        rounding, rounded, each, (), (), (*getattr(make, "assumed", ()), *_assumed(first)),
+        kind, truth.dim, "W2" if singular else "TV", found, beside, _evaluations((*found, *beside)), curves, shared,
+        isinstance(first, Sampler) and first.end is not None, causes,
+        rounding, rounded, each, (), (), _assumed(first, tuple(getattr(make, "assumed", ()))),
     )  # fmt: skip
     declared = {"order": order, "unbiased": unbiased, "stationary": stationary, "bookkeeping": bookkeeping}
     findings = _findings(report, declared, make, target)
@@ -407,7 +439,20 @@ def audit(
 
 
 def _with(report: Audit, findings: Iterable[Finding], remarks: Iterable[str]) -> Audit:
-    return Audit(**{**vars(report), "findings": tuple(findings), "remarks": tuple(remarks)})
+    return replace(report, findings=tuple(findings), remarks=tuple(remarks))
+
+
+def _alone(made: Sampler | Kernel, target: Target) -> tuple[Make, list[int], list[int]]:
+    """A function of N that has one, and that N."""
+    own = made.read(target).evaluations if isinstance(made, Sampler) else 1
+
+    def make(n: int) -> Sampler | Kernel:
+        if n != own:
+            raise ValueError("a single sampler has no other number of steps")
+        return made
+
+    make.__name__ = made.name or "sampler"
+    return make, [own], []
 
 
 def _pair(ladder: Sequence[int]) -> list[int]:
@@ -438,14 +483,16 @@ def _failed(steps: int, error: Exception) -> Rung:
     return Rung(steps, failure=text, call=error.call if isinstance(error, NotFinite) else None)
 
 
-def _rung(make: Make, steps: int, target: Target, away: Callable[..., Value]) -> Rung:
+def _rung(make: Make, steps: int, target: Target, away: Callable[..., Value]) -> tuple[Rung, Reading | None]:
     try:
         sampler = make(steps)
         assert isinstance(sampler, Sampler)
         reading = sampler.read(target)
-        return _parts(reading, make, steps, target, away)
+        rung = _parts(reading, make, steps, target, away)
     except Exception as error:  # a stranger's, and what is refused of his code
-        return _failed(steps, error)
+        return _failed(steps, error), None
+    small = sum(call.slope.size for call in reading.calls) <= _KEPT
+    return rung, reading if small else None
 
 
 def _parts(reading: Reading, make: Any, steps: int, target: Target, away: Callable[..., Value]) -> Rung:
@@ -471,19 +518,17 @@ def _parts(reading: Reading, make: Any, steps: int, target: Target, away: Callab
     )  # fmt: skip
 
 
-def _kernel_rung(make: Make, steps: int, target: Target, away: Callable[..., Value]) -> Rung:
-    truth = truth_of(target)
+def _kernel_rung(make: Make, steps: int, target: Target, _: Callable[..., Value]) -> tuple[Rung, None]:
     try:
         kernel = make(steps)
         assert isinstance(kernel, Kernel)
-        wanted = _sampled(kernel, truth)
+        wanted = _sampled(kernel, truth_of(target))
         left = kernel.stationary(target).x
         after = kernel.law(target, steps).x
-        return Rung(
-            steps, steps, last=tv(left, wanted), tv=tv(after, wanted), kl=kl(after, wanted), w2=w2(after, wanted)
-        )
+        away = tv(after, wanted), kl(after, wanted), w2(after, wanted)
+        return Rung(steps, steps, last=tv(left, wanted), tv=away[0], kl=away[1], w2=away[2]), None
     except Exception as error:  # a stranger's
-        return _failed(steps, error)
+        return _failed(steps, error), None
 
 
 def _sampled(kernel: Kernel, truth: Gaussian) -> Gaussian:
@@ -507,18 +552,46 @@ def _rounding(make: Make, steps: int, target: Target) -> tuple[float | None, str
     return float(off.max()), f"at {steps} steps"
 
 
+def _shared(kept: Mapping[int, Reading], away: Callable[..., Value]) -> tuple[float | None, dict[int, Value]]:
+    """The lowest noise level that all readings ask their model at, and how far their inputs are from its marginal."""
+    if len(kept) < 2:
+        return None, {}
+    levels = [np.array([call.level for call in reading.calls]) for reading in kept.values()]
+    common = [
+        level for level in np.unique(levels[0][np.isfinite(levels[0])])
+        if all(np.isclose(each, level, rtol=1e-6, atol=0).any() for each in levels)
+    ]  # fmt: skip
+    path = next(iter(kept.values())).sampler.path
+    firsts = max(path.noise_level(each[0]) for each in levels if math.isfinite(each[0])) if common else math.inf
+    common = [level for level in common if path.noise_level(level) < firsts * (1 - 1e-6)]
+    if not common:
+        return None, {}
+    lowest = min(common, key=path.noise_level)
+    found = {}
+    for (n, reading), each in zip(kept.items(), levels, strict=True):
+        call = int(np.flatnonzero(np.isclose(each, lowest, rtol=1e-6, atol=0))[-1])
+        try:
+            found[n] = away(reading.input_law(call, "exact"), reading.marginal(float(each[call])))
+        except ValueError:  # no start makes the first input exact
+            continue
+    return float(lowest), found
+
+
 # --- all of them ----------------------------------------------------------------------------------------------------
 
 
 def _series(rungs: Iterable[Rung], which: str, singular: bool) -> tuple[list[int], list[float]]:
     which = "w2" if which == "tv" and singular else which
-    known = [(r.steps, float(getattr(r, which))) for r in rungs if getattr(r, which) is not None]
+    values = [(r.steps, getattr(r, which)) for r in rungs]
+    known = [(n, float(v)) for n, v in values if v is not None and v.error <= _VAGUE * v]
     return [n for n, _ in known], [e for _, e in known]
 
 
 def _evaluations(rungs: Sequence[Rung]) -> str:
     """Evaluations as a function of N, if they are on a line."""
     known = [(r.steps, r.evaluations) for r in rungs if not r.failure]
+    if len(known) == 1:
+        return f"{known[0][1]} at N = {known[0][0]}"
     for modulus in (1, 2, 3):
         lines = [_line([p for p in known if p[0] % modulus == r]) for r in range(modulus)]
         if known and all(line is not None for line in lines):
@@ -558,39 +631,48 @@ def _causes(curves: Mapping[str, Curve]) -> str:
     return " and ".join(parts) or "no part alone"
 
 
-def _assumed(made: Any) -> list[str]:
-    if made is None:
-        return []
-    said = [f"path: {made.path!r}; with another, all that is compared with a marginal changes"]
-    if isinstance(made, Sampler):
+def _assumed(made: Any, known: Sequence[str]) -> tuple[str, ...]:
+    """What the numbers rest on, and what would change it; `known` is what an adapter says of it."""
+    said = list(known)
+    if made is not None and not known:
+        said.append(f"path: {made.path!r}; with another, all that is compared with a marginal changes")
         interpolation = getattr(made.path, "interpolation", None)
         if interpolation:
             said.append(
-                f"levels between two timesteps: linear in {interpolation} (interpolation=...); with another, "
-                "calls between timesteps look off by a fraction of one"
+                f"levels between two timesteps are linear in {interpolation} (interpolation=...); with another, calls "
+                "between timesteps look off by a part of one"
             )
+    if isinstance(made, Sampler):
         said.append(f"the model predicts {made.predicts}, exactly (predicts=..., or an EstimatedScore as target)")
-        said.append(
-            "the start: x_T ~ N(0, I) before any scaling of the code's own; another variance is a scaling in run"
-        )
+        said.append("x_T is N(0, I) before any scaling of the code's own; another variance is a scaling in run")
         goal = "the data" if made.end is None else f"the marginal at level {made.end:g}"
-        said.append(f"the output: {goal} (end=...)")
-    return said
+        said.append(f"the output is to be {goal} (end=...)")
+    return tuple(said)
 
 
 def _remarks(report: Audit) -> list[str]:
-    said = []
-    for r in (*report.rungs, *report.odd):
+    together = sorted((*report.rungs, *report.odd), key=lambda r: r.steps)
+    failures: dict[str, list[str]] = {}
+    for r in together:
         if r.failure:
-            where = "" if r.call is None else f" in model call {r.call}"
-            said.append(f"N = {r.steps} is not known{where}: {r.failure}")
+            failures.setdefault(r.failure.replace(f"({r.steps})", "(N)"), []).append(str(r.steps))
+    said = [f"not known at N = {', '.join(at)}: {text}" for text, at in failures.items()]
     slips: dict[str, list[Rung]] = {}
-    for r in (*report.rungs, *report.odd):
+    for r in together:
         if r.bookkeeping in ("refuted", "inconclusive") or r.kind == "rounded":
             slips.setdefault(f"{r.bookkeeping} {r.kind}", []).append(r)
     for group in slips.values():
         at = ", ".join(str(r.steps) for r in group)
         said.append(f"bookkeeping {group[0].bookkeeping} at N = {at}: {group[0].why}")
+    whole = [r for r in report.rungs if r.effect is not None and r.discretization is not None]
+    if whole:
+        r = whole[-1]
+        total = r.w2 if report.metric == "W2" else r.tv
+        said.append(
+            f"at N = {r.steps} the {report.metric} to the data is {_cell(total)}; alone, the start makes "
+            f"{_cell(r.effect)}, the discretization up to the last model call {_cell(r.discretization)}, and that with the last step "
+            f"{_cell(r.last)}"
+        )
     error = report.curves["error"]
     if error.floor is not None:
         said.append(f"the error has a floor of {error.floor:.3g}, made by {report.causes}")
@@ -632,13 +714,13 @@ def _findings(report: Audit, declared: Mapping[str, Any], make: Make, target: Ta
 
 
 def _ordered(report: Audit, order: float) -> Finding:
-    c, which = report.curves["last"], "the output from an exact start"
-    other = report.curves["discretization"]
-    if not c.settled and other.settled:
-        c, which = other, "the input of the last model call"
-    declared = f"order {order:g}"
+    declared, curves = f"order {order:g}", report.curves
     if report.kind == "kernel":
-        which = "the law that it leaves invariant"
+        c, which = curves["last"], "the law that it leaves invariant"
+    elif report.shared is not None and not report.ends:
+        c, which = curves["shared"], f"the input at level {report.shared:.6g}"
+    else:
+        c, which = curves["last"], "the output from an exact start"
     if len(c.slopes) < 2:
         return Finding(declared, "inconclusive", f"the error of {which} is known at {len(c.steps)} N; 3 are needed")
     slopes = ", ".join(f"{s:.2f}" for s in c.slopes)
