@@ -49,6 +49,7 @@ _ROOMS = {
     "claims": "claims",
     "elementary": "elementary",
     "exponents": "exponents",
+    "gallery": "gallery",
     "laws": "laws",
     "log_concave": "studies.log_concave",
     "paths": "paths",
@@ -86,6 +87,7 @@ __all__ = [
     "coupling_error",
     "elementary",
     "exponents",
+    "gallery",
     "hellinger",
     "kl",
     "laws",
@@ -107,7 +109,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from rmverify import adapters, claims, elementary, exponents, laws, plans, schemes, targets
+    from rmverify import adapters, claims, elementary, exponents, gallery, laws, plans, schemes, targets
     from rmverify.claims import Report, verify
     from rmverify.divergences import chi2, hellinger, kl, renyi, tv, w2
     from rmverify.errors.local import LocalError, coupling_error, local_error

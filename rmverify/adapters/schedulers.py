@@ -139,7 +139,10 @@ def _family(source: Any, path: Path | None, predicts: str | None, config: dict[s
         def run(model: Any, x: Any, noise: Any) -> Any:
             return made.run(N, lambda x, t: reads.ask(model, x, t), x, noise)
 
-        return Sampler(run, reads.path, reads.predicts, like="torch", end=made.end(N), hint=hint, name=f"{name}, N={N}")
+        return Sampler(
+            run, reads.path, reads.predicts, like="torch", end=made.end(N), shape=(-1, 1, 1), hint=hint,
+            name=f"{name}, N={N}",
+        )  # fmt: skip
 
     def vary() -> Mapping[str, Family]:
         return {} if path is not None or predicts is not None else dict(_variants(source, made, config))
@@ -368,7 +371,7 @@ def _offered(source: Any, config: dict[str, Any]) -> bool:
     """Whether it can be made with these options, keeps them, and takes four steps on zeros."""
     import torch
 
-    zeros = torch.zeros(2, 4)
+    zeros = torch.zeros(2, 4, 1, 1)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
             made = _Scheduler.of(source, config)

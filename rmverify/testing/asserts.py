@@ -97,9 +97,7 @@ def assert_law(
         _require(value, tol, "assert_law", "the output has not the law that it should have", distance, out, due, name)
 
 
-def assert_stationary(
-    kernel: Any, law: Any, tol: float, *, size: Any = None, distance: str = "tv"
-) -> None:  # fmt: skip
+def assert_stationary(kernel: Any, law: Any, tol: float, *, size: Any = None, distance: str = "tv") -> None:
     """The law that a Markov step leaves invariant is within `tol` of its target: of the position, which is compared.
 
     Parameters
@@ -134,7 +132,9 @@ def assert_stationary(
         _require(value, tol, "assert_stationary", title, distance, out, out.due, name)
 
 
-def assert_unbiased(kernel: Any, target: Any = None, *, sizes: Sequence[Any] | None = None) -> None:
+def assert_unbiased(
+    kernel: Any, target: Any = None, *, sizes: Sequence[Any] | None = None, tol: float | None = None
+) -> None:  # fmt: skip
     """A step, or a sampler, makes no error of discretization: its TV is 0 up to rounding, whatever its step size.
 
     Parameters
@@ -146,11 +146,14 @@ def assert_unbiased(kernel: Any, target: Any = None, *, sizes: Sequence[Any] | N
         All default targets must pass where it is not given.
     sizes : sequence, optional
         What the step, or the function, is handed; needed by schemes and functions.
+    tol : number, optional
+        The largest TV that rounding may hide; by default half of the digits must be known, 1.5e-8 of float64. Tiny
+        steps and targets far from 0 lose digits.
 
     Raises
     ------
     AssertionError
-        Where there is an error, or rounding leaves half of the digits unknown.
+        Where there is an error; and where rounding may hide more than `tol`.
     ValueError
         Where the step leaves no law invariant, or no start is exact.
 
@@ -166,13 +169,15 @@ def assert_unbiased(kernel: Any, target: Any = None, *, sizes: Sequence[Any] | N
     >>> assert_unbiased(Kernel(exact), Gaussian([1.0, 2.0], [0.25, 0.25]), sizes=[0.1, 10.0])
     """
     __tracebackhide__ = True
+    tol = None if tol is None else number("tol", tol, least=0)
     if sizes is None and callable(kernel):
         raise ValueError("sizes: expected step sizes, as a scheme or a function needs them, got none")
     for size in [None] if sizes is None else sizes:
         made, handed = (kernel(size), None) if _makes(kernel) else (kernel, size)
         for name, one in _targets(target).items():
             out = _output(made, one, "exact", None) if _is_sampler(made) else _stationary(made, one, handed)
-            value, vague = _distance("tv", out.law, out.due), math.sqrt(precision_of(out.dtype))
+            value = _distance("tv", out.law, out.due)
+            vague = math.sqrt(precision_of(out.dtype)) if tol is None else tol
             if value.lower <= 0 and value.error <= vague:
                 continue
             facts = out.described(name)
@@ -181,7 +186,7 @@ def assert_unbiased(kernel: Any, target: Any = None, *, sizes: Sequence[Any] | N
             if value.lower > 0:
                 title = "assert_unbiased: there is an error of discretization"
             else:
-                title = f"assert_unbiased: inconclusive: the error of TV is above {vague:.1g}, half of all digits"
+                title = f"assert_unbiased: inconclusive: rounding may hide a TV above {vague:.2g}; is that tol enough?"
             raise AssertionError(report(title, facts, _modes(out.law, out.due)))
 
 
@@ -242,8 +247,7 @@ def assert_same_law(
                 facts.append(("component", "between two of the state" if between else f"{n} of the state"))
             kind = f"rounding in {found.dtype}" if tol is None else "tol"
             facts.append(("largest", f"{found.size:.3g} of a standard deviation or variance; {kind}: {bound:.2g}"))
-            coarse = 8 * (found.operations + 4) * precision_of("float32") * (1 + found.far)
-            if tol is None and found.dtype == "float64" and found.size <= coarse:
+            if tol is None and _note(found):
                 facts.append(("note", "of the size of float32: does one of them keep a table in it? then pass tol"))
             shown = _modes(p.law, q.law, (" a", " b"))
             raise AssertionError(report("assert_same_law: a and b have different laws", facts, shown))
@@ -413,32 +417,21 @@ class _Out:
 
 
 def _output(code: Any, target: Target, start: Any, steps: Any, alphas: Any = None) -> _Out:
-    truth = truth_of(target)
-    given = {"normal": "start N(0, I)", "exact": "exact start"}.get(
-        start if isinstance(start, str) else "", "own start"
-    )
+    truth, what = truth_of(target), repr(code)
+    given = start if not isinstance(start, str) else "N(0, I)" if start == "normal" else start
+    assumed = f"start {given}, exact model"
     if isinstance(code, Sampler):
         reading = code.read(target)
-        assumed = f"{given}, exact model in {code.predicts}, {code.path!r}, read in {reading.dtype}"
-        return _Out(
-            repr(code), target, reading.law(start), reading.wanted, assumed, reading.affine.steps, reading.dtype,
-            reading.evaluations,
-        )  # fmt: skip
+        assumed += f" in {code.predicts}, {code.path!r}, read in {reading.dtype}"
+        law, due = reading.law(start), reading.wanted
+        return _Out(what, target, law, due, assumed, reading.affine.steps, reading.dtype, reading.evaluations)
     if isinstance(code, Kernel):
-        due = _level(code, truth)
-        return _Out(
-            repr(code),
-            target,
-            output_law(code, target, start=start, steps=steps),
-            due,
-            f"{given}, exact {code.predicts}",
-        )
+        law, due = output_law(code, target, start=start, steps=steps), _level(code, truth)
+        return _Out(what, target, law, due, f"{assumed} in {code.predicts}, steps {1 if steps is None else steps}")
     if isinstance(code, Plan):
-        law: Any = output_law(code, target, alphas=alphas, start=start)  # type: ignore[call-overload]
-        assumed = f"{given} at level {code.start:g} of OU, exact score" + (
-            ", given alphas" if alphas is not None else ""
-        )
-        return _Out(repr(code), target, law, truth.at(code.end), assumed, code.evaluations, "float64", code.evaluations)
+        mixed: Any = output_law(code, target, alphas=alphas, start=start)  # type: ignore[call-overload]
+        assumed += f" in score, from level {code.start:g} of OU" + ("" if alphas is None else ", given alphas")
+        return _Out(what, target, mixed, truth.at(code.end), assumed, code.evaluations, "float64", code.evaluations)
     raise ValueError(f"sampler: expected a Sampler, a Kernel or a Plan, got {type(code).__name__}")
 
 
@@ -486,7 +479,10 @@ def _all_of(code: Any, target: Target, start: Any, steps: Any, alphas: Any) -> l
     joint, due = code.law(target, steps, start=start), _level(code, truth_of(target))
     order = sorted(range(joint.components), key=lambda n: n != joint.position)
     assumed = f"start {start}, exact {code.predicts}, {count} steps"
-    return [_Out(repr(code), target, joint.component(n), due, assumed, count * moved.steps, moved.dtype) for n in order]
+    return [
+        _Out(repr(code), target, joint.component(n), due, assumed, count * moved.steps, moved.dtype, joint=joint)
+        for n in order
+    ]
 
 
 def _level(kernel: Kernel, truth: Gaussian) -> Gaussian:
@@ -589,25 +585,46 @@ class _Difference:
     """How far the moments of two Gaussians are apart, and how far rounding may take them."""
 
     def __init__(self, p: _Out, q: _Out) -> None:
-        rows, off, _ = _moments(p.law, q.law)
+        rows, off, what = _moments(p.law, q.law)
         means, variances = rows[:, 4], rows[:, 5]
         self.across = _across(p.joint, q.joint)
         self.size = float(max(np.abs(means).max(), np.abs(variances).max(), off, self.across))
-        self.dtype = max(p.dtype, q.dtype, key=precision_of)
+        self.dtype = _coarser(p.dtype, q.dtype)
         self.operations = max(p.operations, q.operations)
         with np.errstate(divide="ignore", invalid="ignore"):
             far = np.abs(rows[:, 1]) / np.sqrt(rows[:, 3])
         self.far = float(np.nan_to_num(far, posinf=0.0).max())
-        own = 8 * (self.operations + 4) * precision_of(self.dtype) * (1 + self.far)
-        self.bound = own + float(p.law.rounding.max() + q.law.rounding.max())
+        own = _rounding(self.operations, self.dtype, self.far)
+        least = float(rows[:, 3].min())
+        lost = [
+            law.rounding if what == "mode" or not least else law.rounding * law.variances / least
+            for law in (p.law, q.law)
+        ]
+        self.bound = own + float(lost[0].max() + lost[1].max())
+
+
+def _coarser(p: str, q: str) -> str:
+    return max(p, q, key=precision_of)
+
+
+def _rounding(operations: int, dtype: str, far: float) -> float:
+    """Eight roundings of each operation, of a number that is so many standard deviations from 0."""
+    return 8 * (operations + 4) * precision_of(dtype) * (1 + far)
+
+
+def _note(found: _Difference) -> bool:
+    """Whether float32 would explain what float64 does not."""
+    coarse = _rounding(found.operations, "float32", found.far)
+    return found.dtype == "float64" and found.size <= coarse
 
 
 def _across(p: Joint | None, q: Joint | None) -> float:
-    """The largest difference of covariances between components of two states, relative."""
+    """The largest difference of covariances, but for variances, of two states, relative."""
     if p is None or q is None or p.covariance.shape != q.covariance.shape:
         return 0.0
     sizes = np.sqrt(np.diagonal(q.covariance, axis1=1, axis2=2))
-    return float(_relative(np.abs(p.covariance - q.covariance), sizes[:, :, None] * sizes[:, None]).max())
+    off = _relative(np.abs(p.covariance - q.covariance), sizes[:, :, None] * sizes[:, None])
+    return float(np.where(np.eye(off.shape[-1]), 0.0, off).max())
 
 
 def _moments(p: Any, q: Any) -> tuple[Array, float, str]:
@@ -666,8 +683,11 @@ def _judged(slopes: list[tuple[float, float]], order: float, tol: float) -> str:
     (before, vague), (last, vaguer) = slopes[-2:]
     if not max(vague, vaguer) <= tol:
         return "inconclusive: the last errors are too small, or too vague, to have slopes; try fewer steps"
-    if abs(last - before) > tol:
-        falls = last < before and last < order - tol
-        why = "the error stops falling; is there a floor? see at='last call'" if falls else "try more steps"
-        return f"inconclusive: the order has not settled, slopes end with {before:.3f}, {last:.3f}: {why}"
-    return "" if last >= order - tol else f"the order is {last:.2f}, not {order:g}"
+    if abs(last - before) <= tol and last >= order - tol:
+        return ""
+    floor = last < max(slope for slope, _ in slopes) / 2
+    hint = "; the error stops falling: is there a floor? see at='last call'" if floor else ""
+    if abs(last - before) <= tol:
+        return f"the order is {last:.2f}, not {order:g}{hint}"
+    hint = hint or "; try more steps"
+    return f"inconclusive: the order has not settled, slopes end with {before:.3f}, {last:.3f}{hint}"
