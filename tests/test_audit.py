@@ -210,28 +210,17 @@ def kernels():
 
 
 def causes_of_a_floor():
-    target = Gaussian([1.0, -0.5], [4.0, 0.5])
-
-    def short(n):  # from sigma = 2 the start is far from the marginal
-        return euler(n, lambda n: sigmas(n, high=2.0))
-
-    found = audit(short, target, steps=(20, 40, 80, 160), odd=())
-    assert found.curves["error"].floor is not None
-    assert found.causes == "the start"
-
-    def far(n):  # the last step is from sigma = 0.7 to the data
-        return euler(n, lambda n: sigmas(n, high=2000.0, low=0.7))
-
-    found = audit(far, target, steps=(40, 80, 160, 320), odd=())
-    assert found.curves["error"].floor is not None
-    assert found.causes == "the last step"
-    assert any("the last step" in text and "floor" in text for text in found.remarks)
     n = np.array([10, 20, 40, 80])
-    curves = {
-        "error": studies.curve(n, 0.1 + 10 / n**2), "start": studies.curve(n, 0.1 + 0 * n),
-        "discretization": studies.curve(n, 4 / n), "last": studies.curve(n, 4 / n),
-    }  # fmt: skip
-    assert studies._causes(curves) == "the start"
+
+    def cause(**parts):
+        named = {"start": 0 * n, "discretization": 0 * n, "last": 0 * n, **parts}
+        curves = {name: studies.curve(n, values) for name, values in named.items()}
+        return studies._causes(curves | {"error": studies.curve(n, 0.1 + 10 / n**2)})
+
+    assert cause(start=0.1 + 0 * n, discretization=4 / n, last=4 / n) == "the start"
+    assert cause(start=1e-3 + 0 * n, discretization=4 / n, last=0.1 + 1 / n**2) == "the last step"
+    assert cause(discretization=0.1 + 1 / n**2, last=0.1 + 1 / n**2) == "the discretization"
+    assert cause(start=4 / n) == "no part alone"
 
 
 FACTS = {
@@ -267,6 +256,26 @@ def test_the_default_target_is_no_easy_one():
     assert target.variances.max() / target.variances.min() > 100
     assert not np.isclose(target.variances, 1).any()
     assert (target.means != 0).all()
+
+
+@pytest.mark.slow
+def test_floors_of_real_samplers():
+    target = Gaussian([1.0, -0.5], [4.0, 0.5])
+
+    def short(n):  # from sigma = 2 the start is far from the marginal
+        return euler(n, lambda n: sigmas(n, high=2.0))
+
+    found = audit(short, target, steps=(20, 40, 80, 160), odd=())
+    assert found.curves["error"].floor is not None
+    assert found.causes == "the start"
+
+    def far(n):  # the last step is from sigma = 0.7 to the data
+        return euler(n, lambda n: sigmas(n, high=2000.0, low=0.7))
+
+    found = audit(far, target, steps=(40, 80, 160, 320), odd=())
+    assert found.curves["error"].floor is not None
+    assert found.causes == "the last step"
+    assert any("the last step" in text and "floor" in text for text in found.remarks)
 
 
 def test_nothing_declared_nothing_judged():
