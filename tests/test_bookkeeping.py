@@ -234,7 +234,22 @@ def test_a_missing_scaling_of_the_start():
     assert (found.verdict, found.kind, found.call) == ("refuted", "start", 0)
 
 
-def test_levels_rounded_to_whole_timesteps():
+def test_pure_noise_in_place_of_the_first_level():
+    def late(n):  # from t = 0.99 of a flow, whose sigma^2 + alpha^2 is less than 1
+        times = np.linspace(0.99, 0, n + 1)
+
+        def run(model, x, noise):
+            for t, t_next in pairwise(times):
+                x = x + (t_next - t) * model(x, t)
+            return x
+
+        return Sampler(run, path=paths.Flow(), predicts="flow")
+
+    assert bookkept(late, 10, TARGET).verdict == "holds"
+
+
+@pytest.mark.parametrize("whole", [np.round, np.floor])
+def test_levels_rounded_to_whole_timesteps(whole):
     def rounded(n):
         path = paths.VP(CUMULATIVE)
         exact = np.linspace(999, 0, n)
@@ -242,7 +257,7 @@ def test_levels_rounded_to_whole_timesteps():
 
         def run(model, x, noise):
             x = x * np.sqrt(1 + sigmas[0] ** 2)
-            for i, t in enumerate(np.round(exact)):
+            for i, t in enumerate(whole(exact)):
                 x = x + (sigmas[i + 1] - sigmas[i]) * model(x / np.sqrt(1 + sigmas[i] ** 2), t)
             return x
 
@@ -298,7 +313,9 @@ def sound_loops():
             test_no_alarm_in_sound_loops(name, geometric, n)
         test_no_alarm_in_other_clocks(lambda n: ddim(trailing(n)), n)
         test_no_alarm_in_other_clocks(flow, n)
-    test_levels_rounded_to_whole_timesteps()
+    test_levels_rounded_to_whole_timesteps(np.round)
+    test_levels_rounded_to_whole_timesteps(np.floor)
+    test_pure_noise_in_place_of_the_first_level()
     test_no_alarm_where_noise_is_too_wide(50)
 
 

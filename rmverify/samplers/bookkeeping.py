@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,8 +30,9 @@ __all__ = ["Booked", "Bookkeeping", "booked", "bookkept"]
 _PIECES = 16  # of an interval that holds the apparent level, and so often
 _NARROWINGS = 16
 _POINT = Gaussian([2.0], [1e-24])  # not 0, so that a score exists at sigma = 0
-_EXACT = 0.02  # of a misfit: what another level or a factor leaves of it where it explains it
-_ROUNDED = 0.75  # of a timestep: more than rounding makes, with what it leaves of the calls before; less than a slip
+_EXACT = 0.002  # of a misfit: what another level or a factor leaves of it where it explains it, but for _ROUNDED_OFF
+_ROUNDED_OFF = 1 / 64  # of what is allowed: two roundings of each call
+_ROUNDED = 0.98  # of a timestep: whole numbers that are told are off by less, cut off or rounded; a slip is off by 1
 _FINER = 8
 _SLIP = 0.75  # what a slip keeps of its size in steps when they are _FINER times as many, where one step's error falls
 _ROUNDINGS = 128.0  # of each call, as coefficients are often kept in float32
@@ -106,7 +107,7 @@ class Bookkeeping:
     why : str
         In one sentence, with the numbers.
     kind : {"none", "rounded", "level", "scale", "start", "discretization"}
-        What was found: "rounded" are levels told as the nearest whole timestep, "start" a first input that N(0, I)
+        What was found: "rounded" are levels told as whole timesteps, "start" a first input that N(0, I)
         leaves with a variance that no start has, "discretization" a method that is not exact on one point either.
     call : int or None
         The first call where it shows.
@@ -271,14 +272,15 @@ def bookkept(
     -----
     The verdict is found in this order.
 
-    1. From N(0, I) the first input must have a variance from sigma^2 to sigma^2 + alpha^2, where the data are one
-       point: all that a start can be off by. Else "refuted", a scale misfit of the start.
+    1. From N(0, I) the first input must have a variance from sigma^2 to (sigma + alpha)^2, where the data are one
+       point: as noise alone has, or pure noise in place of the level, in all paths. Else "refuted", a misfit of the
+       start.
     2. Where the data are one point and the start is exact, all inputs fit to rounding: "holds".
     3. At the first call that does not fit, the input is the marginal of another level, or a multiple of what is due,
-       but for 2 % of the misfit: "refuted", with that level or factor. In a path whose alpha does not vary every
+       but for 0.2 % of the misfit: "refuted", with that level or factor. In a path whose alpha does not vary every
        variance is that of some level: with eight times the steps it must then be off by three quarters of as many
-       steps or more, where the error of one step falls. Levels less than three quarters of a timestep from a whole one
-       that is told are roundings of it: "holds", and `kind` says "rounded".
+       steps or more, where the error of one step falls. Levels less than one timestep from a whole one that
+       is told are roundings of it: "holds", and `kind` says "rounded".
     4. The method is not exact on one point. On the target itself the largest misfit falls at least like
        steps^{-1/2} when the steps are doubled: "holds", as far as can be seen beside the discretization; it does not
        fall: "refuted"; else "inconclusive".
@@ -327,8 +329,12 @@ def bookkept(
 
 def _of_point(sampler: Sampler) -> Reading | None:
     """The reading with data of one point, None where it cannot be read so."""
+
+    def run(model: Any, x: Any, noise: Any) -> Any:
+        return sampler.run(model, x, noise) + x  # a point has no spread beside which roundings are small; x has
+
     try:
-        return sampler.read(_POINT)
+        return replace(sampler, run=run).read(_POINT)
     except Exception:  # a stranger's, of this one target
         return None
 
@@ -345,11 +351,11 @@ def _start(first: Booked, path: Path) -> _Found | None:
         return None
     alpha, sigma = path.at(first.level)
     got, room = float(first.variance[0]), first.allowed * sigma**2
-    if sigma**2 - room <= got <= sigma**2 + alpha**2 + room:
+    if sigma**2 - room <= got <= (sigma + alpha) ** 2 + room:
         return None
     why = (
         f"model call 0 claims level {first.level:.6g}, where N(0, I) should arrive with a variance from "
-        f"{sigma**2:.6g} to {sigma**2 + alpha**2:.6g}, and arrives with {got:.6g}: is x_T or the input scaled?"
+        f"{sigma**2:.6g} to {(sigma + alpha) ** 2:.6g}, and arrives with {got:.6g}: is x_T or the input scaled?"
     )
     return "refuted", why, "start", 0
 
@@ -363,17 +369,18 @@ def _sharp(point: list[Booked], path: Path, finer: Callable[[], list[Booked]]) -
         return "holds", why, "none", None
     if math.isnan(bad.misfit):
         return None
-    if bad.left_by_scale <= _EXACT * bad.misfit:
+    exact = _EXACT * bad.misfit + _ROUNDED_OFF * bad.allowed
+    if bad.left_by_scale <= exact:
         why = f"model call {bad.call}, at level {bad.level:.6g}, is handed {bad.scale:.6g} times what is due there"
         return "refuted", why, "scale", bad.call
     listed = isinstance(path, VP) and hasattr(path, "alphas_cumprod") and bad.level == round(bad.level)
     if listed and abs(bad.apparent - bad.level) < _ROUNDED and bad.left_by_level <= bad.allowed:
         why = (
             f"model call {bad.call} is told the whole timestep {bad.level:g} where its input is that of "
-            f"{bad.apparent:.2f}; levels are told as the nearest whole timestep"
+            f"{bad.apparent:.2f}; levels are told as whole timesteps"
         )
         return "holds", why, "rounded", bad.call
-    if bad.left_by_level > _EXACT * bad.misfit:
+    if bad.left_by_level > exact:
         return None
     alphas = path.at(bad.level)[0], _between(path).at(bad.apparent)[0]
     if alphas[0] == alphas[1]:
