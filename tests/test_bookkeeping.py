@@ -248,6 +248,21 @@ def test_pure_noise_in_place_of_the_first_level():
     assert bookkept(late, 10, TARGET).verdict == "holds"
 
 
+def test_timesteps_of_a_flow_are_rounded_too():
+    def make(n):
+        times = np.linspace(1000, 0, n + 1)
+
+        def run(model, x, noise):
+            for t, t_next in pairwise(times):
+                x = x + (t_next - t) / 1000 * model(x, round(t))
+            return x
+
+        return Sampler(run, path=paths.Flow(1000), predicts="flow")
+
+    found = bookkept(make, 7, TARGET)
+    assert (found.verdict, found.kind) == ("holds", "rounded"), found.why
+
+
 @pytest.mark.parametrize("whole", [np.round, np.floor])
 def test_levels_rounded_to_whole_timesteps(whole):
     def rounded(n):

@@ -33,6 +33,7 @@ _POINT = Gaussian([2.0], [1e-24])  # not 0, so that a score exists at sigma = 0
 _EXACT = 0.002  # of a misfit: what another level or a factor leaves of it where it explains it, but for _ROUNDED_OFF
 _ROUNDED_OFF = 1 / 64  # of what is allowed: two roundings of each call
 _ROUNDED = 0.98  # of a timestep: whole numbers that are told are off by less, cut off or rounded; a slip is off by 1
+_MANY = 100  # levels from which on whole ones are timesteps
 _FINER = 8
 _SLIP = 0.75  # what a slip keeps of its size in steps when they are _FINER times as many, where one step's error falls
 _ROUNDINGS = 128.0  # of each call, as coefficients are often kept in float32
@@ -373,8 +374,8 @@ def _sharp(point: list[Booked], path: Path, finer: Callable[[], list[Booked]]) -
     if bad.left_by_scale <= exact:
         why = f"model call {bad.call}, at level {bad.level:.6g}, is handed {bad.scale:.6g} times what is due there"
         return "refuted", why, "scale", bad.call
-    listed = isinstance(path, VP) and hasattr(path, "alphas_cumprod") and bad.level == round(bad.level)
-    if listed and abs(bad.apparent - bad.level) < _ROUNDED and bad.left_by_level <= bad.allowed:
+    whole = _MANY <= path.levels[1] < math.inf and bad.level == round(bad.level)
+    if whole and abs(bad.apparent - bad.level) < _ROUNDED and bad.left_by_level <= bad.allowed:
         why = (
             f"model call {bad.call} is told the whole timestep {bad.level:g} where its input is that of "
             f"{bad.apparent:.2f}; levels are told as whole timesteps"

@@ -678,6 +678,12 @@ def _remarks(report: Audit) -> list[str]:
     for group in slips.values():
         at = ", ".join(str(r.steps) for r in group)
         said.append(f"bookkeeping {group[0].bookkeeping} at N = {at}: {group[0].why}")
+    for variant in report.variants:
+        for r in variant.rungs:
+            if r.failure or r.bookkeeping in ("refuted", "inconclusive"):
+                what = f"not known: {r.failure}" if r.failure else f"bookkeeping {r.bookkeeping}: {r.why}"
+                said.append(f"{variant.name}, N = {r.steps}: {what}")
+                break
     whole = [r for r in report.rungs if r.effect is not None and r.discretization is not None]
     if whole:
         r = whole[-1]
@@ -686,6 +692,12 @@ def _remarks(report: Audit) -> list[str]:
             f"at N = {r.steps} the {report.metric} to the data is {_cell(total)}; alone, the start makes "
             f"{_cell(r.effect)}, the discretization up to the last model call {_cell(r.discretization)}, and that with "
             f"the last step {_cell(r.last)}"
+        )
+    shared, last = report.curves["shared"], report.curves["last"]
+    if shared.settled and last.settled and last.order < shared.order - _NEAR - shared.change - last.change:
+        said.append(
+            f"the error at the shared level falls as N^-{shared.order:.2f}, that of the output from an exact start as "
+            f"N^-{last.order:.2f}: the steps below that level, which may move with N, decide it"
         )
     error = report.curves["error"]
     if error.floor is not None and report.kind == "sampler":
