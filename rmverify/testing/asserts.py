@@ -176,7 +176,8 @@ def assert_unbiased(
     for size in [None] if sizes is None else sizes:
         made, handed = (kernel(size), None) if _makes(kernel) else (kernel, size)
         for name, one in _targets(target).items():
-            out = _output(made, one, "exact", None) if _is_sampler(made) else _stationary(made, one, handed)
+            whole = isinstance(made, Sampler | Plan)
+            out = _output(made, one, "exact", None) if whole else _stationary(made, one, handed)
             value = _distance("tv", out.law, out.due)
             vague = math.sqrt(precision_of(out.dtype)) if tol is None else tol
             if value.lower <= 0 and value.error <= vague:
@@ -424,7 +425,9 @@ class _Out:
         return [("sampler", self.what), ("target", _shown(self.target, name)), ("assumed", self.assumed)]
 
 
-def _output(code: Any, target: Target, start: Any, steps: Any, alphas: Any = None) -> _Out:
+def _output(
+    code: Any, target: Target, start: Any, steps: Any, alphas: Any = None, at: str = "output"
+) -> _Out:  # fmt: skip
     truth, what = truth_of(target), repr(code)
     given = start if not isinstance(start, str) else "N(0, I)" if start == "normal" else start
     assumed = f"start {given}, exact model"
@@ -432,6 +435,8 @@ def _output(code: Any, target: Target, start: Any, steps: Any, alphas: Any = Non
         reading = code.read(target)
         assumed += f" in {code.predicts}, {code.path!r}, read in {reading.dtype}"
         law, due = reading.law(start), reading.wanted
+        if at == "last call":
+            law, due = reading.input_law(-1, start), reading.marginal(reading.calls[-1].level)
         return _Out(what, target, law, due, assumed, reading.affine.steps, reading.dtype, reading.evaluations)
     if isinstance(code, Kernel):
         law, due = output_law(code, target, start=start, steps=steps), _level(code, truth)
@@ -459,15 +464,9 @@ def _stationary(code: Any, target: Target, size: Any) -> _Out:
 
 def _at(code: Any, target: Target, at: str) -> _Out:
     """The law from an exact start, at the output or where the model is asked last; of a Kernel the stationary one."""
-    if isinstance(code, Kernel):
-        return _stationary(code, target, None)
-    out = _output(code, target, "exact", None)
-    if at == "last call":
-        if not isinstance(code, Sampler):
-            raise ValueError(f"at: expected a Sampler for 'last call', got a {type(code).__name__}")
-        reading = code.read(target)
-        out.law, out.due = reading.input_law(-1, "exact"), reading.marginal(reading.calls[-1].level)
-    return out
+    if at == "last call" and not isinstance(code, Sampler):
+        raise ValueError(f"at: expected a Sampler for 'last call', got a {type(code).__name__}")
+    return _stationary(code, target, None) if isinstance(code, Kernel) else _output(code, target, "exact", None, at=at)
 
 
 def _all_of(code: Any, target: Target, start: Any, steps: Any, alphas: Any) -> list[_Out]:
@@ -496,10 +495,6 @@ def _all_of(code: Any, target: Target, start: Any, steps: Any, alphas: Any) -> l
 def _level(kernel: Kernel, truth: Gaussian) -> Gaussian:
     means, variances = marginal(truth, kernel.path, kernel.level)
     return truth.with_modes(variances, means, 0.0 if kernel.level is None else 4 * UNIT)
-
-
-def _is_sampler(code: Any) -> bool:
-    return isinstance(code, Sampler | Plan)
 
 
 def _is_scheme(code: Any) -> bool:
