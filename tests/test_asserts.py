@@ -317,6 +317,36 @@ def sigma_like(sigmas):
     return Sampler(run, path=paths.VE(), predicts="x0")
 
 
+@pytest.mark.parametrize("dtype, off", [("float32", 1e-3), ("float64", 1e-10)])
+def test_a_port_to_torch_is_the_loop_in_numpy_and_a_slip_of_its_noise_shows(dtype, off):
+    torch = pytest.importorskip("torch", reason="a port to torch needs torch")
+    sigmas = [20.0, 5.0, 1.0, 0.2]
+
+    def ours(model, x, noise):
+        x = x * sigmas[0]
+        for s, s_next in itertools.pairwise(sigmas):
+            x = model(x, s) + (s_next / s) ** 2 * (x - model(x, s))
+            x = x + s_next * math.sqrt(1 - (s_next / s) ** 2) * noise()
+        return x
+
+    def port(wrong):
+        def run(model, x, noise):
+            levels = torch.tensor(sigmas, dtype=x.dtype)
+            x = levels[0] * x
+            for s, s_next in itertools.pairwise(levels):
+                share = (s_next / s).square()
+                x = torch.lerp(model(x, s), x, share)
+                x = torch.addcmul(x, torch.randn_like(x), (1 + wrong) * s_next * (1 - share).sqrt())
+            return x
+
+        like = torch.empty(0, dtype=getattr(torch, dtype))
+        return Sampler(run, path=paths.VE(), predicts="x0", like=like)
+
+    reference = Sampler(ours, path=paths.VE(), predicts="x0")
+    asserts.assert_same_law(port(0.0), reference)
+    failure(lambda: asserts.assert_same_law(port(off), reference), f"rounding in {dtype}")
+
+
 @fact
 def test_every_component_of_a_state_is_compared_and_what_is_between_them():
     asserts.assert_same_law(kinetic(), kinetic(), steps=1)
