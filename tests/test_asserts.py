@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mutants import asserts as mutants
 
 import rmverify as rm
@@ -20,6 +22,7 @@ from rmverify import Gaussian, Kernel, Sampler, paths, schemes
 from rmverify.numbers.values import Value
 from rmverify.samplers import Unreadable, default_targets, defaults
 from rmverify.testing import asserts, text
+from rmverify.testing import strategies as ours
 
 FACTS = {}
 
@@ -402,6 +405,29 @@ def test_what_is_random_beside_noise_is_compared_given_it():
         ),
         "given alphas",
     )
+
+
+@given(st.one_of(ours.gaussians(), ours.dense_gaussians()), ours.sigmas(), st.sampled_from([0.0, 0.5, 1.0]))
+def test_two_ways_to_write_one_sampler_have_one_law(target, sigmas, eta):
+    def slopes(model, x, noise):
+        x = x * sigmas[0]
+        for s, s_next in itertools.pairwise(sigmas):
+            up = eta * s_next * math.sqrt(1 - (s_next / s) ** 2)
+            x = x + (math.sqrt(s_next**2 - up**2) - s) * (x - model(x, s)) / s
+            x = x + up * noise() if up else x
+        return x
+
+    def shares(model, x, noise):
+        x = sigmas[0] * x
+        for s, s_next in itertools.pairwise(sigmas):
+            kept = (s - s_next) * (s + s_next) / s**2
+            share = s_next * math.sqrt(1 - eta**2 * kept) / s
+            x = share * x + (1 - share) * model(x, s)
+            x = x + noise() * (eta * s_next * math.sqrt(kept)) if eta and s_next else x
+        return x
+
+    pair = [Sampler(run, path=paths.VE(), predicts="x0") for run in (slopes, shares)]
+    asserts.assert_same_law(*pair, target=target)
 
 
 # --- orders ---------------------------------------------------------------------------------------------------------
