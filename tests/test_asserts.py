@@ -136,7 +136,7 @@ def test_a_law_is_allowed_up_to_its_distance_and_no_farther():
 def test_too_much_noise_is_too_wide_a_law():
     asserts.assert_law(sigma_sampler(96, noise=1.0, most=200.0), None, 0.15)
     said = failure(
-        lambda: asserts.assert_law(sigma_sampler(96, noise=1.2, most=200.0), None, 0.15),
+        lambda: asserts.assert_law(sigma_sampler(96, noise=1.5, most=200.0), None, 0.15),
         "default_targets()['uneven']", "exact model in x0", "Path(VE", "variance",
     )  # fmt: skip
     assert "TV " in said
