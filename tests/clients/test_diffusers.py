@@ -143,8 +143,10 @@ def test_unclip_is_told_the_timestep_before():
     made = diffusers.UnCLIPScheduler()
     made.set_timesteps(11)
     squares = made.alphas_cumprod.double().numpy()
-    mean, variance = ancestral(np.append(squares[made.timesteps.numpy()], 1.0), tilde)
-    assert_close(family(11).read(TARGET).law(), mean, variance, 11)
+    a = np.append(squares[made.timesteps.numpy()], 1.0)
+    mean, variance = ancestral(a, tilde)
+    lost = 1 / (64 * math.sqrt(a[0]))  # (x - sigma eps)/alpha, its sigma in float32, alpha = 5e-5
+    assert_close(family(11).read(TARGET).law(), mean, variance, 11 + lost)
 
 
 def test_wuerstchen_is_the_recursion_on_its_own_cosine():
@@ -282,9 +284,7 @@ def test_all_predictions_are_one_method():
 def test_a_path_of_the_users_own():
     from rmverify import paths
 
-    family = adapters.diffusers(
-        diffusers.FlowMatchEulerDiscreteScheduler, path=paths.Flow(scale=1000), predicts="flow"
-    )
+    family = adapters.diffusers(diffusers.FlowMatchEulerDiscreteScheduler, path=paths.Flow(scale=1000), predicts="flow")
     plain = adapters.diffusers(diffusers.FlowMatchEulerDiscreteScheduler)
     assert (family(6).read(TARGET).law().variances == plain(6).read(TARGET).law().variances).all()
     assert "as given" in family.assumed[0]
