@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ SIGMAS = np.array([10.0, 3.0, 1.0, 0.3, 0.1])
 def moments():
     """x -> x + (s' - s)(x - D)/s + s'/2 z of four steps, written plainly."""
     mean, variance = 0 * LAM, SIGMAS[0] ** 2 + 0 * LAM
-    for s, after in zip(SIGMAS[:-1], SIGMAS[1:], strict=True):
+    for s, after in pairwise(SIGMAS):
         gain = LAM / (LAM + s**2)
         a = 1 + (after - s) / s * (1 - gain)
         mean, variance = a * mean + (1 - a) * MEAN, a**2 * variance + (after / 2) ** 2

@@ -4,6 +4,7 @@ changed."""
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ SIGMAS = [10.0, 3.0, 1.0, 0.3, 0.0]
 def moments(noise=1.0):
     """x -> x0 + s'/s (x - x0) + sqrt(s'^2 - (s'^2/s)^2) z: means and variances of ancestral Euler, written plainly."""
     mean, variance = 0 * LAM, SIGMAS[0] ** 2 + 0 * LAM
-    for s, after in zip(SIGMAS[:-1], SIGMAS[1:], strict=True):
+    for s, after in pairwise(SIGMAS):
         down = after**2 / s
         gain = LAM / (LAM + s**2)
         a = gain + down / s * (1 - gain)
@@ -34,7 +35,7 @@ def moments(noise=1.0):
 def ancestral(draw):
     def run(model, x, noise):
         x = x * SIGMAS[0]
-        for s, after in zip(SIGMAS[:-1], SIGMAS[1:], strict=True):
+        for s, after in pairwise(SIGMAS):
             denoised = model(x, torch.full((x.shape[0],), s, dtype=x.dtype))
             down = after**2 / s
             x = denoised + down / s * (x - denoised)
