@@ -211,12 +211,20 @@ READ = {
 }  # fmt: skip
 
 
+def refusal(name):
+    try:
+        adapters.diffusers(getattr(diffusers, name))
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 @pytest.mark.parametrize("name", names())
 def test_every_scheduler_is_read_or_refused_in_one_line(name):
     """Read twice with the same numbers, with a smaller error for more steps; and nothing is left in the object."""
-    if name not in READ:
-        with pytest.raises(ValueError, match=r"^sampler: .*$"):
-            adapters.diffusers(getattr(diffusers, name))
+    if name not in READ and (why := refusal(name)):
+        assert why.startswith("sampler: ")
+        assert "\n" not in why
         return
     if name in ("CosineDPMSolverMultistepScheduler", "DPMSolverSDEScheduler"):
         library("torchsde")
