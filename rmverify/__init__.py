@@ -29,6 +29,7 @@ _WHERE = {
     "StationaryLaw": "laws",
     "TransportLaw": "laws",
     "Value": "numbers.values",
+    "audit": "studies.audit",
     "chi2": "divergences",
     "coupling_error": "errors.local",
     "hellinger": "divergences",
@@ -48,6 +49,7 @@ _ROOMS = {
     "claims": "claims",
     "elementary": "elementary",
     "exponents": "exponents",
+    "gallery": "gallery",
     "laws": "laws",
     "log_concave": "studies.log_concave",
     "paths": "paths",
@@ -78,12 +80,14 @@ __all__ = [
     "Value",
     "__version__",
     "adapters",
+    "audit",
     "budget",
     "chi2",
     "claims",
     "coupling_error",
     "elementary",
     "exponents",
+    "gallery",
     "hellinger",
     "kl",
     "laws",
@@ -105,7 +109,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from rmverify import adapters, claims, elementary, exponents, laws, plans, schemes, targets
+    from rmverify import adapters, claims, elementary, exponents, gallery, laws, plans, schemes, targets
     from rmverify.claims import Report, verify
     from rmverify.divergences import chi2, hellinger, kl, renyi, tv, w2
     from rmverify.errors.local import LocalError, coupling_error, local_error
@@ -122,6 +126,7 @@ if TYPE_CHECKING:
     from rmverify.plans import Correct, Plan, Predict
     from rmverify.readings.particles import sample
     from rmverify.studies import budget, log_concave, rates, rounds, sweep
+    from rmverify.studies.audit import audit
     from rmverify.targets import EstimatedScore, Gaussian, GaussianMixture, Product
 
 

@@ -64,8 +64,14 @@ class Path:
         with np.errstate(over="ignore"):
             found = [np.asarray(of(levels), dtype=float) for of in (self._alpha, self._sigma)]
         alpha, sigma = np.broadcast_arrays(*found)
-        if np.isnan(alpha).any() or np.isnan(sigma).any() or (alpha < 0).any() or (sigma < 0).any():
-            raise ValueError(f"path: expected alpha(t) >= 0 and sigma(t) >= 0, got {alpha} and {sigma} at t = {levels}")
+        good = (alpha >= 0) & (sigma >= 0) & (alpha + sigma > 0) & (alpha < np.inf)
+        if not good.all():
+            worst = tuple(float(part[~good].flat[0]) for part in (alpha, sigma, np.broadcast_to(levels, good.shape)))
+            raise ValueError(
+                "path: expected alpha(t) >= 0 and sigma(t) >= 0, not both 0, got {:g} and {:g} at t = {:g}".format(
+                    *worst
+                )
+            )
         return (float(alpha), float(sigma)) if alpha.ndim == 0 else (alpha, sigma)
 
     def admit(self, t: Any) -> Array:
@@ -221,7 +227,10 @@ class VP(Path):
         >>> path.timestep([1 / 3, 1.0, 3.0])
         array([0., 1., 2.])
         """
+        wanted = np.asarray(sigma, dtype=float)
+        if not (wanted >= 0).all():
+            raise ValueError(f"sigma: expected numbers >= 0, got {sigma}")
         with np.errstate(divide="ignore"):
             logs = np.log((1 - self.alphas_cumprod) / self.alphas_cumprod) / 2
-        known = np.isfinite(logs)
-        return np.interp(np.log(np.asarray(sigma, dtype=float)), logs[known], np.flatnonzero(known).astype(float))
+            known = np.isfinite(logs)
+            return np.interp(np.log(wanted), logs[known], np.flatnonzero(known).astype(float))

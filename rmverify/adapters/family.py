@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rmverify.numbers.checks import positive_integer
-from rmverify.samplers import Sampler
+from rmverify.samplers import Kernel, Sampler
 from rmverify.samplers.arrays import host
 
 __all__ = ["Brownian", "Family"]
@@ -48,7 +48,7 @@ class Family:
     'reverse Euler, N=4'
     """
 
-    make: Callable[[int], Sampler]
+    make: Callable[[int], Sampler | Kernel]
     name: str
     assumed: tuple[str, ...] = ()
     vary: Callable[[], Mapping[str, Family]] = dict
@@ -56,17 +56,18 @@ class Family:
     def __repr__(self) -> str:
         return f"Family({self.name})"
 
-    def __call__(self, N: int) -> Sampler:
-        """The sampler of N steps.
+    def __call__(self, N: int) -> Sampler | Kernel:
+        """The sampler of N steps, or the kernel where `make` returns such.
 
         Raises
         ------
         ValueError
-            Where N is no positive integer, or `make` returns no sampler.
+            Where N is no positive integer, or `make` returns neither.
         """
         made = self.make(positive_integer("N", N))
-        if not isinstance(made, Sampler):
-            raise ValueError(f"sampler: expected {self.name}({N}) to be a Sampler, got a {type(made).__name__}")
+        if not isinstance(made, Sampler | Kernel):
+            got = f"got a {type(made).__name__}"
+            raise ValueError(f"sampler: expected {self.name}({N}) to be a Sampler or a Kernel, {got}")
         return made if made.name else replace(made, name=f"{self.name}, N={N}")
 
     @functools.cached_property

@@ -33,7 +33,7 @@ def example(like: Any, dtype: str | None = None) -> Any:
     Raises
     ------
     ValueError
-        For another name, a library that is not installed, or an array that is not of a real floating dtype.
+        For another name, a library that is not installed, or an array that is not of float64 or float32.
     """
     if isinstance(like, str):
         if like == "numpy":
@@ -50,8 +50,10 @@ def example(like: Any, dtype: str | None = None) -> Any:
         raise ValueError(f"like: expected 'numpy', 'torch', 'jax' or an array, got {like!r}")
     if not is_array(like):
         raise ValueError(f"like: expected 'numpy', 'torch', 'jax' or an array, got {type(like).__name__}")
-    if named(like) not in ("float64", "float32", "float16", "bfloat16"):
-        raise ValueError(f"like: expected an array of a real floating dtype, got {named(like)}")
+    if named(like) not in ("float64", "float32"):
+        raise ValueError(
+            f"like: expected an array of float64 or float32, in which a law can be read, got {named(like)}"
+        )
     if dtype is None or dtype == named(like):
         return like
     if is_torch_array(like):
@@ -99,7 +101,7 @@ def named(value: Any) -> str:
 
 def precision_of(dtype: str) -> float:
     """The distance from 1 to the next number of a dtype."""
-    return {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}[dtype]
+    return {"float64": 2.0**-52, "float32": 2.0**-23}[dtype]
 
 
 def _library(name: str) -> Any:

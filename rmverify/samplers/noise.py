@@ -1,8 +1,9 @@
 """What a sampler draws, supplied by us: normal numbers whose rows we choose, whichever library it asks.
 
 A law can be read off code only if every random number in it is known. So `noise()` is handed in, and for the time of
-a run the normal draws of PyTorch and JAX, made with whatever generator or key, are answered from the same supply.
-Draws of another kind or shape are refused: they would be averaged over nothing.
+a run the normal draws of PyTorch and JAX, made with whatever generator or key, are answered from the same supply, one
+number for one state of a generator. Draws of another kind or shape are refused, and so are NumPy's generators that a
+run makes for itself: seeded, they would pass for constants.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from rmverify.samplers.arrays import host
 
 __all__ = ["Foreign", "Noise", "intercepted"]
 
+_NUMPY = ("default_rng", "seed", "rand", "randn", "random", "normal", "standard_normal", "uniform", "randint", "choice",
+          "permutation", "shuffle", "random_sample", "multivariate_normal", "exponential", "binomial")  # fmt: skip
 _OTHER = ("random", "uniform", "integers", "exponential", "choice", "permutation", "binomial", "poisson", "gamma")
 _TORCH_OTHER = ("rand", "rand_like", "randint", "randint_like", "randperm", "bernoulli", "poisson", "multinomial")
 _TENSOR_OTHER = ("uniform_", "random_", "exponential_", "bernoulli_", "cauchy_", "log_normal_", "geometric_")
@@ -90,7 +93,9 @@ class Noise:
         return self.of_shape(() if size is None else size, "standard_normal")
 
     def normal(self, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> Any:
-        return loc + scale * self.of_shape(() if size is None else size, "normal")
+        if size is None:
+            size = np.broadcast_shapes(np.shape(loc), np.shape(scale))
+        return loc + scale * self.of_shape(size, "normal")
 
     def randn(self, *shape: Any) -> Any:
         return self.of_shape(shape, "randn")
@@ -105,14 +110,47 @@ class Noise:
 def intercepted(noise: Noise) -> Iterator[None]:
     """For the time of a run, the normal draws of PyTorch and JAX are those of `noise`."""
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_numpy_refused())
         if "torch" in sys.modules:
             import torch
 
+            stack.callback(torch.random.set_rng_state, torch.random.get_rng_state())
             stack.enter_context(torch.no_grad())
             stack.enter_context(_torch_mode(torch, noise))
         if "jax" in sys.modules:
             stack.enter_context(_jax_patched(noise))
         yield
+
+
+@contextlib.contextmanager
+def _numpy_refused() -> Iterator[None]:
+    """For the time of a run, NumPy's own random numbers are an error."""
+    from numpy import random
+
+    def refusing(name: str) -> Callable[..., Any]:
+        def refuse(*_: Any, **__: Any) -> Any:
+            raise Foreign(
+                f"run: it draws by numpy.random.{name}, which a law cannot be read off; draw with the noise that it is "
+                "handed, noise() or noise.standard_normal(x.shape)"
+            )
+
+        return refuse
+
+    class Same(type):
+        def __instancecheck__(cls, value: Any) -> bool:
+            return isinstance(value, old["RandomState"])
+
+    old = {name: getattr(random, name) for name in (*_NUMPY, "RandomState")}
+    methods = {"__init__": refusing("RandomState")}
+    new = {name: refusing(name) for name in _NUMPY}
+    new["RandomState"] = Same("RandomState", (old["RandomState"],), methods)
+    try:
+        for name, value in new.items():
+            setattr(random, name, value)
+        yield
+    finally:
+        for name, value in old.items():
+            setattr(random, name, value)
 
 
 def _torch_mode(torch: Any, noise: Noise) -> Any:
@@ -121,13 +159,15 @@ def _torch_mode(torch: Any, noise: Noise) -> Any:
     others = {getattr(torch, name): f"torch.{name}" for name in _TORCH_OTHER}
     others |= {getattr(torch.Tensor, name): f"Tensor.{name}" for name in _TENSOR_OTHER}
 
-    def turned(generator: Any) -> bytes | None:
-        """The state of a generator of its own, which goes on as if it had been used."""
+    def turned(generator: Any, device: Any) -> bytes:
+        """The state of a generator, which goes on as if it had been used."""
         if generator is None:
-            return None
+            place = torch.device(device or torch.get_default_device())
+            own = getattr(torch, place.type).default_generators if place.type != "cpu" else [torch.default_generator]
+            generator = own[place.index or 0]
         state = bytes(generator.get_state().numpy().tobytes())
         torch.empty(1, device=generator.device).normal_(generator=generator)
-        return state
+        return f"{generator.device}".encode() + state
 
     class Answering(TorchFunctionMode):  # type: ignore[misc]
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -142,23 +182,25 @@ def _torch_mode(torch: Any, noise: Noise) -> Any:
             if func is torch.randn_like:
                 model = args[0] if args else kwargs["input"]
                 named = {"dtype": model.dtype, "device": model.device} | kwargs
-                return self.like(noise.of_shape(model.shape, "torch.randn_like"), **named)
+                return self.like(noise.of_shape(model.shape, "torch.randn_like", self.key(named)), **named)
             if func is torch.Tensor.normal_:
                 mean, std = (args[1:] + (0.0, 1.0)[len(args) - 1 :])[:2]
                 mean, std = kwargs.get("mean", mean), kwargs.get("std", std)
-                return args[0].copy_(mean + std * noise.of_shape(args[0].shape, "normal_", self.key(kwargs)))
+                return args[0].copy_(mean + std * noise.of_shape(args[0].shape, "normal_", self.key(kwargs, args[0])))
             if func is torch.normal:
                 mean = args[0] if args else kwargs.get("mean", 0.0)
                 std = args[1] if len(args) > 1 else kwargs.get("std", 1.0)
                 size = args[2] if len(args) > 2 else kwargs.get("size")
-                if size is None:
-                    size = next((z.shape for z in (mean, std) if isinstance(z, torch.Tensor)), ())
-                return mean + std * self.like(noise.of_shape(size, "torch.normal", self.key(kwargs)), **kwargs)
+                given = [z for z in (mean, std) if isinstance(z, torch.Tensor)]
+                if given:
+                    size = torch.broadcast_shapes(*(z.shape for z in given))
+                    kwargs = {"dtype": given[0].dtype, "device": given[0].device} | kwargs
+                return mean + std * self.like(noise.of_shape(size or (), "torch.normal", self.key(kwargs)), **kwargs)
             return func(*args, **kwargs)
 
         @staticmethod
-        def key(kwargs: Any) -> bytes | None:
-            return turned(kwargs.get("generator"))
+        def key(kwargs: Any, like: Any = None) -> bytes:
+            return turned(kwargs.get("generator"), kwargs.get("device") if like is None else like.device)
 
         @staticmethod
         def like(drawn: Any, dtype: Any = None, device: Any = None, **_: Any) -> Any:
