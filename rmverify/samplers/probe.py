@@ -307,12 +307,15 @@ class _Setting:
             raise Unreadable(f"run: expected arrays of one dtype, got {' and '.join(sorted(kinds))}")
         if len(counts) > 1 or any(asked != seen[0] for asked in seen):
             raise NotAffine("run: rows differ in how often they draw or ask the model: it decides by values")
+        kind = kinds.pop()
+        if kind not in (named(self.like), "float32", "float64"):
+            raise Unreadable(f"run: expected {named(self.like)}, the dtype of x, got {kind}")
         bad = ~np.isfinite(values).all(axis=(0, 2))
         if bad.any():
             row = int(np.argmax(bad))
             zero = " (that of zeros: is there a norm or a standard deviation in the code?)" if row == 0 else ""
             raise NotFinite(f"run: it returned NaN or infinity in row {row}{zero}, after {len(seen[0])} model calls")
-        return _Ran(values, (noise.plain, len(self.keys)), kinds.pop(), seen[0], len(seen[0]) + noise.count)
+        return _Ran(values, (noise.plain, len(self.keys)), kind, seen[0], len(seen[0]) + noise.count)
 
     def _checked(self, out: Any, shape: tuple[int, ...]) -> Array:
         like = self.like
