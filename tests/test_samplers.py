@@ -3,6 +3,7 @@ against code made to deceive it."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import tracemalloc
 
@@ -85,25 +86,13 @@ PREDICTORS = [schemes.euler, schemes.heun, schemes.midpoint, schemes.exponential
 
 
 def schemes_in_every_clock_and_prediction():
-    for target in (DIAGONAL, DENSE, BLOCKS):
-        for scheme in PREDICTORS:
+    turn = itertools.cycle((DIAGONAL, DENSE, BLOCKS, DENSE))
+    for path, clock in CLOCKS.values():
+        for scheme, predicts in itertools.product(PREDICTORS, models.PREDICTS):
+            target = next(turn)
             law = output_law(Plan([Predict(scheme, LEVELS)]), target)
-            for path, clock in CLOCKS.values():
-                for predicts in models.PREDICTS:
-                    read = output_law(driven(scheme, LEVELS, path, clock, predicts), target)
-                    close(read, law.variances, law.means)
-
-
-def ddim(ratios, alphas, last_alpha=1.0):
-    """x' = alpha' x0 + sigma' eps, in a variance preserving scale, at levels OU."""
-
-    def run(model, x, noise):
-        for (a, b), (c, d) in zip(alphas[:-1], alphas[1:], strict=True):
-            eps = model(x, ratios[(a, b)])
-            x = c * (x - b * eps) / a + d * eps
-        return x
-
-    return run
+            read = output_law(driven(scheme, LEVELS, path, clock, predicts), target)
+            close(read, law.variances, law.means)
 
 
 RATIOS = [9.0, 4.0, 1.5, 0.4, 0.1]
@@ -450,7 +439,9 @@ def stated_errors_hold():
                             assert epsilon * mean > 0.01 * math.sqrt(lam)
                             continue
                         shift, variance = truth(lam, mean, noisy)
-                        off = max(abs(law.variances[0] / variance - 1), abs(law.means[0] - shift) / mpmath.sqrt(variance))
+                        off = max(
+                            abs(law.variances[0] / variance - 1), abs(law.means[0] - shift) / mpmath.sqrt(variance)
+                        )
                         assert off <= law.rounding[0]
 
 
@@ -609,13 +600,13 @@ def columns_of_their_own_on_many_dimensions():
 
 
 def random_numbers_of_its_own():
-    generator, old = np.random.default_rng(5), np.random.RandomState(5)
+    generator, old = np.random.default_rng(5), np.random.RandomState(5)  # noqa: NPY002
     for draw, message in (
         (lambda x: np.random.default_rng(0).standard_normal(x.shape[1:]), "numpy.random.default_rng"),
         (lambda x: np.random.default_rng(0).standard_normal(x.shape), "numpy.random.default_rng"),
-        (lambda x: np.random.RandomState(0).randn(*x.shape[1:]), "numpy.random.RandomState"),
-        (lambda x: np.random.standard_normal(x.shape), "numpy.random.standard_normal"),
-        (lambda x: np.random.seed(0), "numpy.random.seed"),
+        (lambda x: np.random.RandomState(0).randn(*x.shape[1:]), "numpy.random.RandomState"),  # noqa: NPY002
+        (lambda x: np.random.standard_normal(x.shape), "numpy.random.standard_normal"),  # noqa: NPY002
+        (lambda x: np.random.seed(0), "numpy.random.seed"),  # noqa: NPY002
         (lambda x: generator.standard_normal(x.shape), "two runs on the same numbers differ"),
         (lambda x: generator.standard_normal(x.shape[1:]), "two runs on the same numbers differ"),
         (lambda x: old.standard_normal((1, x.shape[1])), "two runs on the same numbers differ"),
@@ -838,7 +829,7 @@ def test_coordinates_have_a_limit():
 
 def test_the_reading_says_what_it_saw():
     reading = on_ve(ancestral, name="ancestral").read(DENSE)
-    assert repr(reading).startswith("Reading(Sampler(ancestral, Path(VE, levels 0 to inf), predicts='x0'), evaluations=6")
+    assert "Sampler(ancestral, Path(VE, levels 0 to inf), predicts='x0'), evaluations=6, draws=5" in repr(reading)
 
 
 def test_sampling_without_a_dimension():

@@ -29,7 +29,7 @@ from rmverify.samplers.probe import (
     check_draws,
     check_shape,
     read,
-    slip_of,
+    roughness,
 )
 from rmverify.samplers.trees import leaves, others, replaced
 from rmverify.targets import Gaussian, Target
@@ -410,7 +410,7 @@ class Joint:
         if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
             raise NotFinite("step: the law overflows; the step is too long")
         size = np.maximum(_norm(covariance, mean), _norm(self.covariance, self.mean))
-        step = float(slip_of(chain.affine, np.zeros(1), np.ones(1))[0])
+        step = roughness(chain.affine)
         lost: Array = np.asarray(_through(chain.A, self.lost) + 4 * step * size * chain.grown, dtype=float)
         return Joint(
             self.truth, self.frame, self.components, mean, (covariance + np.swapaxes(covariance, -1, -2)) / 2, lost,
@@ -449,6 +449,6 @@ def _invariant(moved: Affine, truth: Gaussian, position: int) -> Joint:
             break
         chain = chain.then(chain)
     mean: Array = np.asarray(np.linalg.solve(np.eye(A.shape[-1]) - A, b[..., None])[..., 0], dtype=float)
-    step = float(slip_of(moved, np.zeros(1), np.ones(1))[0])
+    step = roughness(moved)
     lost = 4 * step * _norm(chain.Q, mean) * chain.grown
     return Joint(truth, moved.frame, len(moved.shift), mean, chain.Q, lost, step, position)
