@@ -74,7 +74,7 @@ def driven(scheme, levels, path, clock, predicts):
             size = math.hypot(alpha, sigma)
             return size * score_from(predicts, model(size * y, level), size * y, alpha, sigma)
 
-        for t, s in zip(levels[:-1], levels[1:], strict=True):
+        for t, s in itertools.pairwise(levels):
             x = scheme(x, t, t - s, score, None)
         return x
 
@@ -102,7 +102,7 @@ def one_method_in_three_clocks():
     """DDIM on VP, Euler on VE and Euler on a flow, on matched levels, and the product of cosines."""
 
     def on_vp(model, x, noise):
-        for r, s in zip(RATIOS[:-1], RATIOS[1:], strict=True):
+        for r, s in itertools.pairwise(RATIOS):
             (a, b), (c, d) = ((1 / math.hypot(1, z), z / math.hypot(1, z)) for z in (r, s))
             eps = model(x, math.log1p(r * r) / 2)
             x = c * (x - b * eps) / a + d * eps
@@ -110,13 +110,13 @@ def one_method_in_three_clocks():
 
     def on_ve(model, x, noise):
         x = x * math.hypot(1, RATIOS[0])
-        for r, s in zip(RATIOS[:-1], RATIOS[1:], strict=True):
+        for r, s in itertools.pairwise(RATIOS):
             x = x + (s - r) * (x - model(x, r)) / r
         return x
 
     def on_flow(model, x, noise):
         x = x * math.hypot(1, RATIOS[0]) / (1 + RATIOS[0])
-        for r, s in zip(RATIOS[:-1], RATIOS[1:], strict=True):
+        for r, s in itertools.pairwise(RATIOS):
             t, u = r / (1 + r), s / (1 + s)
             x = x + (u - t) * model(x, t)
         return x * (1 + RATIOS[-1])
@@ -262,14 +262,14 @@ SIGMAS = [20.0, 8.0, 3.0, 1.0, 0.3, 0.05, 0.0]
 def euler(model, x, noise):
     """Of the probability flow, with x0 predicted, on VE."""
     x = x * SIGMAS[0]
-    for s, u in zip(SIGMAS[:-1], SIGMAS[1:], strict=True):
+    for s, u in itertools.pairwise(SIGMAS):
         x = x + (u - s) * (x - model(x, s)) / s
     return x
 
 
 def ancestral(model, x, noise):
     x = x * SIGMAS[0]
-    for s, u in zip(SIGMAS[:-1], SIGMAS[1:], strict=True):
+    for s, u in itertools.pairwise(SIGMAS):
         x = x + (u * u / s - s) * (x - model(x, s)) / s
         if u:
             x = x + u / s * math.sqrt(s * s - u * u) * noise()
@@ -344,9 +344,8 @@ def matrices_are_read_in_coordinates():
         return x + scale * model(x, 1.0) + np.sqrt(scale) * noise()
 
     inverse = np.linalg.inv(DENSE.covariance + np.eye(2))
-    A = np.eye(2) - np.diag(scale) @ inverse
     for target, A, b in (
-        (DENSE, A, np.diag(scale) @ inverse @ DENSE.mean),
+        (DENSE, np.eye(2) - np.diag(scale) @ inverse, np.diag(scale) @ inverse @ DENSE.mean),
         (Gaussian.isotropic(1.0, 2), np.eye(2) - np.diag(scale) / 2, np.zeros(2)),
     ):
         reading = Sampler(run, path=paths.VE()).read(target)
@@ -404,7 +403,8 @@ def a_reading_does_not_depend_on_scale():
     for scale in (1e-24, 1e-12, 1e12, 1e24):
         lam = scale * DIAGONAL.variances
 
-        def run(model, x, noise, s=math.sqrt(scale)):
+        def run(model, x, noise, variance=scale):
+            s = math.sqrt(variance)
             return model(s * x, s) + s * noise()
 
         reading = on_ve(run).read(Gaussian(0 * lam, lam))
@@ -415,7 +415,7 @@ def a_reading_does_not_depend_on_scale():
 def truth(lam, mean, noisy):
     """Mean and variance of `euler` or `ancestral` in 60 digits."""
     lam, mean, shift, variance = mpmath.mpf(lam), mpmath.mpf(mean), mpmath.mpf(0), mpmath.mpf(SIGMAS[0]) ** 2
-    for s, u in zip(SIGMAS[:-1], SIGMAS[1:], strict=True):
+    for s, u in itertools.pairwise(SIGMAS):
         s, u = mpmath.mpf(s), mpmath.mpf(u)
         c = ((u * u / s if noisy else u) - s) / s
         gain = 1 + c * s * s / (lam + s * s)
@@ -600,11 +600,11 @@ def columns_of_their_own_on_many_dimensions():
 
 
 def random_numbers_of_its_own():
-    generator, old = np.random.default_rng(5), np.random.RandomState(5)  # noqa: NPY002
+    generator, old = np.random.default_rng(5), np.random.RandomState(5)
     for draw, message in (
         (lambda x: np.random.default_rng(0).standard_normal(x.shape[1:]), "numpy.random.default_rng"),
         (lambda x: np.random.default_rng(0).standard_normal(x.shape), "numpy.random.default_rng"),
-        (lambda x: np.random.RandomState(0).randn(*x.shape[1:]), "numpy.random.RandomState"),  # noqa: NPY002
+        (lambda x: np.random.RandomState(0).randn(*x.shape[1:]), "numpy.random.RandomState"),
         (lambda x: np.random.standard_normal(x.shape), "numpy.random.standard_normal"),  # noqa: NPY002
         (lambda x: np.random.seed(0), "numpy.random.seed"),  # noqa: NPY002
         (lambda x: generator.standard_normal(x.shape), "two runs on the same numbers differ"),
