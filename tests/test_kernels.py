@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from mutants import samplers as mutants
 from scipy.linalg import solve_discrete_lyapunov
 
 from rmverify import EstimatedScore, Gaussian, Kernel, output_law, paths, samplers, schemes, stationary_law, targets
@@ -257,9 +258,10 @@ def gradients():
     np.testing.assert_allclose(law.variances, LAM / 1.2 / (1 - 1.2 * H / (2 * LAM)), rtol=1e-13)
     np.testing.assert_allclose(law.means, TARGET.means + 0.1 * LAM / 1.2, rtol=1e-12)
     plain = TARGET.with_modes(5.0, 0.0)
-    law = stationary_law(Kernel(langevin), targets.Guided(TARGET, plain, scale=2.0))
+    short = Kernel(lambda x, gradient, noise: langevin(x, gradient, noise, 0.1))
+    law = stationary_law(short, targets.Guided(TARGET, plain, scale=2.0))
     precision = 2 / LAM - 1 / 5
-    np.testing.assert_allclose(law.variances, 1 / precision / (1 - H * precision / 2), rtol=1e-13)
+    np.testing.assert_allclose(law.variances, 1 / precision / (1 - 0.1 * precision / 2), rtol=1e-13)
     np.testing.assert_allclose(law.means, 2 * TARGET.means / LAM / precision, rtol=1e-13, atol=1e-15)
 
 
@@ -510,3 +512,11 @@ def test_leaves_and_others_of_a_state():
     assert isinstance(new, Pair)
     assert new.position.tolist() == [7.0, 7.0]
     assert new.velocity["v"][0] is state.velocity["v"][0]
+
+
+@pytest.mark.parametrize("mutant", mutants.KERNELS, ids=lambda mutant: mutant.name)
+def test_a_line_written_wrongly_is_noticed(mutant, monkeypatch):
+    fact = FACTS[mutant.killed_by]
+    mutant.write(monkeypatch)
+    with pytest.raises((AssertionError, LookupError, TypeError, ValueError, Warning, pytest.fail.Exception)):
+        fact()

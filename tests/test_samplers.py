@@ -10,6 +10,7 @@ import tracemalloc
 import mpmath
 import numpy as np
 import pytest
+from mutants import samplers as mutants
 
 from rmverify import EstimatedScore, Gaussian, Plan, Predict, Sampler, output_law, paths, sample, samplers, schemes, tv
 from rmverify.samplers import models, probe
@@ -863,3 +864,11 @@ def test_a_thousand_ancestral_steps_fit_in_memory():
     assert worked[0] < 1.02 * 1000 * 1000 * 784 + 1000 * 2 * probe._NUMBERS
     assert (reading.draws, reading.evaluations) == (999, 1000)
     assert float(tv(reading.law("exact").with_modes(reading.law("exact").variances, 0.0), target)) < 1
+
+
+@pytest.mark.parametrize("mutant", mutants.SAMPLERS, ids=lambda mutant: mutant.name)
+def test_a_line_written_wrongly_is_noticed(mutant, monkeypatch):
+    fact = FACTS[mutant.killed_by]
+    mutant.write(monkeypatch)
+    with pytest.raises((AssertionError, LookupError, TypeError, ValueError, Warning, pytest.fail.Exception)):
+        fact()

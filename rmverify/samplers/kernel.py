@@ -7,7 +7,7 @@ invariant, of every component of its state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -215,11 +215,12 @@ class Kernel:
             Of the position: N(0, I), the target, or any Gaussian in its modes. `init` makes the state of it.
         """
         truth = truth_of(target)
-        sizes: list[Any] = [()] * positive_integer("steps", steps) if np.ndim(steps) == 0 else [(h,) for h in steps]
-        if not sizes:
+        runs: list[tuple[Any, int]]
+        runs = [((), positive_integer("steps", steps))] if np.ndim(steps) == 0 else _runs([(h,) for h in steps])
+        if not runs:
             raise ValueError("steps: expected at least one step, got none")
         chains: list[_Chain] = []
-        for size, count in _runs(sizes):
+        for size, count in runs:
             begun, moved = self.read(target, sizes=size)
             if chains and chains[-1].affine.frame.full != moved.frame.full:
                 raise Unreadable("step: with some sizes it mixes coordinates, with others not: pass coordinates=True")
@@ -285,7 +286,7 @@ def _equal(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
     )
 
 
-def _runs(sizes: list[Any]) -> Iterable[tuple[Any, int]]:
+def _runs(sizes: list[Any]) -> list[tuple[Any, int]]:
     """Equal sizes in a row, counted."""
     found: list[list[Any]] = []
     for size in sizes:
