@@ -2,10 +2,10 @@
 
     python benchmarks/make_schedulers.py [FILE]
 
-Needs diffusers and PyTorch (the extra `clients`). Every class of `diffusers.schedulers` with steps is audited with its
-default options, clipping and thresholding switched off, on the default target; those whose law cannot be read are listed
-with the reason. Then the least number of steps is found with which the digits, noised a little so that they are not
-singular, come out within total variation 0.1 from an exact start, up to N = 1000.
+Needs diffusers and PyTorch (the extra `clients`). Every scheduler is audited with its default options, clipping and
+thresholding switched off, on the default target; those whose law cannot be read are listed with the reason. Then the
+least number of steps is found with which the digits, noised a little so that they are not singular, come out within
+total variation 0.1 from an exact start, up to N = 1000.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _TV, _MOST = 0.1, 1000
 
 _HEAD = """# Every scheduler of diffusers, audited
 
-diffusers {diffusers}, PyTorch {torch}, rmverify {rmverify}, {date}. Made by `python benchmarks/make_schedulers.py`; one of them alone:
-`rmverify audit diffusers:HeunDiscreteScheduler`.
+diffusers {diffusers}, PyTorch {torch}, rmverify {rmverify}, {date}. Made by `python benchmarks/make_schedulers.py`;
+one of them alone: `rmverify audit diffusers:HeunDiscreteScheduler`.
 
 Each scheduler was run as it is, with its default options but for clipping and thresholding (switched off: they are not
 affine), with the exact model of Gaussian data in place of a network. What comes out is Gaussian, and its law is known
@@ -40,13 +40,14 @@ without sampling. The columns:
 
 - **evaluations** of the model, for N steps;
 - **order**: how fast the discretization error falls, in total variation and from an exact start, of the last input of
-  the model at the lowest noise level that all N share; in brackets where the slopes over N = 10 to 160 have not settled;
+  the model at the lowest noise level that all N share; in brackets where the slopes over N = 10 to 160 have not
+  settled;
 - **start**: total variation that starting from N(0, I) instead of the exact law of the first level makes;
-- **at N = 160**: total variation of the output to the data, start included, and what is left of it from an exact start,
-  with the last step;
+- **at N = 160**: total variation of the output to the data, start included, and **from an exact start**, with the last
+  step;
 - **calls**: whether each call of the model is at the level that it names;
-- **digits**: model evaluations until the output is within total variation 0.1 of the handwritten digits' Gaussian (dimension 64,
-  noised by δ = {delta:.3g} so that it is not singular), from an exact start.
+- **digits**: model evaluations until the output is within total variation 0.1 of the handwritten digits' Gaussian
+  (dimension 64, noised by δ = {delta:.3g} so that it is not singular), from an exact start, up to N = 1000.
 
 A floor is no fault: it is where a schedule of levels starts or ends, and another option of the scheduler may move it.
 What is said here is about exact models and Gaussian data. A network's error comes on top.
