@@ -153,13 +153,13 @@ class Kernel:
             spot = (truth.mean, np.sqrt(np.diagonal(truth.covariance)))
         model = frame.spread(exact_model(target, self.path, "score"), truth)
         sign = 1 if self.predicts == "score" else -1
-        asked = 0 if self.init is None else max(0, len(inspect.signature(self.init).parameters) - 2)
+        asked = 0 if self.init is None else _required(self.init) - 2  # the gradient too, or not
 
         def gradient_of(answer: Any) -> Any:
             return lambda x: sign * answer(x, self.level)
 
         def start(gradient: Any, x: Any, noise: Any) -> Any:
-            return x if self.init is None else self.init(x, noise, *[gradient][:asked])
+            return x if self.init is None else self.init(x, noise, *[gradient][: max(0, asked)])
 
         def first(answer: Any, inputs: list[Any], noise: Any) -> list[Any]:
             return self._components(start(gradient_of(answer), inputs[0], noise), inputs[0])
@@ -298,6 +298,12 @@ def _runs(sizes: list[Any]) -> list[tuple[Any, int]]:
         else:
             found.append([size, 1])
     return [(size, count) for size, count in found]
+
+
+def _required(function: Callable[..., Any]) -> int:
+    """How many arguments it must be given by position."""
+    kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return sum(p.kind in kinds and p.default is p.empty for p in inspect.signature(function).parameters.values())
 
 
 @dataclass(frozen=True)
