@@ -718,10 +718,14 @@ def broken_rules():
 
 
 def float32_code_is_read_in_float32():
+    kinds = []
+
     def run(model, x, noise):
+        kinds.append(str(x.dtype))
         return euler(model, x, noise).astype(np.float32)
 
     assert on_ve(run).read(DIAGONAL).dtype == "float32"
+    assert kinds[-1] == "float32"
     assert on_ve(euler, like=np.zeros(1, np.float32)).read(DIAGONAL).dtype == "float32"
     assert on_ve(euler).read(DIAGONAL, dtype="float32").dtype == "float32"
     assert on_ve(euler).read(DIAGONAL).dtype == "float64"
@@ -838,6 +842,98 @@ def test_sampling_without_a_dimension():
         sample(Plan([Predict(schemes.euler, [1.0, 0.5])]), lambda t, x: -x, 3)
     with pytest.raises(ValueError, match="plan: expected a Plan or a Sampler"):
         sample("plan", DIAGONAL, 3)
+
+
+# --- PyTorch ----------------------------------------------------------------------------------------------------------
+
+
+def torch_run(step):
+    """Three model calls on VE, each followed by a step of the code."""
+    torch = pytest.importorskip("torch")
+
+    def run(model, x, noise):
+        for s in (3.0, 2.0, 1.0):
+            x = step(torch, model(x, s))
+        return x
+
+    return on_ve(run, like="torch")
+
+
+def fresh(torch, x):
+    return x + torch.randn_like(x)
+
+
+def with_a_generator(torch, x, generator=None):
+    generator = torch.Generator().manual_seed(7) if generator is None else generator
+    return x + torch.randn(x.shape, generator=generator, dtype=x.dtype)
+
+
+def seeded_anew(torch, x):
+    torch.manual_seed(0)
+    return x + torch.randn(x.shape, dtype=x.dtype)
+
+
+def filled(torch, x):
+    return x + torch.empty_like(x).normal_(0, 1)
+
+
+def normal(torch, x):
+    return torch.normal(x, 1.0)
+
+
+def distribution(torch, x):
+    return torch.distributions.Normal(x, 1.0).sample()
+
+
+@pytest.mark.parametrize(
+    ("step", "draws"),
+    [(fresh, 3), (filled, 3), (normal, 3), (distribution, 3), (with_a_generator, 1), (seeded_anew, 1)],
+)
+def test_torch_draws_are_told_by_the_state_of_their_generator(step, draws):
+    """Noise of a generator that is seeded anew in every step is one draw, added three times."""
+    sampler = torch_run(step)
+    reading = sampler.read(DIAGONAL)
+    gains = [DIAGONAL.variances / (DIAGONAL.variances + s * s) for s in (3.0, 2.0, 1.0)]
+    weights = [gains[1] * gains[2], gains[2], np.ones(3)]
+    noise = sum(w**2 for w in weights) if draws == 3 else sum(weights) ** 2
+    np.testing.assert_allclose(reading.law().variances, np.prod(gains, axis=0) ** 2 + noise, rtol=1e-12)
+    assert (reading.draws, reading.dtype) == (draws, "float64")
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (lambda torch, x: x + torch.randn(1, x.shape[1], dtype=x.dtype), "one draw for all particles"),
+        (lambda torch, x: x + torch.rand_like(x), "it draws by torch.rand_like"),
+        (lambda torch, x: x + torch.empty_like(x).uniform_(), "it draws by Tensor.uniform_"),
+        (lambda torch, x: torch.nn.functional.dropout(x, 0.5), "two runs on the same numbers differ"),
+        (lambda torch, x: x * torch.nn.functional.dropout(torch.ones(x.shape[1]), 0.5), "two runs on the same numbers"),
+        (lambda torch, x: torch.normal(x, x.abs()), "relative misfit"),
+        (lambda torch, x: x.clamp(-1, 1), "relative misfit|clipped"),
+        (lambda torch, x: x.numpy() if isinstance(x, torch.Tensor) else x, "expected a Tensor like x, got a ndarray"),
+        (lambda torch, x: x.half().double(), "relative misfit"),
+    ],
+)
+def test_torch_code_that_is_refused(step, message):
+    with pytest.raises(samplers.Unreadable, match=message):
+        torch_run(step).read(DIAGONAL)
+
+
+def test_torchs_own_generator_is_left_as_it_was():
+    torch = pytest.importorskip("torch")
+    before = torch.random.get_rng_state()
+    torch_run(fresh).read(DIAGONAL)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert sample(torch_run(seeded_anew), DIAGONAL, 5, rng=0).shape == (5, 3)
+
+
+def test_torch_in_float32():
+    torch = pytest.importorskip("torch")
+    sampler = on_ve(euler, like=torch.zeros(1))
+    reading, law = sampler.read(DIAGONAL), on_ve(euler).read(DIAGONAL).law()
+    assert reading.dtype == "float32"
+    assert sampler.read(DIAGONAL, dtype="float64").dtype == "float64"
+    assert (np.abs(reading.law().variances / law.variances - 1) <= reading.law().rounding).all()
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ from rmverify.numbers.checks import Array, positive_integer
 from rmverify.numbers.rounding import UNIT
 from rmverify.samplers.arrays import compiling, from_host, host, is_array, named, precision_of
 from rmverify.samplers.models import Model
-from rmverify.samplers.noise import Foreign, Noise, intercepted
+from rmverify.samplers.noise import Foreign, Noise, intercepted, restored
 from rmverify.targets import Gaussian
 
 __all__ = [
@@ -425,38 +425,39 @@ def read(
     """
     setting = _Setting(run, frame, model, like, inputs, draws)
     state: list[Any] = []
-    try:
-        test = _Combinations(frame.tested, spot)
-        tested = setting.play(test)
-        sizes = (inputs, *tested.draws)
-        collected = _Collected(frame, test, tested, sizes)
-        total = sum(sizes) * frame.width
-        size = max(1, _MEMORY // (8 * frame.columns) - 1)
-        for first in range(0, total, size):
-            last = min(total, first + size)
-            note = None if watch is None else partial(watch, frame, inputs, first, last, state)
-            try:
-                ran = setting.play(_Basis(frame, sizes, first, last), note)
-            except (Unreadable, Foreign):
-                raise
-            except Exception as error:
-                raise Misplaced(
-                    f"run: it raised {type(error).__name__}: {error}; not so with another number of rows: does it keep "
-                    "state between runs?"
-                ) from error
-            if (ran.draws, ran.asked) != (tested.draws, tested.asked):
-                one, other = (f"{sum(r.draws)} draws and {sum(r.asked)} evaluations" for r in (tested, ran))
-                raise Unreadable(
-                    f"run: it made {one} in one run, and {other} in the next; does it keep state between runs, or "
-                    "decide by values?"
-                )
-            if not _close(ran.outs[:, 0], tested.outs[:, 0, : frame.columns], tested.dtype):
-                _once_more(tested, setting.play(test))
-                _refuse_batches(frame)
-            collected.add(ran.outs, first, last)
-        affine = collected.done(hint, setting.single, lambda: _once_more(tested, setting.play(test)))
-    except Foreign as error:  # a complaint of the supply is one of the reading
-        raise Unreadable(str(error)) from None
+    with restored():
+        try:
+            test = _Combinations(frame.tested, spot)
+            tested = setting.play(test)
+            sizes = (inputs, *tested.draws)
+            collected = _Collected(frame, test, tested, sizes)
+            total = sum(sizes) * frame.width
+            size = max(1, _MEMORY // (8 * frame.columns) - 1)
+            for first in range(0, total, size):
+                last = min(total, first + size)
+                note = None if watch is None else partial(watch, frame, inputs, first, last, state)
+                try:
+                    ran = setting.play(_Basis(frame, sizes, first, last), note)
+                except (Unreadable, Foreign):
+                    raise
+                except Exception as error:
+                    raise Misplaced(
+                        f"run: it raised {type(error).__name__}: {error}; not so with another number of rows: does it keep "
+                        "state between runs?"
+                    ) from error
+                if (ran.draws, ran.asked) != (tested.draws, tested.asked):
+                    one, other = (f"{sum(r.draws)} draws and {sum(r.asked)} evaluations" for r in (tested, ran))
+                    raise Unreadable(
+                        f"run: it made {one} in one run, and {other} in the next; does it keep state between runs, or "
+                        "decide by values?"
+                    )
+                if not _close(ran.outs[:, 0], tested.outs[:, 0, : frame.columns], tested.dtype):
+                    _once_more(tested, setting.play(test))
+                    _refuse_batches(frame)
+                collected.add(ran.outs, first, last)
+            affine = collected.done(hint, setting.single, lambda: _once_more(tested, setting.play(test)))
+        except Foreign as error:  # a complaint of the supply is one of the reading
+            raise Unreadable(str(error)) from None
     affine.calls, affine.evaluations = state, sum(tested.asked)
     affine.swallowed = setting.swallowed
     return affine
