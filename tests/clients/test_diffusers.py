@@ -143,8 +143,10 @@ def test_unclip_is_told_the_timestep_before():
     made = diffusers.UnCLIPScheduler()
     made.set_timesteps(11)
     squares = made.alphas_cumprod.double().numpy()
-    mean, variance = ancestral(np.append(squares[made.timesteps.numpy()], 1.0), tilde)
-    assert_close(family(11).read(TARGET).law(), mean, variance, 11)
+    a = np.append(squares[made.timesteps.numpy()], 1.0)
+    mean, variance = ancestral(a, tilde)
+    lost = 1 / (64 * math.sqrt(a[0]))  # (x - sigma eps)/alpha, its sigma in float32, alpha = 5e-5
+    assert_close(family(11).read(TARGET).law(), mean, variance, 11 + lost)
 
 
 def test_wuerstchen_is_the_recursion_on_its_own_cosine():
@@ -205,20 +207,28 @@ READ = {
     "FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler", "HeunDiscreteScheduler", "IPNDMScheduler",
     "KDPM2AncestralDiscreteScheduler", "KDPM2DiscreteScheduler", "LMSDiscreteScheduler", "PNDMScheduler",
     "SASolverScheduler", "UnCLIPScheduler", "UniPCMultistepScheduler", "DPMSolverSDEScheduler",
-    "CosineDPMSolverMultistepScheduler",
+    "CosineDPMSolverMultistepScheduler", "LTXEulerAncestralRFScheduler", "MiniMaxH3Scheduler",
 }  # fmt: skip
+
+
+def refusal(name):
+    try:
+        adapters.diffusers(getattr(diffusers, name))
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 @pytest.mark.parametrize("name", names())
 def test_every_scheduler_is_read_or_refused_in_one_line(name):
     """Read twice with the same numbers, with a smaller error for more steps; and nothing is left in the object."""
-    try:
-        family = adapters.diffusers(getattr(diffusers, name))
-    except ValueError as error:
-        assert str(error).startswith("sampler: ")
-        assert "\n" not in str(error)
-        assert name not in READ or "torchsde" in str(error)
+    if name not in READ and (why := refusal(name)):
+        assert why.startswith("sampler: ")
+        assert "\n" not in why
         return
+    if name in ("CosineDPMSolverMultistepScheduler", "DPMSolverSDEScheduler"):
+        library("torchsde")
+    family = adapters.diffusers(getattr(diffusers, name))
     errors = []
     for N in (12, 96):
         sampler = family(N)
