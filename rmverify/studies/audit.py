@@ -525,7 +525,8 @@ def _parts(reading: Reading, make: Any, steps: int, target: Target, away: Callab
         known["effect"], known["last"] = away(out, exact), away(exact, wanted)
         if math.isfinite(last):
             known["discretization"] = away(reading.input_law(len(reading.calls) - 1, "exact"), reading.marginal(last))
-    books = bookkept(make, steps, truth_of(target), reading)
+    exact = truth_of(target)  # of a wrong score the inputs are no marginals either
+    books = bookkept(make, steps, exact, reading if target is exact else None)
     return Rung(
         steps, reading.evaluations, reading.draws, tv=tv(out, wanted), kl=kl(out, wanted), w2=w2(out, wanted),
         bookkeeping=books.verdict, why=books.why, kind=books.kind, **known,
