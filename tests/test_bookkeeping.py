@@ -166,6 +166,79 @@ def test_no_alarm_where_noise_is_too_wide(n):
     assert (found.verdict, found.kind) == ("holds", "discretization"), found.why
 
 
+def between(high, low, kind):
+    """A schedule of n steps."""
+    if kind == "linear":
+        return lambda n: np.linspace(high, low, n + 1)
+    return lambda n: np.geomspace(high, low, n + 1)
+
+
+def stepping(step, path, predicts, levels, size=1.0):
+    """A loop of such steps, for every number of them."""
+
+    def make(n):
+        def run(model, x, noise):
+            x = x * size
+            for t, s in pairwise(levels(n)):
+                x = step(lambda x, t: model(x, float(t)), x, t, s, noise)
+            return x
+
+        return Sampler(run, path=path, predicts=predicts, end=float(levels(n)[-1]))
+
+    return make
+
+
+def probability_flow(model, x, t, s, noise):
+    return x - (s - t) * (0.1 + 19.9 * t) / 2 * (x + model(x, t))
+
+
+def runge_kutta(model, x, t, s, noise):
+    def f(x, t):
+        return -(0.1 + 19.9 * t) / 2 * (x + model(x, t))
+
+    h = s - t
+    a = f(x, t)
+    b = f(x + h / 2 * a, t + h / 2)
+    c = f(x + h / 2 * b, t + h / 2)
+    return x + h / 6 * (a + 2 * b + 2 * c + f(x + h * c, s))
+
+
+def exponential(model, x, t, s, noise):
+    return np.exp(t - s) * x + np.expm1(t - s) * model(x, t)
+
+
+def reverse(model, x, t, s, noise):
+    return np.exp(t - s) * x + 2 * np.expm1(t - s) * model(x, t) + np.sqrt(np.expm1(2 * (t - s))) * noise()
+
+
+def noisy_flow(model, x, t, s, noise):
+    v = model(x, t)
+    return x - (t - s) * (v + (x + (1 - t) * v) / 2) + np.sqrt((t - s) * t) * noise()
+
+
+def reverse_in_sigma(model, x, t, s, noise):
+    return x - (t**2 - s**2) / t * model(x, t) + np.sqrt(t**2 - s**2) * noise()
+
+
+LINEAR = paths.VP(beta=(0.1, 20.0))
+
+
+@pytest.mark.parametrize(
+    "make, n",
+    [
+        (stepping(probability_flow, LINEAR, "score", between(1, 1e-3, "linear")), 80),
+        (stepping(runge_kutta, LINEAR, "score", between(1, 1e-3, "linear")), 40),
+        (stepping(exponential, paths.OU(), "score", between(5, 0.01, "geometric")), 40),
+        (stepping(reverse, paths.OU(), "score", between(5, 0.01, "geometric")), 5),
+        (stepping(noisy_flow, paths.Flow(), "flow", between(0.99, 0.02, "linear")), 40),
+        (stepping(reverse_in_sigma, paths.VE(), "eps", between(10, 0.05, "linear"), 10.0), 80),
+    ],
+)
+def test_no_alarm_where_steps_are_not_exact_on_a_point(make, n):
+    found = bookkept(make, n, TARGET)
+    assert (found.verdict, found.kind) == ("holds", "discretization"), found.why
+
+
 def test_a_previous_timestep_that_is_off_by_one():
     # 13 steps: 999, 922, 845, ...; the step goes down by 1000 // 13 = 76 to 923, and the model is told 922
     found = bookkept(lambda n: ddim(trailing(n), 1000 // n), 13, TARGET)
@@ -173,6 +246,16 @@ def test_a_previous_timestep_that_is_off_by_one():
     assert found.point[1].level == 922
     assert found.point[1].apparent == pytest.approx(923, abs=1e-3)
     assert "told level 922 and handed the input of level 923" in found.why
+
+
+def test_whole_timesteps_need_no_more_steps():
+    def make(n):
+        if n > 1000:
+            raise ValueError("there are 1000 timesteps")
+        return ddim(trailing(n), 1000 // n)
+
+    found = bookkept(make, 150, TARGET)
+    assert (found.verdict, found.kind) == ("refuted", "level"), found.why
 
 
 @pytest.mark.parametrize("n", [10, 20, 50])
@@ -291,7 +374,7 @@ def test_a_slip_of_a_method_that_is_not_exact_on_a_point():
 
         return Sampler(run, path=paths.VE(), predicts="eps", end=0.03)
 
-    found = bookkept(make, 80, TARGET)
+    found = bookkept(make, 20, TARGET)
     assert found.verdict == "refuted", found.why
 
 
@@ -332,10 +415,18 @@ def sound_loops():
     test_levels_rounded_to_whole_timesteps(np.floor)
     test_pure_noise_in_place_of_the_first_level()
     test_no_alarm_where_noise_is_too_wide(50)
+    for make, n in (
+        (stepping(probability_flow, LINEAR, "score", between(1, 1e-3, "linear")), 80),
+        (stepping(exponential, paths.OU(), "score", between(5, 0.01, "geometric")), 40),
+        (stepping(reverse, paths.OU(), "score", between(5, 0.01, "geometric")), 5),
+        (stepping(reverse_in_sigma, paths.VE(), "eps", between(10, 0.05, "linear"), 10.0), 80),
+    ):
+        test_no_alarm_where_steps_are_not_exact_on_a_point(make, n)
 
 
 def slips():
     test_a_previous_timestep_that_is_off_by_one()
+    test_whole_timesteps_need_no_more_steps()
     for schedule in (karras, geometric):
         test_a_level_that_is_told_one_step_late_or_early(schedule, 20)
     test_a_slip_of_a_method_that_is_not_exact_on_a_point()
