@@ -561,7 +561,9 @@ def _rounding(make: Make, steps: int, target: Target) -> tuple[float | None, str
         both = [sampler.read(target, dtype=dtype).law() for dtype in ("float64", "float32")]
         fine, coarse = (np.sqrt(np.sort(np.repeat(law.variances, law.multiplicities.astype(int)))) for law in both)
     except Exception as error:  # a stranger's, and what is refused of his code
-        return None, f"not known: {' '.join(str(error).split())}"
+        text = " ".join(str(error).split())
+        wide = text.startswith("run: expected float32, the dtype of x")
+        return None, "not known: it computes in float64 whatever the dtype of x" if wide else f"not known: {text}"
     with np.errstate(divide="ignore", invalid="ignore"):
         off = np.where(fine == coarse, 0.0, np.abs(coarse / fine - 1))
     return float(off.max()), f"at {steps} steps"
