@@ -93,9 +93,16 @@ def test_a_pair_of_ones_own(wrap):
     assert joint.component(1).variances == pytest.approx(1 - H**2 / (4 * LAM), rel=1e-9)
 
 
+def hmc(logdensity):
+    def step(key, state):
+        return bj.hmc(logdensity, H, np.ones(state.position.size), 3).step(key, state)
+
+    return (lambda x: bj.hmc.init(x, logdensity)), step
+
+
 REFUSED = {
     "mala": lambda logdensity: bj.mala(logdensity, H),
-    "hmc": lambda logdensity: bj.hmc(logdensity, H, 1.0, 3),
+    "hmc": hmc,
     "random walk": lambda logdensity: bj.normal_random_walk(logdensity, H),
 }
 
