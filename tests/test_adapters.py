@@ -196,7 +196,7 @@ def test_a_family_makes_samplers_of_n_steps():
     assert made(5).read(TARGET).evaluations == 5
     with pytest.raises(ValueError, match=r"N: expected an integer >= 1, got 0"):
         made(0)
-    with pytest.raises(ValueError, match=r"sampler: expected wrong\(3\) to be a Sampler"):
+    with pytest.raises(ValueError, match=r"sampler: expected wrong\(3\) to be a Sampler or a Kernel, got a int"):
         Family(lambda N: N, "wrong")(3)
 
 

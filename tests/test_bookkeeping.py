@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from mutants import bookkeeping as mutants
 
 from rmverify import Gaussian, Sampler, paths
 from rmverify.samplers import bookkept
@@ -81,6 +82,21 @@ def ddim(timesteps, stride=None):
     return Sampler(run, path=paths.VP(CUMULATIVE, interpolation=None), predicts="eps")
 
 
+def wide(n):
+    """DDPM's steps with the variance of the forward process: sound, and not exact on a point."""
+    timesteps = np.arange(n)[::-1] * (1000 // n)
+
+    def run(model, x, noise):
+        for t, following in pairwise([*timesteps, -1]):
+            a, b = CUMULATIVE[t], CUMULATIVE[following] if following >= 0 else 1.0
+            data = (x - np.sqrt(1 - a) * model(x, int(t))) / np.sqrt(a)
+            x = np.sqrt(b) * (1 - a / b) / (1 - a) * data + np.sqrt(a / b) * (1 - b) / (1 - a) * x
+            x = x + np.sqrt(1 - a / b) * noise() if following >= 0 else x
+        return x
+
+    return Sampler(run, path=paths.VP(CUMULATIVE, interpolation=None), predicts="eps")
+
+
 def trailing(n):
     """The timesteps 999, 922, ... of n steps that do not divide 1000."""
     return np.round(np.arange(1000, 0, -1000 / n)).astype(int) - 1
@@ -144,6 +160,12 @@ def test_no_alarm_in_other_clocks(make, n):
     assert (found.verdict, found.kind) == ("holds", "none"), found.why
 
 
+@pytest.mark.parametrize("n", [10, 20, 50])
+def test_no_alarm_where_noise_is_too_wide(n):
+    found = bookkept(wide, n, TARGET)
+    assert (found.verdict, found.kind) == ("holds", "discretization"), found.why
+
+
 def test_a_previous_timestep_that_is_off_by_one():
     # 13 steps: 999, 922, 845, ...; the step goes down by 1000 // 13 = 76 to 923, and the model is told 922
     found = bookkept(lambda n: ddim(trailing(n), 1000 // n), 13, TARGET)
@@ -201,6 +223,7 @@ def test_a_missing_scaling_of_inputs(n):
     assert (found.verdict, found.kind, found.call) == ("refuted", "start", 0), found.why
     found = bookkept(lambda n: vp_euler(n, lambda i: i != 2), n, TARGET)
     assert (found.verdict, found.kind, found.call) == ("refuted", "scale", 2), found.why
+    assert "times what is due" in found.why
     path = paths.VP(CUMULATIVE)
     alpha, sigma = path.at(np.linspace(999, 0, n)[2])
     assert found.point[2].scale == pytest.approx(np.sqrt(1 + (sigma / alpha) ** 2))
@@ -253,3 +276,80 @@ def test_read_in_coordinates(start):
             np.testing.assert_allclose(a.mean, b.mean, rtol=1e-9, atol=1e-12)
             np.testing.assert_allclose(a.variance, b.variance, rtol=1e-9)
             np.testing.assert_allclose(a.due_mean, b.due_mean)
+
+
+# --- what mutants fail ------------------------------------------------------------------------------------------------
+
+
+def inputs():
+    test_inputs_are_those_of_the_closed_form(karras)
+    test_the_start_error_is_left_in_from_a_normal_start()
+    for call in flow(4).read(TARGET).bookkeeping():
+        t = call.level
+        np.testing.assert_allclose(call.due_mean, (1 - t) * TARGET.means)
+        np.testing.assert_allclose(call.due_variance, (1 - t) ** 2 * TARGET.variances + t**2)
+    test_read_in_coordinates("exact")
+    test_read_in_coordinates("normal")
+
+
+def sound_loops():
+    for n in (5, 20):
+        for name in SOUND:
+            test_no_alarm_in_sound_loops(name, geometric, n)
+        test_no_alarm_in_other_clocks(lambda n: ddim(trailing(n)), n)
+        test_no_alarm_in_other_clocks(flow, n)
+    test_levels_rounded_to_whole_timesteps()
+    test_no_alarm_where_noise_is_too_wide(50)
+
+
+def slips():
+    test_a_previous_timestep_that_is_off_by_one()
+    for schedule in (karras, geometric):
+        test_a_level_that_is_told_one_step_late_or_early(schedule, 20)
+    test_a_slip_of_a_method_that_is_not_exact_on_a_point()
+
+
+def scalings():
+    test_a_missing_scaling_of_inputs(5)
+    test_a_missing_scaling_of_the_start()
+
+
+def kinds():
+    """A misfit is one of the level, of the scale, of both alike where they are the same, or of another kind."""
+    target = Gaussian([1.0, -0.5, 0.0], [4.0, 0.5, 0.02])
+
+    def exact(told, factor, shift=0.0):
+        """The input is the marginal of sigma = 4, whatever is told."""
+
+        def run(model, x, noise):
+            x = 4 * x
+            return x + 0 * model(x, 4.0) + 0 * model(factor * x + shift, told)
+
+        return Sampler(run, path=paths.VE(), predicts="eps", end=4.0).read(target).bookkeeping()[1]
+
+    assert exact(4.0, 1.0).kind == "none"
+    level, scale = exact(3.0, 1.0), exact(4.0, 1.1)
+    assert (level.kind, scale.kind) == ("level", "scale")
+    assert level.apparent == pytest.approx(4.0)
+    assert scale.scale == pytest.approx(1.1)
+    # from 3 to 4 are as many steps as the other way
+    assert level.steps == pytest.approx(1.0)
+    assert exact(4.0, 1.0, shift=20.0).kind == "other"
+
+
+FACTS = {fact.__name__: fact for fact in (inputs, sound_loops, slips, scalings, kinds)}
+
+
+def test_misfits_have_kinds():
+    kinds()
+
+
+@pytest.mark.parametrize("mutant", mutants.LINES, ids=lambda mutant: mutant.name)
+def test_its_fact_refutes_the_mutant(mutant, monkeypatch):
+    mutant.write(monkeypatch)
+    with pytest.raises((AssertionError, ValueError)):
+        FACTS[mutant.killed_by]()
+
+
+def test_every_fact_kills_something():
+    assert {mutant.killed_by for mutant in mutants.LINES} == set(FACTS)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from mutants import samplers as mutants
 
 from rmverify import paths
 
@@ -171,3 +172,11 @@ def test_a_path_of_ones_own_and_its_shapes():
     assert repr(circle) == "Path(circle, levels 0 to 1.5708)"
     alpha, sigma = circle.at(np.zeros((2, 1)))
     assert alpha.shape == sigma.shape == (2, 1)
+
+
+@pytest.mark.parametrize("mutant", mutants.PATHS, ids=lambda mutant: mutant.name)
+def test_a_line_written_wrongly_is_noticed(mutant, monkeypatch):
+    fact = FACTS[mutant.killed_by]
+    mutant.write(monkeypatch)
+    with pytest.raises((AssertionError, LookupError, TypeError, ValueError, Warning, pytest.fail.Exception)):
+        fact()

@@ -3,12 +3,14 @@ against code made to deceive it."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import tracemalloc
 
 import mpmath
 import numpy as np
 import pytest
+from mutants import samplers as mutants
 
 from rmverify import EstimatedScore, Gaussian, Plan, Predict, Sampler, output_law, paths, sample, samplers, schemes, tv
 from rmverify.samplers import models, probe
@@ -73,7 +75,7 @@ def driven(scheme, levels, path, clock, predicts):
             size = math.hypot(alpha, sigma)
             return size * score_from(predicts, model(size * y, level), size * y, alpha, sigma)
 
-        for t, s in zip(levels[:-1], levels[1:], strict=True):
+        for t, s in itertools.pairwise(levels):
             x = scheme(x, t, t - s, score, None)
         return x
 
@@ -85,25 +87,13 @@ PREDICTORS = [schemes.euler, schemes.heun, schemes.midpoint, schemes.exponential
 
 
 def schemes_in_every_clock_and_prediction():
-    for target in (DIAGONAL, DENSE, BLOCKS):
-        for scheme in PREDICTORS:
+    turn = itertools.cycle((DIAGONAL, DENSE, BLOCKS, DENSE))
+    for path, clock in CLOCKS.values():
+        for scheme, predicts in itertools.product(PREDICTORS, models.PREDICTS):
+            target = next(turn)
             law = output_law(Plan([Predict(scheme, LEVELS)]), target)
-            for path, clock in CLOCKS.values():
-                for predicts in models.PREDICTS:
-                    read = output_law(driven(scheme, LEVELS, path, clock, predicts), target)
-                    close(read, law.variances, law.means)
-
-
-def ddim(ratios, alphas, last_alpha=1.0):
-    """x' = alpha' x0 + sigma' eps, in a variance preserving scale, at levels OU."""
-
-    def run(model, x, noise):
-        for (a, b), (c, d) in zip(alphas[:-1], alphas[1:], strict=True):
-            eps = model(x, ratios[(a, b)])
-            x = c * (x - b * eps) / a + d * eps
-        return x
-
-    return run
+            read = output_law(driven(scheme, LEVELS, path, clock, predicts), target)
+            close(read, law.variances, law.means)
 
 
 RATIOS = [9.0, 4.0, 1.5, 0.4, 0.1]
@@ -113,7 +103,7 @@ def one_method_in_three_clocks():
     """DDIM on VP, Euler on VE and Euler on a flow, on matched levels, and the product of cosines."""
 
     def on_vp(model, x, noise):
-        for r, s in zip(RATIOS[:-1], RATIOS[1:], strict=True):
+        for r, s in itertools.pairwise(RATIOS):
             (a, b), (c, d) = ((1 / math.hypot(1, z), z / math.hypot(1, z)) for z in (r, s))
             eps = model(x, math.log1p(r * r) / 2)
             x = c * (x - b * eps) / a + d * eps
@@ -121,13 +111,13 @@ def one_method_in_three_clocks():
 
     def on_ve(model, x, noise):
         x = x * math.hypot(1, RATIOS[0])
-        for r, s in zip(RATIOS[:-1], RATIOS[1:], strict=True):
+        for r, s in itertools.pairwise(RATIOS):
             x = x + (s - r) * (x - model(x, r)) / r
         return x
 
     def on_flow(model, x, noise):
         x = x * math.hypot(1, RATIOS[0]) / (1 + RATIOS[0])
-        for r, s in zip(RATIOS[:-1], RATIOS[1:], strict=True):
+        for r, s in itertools.pairwise(RATIOS):
             t, u = r / (1 + r), s / (1 + s)
             x = x + (u - t) * model(x, t)
         return x * (1 + RATIOS[-1])
@@ -273,14 +263,14 @@ SIGMAS = [20.0, 8.0, 3.0, 1.0, 0.3, 0.05, 0.0]
 def euler(model, x, noise):
     """Of the probability flow, with x0 predicted, on VE."""
     x = x * SIGMAS[0]
-    for s, u in zip(SIGMAS[:-1], SIGMAS[1:], strict=True):
+    for s, u in itertools.pairwise(SIGMAS):
         x = x + (u - s) * (x - model(x, s)) / s
     return x
 
 
 def ancestral(model, x, noise):
     x = x * SIGMAS[0]
-    for s, u in zip(SIGMAS[:-1], SIGMAS[1:], strict=True):
+    for s, u in itertools.pairwise(SIGMAS):
         x = x + (u * u / s - s) * (x - model(x, s)) / s
         if u:
             x = x + u / s * math.sqrt(s * s - u * u) * noise()
@@ -355,9 +345,8 @@ def matrices_are_read_in_coordinates():
         return x + scale * model(x, 1.0) + np.sqrt(scale) * noise()
 
     inverse = np.linalg.inv(DENSE.covariance + np.eye(2))
-    A = np.eye(2) - np.diag(scale) @ inverse
     for target, A, b in (
-        (DENSE, A, np.diag(scale) @ inverse @ DENSE.mean),
+        (DENSE, np.eye(2) - np.diag(scale) @ inverse, np.diag(scale) @ inverse @ DENSE.mean),
         (Gaussian.isotropic(1.0, 2), np.eye(2) - np.diag(scale) / 2, np.zeros(2)),
     ):
         reading = Sampler(run, path=paths.VE()).read(target)
@@ -415,7 +404,8 @@ def a_reading_does_not_depend_on_scale():
     for scale in (1e-24, 1e-12, 1e12, 1e24):
         lam = scale * DIAGONAL.variances
 
-        def run(model, x, noise, s=math.sqrt(scale)):
+        def run(model, x, noise, variance=scale):
+            s = math.sqrt(variance)
             return model(s * x, s) + s * noise()
 
         reading = on_ve(run).read(Gaussian(0 * lam, lam))
@@ -426,7 +416,7 @@ def a_reading_does_not_depend_on_scale():
 def truth(lam, mean, noisy):
     """Mean and variance of `euler` or `ancestral` in 60 digits."""
     lam, mean, shift, variance = mpmath.mpf(lam), mpmath.mpf(mean), mpmath.mpf(0), mpmath.mpf(SIGMAS[0]) ** 2
-    for s, u in zip(SIGMAS[:-1], SIGMAS[1:], strict=True):
+    for s, u in itertools.pairwise(SIGMAS):
         s, u = mpmath.mpf(s), mpmath.mpf(u)
         c = ((u * u / s if noisy else u) - s) / s
         gain = 1 + c * s * s / (lam + s * s)
@@ -616,8 +606,8 @@ def random_numbers_of_its_own():
         (lambda x: np.random.default_rng(0).standard_normal(x.shape[1:]), "numpy.random.default_rng"),
         (lambda x: np.random.default_rng(0).standard_normal(x.shape), "numpy.random.default_rng"),
         (lambda x: np.random.RandomState(0).randn(*x.shape[1:]), "numpy.random.RandomState"),
-        (lambda x: np.random.standard_normal(x.shape), "numpy.random.standard_normal"),
-        (lambda x: np.random.seed(0), "numpy.random.seed"),
+        (lambda x: np.random.standard_normal(x.shape), "numpy.random.standard_normal"),  # noqa: NPY002
+        (lambda x: np.random.seed(0), "numpy.random.seed"),  # noqa: NPY002
         (lambda x: generator.standard_normal(x.shape), "two runs on the same numbers differ"),
         (lambda x: generator.standard_normal(x.shape[1:]), "two runs on the same numbers differ"),
         (lambda x: old.standard_normal((1, x.shape[1])), "two runs on the same numbers differ"),
@@ -728,10 +718,14 @@ def broken_rules():
 
 
 def float32_code_is_read_in_float32():
+    kinds = []
+
     def run(model, x, noise):
+        kinds.append(str(x.dtype))
         return euler(model, x, noise).astype(np.float32)
 
     assert on_ve(run).read(DIAGONAL).dtype == "float32"
+    assert kinds[-1] == "float32"
     assert on_ve(euler, like=np.zeros(1, np.float32)).read(DIAGONAL).dtype == "float32"
     assert on_ve(euler).read(DIAGONAL, dtype="float32").dtype == "float32"
     assert on_ve(euler).read(DIAGONAL).dtype == "float64"
@@ -840,16 +834,106 @@ def test_coordinates_have_a_limit():
 
 def test_the_reading_says_what_it_saw():
     reading = on_ve(ancestral, name="ancestral").read(DENSE)
-    assert repr(reading).startswith(
-        "Reading(Sampler(ancestral, Path(VE, levels 0 to inf), predicts='x0'), evaluations=6"
-    )
+    assert "Sampler(ancestral, Path(VE, levels 0 to inf), predicts='x0'), evaluations=6, draws=5" in repr(reading)
 
 
 def test_sampling_without_a_dimension():
-    with pytest.raises(ValueError, match="dim: expected the dimension of x, which a score function does not tell"):
+    with pytest.raises(ValueError, match="dim: expected the dimension of x, got None, and a score function does not tell it"):
         sample(Plan([Predict(schemes.euler, [1.0, 0.5])]), lambda t, x: -x, 3)
     with pytest.raises(ValueError, match="plan: expected a Plan or a Sampler"):
         sample("plan", DIAGONAL, 3)
+
+
+# --- PyTorch ----------------------------------------------------------------------------------------------------------
+
+
+def torch_run(step):
+    """Three model calls on VE, each followed by a step of the code."""
+    torch = pytest.importorskip("torch")
+
+    def run(model, x, noise):
+        for s in (3.0, 2.0, 1.0):
+            x = step(torch, model(x, s))
+        return x
+
+    return on_ve(run, like="torch")
+
+
+def fresh(torch, x):
+    return x + torch.randn_like(x)
+
+
+def with_a_generator(torch, x, generator=None):
+    generator = torch.Generator().manual_seed(7) if generator is None else generator
+    return x + torch.randn(x.shape, generator=generator, dtype=x.dtype)
+
+
+def seeded_anew(torch, x):
+    torch.manual_seed(0)
+    return x + torch.randn(x.shape, dtype=x.dtype)
+
+
+def filled(torch, x):
+    return x + torch.empty_like(x).normal_(0, 1)
+
+
+def normal(torch, x):
+    return torch.normal(x, 1.0)
+
+
+def distribution(torch, x):
+    return torch.distributions.Normal(x, 1.0).sample()
+
+
+@pytest.mark.parametrize(
+    ("step", "draws"),
+    [(fresh, 3), (filled, 3), (normal, 3), (distribution, 3), (with_a_generator, 1), (seeded_anew, 1)],
+)
+def test_torch_draws_are_told_by_the_state_of_their_generator(step, draws):
+    """Noise of a generator that is seeded anew in every step is one draw, added three times."""
+    sampler = torch_run(step)
+    reading = sampler.read(DIAGONAL)
+    gains = [DIAGONAL.variances / (DIAGONAL.variances + s * s) for s in (3.0, 2.0, 1.0)]
+    weights = [gains[1] * gains[2], gains[2], np.ones(3)]
+    noise = sum(w**2 for w in weights) if draws == 3 else sum(weights) ** 2
+    np.testing.assert_allclose(reading.law().variances, np.prod(gains, axis=0) ** 2 + noise, rtol=1e-12)
+    assert (reading.draws, reading.dtype) == (draws, "float64")
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (lambda torch, x: x + torch.randn(1, x.shape[1], dtype=x.dtype), "one draw for all particles"),
+        (lambda torch, x: x + torch.rand_like(x), "it draws by torch.rand_like"),
+        (lambda torch, x: x + torch.empty_like(x).uniform_(), "it draws by Tensor.uniform_"),
+        (lambda torch, x: torch.nn.functional.dropout(x, 0.5), "two runs on the same numbers differ"),
+        (lambda torch, x: x * torch.nn.functional.dropout(torch.ones(x.shape[1]), 0.5), "two runs on the same numbers"),
+        (lambda torch, x: torch.normal(x, x.abs()), "relative misfit"),
+        (lambda torch, x: x.clamp(-1, 1), "relative misfit|clipped"),
+        (lambda torch, x: x.numpy() if isinstance(x, torch.Tensor) else x, "expected a Tensor like x, got a ndarray"),
+        (lambda torch, x: x.half().double(), "relative misfit"),
+    ],
+)
+def test_torch_code_that_is_refused(step, message):
+    with pytest.raises(samplers.Unreadable, match=message):
+        torch_run(step).read(DIAGONAL)
+
+
+def test_torchs_own_generator_is_left_as_it_was():
+    torch = pytest.importorskip("torch")
+    before = torch.random.get_rng_state()
+    torch_run(fresh).read(DIAGONAL)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert sample(torch_run(seeded_anew), DIAGONAL, 5, rng=0).shape == (5, 3)
+
+
+def test_torch_in_float32():
+    torch = pytest.importorskip("torch")
+    sampler = on_ve(euler, like=torch.zeros(1))
+    reading, law = sampler.read(DIAGONAL), on_ve(euler).read(DIAGONAL).law()
+    assert reading.dtype == "float32"
+    assert sampler.read(DIAGONAL, dtype="float64").dtype == "float64"
+    assert (np.abs(reading.law().variances / law.variances - 1) <= reading.law().rounding).all()
 
 
 @pytest.mark.slow
@@ -876,3 +960,11 @@ def test_a_thousand_ancestral_steps_fit_in_memory():
     assert worked[0] < 1.02 * 1000 * 1000 * 784 + 1000 * 2 * probe._NUMBERS
     assert (reading.draws, reading.evaluations) == (999, 1000)
     assert float(tv(reading.law("exact").with_modes(reading.law("exact").variances, 0.0), target)) < 1
+
+
+@pytest.mark.parametrize("mutant", mutants.SAMPLERS, ids=lambda mutant: mutant.name)
+def test_a_line_written_wrongly_is_noticed(mutant, monkeypatch):
+    fact = FACTS[mutant.killed_by]
+    mutant.write(monkeypatch)
+    with pytest.raises((AssertionError, LookupError, TypeError, ValueError, Warning, pytest.fail.Exception)):
+        fact()

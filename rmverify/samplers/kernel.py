@@ -8,7 +8,7 @@ invariant, of every component of its state.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -30,7 +30,7 @@ from rmverify.samplers.probe import (
     check_draws,
     check_shape,
     read,
-    slip_of,
+    roughness,
 )
 from rmverify.samplers.trees import leaves, others, replaced
 from rmverify.targets import Gaussian, Target
@@ -153,13 +153,13 @@ class Kernel:
             spot = (truth.mean, np.sqrt(np.diagonal(truth.covariance)))
         model = frame.spread(exact_model(target, self.path, "score"), truth)
         sign = 1 if self.predicts == "score" else -1
-        asked = 0 if self.init is None else max(0, len(inspect.signature(self.init).parameters) - 2)
+        asked = 0 if self.init is None else _required(self.init) - 2  # the gradient too, or not
 
         def gradient_of(answer: Any) -> Any:
             return lambda x: sign * answer(x, self.level)
 
         def start(gradient: Any, x: Any, noise: Any) -> Any:
-            return x if self.init is None else self.init(x, noise, *[gradient][:asked])
+            return x if self.init is None else self.init(x, noise, *[gradient][: max(0, asked)])
 
         def first(answer: Any, inputs: list[Any], noise: Any) -> list[Any]:
             return self._components(start(gradient_of(answer), inputs[0], noise), inputs[0])
@@ -218,11 +218,12 @@ class Kernel:
             Of the position: N(0, I), the target, or any Gaussian in its modes. `init` makes the state of it.
         """
         truth = truth_of(target)
-        sizes: list[Any] = [()] * positive_integer("steps", steps) if np.ndim(steps) == 0 else [(h,) for h in steps]
-        if not sizes:
+        runs: list[tuple[Any, int]]
+        runs = [((), positive_integer("steps", steps))] if np.ndim(steps) == 0 else _runs([(h,) for h in steps])
+        if not runs:
             raise ValueError("steps: expected at least one step, got none")
         chains: list[_Chain] = []
-        for size, count in _runs(sizes):
+        for size, count in runs:
             begun, moved = self.read(target, sizes=size)
             if chains and chains[-1].affine.frame.full != moved.frame.full:
                 raise Unreadable("step: with some sizes it mixes coordinates, with others not: pass coordinates=True")
@@ -288,7 +289,7 @@ def _equal(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
     )
 
 
-def _runs(sizes: list[Any]) -> Iterable[tuple[Any, int]]:
+def _runs(sizes: list[Any]) -> list[tuple[Any, int]]:
     """Equal sizes in a row, counted."""
     found: list[list[Any]] = []
     for size in sizes:
@@ -297,6 +298,12 @@ def _runs(sizes: list[Any]) -> Iterable[tuple[Any, int]]:
         else:
             found.append([size, 1])
     return [(size, count) for size, count in found]
+
+
+def _required(function: Callable[..., Any]) -> int:
+    """How many arguments it must be given by position."""
+    kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return sum(p.kind in kinds and p.default is p.empty for p in inspect.signature(function).parameters.values())
 
 
 @dataclass(frozen=True)
@@ -413,7 +420,7 @@ class Joint:
         if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
             raise NotFinite("step: the law overflows; the step is too long")
         size = np.maximum(_norm(covariance, mean), _norm(self.covariance, self.mean))
-        step = float(slip_of(chain.affine, np.zeros(1), np.ones(1))[0])
+        step = roughness(chain.affine)
         lost: Array = np.asarray(_through(chain.A, self.lost) + 4 * step * size * chain.grown, dtype=float)
         return Joint(
             self.truth, self.frame, self.components, mean, (covariance + np.swapaxes(covariance, -1, -2)) / 2, lost,
@@ -452,6 +459,6 @@ def _invariant(moved: Affine, truth: Gaussian, position: int) -> Joint:
             break
         chain = chain.then(chain)
     mean: Array = np.asarray(np.linalg.solve(np.eye(A.shape[-1]) - A, b[..., None])[..., 0], dtype=float)
-    step = float(slip_of(moved, np.zeros(1), np.ones(1))[0])
+    step = roughness(moved)
     lost = 4 * step * _norm(chain.Q, mean) * chain.grown
     return Joint(truth, moved.frame, len(moved.shift), mean, chain.Q, lost, step, position)

@@ -18,7 +18,7 @@ import numpy as np
 from rmverify.numbers.checks import Array
 from rmverify.samplers.arrays import host, in_words, of_words, quietly
 
-__all__ = ["Foreign", "Noise", "intercepted"]
+__all__ = ["Foreign", "Noise", "intercepted", "restored"]
 
 _NUMPY = ("default_rng", "seed", "rand", "randn", "random", "normal", "standard_normal", "uniform", "randint", "choice",
           "permutation", "shuffle", "random_sample", "multivariate_normal", "exponential", "binomial")  # fmt: skip
@@ -107,6 +107,21 @@ class Noise:
 
 
 @contextlib.contextmanager
+def restored() -> Iterator[None]:
+    """PyTorch's own generator goes on from where it was, after runs that each found it in another state."""
+    if "torch" not in sys.modules:
+        yield
+        return
+    import torch
+
+    state = torch.random.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.random.set_rng_state(state)
+
+
+@contextlib.contextmanager
 def intercepted(noise: Noise) -> Iterator[None]:
     """For the time of a run, the normal draws of PyTorch and JAX are those of `noise`."""
     with contextlib.ExitStack() as stack:
@@ -114,7 +129,6 @@ def intercepted(noise: Noise) -> Iterator[None]:
         if "torch" in sys.modules:
             import torch
 
-            stack.callback(torch.random.set_rng_state, torch.random.get_rng_state())
             stack.enter_context(torch.no_grad())
             stack.enter_context(_torch_mode(torch, noise))
         if "jax" in sys.modules:

@@ -30,7 +30,7 @@ from rmverify.numbers.checks import Array, positive_integer
 from rmverify.numbers.rounding import UNIT
 from rmverify.samplers.arrays import compiling, from_host, host, is_array, named, precision_of
 from rmverify.samplers.models import Model
-from rmverify.samplers.noise import Foreign, Noise, intercepted
+from rmverify.samplers.noise import Foreign, Noise, intercepted, restored
 from rmverify.targets import Gaussian
 
 __all__ = [
@@ -45,6 +45,9 @@ __all__ = [
     "check_shape",
     "read",
     "refuse_lost",
+    "roughness",
+    "slip_of",
+    "unknown",
 ]
 
 _AMPLITUDES = (1.0, 1.0, 3.0, 3.0, 1e3, 1e3)  # of the rows of random combinations, over and over
@@ -174,8 +177,9 @@ class Affine:
 
     shift (outputs, K), slopes (outputs, inputs, K) and noise (outputs, outputs, K), the sum over j of C_aj C_bj; or
     (outputs, d), (outputs, inputs, d, d) and (outputs, outputs, d, d). `residual` is the largest misfit of the random
-    combinations, relative to their terms; `swallowed` is whether a model answered with a mean in whose rounding all
-    else vanished.
+    combinations, relative to their terms and to what the model was handed on the way, and `unsure` (outputs, K) the
+    largest one of each mode in itself, for inputs and draws of size 1; `swallowed` is whether a model answered with a
+    mean in whose rounding all else vanished.
     """
 
     frame: Frame
@@ -184,6 +188,7 @@ class Affine:
     noise: Array
     draws: int
     residual: float
+    unsure: Array
     dtype: str
     steps: int
     calls: list[Any] = field(default_factory=list)
@@ -250,6 +255,7 @@ class _Ran:
     dtype: str
     asked: list[int]
     steps: int
+    met: Array
 
 
 @dataclass
@@ -264,6 +270,7 @@ class _Setting:
     most: int | None
     keys: dict[bytes, int] = field(default_factory=dict)
     swallowed: bool = False
+    single: bool = False  # whether the model is handed float32
 
     def play(self, batch: _Combinations | _Basis, note: Callable[..., None] | None = None) -> _Ran:
         frame, rows = batch.frame, batch.rows
@@ -278,6 +285,7 @@ class _Setting:
         seen: list[list[int]] = []
         found: list[list[Array]] = []
         kinds: set[str] = set()
+        met: list[Array] = []
         counts: set[int] = set()
         failed: list[Unreadable] = []
         with intercepted(noise), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -285,8 +293,10 @@ class _Setting:
                 noise.restart()
                 asked: list[int] = []
                 layout = batch.layout[now if len(batch.layout) > 1 else slice(None)]
-                answer = self._answering(frame, len(range(rows)[now]), layout, asked, failed, note)
+                size = len(range(rows)[now])
+                answer = self._answering(frame, size, layout, asked, failed, met, note)
                 inputs = [given(0, n) for n in range(self.inputs)]
+                met.append(np.zeros((size, frame.columns if note is None else 0)))
                 try:
                     outs = self.run(answer, inputs, noise)
                 except Exception:
@@ -315,7 +325,8 @@ class _Setting:
             row = int(np.argmax(bad))
             zero = " (that of zeros: is there a norm or a standard deviation in the code?)" if row == 0 else ""
             raise NotFinite(f"run: it returned NaN or infinity in row {row}{zero}, after {len(seen[0])} model calls")
-        return _Ran(values, (noise.plain, len(self.keys)), kind, seen[0], len(seen[0]) + noise.count)
+        steps = len(seen[0]) + noise.count
+        return _Ran(values, (noise.plain, len(self.keys)), kind, seen[0], steps, np.concatenate(met))
 
     def _checked(self, out: Any, shape: tuple[int, ...]) -> Array:
         like = self.like
@@ -331,7 +342,7 @@ class _Setting:
         return host(out)
 
     def _answering(
-        self, frame: Frame, rows: int, layout: Any, asked: list[int], failed: list[Unreadable],
+        self, frame: Frame, rows: int, layout: Any, asked: list[int], failed: list[Unreadable], met: list[Array],
         note: Callable[..., None] | None,
     ) -> Callable[[Any, Any], Any]:  # fmt: skip
         expected = frame.shape(rows)
@@ -364,7 +375,10 @@ class _Setting:
             except ValueError as error:
                 raise Unreadable(f"run: model call {call}: {error}") from None
             asked.append(times)
-            if note is not None:
+            if note is None:
+                self.single |= named(x) == "float32"
+                np.maximum(met[-1], np.abs(values).reshape(times, rows, -1).max(axis=0), out=met[-1])
+            else:
                 note(call, level[:rows], values[:rows], times)
             if frame.full:
                 turned = values if frame.basis is None else values @ frame.basis
@@ -411,38 +425,39 @@ def read(
     """
     setting = _Setting(run, frame, model, like, inputs, draws)
     state: list[Any] = []
-    try:
-        test = _Combinations(frame.tested, spot)
-        tested = setting.play(test)
-        sizes = (inputs, *tested.draws)
-        collected = _Collected(frame, test, tested, sizes)
-        total = sum(sizes) * frame.width
-        size = max(1, _MEMORY // (8 * frame.columns) - 1)
-        for first in range(0, total, size):
-            last = min(total, first + size)
-            note = None if watch is None else partial(watch, frame, inputs, first, last, state)
-            try:
-                ran = setting.play(_Basis(frame, sizes, first, last), note)
-            except (Unreadable, Foreign):
-                raise
-            except Exception as error:
-                raise Misplaced(
-                    f"run: it raised {type(error).__name__}: {error}; not so with another number of rows: does it keep "
-                    "state between runs?"
-                ) from error
-            if (ran.draws, ran.asked) != (tested.draws, tested.asked):
-                one, other = (f"{sum(r.draws)} draws and {sum(r.asked)} evaluations" for r in (tested, ran))
-                raise Unreadable(
-                    f"run: it made {one} in one run, and {other} in the next; does it keep state between runs, or "
-                    "decide by values?"
-                )
-            if not _close(ran.outs[:, 0], tested.outs[:, 0, : frame.columns], tested.dtype):
-                _once_more(tested, setting.play(test))
-                _refuse_batches(frame)
-            collected.add(ran.outs, first, last)
-        affine = collected.done(hint, lambda: _once_more(tested, setting.play(test)))
-    except Foreign as error:  # a complaint of the supply is one of the reading
-        raise Unreadable(str(error)) from None
+    with restored():
+        try:
+            test = _Combinations(frame.tested, spot)
+            tested = setting.play(test)
+            sizes = (inputs, *tested.draws)
+            collected = _Collected(frame, test, tested, sizes)
+            total = sum(sizes) * frame.width
+            size = max(1, _MEMORY // (8 * frame.columns) - 1)
+            for first in range(0, total, size):
+                last = min(total, first + size)
+                note = None if watch is None else partial(watch, frame, inputs, first, last, state)
+                try:
+                    ran = setting.play(_Basis(frame, sizes, first, last), note)
+                except (Unreadable, Foreign):
+                    raise
+                except Exception as error:
+                    raise Misplaced(
+                        f"run: it raised {type(error).__name__}: {error}; not so with another number of rows: does it keep "
+                        "state between runs?"
+                    ) from error
+                if (ran.draws, ran.asked) != (tested.draws, tested.asked):
+                    one, other = (f"{sum(r.draws)} draws and {sum(r.asked)} evaluations" for r in (tested, ran))
+                    raise Unreadable(
+                        f"run: it made {one} in one run, and {other} in the next; does it keep state between runs, or "
+                        "decide by values?"
+                    )
+                if not _close(ran.outs[:, 0], tested.outs[:, 0, : frame.columns], tested.dtype):
+                    _once_more(tested, setting.play(test))
+                    _refuse_batches(frame)
+                collected.add(ran.outs, first, last)
+            affine = collected.done(hint, setting.single, lambda: _once_more(tested, setting.play(test)))
+        except Foreign as error:  # a complaint of the supply is one of the reading
+            raise Unreadable(str(error)) from None
     affine.calls, affine.evaluations = state, sum(tested.asked)
     affine.swallowed = setting.swallowed
     return affine
@@ -538,22 +553,30 @@ class _Collected:
             self.predicted += part
             self.terms += np.abs(part)
 
-    def done(self, hint: str, once_more: Callable[[], None]) -> Affine:
+    def done(self, hint: str, single: bool, once_more: Callable[[], None]) -> Affine:
         """The map, if the random combinations are what it says."""
         tested, outs = self.tested, self.tested.outs
         off = np.abs(outs - self.predicted)
-        # small coordinates are rounded beside the large ones that they are mixed with
-        scale = (
-            np.broadcast_to(self.terms.max(axis=(0, 2), keepdims=True), off.shape) if self.frame.full else self.terms
-        )
-        misfit = np.divide(off, scale, out=np.where(off > 0, np.inf, 0.0), where=scale > 0)
-        residual = float(misfit.max())
-        if residual > STRAIGHT * (tested.steps + 8) * precision_of("float32"):
+        terms, met = self.terms, tested.met[None]
+        if self.frame.full:  # small coordinates are rounded beside the large ones that they are mixed with
+            terms, met = (np.broadcast_to(z.max(axis=(0, 2), keepdims=True), off.shape) for z in (terms, met))
+        fine = precision_of("float32" if single or tested.dtype == "float32" else "float64")
+        straight = STRAIGHT * (tested.steps + 8) * precision_of("float32") * terms + 8 * fine * met
+        if (off > straight).any():
             once_more()
-            _refuse(outs, misfit, self.frame, self.test.sizes, residual, hint)
+            _refuse(outs, _ratio(off, terms), off > straight, self.frame, self.test.sizes, hint)
+        one = off / np.maximum(self.test.sizes, 1.0)[:, None]
+        unsure = np.zeros((len(outs), self.frame.modes))
+        for out, mine in zip(one, unsure, strict=True):
+            np.maximum.at(mine, self.test.layout, out)
         return Affine(
-            self.frame, self.shift, self.slopes, self.noise, sum(tested.draws), residual, tested.dtype, tested.steps
-        )
+            self.frame, self.shift, self.slopes, self.noise, sum(tested.draws), float(_ratio(off, terms + met).max()),
+            unsure, tested.dtype, tested.steps,
+        )  # fmt: skip
+
+
+def _ratio(off: Array, scale: Array) -> Array:
+    return np.asarray(np.divide(off, scale, out=np.where(off > 0, np.inf, 0.0), where=scale > 0))
 
 
 def _refuse_batches(frame: Frame) -> NoReturn:
@@ -564,9 +587,10 @@ def _refuse_batches(frame: Frame) -> NoReturn:
     )
 
 
-def _refuse(outs: Array, misfit: Array, frame: Frame, sizes: Array, residual: float, hint: str) -> NoReturn:
-    worst = misfit.max(axis=(0, 2))
+def _refuse(outs: Array, misfit: Array, bent: Any, frame: Frame, sizes: Array, hint: str) -> NoReturn:
+    worst = np.where(bent, misfit, 0.0).max(axis=(0, 2))
     row = int(np.argmax(worst))
+    residual = worst[row]
     what = f"a combination of start and draws came out with a relative misfit of {residual:.3g} in row {row}"
     ends, counts = np.unique(np.abs(outs[:, 1:]), return_counts=True)
     top = int(np.argmax(counts))
@@ -580,21 +604,33 @@ def _refuse(outs: Array, misfit: Array, frame: Frame, sizes: Array, residual: fl
 
 def slip_of(affine: Affine, shift: Array, variances: Array) -> Array:
     """What rounding leaves unknown of a law, relative to its variances and in units of its standard deviations."""
+    return roughness(affine) * (1 + _in_spreads(shift, variances))
+
+
+def roughness(affine: Affine) -> float:
+    """What rounding leaves unknown of a number on the way, relative to it."""
+    return _own(affine) + 2 * affine.residual * math.sqrt(1 + affine.draws)
+
+
+def unknown(affine: Affine, means: Array, variances: Array) -> Array:
+    """What rounding leaves unknown of the numbers that come out, in themselves: of each mode, or coordinate."""
+    most: Array = _own(affine) * (np.abs(means) + np.sqrt(variances)) + 4 * affine.unsure[0]
+    return most
+
+
+def _own(affine: Affine) -> float:
+    return UNIT * 8 * (affine.steps + 4) if affine.dtype == "float64" else 4 * precision_of("float32")
+
+
+def _in_spreads(size: Array, variances: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
-        far = np.where(variances > 0, np.abs(shift) / np.sqrt(variances), 0.0)
-    return np.asarray(_unknown(affine) * (1 + far))
-
-
-def _unknown(affine: Affine) -> float:
-    """What rounding leaves unknown of a number that comes out, relative to its terms."""
-    own = UNIT * 8 * (affine.steps + 4) if affine.dtype == "float64" else 0.0
-    return own + 2 * affine.residual * math.sqrt(1 + affine.draws)
+        return np.asarray(np.where(variances > 0, np.abs(size) / np.sqrt(variances), 0.0))
 
 
 def refuse_lost(affine: Affine, means: Any, variances: Any, due: Any) -> None:
     """Refused where a law comes out as a point because its spread is less than the rounding of its mean."""
     unseen = (variances == 0) & (means != 0) & (due > 0)
-    if unseen.any() and (affine.swallowed or affine.residual > 0):
+    if unseen.any() and (affine.swallowed or affine.unsure.any()):
         worst = int(np.argmax(unseen))
         mean, sd = np.ravel(means)[worst], math.sqrt(np.ravel(np.broadcast_to(due, unseen.shape))[worst])
         raise Unreadable(

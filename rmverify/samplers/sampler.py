@@ -28,7 +28,9 @@ from rmverify.samplers.probe import (
     check_shape,
     read,
     refuse_lost,
+    roughness,
     slip_of,
+    unknown,
 )
 from rmverify.targets import Gaussian, Target
 
@@ -341,13 +343,8 @@ class Reading:
         center, spread = self.start(start)
         a, slope = self.affine, self.affine.slopes[0, 0]
         if self.in_coordinates:
-            found = coordinate_law(a, a.shift[0] + slope @ center, slope @ spread @ slope.T + a.noise[0, 0])
-            least = float(self.wanted.variances.min())
-            refuse_lost(a, np.abs(found.mean).max(), found.variances.min(), least)
-            return found
-        found = mode_law(a, self.truth, a.shift[0] + slope * center, slope**2 * spread + a.noise[0, 0])
-        refuse_lost(a, found.means, found.variances, self.wanted.variances)
-        return found
+            return coordinate_law(a, self.wanted, a.shift[0] + slope @ center, slope @ spread @ slope.T + a.noise[0, 0])
+        return mode_law(a, self.wanted, a.shift[0] + slope * center, slope**2 * spread + a.noise[0, 0])
 
     def bookkeeping(self, start: Any = "exact") -> list[Booked]:
         """What every model call was told and handed: its level, the moments of its input beside those of the exact
@@ -382,19 +379,29 @@ class Reading:
         return self.truth.with_modes(variance, mean, slip)
 
 
-def mode_law(affine: Affine, truth: Gaussian, mean: Array, variance: Array) -> Gaussian:
+def mode_law(affine: Affine, wanted: Gaussian, means: Array, variances: Array) -> Gaussian:
     """The law of these means and variances of modes, with what rounding leaves unknown of it."""
-    if not (np.isfinite(mean).all() and np.isfinite(variance).all()):
-        raise NotFinite("run: the law of its output overflows")
-    return truth.with_modes(variance, mean, slip_of(affine, mean, variance))
+    _refuse_overflow(means, variances)
+    refuse_lost(affine, means, variances, wanted.variances)
+    most = unknown(affine, means, variances)
+    flat = (wanted.variances == 0) & (variances <= most**2)  # as flat as the data, as far as can be seen
+    spread = np.sqrt(np.where(flat, 0.0, variances))
+    rounding = np.divide(most, spread, out=np.zeros_like(most), where=spread > 0)
+    rounding[flat & ((affine.unsure[0] > 0) | (means != wanted.means))] = roughness(affine)
+    return wanted.with_modes(np.where(flat, 0.0, variances), means, rounding)
 
 
-def coordinate_law(affine: Affine, mean: Array, covariance: Array) -> Gaussian:
+def coordinate_law(affine: Affine, wanted: Gaussian, mean: Array, covariance: Array) -> Gaussian:
     """The same in coordinates."""
-    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
-        raise NotFinite("run: the law of its output overflows")
+    _refuse_overflow(mean, covariance)
     law = Gaussian(mean, (covariance + covariance.T) / 2)
-    slip = float(slip_of(affine, mean, np.diagonal(covariance)).max()) * float(law.variances.max())
+    refuse_lost(affine, np.abs(mean).max(), law.variances.min(), float(wanted.variances.min()))
+    most = float(unknown(affine, mean, np.diagonal(covariance)).max()) * float(np.sqrt(law.variances.max()))
     with np.errstate(divide="ignore", invalid="ignore"):
-        relative = np.where(law.variances > 0, slip / law.variances, 0.0)
+        relative = np.where(law.variances > 0, most / law.variances, 0.0)
     return Gaussian._raw(law.variances, law.means, law.multiplicities, law.basis, relative)
+
+
+def _refuse_overflow(means: Array, variances: Array) -> None:
+    if not (np.isfinite(means).all() and np.isfinite(variances).all()):
+        raise NotFinite("run: the law of its output overflows")

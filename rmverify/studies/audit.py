@@ -187,6 +187,20 @@ class Audit(Record):
     findings : tuple of Finding
         The verdicts on what was declared.
     remarks, assumed : tuple of str
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rmverify import Gaussian, Sampler, audit, paths
+    >>> def one(model, x, noise):  # from sigma = 8 to the data, at once
+    ...     return model(8 * x, 8.0)
+    >>> print(audit(Sampler(one, path=paths.VE(), predicts="x0"), Gaussian([0.0], [4.0])))
+    sampler, evaluations: 1 at N = 1
+    <BLANKLINE>
+    N  evals   start  discret.  shared q  exact start   TV     KL    W2  TV to q  levels
+    1      1  0.0147   < 2e-15         -        0.591  0.6  0.975  1.53    0.875   holds
+    <BLANKLINE>
+    at N = 1 the TV to the data is 0.6; alone, the start makes 0.0147, ...
     """
 
     name: str
@@ -226,7 +240,7 @@ class Audit(Record):
         widths = [max(len(line[k]) for line in [columns, *lines]) for k in range(len(columns))]
         rows = ["  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in [columns, *lines]]
         said = [f"{f.declared}: {f.verdict}; {f.why}" for f in self.findings]
-        return "\n".join([f"{self.name}: {self.evaluations} evaluations", "", *rows, "", *said, *self.remarks])
+        return "\n".join([f"{self.name}, evaluations: {self.evaluations}", "", *rows, "", *said, *self.remarks])
 
 
 def _cell(value: Value | None) -> str:
@@ -670,11 +684,11 @@ def _remarks(report: Audit) -> list[str]:
         total = r.w2 if report.metric == "W2" else r.tv
         said.append(
             f"at N = {r.steps} the {report.metric} to the data is {_cell(total)}; alone, the start makes "
-            f"{_cell(r.effect)}, the discretization up to the last model call {_cell(r.discretization)}, and that with the last step "
-            f"{_cell(r.last)}"
+            f"{_cell(r.effect)}, the discretization up to the last model call {_cell(r.discretization)}, and that with "
+            f"the last step {_cell(r.last)}"
         )
     error = report.curves["error"]
-    if error.floor is not None:
+    if error.floor is not None and report.kind == "sampler":
         said.append(f"the error has a floor of {error.floor:.3g}, made by {report.causes}")
     for r in report.odd:
         factor = _off_the_curve(report, r)

@@ -61,7 +61,8 @@ def shown(found: Audit, data: str = "", width: int | None = None) -> list[Any]:
         blocks.append("")
     if found.remarks:
         blocks += [_title("Remarks"), *(paragraph(f"- {text}", width) for text in found.remarks), ""]
-    blocks += [_title("Assumed"), *(paragraph(f"- {text}", width, "dim") for text in found.assumed)]
+    if found.assumed:
+        blocks += [_title("Assumed"), *(paragraph(f"- {text}", width, "dim") for text in found.assumed)]
     if dropped:
         blocks.append(Text(f"Columns omitted to fit the terminal: {', '.join(dropped)} (see --json).", style="dim"))
     return blocks
