@@ -289,6 +289,16 @@ def test_all_predictions_are_one_method():
         assert_close(other, law.means, law.variances, 10)
 
 
+@pytest.mark.parametrize("options", [{}, {"use_karras_sigmas": True}], ids=str)
+@pytest.mark.parametrize("name", ["EulerDiscreteScheduler", "HeunDiscreteScheduler"])
+def test_timesteps_between_whole_ones_are_as_noisy_as_the_scheduler_says(name, options):
+    made = getattr(diffusers, name)(**options)
+    made.set_timesteps(50)
+    reading = adapters.diffusers(made)(50).read(TARGET)
+    alpha, sigma = reading.sampler.path.at([call.level for call in reading.calls])
+    assert sigma / alpha == pytest.approx(made.sigmas[:-1].numpy(), rel=32 * FLOAT32)
+
+
 def test_a_path_of_the_users_own():
     from rmverify import paths
 
