@@ -429,8 +429,8 @@ def read(
                     raise
                 except Exception as error:
                     raise Misplaced(
-                        f"run: it raised {type(error).__name__}: {error}; not so with another number of rows: does it keep "
-                        "state between runs?"
+                        f"run: it raised {type(error).__name__}: {error}; not so with another number of rows: does it "
+                        "keep state between runs?"
                     ) from error
                 if (ran.draws, ran.asked) != (tested.draws, tested.asked):
                     one, other = (f"{sum(r.draws)} draws and {sum(r.asked)} evaluations" for r in (tested, ran))
