@@ -316,6 +316,10 @@ def starts():
     modes = on_ve(ancestral).read(DENSE)
     np.testing.assert_allclose(full.law("exact").covariance, modes.law("exact").covariance, rtol=1e-12)
     np.testing.assert_allclose(full.law("exact").mean, modes.law("exact").mean, rtol=1e-12)
+    for early in (lambda model, x, noise: model(x + 2 * noise(), 1.0), lambda model, x, noise: model(0 * x, 1.0)):
+        for coordinates in (False, True):
+            with pytest.raises(ValueError, match="start: no start"):
+                on_ve(early, coordinates=coordinates).read(DENSE.with_modes([0.0, 0.0], 0.0)).start("exact")
     with pytest.raises(ValueError, match="start: expected 'normal', 'exact' or a Gaussian, got 'noise'"):
         reading.law("noise")
     with pytest.raises(ValueError, match="start: expected"):
@@ -361,7 +365,7 @@ def code_that_knows_the_dimension():
     def run(model, x, noise):
         return x.shape[-1] ** -0.5 * model(x, 1.0)
 
-    for dim in (1, 2, 3, 100, 1024):
+    for dim in (1, 2, 3, 100, 1024, 4000):
         law = on_ve(run).read(Gaussian.isotropic(1.0, dim)).law()
         np.testing.assert_allclose(law.variances, 0.25 / dim, rtol=1e-13)
     with pytest.raises(samplers.NotAffine, match="up to dimension 512"):

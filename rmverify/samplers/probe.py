@@ -123,7 +123,7 @@ class Frame:
     @property
     def tested(self) -> Frame:
         """The frame of random combinations: as wide as the target, or of another width at least."""
-        if self.full or self.modes == self.dim:
+        if self.columns == self.dim:
             return self
         return replace(self, columns=min(self.dim, max(_WIDE, 2 * self.modes)))
 

@@ -69,9 +69,23 @@ class Sampler:
     ValueError
         For an argument that is none of these.
 
+    Notes
+    -----
+    The code is run on the rows of a basis, and on thousands of random numbers that must come out as the basis says:
+    some as large as draws are, some 3 and 1000 times as large, with the modes in other columns and in as many columns
+    as the target has coordinates (up to 1024). Rounding, and bends of its size, are in the `rounding` of the law. What
+    a reading cannot see, and you have to know:
+
+    - a bend that fewer than about one draw in a thousand meets, or that only batches of thousands of rows meet;
+    - coordinates of their own beyond the first 1024, where the target has more of them than different variances;
+    - what happens in a run but not in the first three, such as a state that wakes up late;
+    - that numbers from a source that is neither handed in nor PyTorch's, JAX's or NumPy's are random at all, if they
+      are the same for all particles and in every run: they are read as constants;
+    - whether the keys or seeds of two runs are the same: what is drawn is taken to be new in every run.
+
     Examples
     --------
-    A loop with a score model, as a README has it:
+    A loop with a denoiser, as a README has it:
 
     >>> import numpy as np
     >>> from rmverify import Gaussian, Sampler, output_law, paths, tv
@@ -322,6 +336,11 @@ class Reading:
             if self.truth.basis is None:
                 counts = self.truth.multiplicities.astype(int)
                 mean, variance = np.repeat(mean, counts), np.repeat(variance, counts)
+            if first.noise.any() or np.linalg.matrix_rank(first.slope) < len(first.slope):
+                raise ValueError(
+                    "start: no start is known to make the first model call exact, in coordinates and after draws, or "
+                    "where not all of x_T reaches it"
+                )
             back = np.linalg.inv(first.slope)
             left = variance - first.noise
             covariance = (back * left) @ back.T

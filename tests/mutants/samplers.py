@@ -69,7 +69,7 @@ SAMPLERS = [
          "an_end_that_is_not_the_data"),
     Line("a_draw_not_squared", Reading, "law", "slope**2 * spread + a.noise[0, 0]", "slope**2 * spread",
          "ancestral_sampling_by_its_recursion"),
-    Line("as_many_columns_as_modes", Frame, "tested", "if self.full or self.modes == self.dim:", "if True:",
+    Line("as_many_columns_as_modes", Frame, "tested", "if self.columns == self.dim:", "if True:",
          "code_that_knows_the_dimension"),
     Line("few_random_numbers", _Combinations, "__init__", "1 if frame.single else", "1 if True else",
          "what_is_not_affine"),
