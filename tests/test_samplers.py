@@ -466,6 +466,23 @@ def hidden_bends_are_in_the_stated_error():
     assert law.rounding[0] < 1e-4
 
 
+def hidden_mixing_is_in_the_stated_error():
+    """y + eps s s^T y for signs s has the variance (1 + eps d)^2 of y along s, though each coordinate tells eps d^1/2."""
+    signs = np.random.default_rng(3).choice([-1.0, 1.0], 900)
+
+    def run(model, x, noise):
+        y = model(x, 1.0) + noise()
+        return y + eps * np.outer(y @ signs[: y.shape[1]], signs[: y.shape[1]])
+
+    for dim, eps in ((400, 1e-8), (400, 1e-6), (900, 1e-8)):
+        reading = on_ve(run).read(Gaussian.isotropic(1.0, dim))
+        law = reading.law()
+        if reading.in_coordinates:
+            assert law.variances.max() / 1.25 == pytest.approx((1 + eps * dim) ** 2, rel=1e-12)
+        else:
+            assert (1 + eps * dim) ** 2 - 1 <= law.rounding[0] < 1e-2
+
+
 def float32_inside_is_in_the_stated_error():
     def run(model, x, noise):
         return euler(model, x, noise).astype(np.float32).astype(np.float64)
@@ -772,6 +789,7 @@ FACTS = {
         a_reading_does_not_depend_on_scale,
         stated_errors_hold,
         hidden_bends_are_in_the_stated_error,
+        hidden_mixing_is_in_the_stated_error,
         float32_inside_is_in_the_stated_error,
         a_constant_is_a_point,
         what_is_not_affine,

@@ -556,6 +556,9 @@ class _Collected:
         unsure = np.zeros((len(outs), self.frame.modes))
         for out, mine in zip(one, unsure, strict=True):
             np.maximum.at(mine, self.test.layout, out)
+        if not self.frame.full and (off > STRAIGHT * (tested.steps + 8) * fine * (terms + met)).any():
+            # no rounding: perhaps columns are mixed, and what each of them tells adds up over all
+            unsure = unsure * math.sqrt(self.frame.dim)
         return Affine(
             self.frame, self.shift, self.slopes, self.noise, sum(tested.draws), float(_ratio(off, terms + met).max()),
             unsure, tested.dtype, tested.steps,

@@ -83,6 +83,8 @@ SAMPLERS = [
          "hidden_bends_are_in_the_stated_error"),
     Line("misfits_of_large_rows", _Collected, "done", "np.maximum(self.test.sizes, 1.0)[:, None]",
          "1e6", "float32_inside_is_in_the_stated_error"),
+    Line("columns_told_one_by_one", _Collected, "done", "math.sqrt(self.frame.dim)", "1",
+         "hidden_mixing_is_in_the_stated_error"),
     Line("spreads_lost_in_silence", sampler, "mode_law", "refuse_lost(affine, means", "lambda *_: (affine, means",
          "stated_errors_hold"),
     Line("a_constant_refused", sampler, "refuse_lost", "affine.swallowed or affine.unsure.any()", "True",
