@@ -382,6 +382,21 @@ def bends_at_the_scale_of_the_target():
                 Kernel(step, coordinates=coordinates).stationary(target)
 
 
+def hidden_mixing_is_in_the_stated_error():
+    """A step with A = (1 - h) (1 + eps s s^T) for signs s is read mode by mode, and its law along s is within reach."""
+    dim, eps, h = 400, 1e-8, 0.2
+    signs = np.random.default_rng(3).choice([-1.0, 1.0], dim)
+
+    def step(x, gradient, noise):
+        y = x + h * gradient(x)
+        return y + eps * np.outer(y @ signs[: y.shape[1]], signs[: y.shape[1]]) + math.sqrt(2 * h) * noise()
+
+    joint = Kernel(step).stationary(Gaussian.isotropic(1.0, dim))
+    assert not joint.frame.full
+    along = 2 * h / (1 - ((1 - h) * (1 + eps * dim)) ** 2)
+    assert 1e-9 < abs(along / joint.x.variances[0] - 1) <= joint.x.rounding[0] < 1e-2
+
+
 def refused_steps():
     def in_place(x, gradient, noise):
         x += noise()
@@ -465,6 +480,7 @@ FACTS = {
         a_gradient_that_is_kept,
         states_that_hide_something,
         bends_at_the_scale_of_the_target,
+        hidden_mixing_is_in_the_stated_error,
         refused_steps,
         components,
         sizes_of_any_kind,

@@ -467,7 +467,7 @@ def hidden_bends_are_in_the_stated_error():
 
 
 def hidden_mixing_is_in_the_stated_error():
-    """y + eps s s^T y for signs s has the variance (1 + eps d)^2 of y along s, though each coordinate tells eps d^1/2."""
+    """y + eps s s^T y for signs s has (1 + eps d)^2 times the variance of y along s; a coordinate tells eps d^1/2."""
     signs = np.random.default_rng(3).choice([-1.0, 1.0], 900)
 
     def run(model, x, noise):

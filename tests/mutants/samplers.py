@@ -79,7 +79,7 @@ SAMPLERS = [
          "[0.0, *(1.0,) * 6 * times]", "what_is_not_affine"),
     Line("a_bend_passes", _Collected, "done", "if (off > straight).any():", "if False:", "what_is_not_affine"),
     Line("a_bend_beside_all_numbers", _Collected, "done", "8 * fine * met", "met", "what_is_not_affine"),
-    Line("misfits_not_stated", sampler, "unknown", "+ 4 * affine.unsure[0]", "",
+    Line("misfits_not_stated", sampler, "unknown", "+ 4 * affine.together * affine.unsure[0]", "",
          "hidden_bends_are_in_the_stated_error"),
     Line("misfits_of_large_rows", _Collected, "done", "np.maximum(self.test.sizes, 1.0)[:, None]",
          "1e6", "float32_inside_is_in_the_stated_error"),
@@ -134,6 +134,8 @@ KERNELS = [
          "np.ones(truth.dim)", "bends_at_the_scale_of_the_target"),
     Line("no_means_in_the_test", _Combinations, "source", "z[2::2] = center + spread * z[2::2]",
          "z[2::2] = spread * z[2::2]", "bends_at_the_scale_of_the_target"),
+    Line("misfits_of_a_step_not_stated", kernel, "roughness", "2 * affine.together * affine.residual",
+         "0 * affine.residual", "hidden_mixing_is_in_the_stated_error"),
     Line("components_of_any_number", Joint, "component", "if not -self.components <= n < self.components:", "if False:",
          "components"),
 ]  # fmt: skip
