@@ -171,7 +171,12 @@ def no_law_is_invariant():
     for step in (leapfrog, lambda s, gradient, noise: (s[0] + noise(), s[1])):
         with pytest.raises(ValueError, match="leaves no law invariant: its largest eigenvalues are of size"):
             Kernel(step, init=at_rest).stationary(TARGET)
-    with pytest.raises(ValueError, match="is the step too long"):
+    for radius in (1 - 2.0**-53, 1 - 2.0**-50):  # a turn that comes out a little short
+        c, s = radius * math.cos(0.3), radius * math.sin(0.3)
+        turn = Kernel(lambda z, gradient, noise, c=c, s=s: (c * z[0] - s * z[1], s * z[0] + c * z[1]), init=at_rest)
+        with pytest.raises(ValueError, match="by more than float64 rounds"):
+            turn.stationary(TARGET)
+    with pytest.raises(ValueError, match="too long, or without friction"):
         stationary_law(Kernel(langevin), Gaussian([0.0], [H / 2]))
 
 
