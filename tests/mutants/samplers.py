@@ -93,6 +93,8 @@ SAMPLERS = [
          "state_between_runs"),
     Line("counts_not_compared", sampler, "read", "(ran.draws, ran.asked) != (tested.draws, tested.asked)",
          "False", "state_between_runs"),
+    Line("a_shape_that_is_ignored", Noise, "__call__", "return self.of_shape(value", "self.of_shape(self.shape",
+         "draws_of_another_kind"),
     Line("any_shape_of_noise", Noise, "of_shape", "if wanted != self.shape:", "if False:", "draws_of_another_kind"),
     Line("its_scale_ignored", Noise, "normal", "loc + scale *", "loc +", "the_noise_as_a_generator"),
     Line("no_most_of_draws", Noise, "_admit", "self.count >= self.most", "False", "broken_rules"),
