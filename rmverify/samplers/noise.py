@@ -9,6 +9,7 @@ run makes for itself: seeded, they would pass for constants.
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -172,20 +173,28 @@ def _numpy_refused() -> Iterator[None]:
         changed[name] = value, unmade(value, what) if isinstance(value, type) else refusing(what)
     undo: list[tuple[Any, str, Any]] = [(random, "seed", random.seed)]
     random.seed = refusing("random.seed")
-    for module in list(sys.modules.values()):
-        if (getattr(module, "__name__", None) or "").startswith(("rmverify.", "numpy.random.")):
-            continue
-        names = getattr(module, "__dict__", {})
-        for name in changed.keys() & names.keys():
-            old, new = changed[name]
-            if names[name] is old:
-                undo.append((module, name, old))
-                setattr(module, name, new)
+    for module, name in _named_like_numpys(hash(tuple(map(id, sys.modules.values())))):
+        old, new = changed[name]
+        if getattr(module, name, None) is old:
+            undo.append((module, name, old))
+            setattr(module, name, new)
     try:
         yield
     finally:
         for module, name, value in undo:
             setattr(module, name, value)
+
+
+@functools.lru_cache(maxsize=1)
+def _named_like_numpys(_: int) -> list[tuple[Any, str]]:
+    """Where a module of these, whose identity is the argument, may have a function of numpy.random by its name; the
+    main one, in which a person goes on writing, has all of them.
+    """
+    places = [(sys.modules["__main__"], name) for name in _NUMPY]
+    for module in list(sys.modules.values()):
+        if not (getattr(module, "__name__", None) or "").startswith(("rmverify.", "numpy.random.")):
+            places += [(module, name) for name in set(_NUMPY) & getattr(module, "__dict__", {}).keys()]
+    return places
 
 
 def _torch_mode(torch: Any, noise: Noise) -> Any:
