@@ -347,6 +347,7 @@ def states_that_hide_something():
         (counting, lambda x, noise: (x, 0), r"its state counts \(0 became 1\).*as an argument"),
         (counting, lambda x, noise: (x, 0.0), "depends on something in its state that is no array of the shape of x"),
         (counting_in_an_array, lambda x, noise: (x, np.zeros(5, int)), "its state counts"),
+        (counting_in_an_array, lambda x, noise: (x, np.zeros(x.shape, int)), "its state counts"),
         (boxed, lambda x, noise: (x, Box(0 * x)), "depends on something in its state"),
         (boxed_in_place, lambda x, noise: (x, Box(0 * x)), "depends on something in its state"),
     ):
@@ -523,6 +524,31 @@ def test_numbers_of_steps():
     ):
         with pytest.raises(ValueError, match=message):
             Kernel(langevin).law(TARGET, steps)
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_keys_of_jax_in_a_state(single):
+    """A key in the state, of the shape of x too, is none of its components; it must be split."""
+    jax = pytest.importorskip("jax")
+
+    def split(state, gradient, noise):
+        key, now = jax.random.split(state[1])
+        x = state[0]
+        return x + H * gradient(x) + math.sqrt(2 * H) * jax.random.normal(now, x.shape, x.dtype), key
+
+    def kept(state, gradient, noise):
+        x, key = state
+        return x + H * gradient(x) + math.sqrt(2 * H) * jax.random.normal(key, x.shape, x.dtype), key
+
+    two = Gaussian([1.0, 0.0], [1.0, 4.0])
+    for key in (jax.random.PRNGKey(0), jax.random.key(0)):
+        kernels = [
+            Kernel(step, init=lambda x, noise, key=key: (x, key), like="jax", single=single) for step in (split, kept)
+        ]
+        due = two.variances / (1 - H / (2 * two.variances))
+        np.testing.assert_allclose(stationary_law(kernels[0], two).variances, due, rtol=1e-12)
+        with pytest.raises(samplers.Unreadable, match="expected it to split the key"):
+            stationary_law(kernels[1], two)
 
 
 def test_leaves_and_others_of_a_state():

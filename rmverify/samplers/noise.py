@@ -56,6 +56,11 @@ class Noise:
         self.plain = 0
 
     @property
+    def by_key(self) -> bool:
+        """Whether a key was drawn with, in this run or another."""
+        return bool(self._keys)
+
+    @property
     def count(self) -> int:
         return self.plain + len(self._keys)
 
