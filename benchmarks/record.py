@@ -27,6 +27,7 @@ SECTIONS = {
     "soak": "Worst ratio of |value - truth| to the stated error: random hard pairs against balls, at most 1 everywhere",
     "commands": "The command line, start-up included",
     "rounds": "One step of the parallel midpoint against R, for a score of fixed cost: a round is one batched call",
+    "samplers": "Somebody's sampler: its exact law by one reading, beside the same code on particles",
     "particles": "Particles: rm.sample on NumPy beside a plain loop of the same arithmetic (ns per particle-step-dim.)",
 }
 

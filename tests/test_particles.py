@@ -520,7 +520,11 @@ def test_the_bar_is_taken_down_after_an_error(capsys):
 def test_counts_that_make_no_sense_are_refused(name, bad):
     arguments = {"n": 4, "dim": 3, name: bad}
     with pytest.raises(ValueError, match=f"^{name}: expected .*got"):
-        sample(ONE_STEP, TARGET, **arguments)
+        sample(ONE_STEP, TARGET.score, **arguments)
+
+
+def test_a_target_says_its_dimension():
+    assert sample(ONE_STEP, TARGET, 4, rng=0).shape == (4, TARGET.dim)
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 4), (4, 2), (5, 3), (1, 4, 3), (), (0, 3)])

@@ -868,7 +868,7 @@ def test_the_reading_says_what_it_saw():
 
 
 def test_sampling_without_a_dimension():
-    with pytest.raises(ValueError, match="dim: expected the dimension of x, which a score function does not tell"):
+    with pytest.raises(ValueError, match="dim: expected the dimension of x, got None, and a score function does not tell it"):
         sample(Plan([Predict(schemes.euler, [1.0, 0.5])]), lambda t, x: -x, 3)
     with pytest.raises(ValueError, match="plan: expected a Plan or a Sampler"):
         sample("plan", DIAGONAL, 3)

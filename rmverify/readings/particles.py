@@ -175,7 +175,7 @@ def sample(
     if not isinstance(plan, Plan):
         raise ValueError(f"plan: expected a Plan or a Sampler, got {type(plan).__name__}")
     if dim is None and not hasattr(score, "dim"):
-        raise ValueError("dim: expected the dimension of x, which a score function does not tell")
+        raise ValueError("dim: expected the dimension of x, got None, and a score function does not tell it")
     n, dim = positive_integer("n", n), dimension(getattr(score, "dim", None) if dim is None else dim)
     if hasattr(score, "score"):
         plan.admit(score)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from array_api_compat import is_array_api_obj, is_jax_array, is_torch_array
 
 from rmverify.numbers.checks import Array
 
-__all__ = ["example", "host", "is_array", "named", "precision_of", "quietly"]
+__all__ = ["compiling", "example", "from_host", "host", "is_array", "named", "precision_of", "quietly"]
 
 
 def is_array(value: Any) -> bool:
@@ -71,6 +72,26 @@ def quietly(like: Any) -> Any:
 
         return enable_x64()
     return contextlib.nullcontext()
+
+
+def compiling(x: Any) -> bool:
+    """Whether x has no values yet: JAX is compiling the code that has it."""
+    if not is_jax_array(x):
+        return False
+    import jax
+
+    return isinstance(x, jax.core.Tracer)
+
+
+def from_host(function: Callable[[Any, Any], Any], x: Any, t: Any) -> Any:
+    """What compiled code will get by calling function(x, t) of host arrays, once, in its turn; of the type of x."""
+    import jax
+    from jax.experimental import io_callback
+
+    return io_callback(
+        lambda x, t: function(np.asarray(x), t if t is None else np.asarray(t)),
+        jax.ShapeDtypeStruct(x.shape, x.dtype), x, t, ordered=True,
+    )  # fmt: skip
 
 
 def named(value: Any) -> str:

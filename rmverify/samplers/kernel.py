@@ -7,6 +7,7 @@ invariant, of every component of its state.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -51,9 +52,9 @@ class Kernel:
         with a list of step sizes. ``gradient(x)`` is the exact one of the target, ``noise()`` a standard normal draw
         like x; the normal draws of PyTorch and JAX are answered by us too.
     init : callable, optional
-        ``init(x, noise)`` is the state that starts at x; x itself by default. All arrays of x's shape in it, in tuples,
-        dicts, dataclasses or lists, are its components. The rest of it is handed on as it is: it must not matter how
-        a step changes it, or the step is refused.
+        ``init(x, noise)``, or ``init(x, noise, gradient)``, is the state that starts at x; x itself by default. All
+        arrays of x's shape in it, in tuples, dicts, dataclasses or lists, are its components. The rest of it is handed
+        on as it is: it must not matter how a step changes it, or the step is refused.
     predicts : {"score", "grad"}
         Whether the gradient is that of ln density, or of the potential f = -ln density.
     level : number, optional
@@ -152,17 +153,19 @@ class Kernel:
             spot = (truth.mean, np.sqrt(np.diagonal(truth.covariance)))
         model = frame.spread(exact_model(target, self.path, "score"), truth)
         sign = 1 if self.predicts == "score" else -1
+        asked = 0 if self.init is None else _required(self.init) - 2  # the gradient too, or not
 
-        def start(answer: Any, x: Any, noise: Any) -> Any:
-            return x if self.init is None else self.init(x, noise)
+        def gradient_of(answer: Any) -> Any:
+            return lambda x: sign * answer(x, self.level)
+
+        def start(gradient: Any, x: Any, noise: Any) -> Any:
+            return x if self.init is None else self.init(x, noise, *[gradient][: max(0, asked)])
 
         def first(answer: Any, inputs: list[Any], noise: Any) -> list[Any]:
-            return self._components(start(answer, inputs[0], noise), inputs[0])
+            return self._components(start(gradient_of(answer), inputs[0], noise), inputs[0])
 
         def run(answer: Any, inputs: list[Any], noise: Any, times: int = 1) -> list[Any]:
-            def gradient(x: Any) -> Any:
-                return sign * answer(x, self.level)
-
+            gradient = gradient_of(answer)
             shape = tuple(inputs[0].shape)
             state = start(gradient, inputs[self.position], lambda *_: 0 * inputs[0])
             for _ in range(times):
@@ -311,6 +314,12 @@ def _runs(sizes: list[Any]) -> list[tuple[Any, int]]:
         else:
             found.append([size, 1])
     return [(size, count) for size, count in found]
+
+
+def _required(function: Callable[..., Any]) -> int:
+    """How many arguments it must be given by position."""
+    kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return sum(p.kind in kinds and p.default is p.empty for p in inspect.signature(function).parameters.values())
 
 
 @dataclass(frozen=True)

@@ -282,7 +282,8 @@ def _jax_patched(noise: Noise) -> Iterator[None]:
 
     def refusing(name: str) -> Callable[..., Any]:
         def refuse(*_: Any, **__: Any) -> Any:
-            raise Foreign(f"run: it draws by jax.random.{name}; a law is read off normal draws alone")
+            why = " (to accept or reject?)" if name in ("uniform", "bernoulli") else ""
+            raise Foreign(f"run: it draws by jax.random.{name}{why}; a law is read off normal draws alone")
 
         return refuse
 

@@ -28,7 +28,7 @@ from numpy.random import default_rng  # by a name of our own: a run must not mak
 from rmverify.elementary import like as like_array
 from rmverify.numbers.checks import Array, positive_integer
 from rmverify.numbers.rounding import UNIT
-from rmverify.samplers.arrays import host, is_array, named, precision_of
+from rmverify.samplers.arrays import compiling, from_host, host, is_array, named, precision_of
 from rmverify.samplers.models import Model
 from rmverify.samplers.noise import Foreign, Noise, intercepted, restored
 from rmverify.targets import Gaussian
@@ -289,26 +289,29 @@ class _Setting:
         kinds: set[str] = set()
         met: list[Array] = []
         counts: set[int] = set()
+        failed: list[Unreadable] = []
         with intercepted(noise), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for now in pieces:
                 noise.restart()
                 asked: list[int] = []
-                answer = self._answering(
-                    frame,
-                    len(range(rows)[now]),
-                    batch.layout[now if len(batch.layout) > 1 else slice(None)],
-                    asked,
-                    met,
-                    note,
-                )
+                layout = batch.layout[now if len(batch.layout) > 1 else slice(None)]
+                size = len(range(rows)[now])
+                answer = self._answering(frame, size, layout, asked, failed, met, note)
                 inputs = [given(0, n) for n in range(self.inputs)]
-                met.append(np.zeros((len(range(rows)[now]), frame.columns if note is None else 0)))
-                outs = self.run(answer, inputs, noise)
+                met.append(np.zeros((size, frame.columns if note is None else 0)))
+                try:
+                    outs = self.run(answer, inputs, noise)
+                except Exception:
+                    if failed:
+                        raise failed[0] from None
+                    raise
                 for n, x in enumerate(inputs):
                     if not np.array_equal(host(x), host(given(0, n))):
                         raise Unreadable("run: it changes x in place; let it work on a copy, as callers use x again")
                 kinds |= {named(out) for out in outs if is_array(out)}
                 found.append([self._checked(out, shape).reshape(-1, frame.columns) for out in outs])
+                if failed:
+                    raise failed[0]
                 seen.append(asked)
                 counts.add(noise.plain)
         values = np.concatenate(found, axis=1)
@@ -316,14 +319,16 @@ class _Setting:
             raise Unreadable(f"run: expected arrays of one dtype, got {' and '.join(sorted(kinds))}")
         if len(counts) > 1 or any(asked != seen[0] for asked in seen):
             raise NotAffine("run: rows differ in how often they draw or ask the model: it decides by values")
+        kind = kinds.pop()
+        if kind not in (named(self.like), "float32", "float64"):
+            raise Unreadable(f"run: expected {named(self.like)}, the dtype of x, got {kind}")
         bad = ~np.isfinite(values).all(axis=(0, 2))
         if bad.any():
             row = int(np.argmax(bad))
             zero = " (that of zeros: is there a norm or a standard deviation in the code?)" if row == 0 else ""
             raise NotFinite(f"run: it returned NaN or infinity in row {row}{zero}, after {len(seen[0])} model calls")
-        return _Ran(values, (noise.plain, len(self.keys)), kinds.pop(), seen[0], len(seen[0]) + noise.count,
-            np.concatenate(met),
-        )  # fmt: skip
+        steps = len(seen[0]) + noise.count
+        return _Ran(values, (noise.plain, len(self.keys)), kind, seen[0], steps, np.concatenate(met))
 
     def _checked(self, out: Any, shape: tuple[int, ...]) -> Array:
         like = self.like
@@ -339,8 +344,9 @@ class _Setting:
         return host(out)
 
     def _answering(
-        self, frame: Frame, rows: int, layout: Any, asked: list[int], met: list[Array], note: Callable[..., None] | None
-    ) -> Callable[[Any, Any], Any]:
+        self, frame: Frame, rows: int, layout: Any, asked: list[int], failed: list[Unreadable], met: list[Array],
+        note: Callable[..., None] | None,
+    ) -> Callable[[Any, Any], Any]:  # fmt: skip
         expected = frame.shape(rows)
 
         def answer(x: Any, t: Any) -> Any:
@@ -389,7 +395,14 @@ class _Setting:
                     self.swallowed |= bool(((told > 0) & (told < least)).any())
             return like_array(out.reshape(shape), x)
 
-        return answer
+        def compiled(x: Any, t: Any) -> Any:
+            try:
+                return answer(x, t)
+            except Unreadable as error:  # compiled code cannot raise it
+                failed.append(error)
+                return np.full_like(x, np.nan)
+
+        return lambda x, t: from_host(compiled, x, t) if compiling(x) else answer(x, t)
 
 
 def _placed(values: Array, layout: Any, times: int) -> Array:

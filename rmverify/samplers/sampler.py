@@ -15,6 +15,7 @@ from rmverify.elementary import like as like_array
 from rmverify.numbers.checks import Array, positive_integer
 from rmverify.paths import OU, Path
 from rmverify.samplers.arrays import example, host, named, quietly
+from rmverify.samplers.bookkeeping import Booked, booked
 from rmverify.samplers.models import PREDICTS, exact_model, marginal, truth_of
 from rmverify.samplers.noise import Noise, intercepted
 from rmverify.samplers.probe import (
@@ -214,11 +215,13 @@ class Call:
     evaluations: int = 1
 
     def moments(self, start: tuple[Array, Array] | None = None) -> tuple[Array, Array]:
-        """Means and variances, mode by mode, from a start of these means and variances (N(0, I) by default)."""
+        """Means and variances, mode by mode, from a start of these means and variances, or of this mean and covariance
+        in coordinates (N(0, I) by default)."""
         if self.slope.ndim == 2:
-            if start is not None:
-                raise ValueError("start: what a model call is handed is known from N(0, I) only, in coordinates")
-            return self.shift, (self.slope**2).sum(axis=1) + self.noise
+            if start is None:
+                return self.shift, (self.slope**2).sum(axis=1) + self.noise
+            center, covariance = start
+            return self.shift + self.slope @ center, ((self.slope @ covariance) * self.slope).sum(axis=1) + self.noise
         mean, variance = (0.0, 1.0) if start is None else start
         return self.shift + self.slope * mean, self.slope**2 * variance + self.noise
 
@@ -361,6 +364,28 @@ class Reading:
         if self.in_coordinates:
             return coordinate_law(a, self.wanted, a.shift[0] + slope @ center, slope @ spread @ slope.T + a.noise[0, 0])
         return mode_law(a, self.wanted, a.shift[0] + slope * center, slope**2 * spread + a.noise[0, 0])
+
+    def bookkeeping(self, start: Any = "exact") -> list[Booked]:
+        """What every model call was told and handed: its level, the moments of its input beside those of the exact
+        marginal, and the level that it looks like. From the start with which the first call is exact, where there is
+        one, so that what is seen is not the start's error.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from rmverify import Gaussian, paths
+        >>> def euler(model, x, noise):  # of the probability flow, twice
+        ...     x = 8 * x
+        ...     for s, s_next in ((8.0, 4.0), (4.0, 2.0)):
+        ...         x = x + (s_next - s) * (x - model(x, s)) / s
+        ...     return x
+        >>> first, second = Sampler(euler, path=paths.VE(), predicts="x0").read(Gaussian([0.0], [4.0])).bookkeeping()
+        >>> first.misfit, second.level, second.due_variance, second.variance.round(2)
+        (0.0, 4.0, array([20.]), array([19.06]))
+        >>> round(second.apparent, 3), round(float(np.cos(np.arctan(8 / 2) - np.arctan(4 / 2)) ** 2 * 20), 2)
+        (3.88, 19.06)
+        """
+        return booked(self, start)
 
     def input_law(self, call: int, start: Any = "normal") -> Gaussian:
         """The law of what the model was handed in one call, up to correlations of modes where they mix."""
