@@ -726,6 +726,8 @@ def broken_rules():
         (lambda model, x, noise: model(x[:3], 1.0), "the model to be handed all rows of x at once"),
         (lambda model, x, noise: model(x.tolist(), 1.0), "the model to be handed an array like x, got a list"),
         (lambda model, x, noise: model(x, [1.0, 2.0]), "one level t, or one for each row, got 2 of them"),
+        (lambda model, x, noise: model(x, None), "asked at a level of its path, got None"),
+        (lambda model, x, noise: model(x), r"TypeError: .*model\(\) missing 1 required positional argument: 't'"),
         (lambda model, x, noise: model(x, -1.0), "model call 0: t: expected a level of Path.VE"),
         (lambda model, x, noise: model(x, math.nan), "model call 0 was at level NaN"),
         (lambda model, x, noise: model(x * math.nan, 1.0), "model call 0, at level 1, was handed NaN"),
@@ -868,7 +870,7 @@ def test_the_reading_says_what_it_saw():
 
 
 def test_sampling_without_a_dimension():
-    with pytest.raises(ValueError, match="dim: expected the dimension of x, got None, and a score function does not tell it"):
+    with pytest.raises(ValueError, match="dim: expected the dimension of x, got None, and a score"):
         sample(Plan([Predict(schemes.euler, [1.0, 0.5])]), lambda t, x: -x, 3)
     with pytest.raises(ValueError, match="plan: expected a Plan or a Sampler"):
         sample("plan", DIAGONAL, 3)

@@ -153,13 +153,18 @@ class Sampler:
 
     def _read(self, target: Target, truth: Gaussian, frame: Frame, dtype: str | None) -> Reading:
         like = example(self.like, dtype)
-        model = frame.spread(exact_model(target, self.path, self.predicts), truth)
+        exact = frame.spread(exact_model(target, self.path, self.predicts), truth)
 
         def run(answer: Any, inputs: list[Any], noise: Any) -> list[Any]:
-            return [self.run(answer, inputs[0], noise)]
+            def model(x: Any, t: Any) -> Any:
+                if t is None:
+                    raise Unreadable("run: expected the model to be asked at a level of its path, got None")
+                return answer(x, t)
+
+            return [self.run(model, inputs[0], noise)]
 
         with quietly(like if not isinstance(self.like, str) else self.like):
-            affine = read(run, frame, model, like, draws=self.draws, hint=self.hint, watch=_watch)
+            affine = read(run, frame, exact, like, draws=self.draws, hint=self.hint, watch=_watch)
         if not affine.calls:
             raise Unreadable("run: it never calls the model")
         if affine.dtype != named(like):
