@@ -171,7 +171,12 @@ def no_law_is_invariant():
     for step in (leapfrog, lambda s, gradient, noise: (s[0] + noise(), s[1])):
         with pytest.raises(ValueError, match="leaves no law invariant: its largest eigenvalues are of size"):
             Kernel(step, init=at_rest).stationary(TARGET)
-    with pytest.raises(ValueError, match="is the step too long"):
+    for radius in (1 - 2.0**-53, 1 - 2.0**-50):  # a turn that comes out a little short
+        c, s = radius * math.cos(0.3), radius * math.sin(0.3)
+        turn = Kernel(lambda z, gradient, noise, c=c, s=s: (c * z[0] - s * z[1], s * z[0] + c * z[1]), init=at_rest)
+        with pytest.raises(ValueError, match="by more than float64 rounds"):
+            turn.stationary(TARGET)
+    with pytest.raises(ValueError, match="too long, or without friction"):
         stationary_law(Kernel(langevin), Gaussian([0.0], [H / 2]))
 
 
@@ -342,6 +347,7 @@ def states_that_hide_something():
         (counting, lambda x, noise: (x, 0), r"its state counts \(0 became 1\).*as an argument"),
         (counting, lambda x, noise: (x, 0.0), "depends on something in its state that is no array of the shape of x"),
         (counting_in_an_array, lambda x, noise: (x, np.zeros(5, int)), "its state counts"),
+        (counting_in_an_array, lambda x, noise: (x, np.zeros(x.shape, int)), "its state counts"),
         (boxed, lambda x, noise: (x, Box(0 * x)), "depends on something in its state"),
         (boxed_in_place, lambda x, noise: (x, Box(0 * x)), "depends on something in its state"),
     ):
@@ -380,6 +386,21 @@ def bends_at_the_scale_of_the_target():
         for coordinates in (None, True):
             with pytest.raises(samplers.NotAffine):
                 Kernel(step, coordinates=coordinates).stationary(target)
+
+
+def hidden_mixing_is_in_the_stated_error():
+    """A step with A = (1 - h) (1 + eps s s^T) for signs s is read mode by mode, and its law along s is within reach."""
+    dim, eps, h = 400, 1e-8, 0.2
+    signs = np.random.default_rng(3).choice([-1.0, 1.0], dim)
+
+    def step(x, gradient, noise):
+        y = x + h * gradient(x)
+        return y + eps * np.outer(y @ signs[: y.shape[1]], signs[: y.shape[1]]) + math.sqrt(2 * h) * noise()
+
+    joint = Kernel(step).stationary(Gaussian.isotropic(1.0, dim))
+    assert not joint.frame.full
+    along = 2 * h / (1 - ((1 - h) * (1 + eps * dim)) ** 2)
+    assert 1e-9 < abs(along / joint.x.variances[0] - 1) <= joint.x.rounding[0] < 1e-2
 
 
 def refused_steps():
@@ -465,6 +486,7 @@ FACTS = {
         a_gradient_that_is_kept,
         states_that_hide_something,
         bends_at_the_scale_of_the_target,
+        hidden_mixing_is_in_the_stated_error,
         refused_steps,
         components,
         sizes_of_any_kind,
@@ -502,6 +524,31 @@ def test_numbers_of_steps():
     ):
         with pytest.raises(ValueError, match=message):
             Kernel(langevin).law(TARGET, steps)
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_keys_of_jax_in_a_state(single):
+    """A key in the state, of the shape of x too, is none of its components; it must be split."""
+    jax = pytest.importorskip("jax")
+
+    def split(state, gradient, noise):
+        key, now = jax.random.split(state[1])
+        x = state[0]
+        return x + H * gradient(x) + math.sqrt(2 * H) * jax.random.normal(now, x.shape, x.dtype), key
+
+    def kept(state, gradient, noise):
+        x, key = state
+        return x + H * gradient(x) + math.sqrt(2 * H) * jax.random.normal(key, x.shape, x.dtype), key
+
+    two = Gaussian([1.0, 0.0], [1.0, 4.0])
+    for key in (jax.random.PRNGKey(0), jax.random.key(0)):
+        kernels = [
+            Kernel(step, init=lambda x, noise, key=key: (x, key), like="jax", single=single) for step in (split, kept)
+        ]
+        due = two.variances / (1 - H / (2 * two.variances))
+        np.testing.assert_allclose(stationary_law(kernels[0], two).variances, due, rtol=1e-12)
+        with pytest.raises(samplers.Unreadable, match="expected it to split the key"):
+            stationary_law(kernels[1], two)
 
 
 def test_leaves_and_others_of_a_state():

@@ -62,6 +62,15 @@ def between_timesteps_log_sigma_is_linear():
         assert alpha**2 + sigma**2 == pytest.approx(1.0, rel=1e-15)
 
 
+def between_timesteps_sigma_is_linear():
+    path, sigmas = paths.VP(CUMPROD, interpolation="sigma"), np.sqrt((1 - CUMPROD) / CUMPROD)
+    alpha, sigma = path.at(700.25)
+    assert sigma / alpha == pytest.approx(0.75 * sigmas[700] + 0.25 * sigmas[701], rel=1e-13)
+    clean, half = paths.VP([1.0, 0.5, 0.0], interpolation="sigma"), math.sqrt(0.8)
+    assert clean.at(0.5) == pytest.approx((half, half / 2), rel=1e-14)  # sigma/alpha is 0, 1 and infinite
+    assert clean.at(1.5)[0] ** 2 == pytest.approx(0.25)
+
+
 def between_timesteps_alphas_cumprod_is_linear():
     path = paths.VP(CUMPROD, interpolation="alphas_cumprod")
     assert path.at(10.25)[0] ** 2 == pytest.approx(0.75 * CUMPROD[10] + 0.25 * CUMPROD[11], rel=1e-14)
@@ -126,6 +135,7 @@ FACTS = {
         variance_preserving_with_a_rate,
         whole_timesteps_are_those_of_the_list,
         between_timesteps_log_sigma_is_linear,
+        between_timesteps_sigma_is_linear,
         between_timesteps_alphas_cumprod_is_linear,
         pure_noise_is_a_level_like_the_others,
         the_timestep_of_a_sigma,

@@ -169,10 +169,12 @@ class Kernel:
             shape = tuple(inputs[0].shape)
             state = start(gradient, inputs[self.position], lambda *_: 0 * inputs[0])
             for _ in range(times):
-                before = replaced(state, iter(inputs), lambda z: tuple(z.shape) == shape)
+                before = replaced(state, iter(inputs), lambda z: _component(z, shape))
                 state = self.step(before, gradient, noise, *sizes)
                 found = self._components(state, inputs[0], len(inputs))
                 _refuse_counters(before, state)
+                if noise.by_key:
+                    _refuse_old_keys(before, state)
             more[:] = [len(leaves(state)) > len(found) or any(z is not None for z in others(state))]
             return found
 
@@ -199,10 +201,10 @@ class Kernel:
         return begun, moved
 
     def _components(self, state: Any, x: Any, count: int | None = None) -> list[Any]:
-        found = [z for z in leaves(state) if tuple(z.shape) == tuple(x.shape)]
+        found = [z for z in leaves(state) if _component(z, tuple(x.shape))]
         if not found or (count is not None and len(found) != count):
             due = f"{'one array' if count == 1 else f'{count} arrays' if count else 'an array'} of the shape of x"
-            shapes = ", ".join(str(tuple(z.shape)) for z in leaves(state)) or f"a {type(state).__name__}"
+            shapes = ", ".join(f"{named(z)} {tuple(z.shape)}" for z in leaves(state)) or f"a {type(state).__name__}"
             raise Misplaced(f"step: expected a state with {due}, {tuple(x.shape)}, got {shapes}")
         return found
 
@@ -273,6 +275,20 @@ def _refuse_counters(before: Any, after: Any) -> None:
 
 def _counts(z: Any) -> bool:
     return named(z).startswith(("int", "bool"))
+
+
+def _component(z: Any, shape: tuple[int, ...]) -> bool:
+    return tuple(z.shape) == shape and "float" in named(z)
+
+
+def _refuse_old_keys(before: Any, after: Any) -> None:
+    """A key that is drawn with and handed on as it came draws the same numbers in every step."""
+    keys = [[repr(z) for z in leaves(state) if named(z).startswith(("uint32", "key"))] for state in (before, after)]
+    if keys[0] and keys[0] == keys[1]:
+        raise Unreadable(
+            "step: it draws with a key and hands the same key on, so that every step draws the same numbers; expected "
+            "it to split the key"
+        )
 
 
 def _same(one: Affine, other: Affine) -> bool:
@@ -448,16 +464,19 @@ def _started(begun: Affine, truth: Gaussian, start: tuple[Array, Array], positio
 def _invariant(moved: Affine, truth: Gaussian, position: int) -> Joint:
     A, b, Q = _blocks(moved)
     radius = np.abs(np.linalg.eigvals(A)).max(axis=-1)
-    if not (radius < 1).all():
+    chain = _Chain(moved, A, b, Q, np.broadcast_to(np.eye(A.shape[-1]), A.shape), 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(_DOUBLINGS):
+            if not ((radius < 1).all() and np.abs(chain.A).max() > 1e-20):
+                break
+            chain = chain.then(chain)
+    known = (roughness(moved) * np.abs(chain.grown) < 1).all()  # an eigenvalue of size 1 may come out as 1 - 1e-16
+    if not ((radius < 1).all() and known):
         raise ValueError(
             "step: it leaves no law invariant: its largest eigenvalues are of size "
-            f"{brief(np.atleast_1d(radius))}, expected less than 1; is the step too long, or without friction?"
+            f"{brief(np.atleast_1d(radius))}, expected less than 1, and by more than {moved.dtype} rounds; is the step "
+            "too long, or without friction?"
         )
-    chain = _Chain(moved, A, b, Q, np.broadcast_to(np.eye(A.shape[-1]), A.shape), 1)
-    for _ in range(_DOUBLINGS):
-        if not np.abs(chain.A).max() > 1e-20:
-            break
-        chain = chain.then(chain)
     mean: Array = np.asarray(np.linalg.solve(np.eye(A.shape[-1]) - A, b[..., None])[..., 0], dtype=float)
     step = roughness(moved)
     lost = 4 * step * _norm(chain.Q, mean) * chain.grown

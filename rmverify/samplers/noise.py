@@ -9,6 +9,7 @@ run makes for itself: seeded, they would pass for constants.
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,7 +22,8 @@ from rmverify.samplers.arrays import host, in_words, of_words, quietly
 __all__ = ["Foreign", "Noise", "intercepted", "restored"]
 
 _NUMPY = ("default_rng", "seed", "rand", "randn", "random", "normal", "standard_normal", "uniform", "randint", "choice",
-          "permutation", "shuffle", "random_sample", "multivariate_normal", "exponential", "binomial")  # fmt: skip
+          "permutation", "shuffle", "random_sample", "multivariate_normal", "exponential", "binomial", "RandomState",
+          "PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")  # fmt: skip
 _OTHER = ("random", "uniform", "integers", "exponential", "choice", "permutation", "binomial", "poisson", "gamma")
 _TORCH_OTHER = ("rand", "rand_like", "randint", "randint_like", "randperm", "bernoulli", "poisson", "multinomial")
 _TENSOR_OTHER = ("uniform_", "random_", "exponential_", "bernoulli_", "cauchy_", "log_normal_", "geometric_")
@@ -35,8 +37,9 @@ class Foreign(ValueError):
 
 class Noise:
     """Standard normal draws like x: `noise()` is the next one. What it is called with is ignored, so that it can be
-    handed to code that names its noise levels. `noise.standard_normal(shape)`, `noise.normal(loc, scale, shape)` and
-    `noise.randn(*shape)` are for code that expects a NumPy generator.
+    handed to code that names its noise levels, but for a shape, which must be that of x.
+    `noise.standard_normal(shape)`, `noise.normal(loc, scale, shape)` and `noise.randn(*shape)` are for code that
+    expects a NumPy generator.
     """
 
     def __init__(
@@ -53,10 +56,18 @@ class Noise:
         self.plain = 0
 
     @property
+    def by_key(self) -> bool:
+        """Whether a key was drawn with, in this run or another."""
+        return bool(self._keys)
+
+    @property
     def count(self) -> int:
         return self.plain + len(self._keys)
 
-    def __call__(self, *_: Any, **__: Any) -> Any:
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        for value in (*given, *named.values()):
+            if isinstance(value, tuple) and all(isinstance(n, int) for n in value):
+                return self.of_shape(value, "noise")
         return self._supply(self._next())
 
     def _next(self) -> int:
@@ -87,7 +98,7 @@ class Noise:
         if wanted != self.shape:
             one = " (one draw for all particles?)" if wanted in (self.shape[1:], (1, *self.shape[1:])) else ""
             raise Foreign(f"run: {what} drew numbers of shape {wanted}{one}; expected that of x, {self.shape}")
-        return self() if key is None else self.stated(key)
+        return self._supply(self._next()) if key is None else self.stated(key)
 
     def standard_normal(self, size: Any = None, **_: Any) -> Any:
         return self.of_shape(() if size is None else size, "standard_normal")
@@ -138,33 +149,57 @@ def intercepted(noise: Noise) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _numpy_refused() -> Iterator[None]:
-    """For the time of a run, NumPy's own random numbers are an error."""
-    from numpy import random
+    """For the time of a run, NumPy's and Python's own random numbers are an error, also where they were imported by
+    name.
+    """
+    import random
 
-    def refusing(name: str) -> Callable[..., Any]:
+    def refusing(what: str) -> Callable[..., Any]:
         def refuse(*_: Any, **__: Any) -> Any:
             raise Foreign(
-                f"run: it draws by numpy.random.{name}, which a law cannot be read off; draw with the noise that it is "
-                "handed, noise() or noise.standard_normal(x.shape)"
+                f"run: it draws by {what}, which a law cannot be read off; draw with the noise that it is handed, "
+                "noise() or noise.standard_normal(x.shape)"
             )
 
         return refuse
 
-    class Same(type):
-        def __instancecheck__(cls, value: Any) -> bool:
-            return isinstance(value, old["RandomState"])
+    def unmade(kind: Any, what: str) -> Any:
+        """A class that is not made any more, and that the old objects belong to."""
 
-    old = {name: getattr(random, name) for name in (*_NUMPY, "RandomState")}
-    methods = {"__init__": refusing("RandomState")}
-    new = {name: refusing(name) for name in _NUMPY}
-    new["RandomState"] = Same("RandomState", (old["RandomState"],), methods)
+        class Same(type):
+            def __instancecheck__(cls, value: Any) -> bool:
+                return isinstance(value, kind)
+
+        return Same(kind.__name__, (kind,), {"__init__": refusing(what)})
+
+    changed: dict[str, tuple[Any, Any]] = {}
+    for name in _NUMPY:
+        value, what = getattr(np.random, name), f"numpy.random.{name}"
+        changed[name] = value, unmade(value, what) if isinstance(value, type) else refusing(what)
+    undo: list[tuple[Any, str, Any]] = [(random, "seed", random.seed)]
+    random.seed = refusing("random.seed")
+    for module, name in _named_like_numpys(hash(tuple(map(id, sys.modules.values())))):
+        old, new = changed[name]
+        if getattr(module, name, None) is old:
+            undo.append((module, name, old))
+            setattr(module, name, new)
     try:
-        for name, value in new.items():
-            setattr(random, name, value)
         yield
     finally:
-        for name, value in old.items():
-            setattr(random, name, value)
+        for module, name, value in undo:
+            setattr(module, name, value)
+
+
+@functools.lru_cache(maxsize=1)
+def _named_like_numpys(_: int) -> list[tuple[Any, str]]:
+    """Where a module of these, whose identity is the argument, may have a function of numpy.random by its name; the
+    main one, in which a person goes on writing, has all of them.
+    """
+    places = [(sys.modules["__main__"], name) for name in _NUMPY]
+    for module in list(sys.modules.values()):
+        if not (getattr(module, "__name__", None) or "").startswith(("rmverify.", "numpy.random.")):
+            places += [(module, name) for name in set(_NUMPY) & getattr(module, "__dict__", {}).keys()]
+    return places
 
 
 def _torch_mode(torch: Any, noise: Noise) -> Any:

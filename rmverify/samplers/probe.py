@@ -123,7 +123,7 @@ class Frame:
     @property
     def tested(self) -> Frame:
         """The frame of random combinations: as wide as the target, or of another width at least."""
-        if self.full or self.modes == self.dim:
+        if self.columns == self.dim:
             return self
         return replace(self, columns=min(self.dim, max(_WIDE, 2 * self.modes)))
 
@@ -179,7 +179,8 @@ class Affine:
     (outputs, d), (outputs, inputs, d, d) and (outputs, outputs, d, d). `residual` is the largest misfit of the random
     combinations, relative to their terms and to what the model was handed on the way, and `unsure` (outputs, K) the
     largest one of each mode in itself, for inputs and draws of size 1; `swallowed` is whether a model answered with a
-    mean in whose rounding all else vanished.
+    mean in whose rounding all else vanished. Misfits that are no rounding may be those of columns that are mixed: what
+    each of them tells then adds up over all, to `together` times as much.
     """
 
     frame: Frame
@@ -194,6 +195,7 @@ class Affine:
     calls: list[Any] = field(default_factory=list)
     evaluations: int = 0
     swallowed: bool = False
+    together: float = 1.0
 
 
 Run = Callable[[Callable[[Any, Any], Any], list[Any], Any], list[Any]]
@@ -442,8 +444,8 @@ def read(
                     raise
                 except Exception as error:
                     raise Misplaced(
-                        f"run: it raised {type(error).__name__}: {error}; not so with another number of rows: does it keep "
-                        "state between runs?"
+                        f"run: it raised {type(error).__name__}: {error}; not so with another number of rows: does it "
+                        "keep state between runs?"
                     ) from error
                 if (ran.draws, ran.asked) != (tested.draws, tested.asked):
                     one, other = (f"{sum(r.draws)} draws and {sum(r.asked)} evaluations" for r in (tested, ran))
@@ -569,9 +571,11 @@ class _Collected:
         unsure = np.zeros((len(outs), self.frame.modes))
         for out, mine in zip(one, unsure, strict=True):
             np.maximum.at(mine, self.test.layout, out)
+        rounded = self.frame.full or (off <= STRAIGHT * (tested.steps + 8) * fine * (terms + met)).all()
+        together = 1.0 if rounded else math.sqrt(self.frame.dim)
         return Affine(
             self.frame, self.shift, self.slopes, self.noise, sum(tested.draws), float(_ratio(off, terms + met).max()),
-            unsure, tested.dtype, tested.steps,
+            unsure, tested.dtype, tested.steps, together=together,
         )  # fmt: skip
 
 
@@ -609,12 +613,12 @@ def slip_of(affine: Affine, shift: Array, variances: Array) -> Array:
 
 def roughness(affine: Affine) -> float:
     """What rounding leaves unknown of a number on the way, relative to it."""
-    return _own(affine) + 2 * affine.residual * math.sqrt(1 + affine.draws)
+    return _own(affine) + 2 * affine.together * affine.residual * math.sqrt(1 + affine.draws)
 
 
 def unknown(affine: Affine, means: Array, variances: Array) -> Array:
     """What rounding leaves unknown of the numbers that come out, in themselves: of each mode, or coordinate."""
-    most: Array = _own(affine) * (np.abs(means) + np.sqrt(variances)) + 4 * affine.unsure[0]
+    most: Array = _own(affine) * (np.abs(means) + np.sqrt(variances)) + 4 * affine.together * affine.unsure[0]
     return most
 
 

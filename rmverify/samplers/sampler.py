@@ -70,9 +70,23 @@ class Sampler:
     ValueError
         For an argument that is none of these.
 
+    Notes
+    -----
+    The code is run on the rows of a basis, and on thousands of random numbers that must come out as the basis says:
+    some as large as draws are, some 3 and 1000 times as large, with the modes in other columns and in as many columns
+    as the target has coordinates (up to 1024). Rounding, and bends of its size, are in the `rounding` of the law. What
+    a reading cannot see, and you have to know:
+
+    - a bend that fewer than about one draw in a thousand meets, or that only batches of thousands of rows meet;
+    - coordinates of their own beyond the first 1024, where the target has more of them than different variances;
+    - what happens in a run but not in the first three, such as a state that wakes up late;
+    - that numbers from a source that is neither handed in nor PyTorch's, JAX's or NumPy's are random at all, if they
+      are the same for all particles and in every run: they are read as constants;
+    - whether the keys or seeds of two runs are the same: what is drawn is taken to be new in every run.
+
     Examples
     --------
-    A loop with a score model, as a README has it:
+    A loop with a denoiser, as a README has it:
 
     >>> import numpy as np
     >>> from rmverify import Gaussian, Sampler, output_law, paths, tv
@@ -139,13 +153,18 @@ class Sampler:
 
     def _read(self, target: Target, truth: Gaussian, frame: Frame, dtype: str | None) -> Reading:
         like = example(self.like, dtype)
-        model = frame.spread(exact_model(target, self.path, self.predicts), truth)
+        exact = frame.spread(exact_model(target, self.path, self.predicts), truth)
 
         def run(answer: Any, inputs: list[Any], noise: Any) -> list[Any]:
-            return [self.run(answer, inputs[0], noise)]
+            def model(x: Any, t: Any) -> Any:
+                if t is None:
+                    raise Unreadable("run: expected the model to be asked at a level of its path, got None")
+                return answer(x, t)
+
+            return [self.run(model, inputs[0], noise)]
 
         with quietly(like if not isinstance(self.like, str) else self.like):
-            affine = read(run, frame, model, like, draws=self.draws, hint=self.hint, watch=_watch)
+            affine = read(run, frame, exact, like, draws=self.draws, hint=self.hint, watch=_watch)
         if not affine.calls:
             raise Unreadable("run: it never calls the model")
         if affine.dtype != named(like):
@@ -325,6 +344,11 @@ class Reading:
             if self.truth.basis is None:
                 counts = self.truth.multiplicities.astype(int)
                 mean, variance = np.repeat(mean, counts), np.repeat(variance, counts)
+            if first.noise.any() or np.linalg.matrix_rank(first.slope) < len(first.slope):
+                raise ValueError(
+                    "start: no start is known to make the first model call exact, in coordinates and after draws, or "
+                    "where not all of x_T reaches it"
+                )
             back = np.linalg.inv(first.slope)
             left = variance - first.noise
             covariance = (back * left) @ back.T
