@@ -95,7 +95,7 @@ def test_a_pair_of_ones_own(wrap):
 
 REFUSED = {
     "mala": lambda logdensity: bj.mala(logdensity, H),
-    "hmc": lambda logdensity: bj.hmc(logdensity, H, np.ones(4), 3),
+    "hmc": lambda logdensity: bj.hmc(logdensity, H, np.ones(len(LAM)), 3),
     "random walk": lambda logdensity: bj.normal_random_walk(logdensity, H),
 }
 

@@ -153,7 +153,7 @@ WRONG = {
     "outside": (lambda model, x: model(x, -1.0), "expected a level of Path"),
     "nan": (lambda model, x: model(x / 0.0, 1.0), "was handed NaN or infinity"),
     "no model": (lambda model, x: 2 * x, "never calls the model"),
-    "own numbers": (lambda model, x: model(x, 1.0) + np.random.default_rng().normal(), "random numbers of its own"),
+    "own numbers": (lambda model, x: model(x, 1.0) + np.random.default_rng().normal(), "draws by numpy.random"),
 }
 
 
