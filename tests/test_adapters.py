@@ -127,7 +127,8 @@ def what_schedulers_mean():
     assert plain.path.alphas_cumprod.tolist() == squares.tolist()
     assert (plain.predicts, plain.path.interpolation) == ("eps", "sigma")
     assert of(prediction_type="sample", use_karras_sigmas=True).path.interpolation == "log_sigma"
-    assert of("KDPM2X", prediction_type="epsilon").path.interpolation == "log_sigma"
+    for name in ("KDPM2X", "DPMSolverSDEScheduler"):
+        assert of(name, prediction_type="epsilon").path.interpolation == "log_sigma"
     assert [of(prediction_type=says).predicts for says in ("sample", "v_prediction")] == ["x0", "v"]
     flow = of("FlowX", num_train_timesteps=500)
     assert (flow.path.name, flow.predicts) == ("flow of 500", "flow")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from mutants import audit as mutants
 
-from rmverify import Gaussian, Kernel, Sampler, audit, paths
+from rmverify import EstimatedScore, Gaussian, Kernel, Sampler, audit, paths
 from rmverify.cli import main
 from rmverify.studies import audit as studies
 from rmverify.views import audit as view
@@ -323,6 +323,25 @@ def test_bookkeeping_is_judged_where_it_is_declared():
     assert found.verdict == "refuted"
     assert audit(late, steps=(10, 20), odd=()).findings == ()
     assert audit(euler, steps=(10, 20), odd=(), bookkeeping=True).verdict == "holds"
+
+
+@pytest.mark.parametrize("size, verdict", [(1.0, "holds"), (1.0001, "refuted")])
+def test_a_sampler_that_is_unbiased(size, verdict):
+    """x_T of variance 5 makes the first input, at sigma = 1, that of N(0, 4): times sqrt(4/5) it is N(0, 4)."""
+
+    def make(n):
+        return Sampler(lambda model, x, noise: size * math.sqrt(4 / 5) * (x + 0 * model(x, 1.0)), path=paths.VE())
+
+    found = audit(make, Gaussian([0.0], [4.0]), steps=(2, 4), odd=(), unbiased=True)
+    assert [f.verdict for f in found.findings] == [verdict], found
+
+
+def test_a_wrong_score_is_no_slip_of_the_loop():
+    score = EstimatedScore(Gaussian([1.0, -0.5], [4.0, 0.5]), gain=1.1)
+    found = audit(euler, score, steps=(10, 20), odd=(), bookkeeping=True)
+    assert [f.verdict for f in found.findings] == ["holds"], found
+    exact = audit(euler, score.target, steps=(10, 20), odd=())
+    assert float(found.rungs[1].last) != float(exact.rungs[1].last)
 
 
 def test_float32_is_told():

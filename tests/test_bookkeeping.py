@@ -166,6 +166,79 @@ def test_no_alarm_where_noise_is_too_wide(n):
     assert (found.verdict, found.kind) == ("holds", "discretization"), found.why
 
 
+def between(high, low, kind):
+    """A schedule of n steps."""
+    if kind == "linear":
+        return lambda n: np.linspace(high, low, n + 1)
+    return lambda n: np.geomspace(high, low, n + 1)
+
+
+def stepping(step, path, predicts, levels, size=1.0):
+    """A loop of such steps, for every number of them."""
+
+    def make(n):
+        def run(model, x, noise):
+            x = x * size
+            for t, s in pairwise(levels(n)):
+                x = step(lambda x, t: model(x, float(t)), x, t, s, noise)
+            return x
+
+        return Sampler(run, path=path, predicts=predicts, end=float(levels(n)[-1]))
+
+    return make
+
+
+def probability_flow(model, x, t, s, noise):
+    return x - (s - t) * (0.1 + 19.9 * t) / 2 * (x + model(x, t))
+
+
+def runge_kutta(model, x, t, s, noise):
+    def f(x, t):
+        return -(0.1 + 19.9 * t) / 2 * (x + model(x, t))
+
+    h = s - t
+    a = f(x, t)
+    b = f(x + h / 2 * a, t + h / 2)
+    c = f(x + h / 2 * b, t + h / 2)
+    return x + h / 6 * (a + 2 * b + 2 * c + f(x + h * c, s))
+
+
+def exponential(model, x, t, s, noise):
+    return np.exp(t - s) * x + np.expm1(t - s) * model(x, t)
+
+
+def reverse(model, x, t, s, noise):
+    return np.exp(t - s) * x + 2 * np.expm1(t - s) * model(x, t) + np.sqrt(np.expm1(2 * (t - s))) * noise()
+
+
+def noisy_flow(model, x, t, s, noise):
+    v = model(x, t)
+    return x - (t - s) * (v + (x + (1 - t) * v) / 2) + np.sqrt((t - s) * t) * noise()
+
+
+def reverse_in_sigma(model, x, t, s, noise):
+    return x - (t**2 - s**2) / t * model(x, t) + np.sqrt(t**2 - s**2) * noise()
+
+
+LINEAR = paths.VP(beta=(0.1, 20.0))
+
+
+@pytest.mark.parametrize(
+    "make, n",
+    [
+        (stepping(probability_flow, LINEAR, "score", between(1, 1e-3, "linear")), 80),
+        (stepping(runge_kutta, LINEAR, "score", between(1, 1e-3, "linear")), 40),
+        (stepping(exponential, paths.OU(), "score", between(5, 0.01, "geometric")), 40),
+        (stepping(reverse, paths.OU(), "score", between(5, 0.01, "geometric")), 5),
+        (stepping(noisy_flow, paths.Flow(), "flow", between(0.99, 0.02, "linear")), 40),
+        (stepping(reverse_in_sigma, paths.VE(), "eps", between(10, 0.05, "linear"), 10.0), 80),
+    ],
+)
+def test_no_alarm_where_steps_are_not_exact_on_a_point(make, n):
+    found = bookkept(make, n, TARGET)
+    assert (found.verdict, found.kind) == ("holds", "discretization"), found.why
+
+
 def test_a_previous_timestep_that_is_off_by_one():
     # 13 steps: 999, 922, 845, ...; the step goes down by 1000 // 13 = 76 to 923, and the model is told 922
     found = bookkept(lambda n: ddim(trailing(n), 1000 // n), 13, TARGET)
@@ -173,6 +246,16 @@ def test_a_previous_timestep_that_is_off_by_one():
     assert found.point[1].level == 922
     assert found.point[1].apparent == pytest.approx(923, abs=1e-3)
     assert "told level 922 and handed the input of level 923" in found.why
+
+
+def test_whole_timesteps_need_no_more_steps():
+    def make(n):
+        if n > 1000:
+            raise ValueError("there are 1000 timesteps")
+        return ddim(trailing(n), 1000 // n)
+
+    found = bookkept(make, 150, TARGET)
+    assert (found.verdict, found.kind) == ("refuted", "level"), found.why
 
 
 @pytest.mark.parametrize("n", [10, 20, 50])
@@ -234,7 +317,37 @@ def test_a_missing_scaling_of_the_start():
     assert (found.verdict, found.kind, found.call) == ("refuted", "start", 0)
 
 
-def test_levels_rounded_to_whole_timesteps():
+def test_pure_noise_in_place_of_the_first_level():
+    def late(n):  # from t = 0.99 of a flow, whose sigma^2 + alpha^2 is less than 1
+        times = np.linspace(0.99, 0, n + 1)
+
+        def run(model, x, noise):
+            for t, t_next in pairwise(times):
+                x = x + (t_next - t) * model(x, t)
+            return x
+
+        return Sampler(run, path=paths.Flow(), predicts="flow")
+
+    assert bookkept(late, 10, TARGET).verdict == "holds"
+
+
+def test_timesteps_of_a_flow_are_rounded_too():
+    def make(n):
+        times = np.linspace(1000, 0, n + 1)
+
+        def run(model, x, noise):
+            for t, t_next in pairwise(times):
+                x = x + (t_next - t) / 1000 * model(x, round(t))
+            return x
+
+        return Sampler(run, path=paths.Flow(1000), predicts="flow")
+
+    found = bookkept(make, 7, TARGET)
+    assert (found.verdict, found.kind) == ("holds", "rounded"), found.why
+
+
+@pytest.mark.parametrize("whole", [np.round, np.floor])
+def test_levels_rounded_to_whole_timesteps(whole):
     def rounded(n):
         path = paths.VP(CUMULATIVE)
         exact = np.linspace(999, 0, n)
@@ -242,7 +355,7 @@ def test_levels_rounded_to_whole_timesteps():
 
         def run(model, x, noise):
             x = x * np.sqrt(1 + sigmas[0] ** 2)
-            for i, t in enumerate(np.round(exact)):
+            for i, t in enumerate(whole(exact)):
                 x = x + (sigmas[i + 1] - sigmas[i]) * model(x / np.sqrt(1 + sigmas[i] ** 2), t)
             return x
 
@@ -298,14 +411,27 @@ def sound_loops():
             test_no_alarm_in_sound_loops(name, geometric, n)
         test_no_alarm_in_other_clocks(lambda n: ddim(trailing(n)), n)
         test_no_alarm_in_other_clocks(flow, n)
-    test_levels_rounded_to_whole_timesteps()
+    test_levels_rounded_to_whole_timesteps(np.round)
+    test_levels_rounded_to_whole_timesteps(np.floor)
+    test_pure_noise_in_place_of_the_first_level()
     test_no_alarm_where_noise_is_too_wide(50)
+    for make, n in (
+        (stepping(probability_flow, LINEAR, "score", between(1, 1e-3, "linear")), 80),
+        (stepping(exponential, paths.OU(), "score", between(5, 0.01, "geometric")), 40),
+        (stepping(reverse, paths.OU(), "score", between(5, 0.01, "geometric")), 5),
+        (stepping(reverse_in_sigma, paths.VE(), "eps", between(10, 0.05, "linear"), 10.0), 80),
+    ):
+        test_no_alarm_where_steps_are_not_exact_on_a_point(make, n)
 
 
 def slips():
     test_a_previous_timestep_that_is_off_by_one()
+    test_whole_timesteps_need_no_more_steps()
     for schedule in (karras, geometric):
         test_a_level_that_is_told_one_step_late_or_early(schedule, 20)
+
+
+def what_does_not_fall():
     test_a_slip_of_a_method_that_is_not_exact_on_a_point()
 
 
@@ -337,7 +463,7 @@ def kinds():
     assert exact(4.0, 1.0, shift=20.0).kind == "other"
 
 
-FACTS = {fact.__name__: fact for fact in (inputs, sound_loops, slips, scalings, kinds)}
+FACTS = {fact.__name__: fact for fact in (inputs, sound_loops, slips, what_does_not_fall, scalings, kinds)}
 
 
 def test_misfits_have_kinds():

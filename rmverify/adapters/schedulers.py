@@ -313,7 +313,7 @@ def _linear(scheduler: Any) -> bool:
     return not (
         any(_of(scheduler, key) for key in listed)
         or _of(scheduler, "interpolation_type") == "log_linear"
-        or type(scheduler).__name__.startswith("KDPM2")
+        or type(scheduler).__name__.startswith(("KDPM2", "DPMSolverSDE"))  # their midpoints are of log sigma
     )
 
 

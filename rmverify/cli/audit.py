@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
             found = audit(
                 make, target, steps=options.steps or STEPS, odd=ODD if options.odd is None else options.odd,
                 order=options.order, unbiased=options.unbiased, bookkeeping=options.bookkeeping,
-                variants=not options.no_variants, name="" if hasattr(make, "name") else options.sampler, progress=tell,
+                variants=not options.no_variants, name=getattr(make, "name", "") or options.sampler, progress=tell,
             )  # fmt: skip
     data = "the default: Gaussian in dimension 8, variances 0.02 to 9" if target is None else name_of(options)
     if options.html is not None:

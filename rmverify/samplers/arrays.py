@@ -11,7 +11,18 @@ from array_api_compat import is_array_api_obj, is_jax_array, is_torch_array
 
 from rmverify.numbers.checks import Array
 
-__all__ = ["compiling", "example", "from_host", "host", "is_array", "named", "precision_of", "quietly"]
+__all__ = [
+    "compiling",
+    "example",
+    "from_host",
+    "host",
+    "in_words",
+    "is_array",
+    "named",
+    "of_words",
+    "precision_of",
+    "quietly",
+]
 
 
 def is_array(value: Any) -> bool:
@@ -85,13 +96,31 @@ def compiling(x: Any) -> bool:
 
 def from_host(function: Callable[[Any, Any], Any], x: Any, t: Any) -> Any:
     """What compiled code will get by calling function(x, t) of host arrays, once, in its turn; of the type of x."""
-    import jax
+    import jax.numpy as jnp
+    from jax import lax
     from jax.experimental import io_callback
 
-    return io_callback(
-        lambda x, t: function(np.asarray(x), t if t is None else np.asarray(t)),
-        jax.ShapeDtypeStruct(x.shape, x.dtype), x, t, ordered=True,
-    )  # fmt: skip
+    def words(z: Any) -> Any:
+        return None if z is None else lax.bitcast_convert_type(jnp.asarray(z, dtype="float64"), "uint32")
+
+    def called(x: Any, t: Any) -> Any:
+        x, t = (None if z is None else np.ascontiguousarray(z).view(np.float64) for z in (x, t))
+        return in_words(function(x[..., 0], None if t is None else t[..., 0]))
+
+    return of_words(lambda shape: io_callback(called, shape, words(x), words(t), ordered=True), x.shape, x.dtype)
+
+
+def in_words(values: Any) -> Array:
+    """float64 as pairs of 32 bits, along a new last axis: JAX has no float64 on the threads on which it calls back."""
+    return np.ascontiguousarray(values, dtype=np.float64)[..., None].view(np.uint32)
+
+
+def of_words(call: Callable[[Any], Any], shape: tuple[int, ...], dtype: Any) -> Any:
+    """Numbers of a shape and dtype, from a call back that is told to return their words."""
+    import jax
+
+    words = call(jax.ShapeDtypeStruct((*shape, 2), "uint32"))
+    return jax.lax.bitcast_convert_type(words, "float64").astype(dtype)
 
 
 def named(value: Any) -> str:

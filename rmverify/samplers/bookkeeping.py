@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,8 +30,10 @@ __all__ = ["Booked", "Bookkeeping", "booked", "bookkept"]
 _PIECES = 16  # of an interval that holds the apparent level, and so often
 _NARROWINGS = 16
 _POINT = Gaussian([2.0], [1e-24])  # not 0, so that a score exists at sigma = 0
-_EXACT = 0.02  # of a misfit: what another level or a factor leaves of it where it explains it
-_ROUNDED = 0.75  # of a timestep: more than rounding makes, with what it leaves of the calls before; less than a slip
+_EXACT = 0.002  # of a misfit: what another level or a factor leaves of it where it explains it, but for _ROUNDED_OFF
+_ROUNDED_OFF = 1 / 64  # of what is allowed: two roundings of each call
+_ROUNDED = 0.98  # of a timestep: whole numbers that are told are off by less, cut off or rounded; a slip is off by 1
+_MANY = 100  # levels from which on whole ones are timesteps
 _FINER = 8
 _SLIP = 0.75  # what a slip keeps of its size in steps when they are _FINER times as many, where one step's error falls
 _ROUNDINGS = 128.0  # of each call, as coefficients are often kept in float32
@@ -106,7 +108,7 @@ class Bookkeeping:
     why : str
         In one sentence, with the numbers.
     kind : {"none", "rounded", "level", "scale", "start", "discretization"}
-        What was found: "rounded" are levels told as the nearest whole timestep, "start" a first input that N(0, I)
+        What was found: "rounded" are levels told as whole timesteps, "start" a first input that N(0, I)
         leaves with a variance that no start has, "discretization" a method that is not exact on one point either.
     call : int or None
         The first call where it shows.
@@ -262,7 +264,7 @@ def bookkept(
     make : callable
         The sampler at so many steps.
     steps : int
-        It is read at so many, and at twice as many where that is needed.
+        It is read at so many, and at twice and eight times as many where that is needed.
     target : Gaussian
     reading : Reading, optional
         The sampler's at so many steps on this target, where there is one already.
@@ -271,17 +273,19 @@ def bookkept(
     -----
     The verdict is found in this order.
 
-    1. From N(0, I) the first input must have a variance from sigma^2 to sigma^2 + alpha^2, where the data are one
-       point: all that a start can be off by. Else "refuted", a scale misfit of the start.
+    1. From N(0, I) the first input must have a variance from sigma^2 to (sigma + alpha)^2, where the data are one
+       point: as noise alone has, or pure noise in place of the level, in all paths. Else "refuted", a misfit of the
+       start.
     2. Where the data are one point and the start is exact, all inputs fit to rounding: "holds".
     3. At the first call that does not fit, the input is the marginal of another level, or a multiple of what is due,
-       but for 2 % of the misfit: "refuted", with that level or factor. In a path whose alpha does not vary every
-       variance is that of some level: with eight times the steps it must then be off by three quarters of as many
-       steps or more, where the error of one step falls. Levels less than three quarters of a timestep from a whole one
-       that is told are roundings of it: "holds", and `kind` says "rounded".
-    4. The method is not exact on one point. On the target itself the largest misfit falls at least like
-       steps^{-1/2} when the steps are doubled: "holds", as far as can be seen beside the discretization; it does not
-       fall: "refuted"; else "inconclusive".
+       but for 0.2 % of the misfit: "refuted", with that level or factor, if it is off by a whole number of timesteps,
+       or if with eight times the steps some call up to there is off by three quarters as many steps, or the logarithm
+       of the factor by three quarters as much. The error of one step falls faster than the step itself. Levels less
+       than one timestep from a whole one that is told are roundings of it: "holds", and `kind` says "rounded".
+    4. The method is not exact on one point, or that does not decide. On the target itself the largest misfit falls at
+       least like steps^{-1/2} when there are twice or eight times as many: "holds", as far as can be seen beside the
+       discretization; it is no smaller with eight times as many: "refuted"; else "inconclusive". A slip of one step of
+       the code's own ladder falls like a discretization error of order 1, and is not seen here.
 
     Examples
     --------
@@ -317,18 +321,17 @@ def bookkept(
         )
         if found is not None:
             return Bookkeeping(*found, calls, point)
-    try:
-        again = booked(make(2 * steps).read(target))
-    except Exception as error:  # a stranger's, as where so many steps are not offered
-        why = f"data of one point do not decide, and with {2 * steps} steps it says: {error}"
-        return Bookkeeping("inconclusive", why, "discretization", None, calls, point)
-    return Bookkeeping(*_shrinking(calls, again), calls, point)
+    return Bookkeeping(*_shrinking(calls, lambda times: booked(make(times * steps).read(target))), calls, point)
 
 
 def _of_point(sampler: Sampler) -> Reading | None:
     """The reading with data of one point, None where it cannot be read so."""
+
+    def run(model: Any, x: Any, noise: Any) -> Any:
+        return sampler.run(model, x, noise) + x  # a point has no spread beside which roundings are small; x has
+
     try:
-        return sampler.read(_POINT)
+        return replace(sampler, run=run).read(_POINT)
     except Exception:  # a stranger's, of this one target
         return None
 
@@ -345,11 +348,11 @@ def _start(first: Booked, path: Path) -> _Found | None:
         return None
     alpha, sigma = path.at(first.level)
     got, room = float(first.variance[0]), first.allowed * sigma**2
-    if sigma**2 - room <= got <= sigma**2 + alpha**2 + room:
+    if sigma**2 - room <= got <= (sigma + alpha) ** 2 + room:
         return None
     why = (
         f"model call 0 claims level {first.level:.6g}, where N(0, I) should arrive with a variance from "
-        f"{sigma**2:.6g} to {sigma**2 + alpha**2:.6g}, and arrives with {got:.6g}: is x_T or the input scaled?"
+        f"{sigma**2:.6g} to {(sigma + alpha) ** 2:.6g}, and arrives with {got:.6g}: is x_T or the input scaled?"
     )
     return "refuted", why, "start", 0
 
@@ -363,40 +366,57 @@ def _sharp(point: list[Booked], path: Path, finer: Callable[[], list[Booked]]) -
         return "holds", why, "none", None
     if math.isnan(bad.misfit):
         return None
-    if bad.left_by_scale <= _EXACT * bad.misfit:
-        why = f"model call {bad.call}, at level {bad.level:.6g}, is handed {bad.scale:.6g} times what is due there"
-        return "refuted", why, "scale", bad.call
-    listed = isinstance(path, VP) and hasattr(path, "alphas_cumprod") and bad.level == round(bad.level)
-    if listed and abs(bad.apparent - bad.level) < _ROUNDED and bad.left_by_level <= bad.allowed:
+    before = point[bad.call - 1] if bad.call else bad
+    exact = _EXACT * bad.misfit + _ROUNDED_OFF * bad.allowed
+    counted = _MANY <= path.levels[1] < math.inf and bad.level == round(bad.level)
+    off = bad.apparent - bad.level
+    if counted and abs(off) < _ROUNDED and bad.left_by_level <= bad.allowed:
         why = (
             f"model call {bad.call} is told the whole timestep {bad.level:g} where its input is that of "
-            f"{bad.apparent:.2f}; levels are told as the nearest whole timestep"
+            f"{bad.apparent:.2f}; levels are told as whole timesteps"
         )
         return "holds", why, "rounded", bad.call
-    if bad.left_by_level > _EXACT * bad.misfit:
-        return None
-    alphas = path.at(bad.level)[0], _between(path).at(bad.apparent)[0]
-    if alphas[0] == alphas[1]:
+
+    def stays(size: Callable[[Booked], float]) -> bool:
+        """Whether one call still slips as far with many more steps."""
         try:
-            then = _first(finer())
+            then = finer()[: _FINER * (bad.call + 1)]
         except Exception:  # a stranger's, as where so many steps are not offered
-            return None
-        if then is None or not abs(then.steps) >= _SLIP * abs(bad.steps):
-            return None
-    why = f"model call {bad.call} is told level {bad.level:.6g} and handed the input of level {bad.apparent:.6g}"
-    return "refuted", why, "level", bad.call
+            return False
+        sizes = np.abs(np.diff([size(b) for b in then]))
+        return bool(sizes.size and sizes.max() >= _SLIP * abs(size(bad) - (size(before) if bad.call else 0.0)))
+
+    if bad.left_by_scale <= exact and stays(lambda b: math.log(b.scale)):
+        why = f"model call {bad.call}, at level {bad.level:.6g}, is handed {bad.scale:.6g} times what is due there"
+        return "refuted", why, "scale", bad.call
+    whole = counted and abs(off - round(off)) < 1 - _ROUNDED
+    if bad.left_by_level <= exact and (whole or stays(lambda b: b.steps)):
+        why = f"model call {bad.call} is told level {bad.level:.6g} and handed the input of level {bad.apparent:.6g}"
+        return "refuted", why, "level", bad.call
+    return None
 
 
-def _shrinking(calls: list[Booked], finer: list[Booked]) -> _Found:
-    """What the misfit on the target does when the steps are doubled."""
-    worst, then = (max((b.misfit for b in found[1:]), default=0.0) for found in (calls, finer))
+def _shrinking(calls: list[Booked], of: Callable[[int], list[Booked]]) -> _Found:
+    """What the misfit on the target does when there are more steps."""
+    worst = _largest(calls)
     at = max(calls, key=lambda b: b.misfit if b.call else 0.0).call
-    what = f"the largest misfit of an input, {worst:.2g}, is {then:.2g} with twice the steps"
-    if math.isnan(worst) or math.isnan(then):
+    what = f"the largest misfit of an input, {worst:.2g}"
+    if math.isnan(worst):
         return "inconclusive", "rows of one batch have levels of their own", "discretization", None
-    allowed = max((b.allowed for b in finer), default=0.0)
-    if then <= max(worst * 2**-0.5, allowed):
-        return "holds", f"{what}: nothing shows beside the discretization", "discretization", None
+    for times in (2, _FINER):
+        try:
+            finer = of(times)
+        except Exception as error:  # a stranger's, as where so many steps are not offered
+            why = f"{what}, at call {at}: data of one point do not decide, and with {times} times the steps: {error}"
+            return "inconclusive", " ".join(why.split()), calls[at].kind, at
+        then = _largest(finer)
+        what += f", is {then:.2g} with {times} times the steps"
+        if then <= max(worst * times**-0.5, max((b.allowed for b in finer), default=0.0)):
+            return "holds", f"{what}: nothing shows beside the discretization", "discretization", None
     if then >= worst:
         return "refuted", f"{what}: that is no discretization error", calls[at].kind, at
     return "inconclusive", f"{what}, at call {at}: too slow to be told from a slip", calls[at].kind, at
+
+
+def _largest(calls: list[Booked]) -> float:
+    return max((b.misfit for b in calls[1:]), default=0.0)

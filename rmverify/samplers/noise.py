@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from rmverify.numbers.checks import Array
-from rmverify.samplers.arrays import host
+from rmverify.samplers.arrays import host, in_words, of_words, quietly
 
 __all__ = ["Foreign", "Noise", "intercepted", "restored"]
 
@@ -273,12 +273,13 @@ def _jax_patched(noise: Noise) -> Iterator[None]:
         kind = jax.numpy.zeros((), dtype or float).dtype
 
         def answer(data: Any) -> Array:
-            return host(noise.keyed(np.asarray(data).tobytes())).astype(kind)
+            with quietly("jax"):
+                return host(noise.keyed(np.asarray(data).tobytes()))
 
         data = jax.random.key_data(key)
         if isinstance(data, jax.core.Tracer):
-            return jax.pure_callback(answer, jax.ShapeDtypeStruct(shape, kind), data)
-        return jax.numpy.asarray(answer(data))
+            return of_words(lambda z: jax.pure_callback(lambda k: in_words(answer(k)), z, data), shape, kind)
+        return jax.numpy.asarray(answer(data), dtype=kind)
 
     def refusing(name: str) -> Callable[..., Any]:
         def refuse(*_: Any, **__: Any) -> Any:

@@ -525,7 +525,8 @@ def _parts(reading: Reading, make: Any, steps: int, target: Target, away: Callab
         known["effect"], known["last"] = away(out, exact), away(exact, wanted)
         if math.isfinite(last):
             known["discretization"] = away(reading.input_law(len(reading.calls) - 1, "exact"), reading.marginal(last))
-    books = bookkept(make, steps, truth_of(target), reading)
+    exact = truth_of(target)  # of a wrong score the inputs are no marginals either
+    books = bookkept(make, steps, exact, reading if target is exact else None)
     return Rung(
         steps, reading.evaluations, reading.draws, tv=tv(out, wanted), kl=kl(out, wanted), w2=w2(out, wanted),
         bookkeeping=books.verdict, why=books.why, kind=books.kind, **known,
@@ -560,7 +561,9 @@ def _rounding(make: Make, steps: int, target: Target) -> tuple[float | None, str
         both = [sampler.read(target, dtype=dtype).law() for dtype in ("float64", "float32")]
         fine, coarse = (np.sqrt(np.sort(np.repeat(law.variances, law.multiplicities.astype(int)))) for law in both)
     except Exception as error:  # a stranger's, and what is refused of his code
-        return None, f"not known: {' '.join(str(error).split())}"
+        text = " ".join(str(error).split())
+        wide = text.startswith("run: expected float32, the dtype of x")
+        return None, "not known: it computes in float64 whatever the dtype of x" if wide else f"not known: {text}"
     with np.errstate(divide="ignore", invalid="ignore"):
         off = np.where(fine == coarse, 0.0, np.abs(coarse / fine - 1))
     return float(off.max()), f"at {steps} steps"
@@ -678,6 +681,12 @@ def _remarks(report: Audit) -> list[str]:
     for group in slips.values():
         at = ", ".join(str(r.steps) for r in group)
         said.append(f"bookkeeping {group[0].bookkeeping} at N = {at}: {group[0].why}")
+    for variant in report.variants:
+        for r in variant.rungs:
+            if r.failure or r.bookkeeping in ("refuted", "inconclusive"):
+                what = f"not known: {r.failure}" if r.failure else f"bookkeeping {r.bookkeeping}: {r.why}"
+                said.append(f"{variant.name}, N = {r.steps}: {what}")
+                break
     whole = [r for r in report.rungs if r.effect is not None and r.discretization is not None]
     if whole:
         r = whole[-1]
@@ -686,6 +695,12 @@ def _remarks(report: Audit) -> list[str]:
             f"at N = {r.steps} the {report.metric} to the data is {_cell(total)}; alone, the start makes "
             f"{_cell(r.effect)}, the discretization up to the last model call {_cell(r.discretization)}, and that with "
             f"the last step {_cell(r.last)}"
+        )
+    shared, last = report.curves["shared"], report.curves["last"]
+    if shared.settled and last.settled and last.order < shared.order - _NEAR - shared.change - last.change:
+        said.append(
+            f"the error at the shared level falls as N^-{shared.order:.2f}, that of the output from an exact start as "
+            f"N^-{last.order:.2f}: the steps below that level, which may move with N, decide it"
         )
     error = report.curves["error"]
     if error.floor is not None and report.kind == "sampler":

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from libraries import library
+from mutants.clients import KERNELS
 
-from rmverify import Gaussian, adapters, stationary_law
+from rmverify import Gaussian, stationary_law
+from rmverify.adapters import kernels
 from rmverify.samplers import Unreadable
 
 jax = library("jax")
@@ -29,18 +31,18 @@ def overdamped(logdensity):
 
 def test_sgld_with_the_full_gradient():
     """x + h s(x) + sqrt(2h) z has the stationary variance lam/(1 - h/(2 lam))."""
-    law = stationary_law(adapters.blackjax(sgld, None, H), TARGET)
+    law = stationary_law(kernels.blackjax(sgld, None, H), TARGET)
     assert law.variances == pytest.approx(LAM / (1 - H / (2 * LAM)), rel=1e-10)
     assert law.means == pytest.approx(MEAN, abs=1e-10)
 
 
 def test_a_temperature():
-    law = stationary_law(adapters.blackjax(sgld, None, H, 0.25), TARGET)
+    law = stationary_law(kernels.blackjax(sgld, None, H, 0.25), TARGET)
     assert law.variances == pytest.approx(0.25 * LAM / (1 - H / (2 * LAM)), rel=1e-10)
 
 
 def test_overdamped_langevin_keeps_its_gradient_in_its_state():
-    kernel = adapters.blackjax(overdamped, H, name="overdamped")
+    kernel = kernels.blackjax(overdamped, H, name="overdamped")
     mean, variance = 0 * LAM, 1 + 0 * LAM
     for _ in range(3):
         mean, variance = mean - H / LAM * (mean - MEAN), (1 - H / LAM) ** 2 * variance + 2 * H
@@ -59,7 +61,7 @@ def test_sghmc_is_its_recursion():
     def sghmc(logdensity):
         return bj.sghmc(lambda x, batch: jax.grad(logdensity)(x), 5, alpha=alpha)
 
-    law = stationary_law(adapters.blackjax(sghmc, None, H), TARGET)
+    law = stationary_law(kernels.blackjax(sghmc, None, H), TARGET)
     for n, lam in enumerate(LAM):
         one = np.array([[1.0, H], [-H / lam, 1 - alpha * H]])
         covariance = np.diag([0.0, 1.0])
@@ -87,15 +89,22 @@ def test_a_pair_of_ones_own(wrap):
 
         return (lambda x: (x, 0 * x)), wrap(step)
 
-    kernel = adapters.blackjax(build)
+    kernel = kernels.blackjax(build)
     joint = kernel.stationary(TARGET)
     assert joint.x.variances == pytest.approx(LAM, rel=1e-9)
     assert joint.component(1).variances == pytest.approx(1 - H**2 / (4 * LAM), rel=1e-9)
 
 
+def hmc(logdensity):
+    def step(key, state):
+        return bj.hmc(logdensity, H, np.ones(state.position.size), 3).step(key, state)
+
+    return (lambda x: bj.hmc.init(x, logdensity)), step
+
+
 REFUSED = {
     "mala": lambda logdensity: bj.mala(logdensity, H),
-    "hmc": lambda logdensity: bj.hmc(logdensity, H, np.ones(len(LAM)), 3),
+    "hmc": hmc,
     "random walk": lambda logdensity: bj.normal_random_walk(logdensity, H),
 }
 
@@ -103,9 +112,19 @@ REFUSED = {
 @pytest.mark.parametrize("build", REFUSED.values(), ids=REFUSED.keys())
 def test_steps_that_accept_or_reject_are_refused(build):
     with pytest.raises(Unreadable, match="accept"):
-        stationary_law(adapters.blackjax(build), TARGET)
+        stationary_law(kernels.blackjax(build), TARGET)
 
 
 def test_what_is_no_kernel():
     with pytest.raises(ValueError, match="expected an object with init and step"):
-        stationary_law(adapters.blackjax(lambda logdensity: 3), TARGET)
+        stationary_law(kernels.blackjax(lambda logdensity: 3), TARGET)
+
+
+FACTS = {"sgld": test_sgld_with_the_full_gradient, "temperature": test_a_temperature}
+
+
+@pytest.mark.parametrize("mutant", KERNELS, ids=lambda mutant: mutant.name)
+def test_the_mutant_is_refuted(mutant, monkeypatch):
+    mutant.write(monkeypatch)
+    with pytest.raises(AssertionError):
+        FACTS[mutant.killed_by]()

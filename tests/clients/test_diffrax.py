@@ -91,7 +91,7 @@ def test_scipy_with_fixed_steps_is_of_its_order():
     assert all(2.6 < math.log2(a / b) < 3.4 for a, b in pairwise(errors)), errors
 
 
-@pytest.mark.parametrize("method", ["RK23", "RK45", "Radau"])
+@pytest.mark.parametrize("method", ["RK23", "RK45"])
 def test_scipy_with_steps_of_its_own_is_refused(method):
     family = adapters.ode(of_scipy(method, False), paths.OU(), levels=lambda N: np.linspace(3, 0.01, N + 1))
     with pytest.raises(Unreadable):

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from libraries import library
+from mutants.clients import DIFFUSERS
 
 from rmverify import Gaussian, adapters
 from rmverify.samplers import NotAffine
@@ -289,6 +290,16 @@ def test_all_predictions_are_one_method():
         assert_close(other, law.means, law.variances, 10)
 
 
+@pytest.mark.parametrize("options", [{}, {"use_karras_sigmas": True}], ids=str)
+@pytest.mark.parametrize("name", ["EulerDiscreteScheduler", "HeunDiscreteScheduler"])
+def test_timesteps_between_whole_ones_are_as_noisy_as_the_scheduler_says(name, options):
+    made = getattr(diffusers, name)(**options)
+    made.set_timesteps(50)
+    reading = adapters.diffusers(made)(50).read(TARGET)
+    alpha, sigma = reading.sampler.path.at([call.level for call in reading.calls])
+    assert sigma / alpha == pytest.approx(made.sigmas[:-1].numpy(), rel=32 * FLOAT32)
+
+
 def test_a_path_of_the_users_own():
     from rmverify import paths
 
@@ -324,3 +335,18 @@ def test_a_brownian_tree_is_one_brownian_motion():
     reading = family(6).read(TARGET)
     assert reading.evaluations == 11
     assert reading.draws == 10  # two for each of five steps, none in the last
+
+
+FACTS = {
+    "ddim": lambda: test_ddim_is_a_product_of_cosines(7, "epsilon"),
+    "eta": test_ddim_with_eta_1_is_ddpm,
+    "euler": lambda: test_euler_is_a_product_of_cosines({}, "epsilon"),
+    "unclip": test_unclip_is_told_the_timestep_before,
+}
+
+
+@pytest.mark.parametrize("mutant", DIFFUSERS, ids=lambda mutant: mutant.name)
+def test_the_mutant_is_refuted(mutant, monkeypatch):
+    mutant.write(monkeypatch)
+    with pytest.raises((AssertionError, NotAffine)):
+        FACTS[mutant.killed_by]()

@@ -16,8 +16,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from libraries import library
+from mutants.clients import FUNCTIONS
 
-from rmverify import Gaussian, adapters
+from rmverify import Gaussian
+from rmverify.adapters import functions, named
 from rmverify.samplers import Unreadable
 
 torch = library("torch")
@@ -71,7 +73,7 @@ def sample_mine(model, x, sigmas, extra_args=None, callback=None, disable=None):
 
 
 def test_a_function_of_ones_own_is_a_product_of_cosines():
-    family = adapters.k_diffusion(sample_mine, extra_args={"cond": 3, "seed": None})
+    family = functions.k_diffusion(sample_mine, extra_args={"cond": 3, "seed": None})
     reading = family(20).read(TARGET)
     sigmas = karras(20)
     factor = cosines(sigmas) * np.sqrt(LAM / (LAM + sigmas[0] ** 2))
@@ -81,12 +83,12 @@ def test_a_function_of_ones_own_is_a_product_of_cosines():
 
 
 def test_sigmas_of_ones_own():
-    given = adapters.k_diffusion(sample_mine, [5.0, 1.0, 0.3])
+    given = functions.k_diffusion(sample_mine, [5.0, 1.0, 0.3])
     assert given(2).end == 0.3
     law = given(2).read(TARGET).law()
     factor = cosines(np.array([5.0, 1.0, 0.3])) * np.sqrt((LAM + 0.09) / (LAM + 25))
     assert law.variances == pytest.approx((5 * factor) ** 2, rel=1e-12)
-    spaced = adapters.k_diffusion(sample_mine, lambda N: np.append(np.geomspace(9, 0.1, N), 0))
+    spaced = functions.k_diffusion(sample_mine, lambda N: np.append(np.geomspace(9, 0.1, N), 0))
     assert spaced(7).read(TARGET).evaluations == 7
 
 
@@ -98,15 +100,15 @@ def test_a_noise_sampler_of_its_own_is_not_replaced():
         return model(x, sigmas[0]) + noise(2.0, 1.0) + noise(2.0, 1.0)
 
     base = (80 * LAM / (LAM + 6400)) ** 2
-    own = adapters.k_diffusion(sample_twice)(1).read(TARGET)
+    own = functions.k_diffusion(sample_twice)(1).read(TARGET)
     assert own.law().variances == pytest.approx(base + 2, rel=1e-12)
-    brownian = adapters.k_diffusion(sample_twice, brownian=True)
+    brownian = functions.k_diffusion(sample_twice, brownian=True)
     assert any("Brownian" in text for text in brownian.assumed)
     assert brownian(1).read(TARGET).law().variances == pytest.approx(base + 4, rel=1e-12)
 
 
 def test_euler_of_k_diffusion(sampling):
-    reading = adapters.k_diffusion(sampling.sample_euler)(20).read(TARGET)
+    reading = functions.k_diffusion(sampling.sample_euler)(20).read(TARGET)
     sigmas = karras(20)
     factor = cosines(sigmas) * np.sqrt(LAM / (LAM + sigmas[0] ** 2))
     assert reading.law().variances == pytest.approx((80 * factor) ** 2, rel=1e-10)
@@ -121,7 +123,7 @@ def test_ancestral_euler_of_k_diffusion(sampling):
         down = math.sqrt(after**2 - up**2)
         a = 1 + (down - s) / s * s**2 / (LAM + s**2)
         mean, variance = a * mean + (1 - a) * MEAN, a**2 * variance + up**2
-    law = adapters.k_diffusion(sampling.sample_euler_ancestral)(15).read(TARGET).law()
+    law = functions.k_diffusion(sampling.sample_euler_ancestral)(15).read(TARGET).law()
     assert law.means == pytest.approx(mean, rel=1e-10)
     assert law.variances == pytest.approx(variance, rel=1e-10)
 
@@ -136,7 +138,7 @@ def test_ancestral_euler_of_k_diffusion(sampling):
 )  # fmt: skip
 def test_orders_of_k_diffusion(sampling, name, evaluations, order):
     wide = Gaussian([0.0], [1.5])
-    family = adapters.k_diffusion(getattr(sampling, name))
+    family = functions.k_diffusion(getattr(sampling, name))
     errors = []
     for N in (40, 80, 160):
         reading = family(N).read(wide)
@@ -148,11 +150,11 @@ def test_orders_of_k_diffusion(sampling, name, evaluations, order):
 
 def test_a_brownian_tree_is_replaced_or_refused(sampling):
     """Stages over overlapping intervals share one Brownian motion: two draws in a step, not one for each request."""
-    reading = adapters.k_diffusion(sampling.sample_dpmpp_sde)(10).read(TARGET)
+    reading = functions.k_diffusion(sampling.sample_dpmpp_sde)(10).read(TARGET)
     assert reading.draws == 2 * 9
     with pytest.raises(Unreadable, match="draws by torch.randint"):
-        adapters.k_diffusion(sampling.sample_dpmpp_sde, brownian=False)(10).read(TARGET)
-    swapped = adapters.k_diffusion(
+        functions.k_diffusion(sampling.sample_dpmpp_sde, brownian=False)(10).read(TARGET)
+    swapped = functions.k_diffusion(
         sampling.sample_dpmpp_sde, noise_sampler=lambda s, after: torch.randn(10, 1, dtype=torch.float64)
     )
     with pytest.raises(Unreadable, match="expected that of x"):
@@ -161,14 +163,28 @@ def test_a_brownian_tree_is_replaced_or_refused(sampling):
 
 def test_adaptive_steps_are_refused(sampling):
     with pytest.raises(ValueError, match=r"expected a function sample_dpm_adaptive\(model, x, sigmas"):
-        adapters.k_diffusion(sampling.sample_dpm_adaptive)
+        functions.k_diffusion(sampling.sample_dpm_adaptive)
 
     def sample_adaptive(model, x, sigmas, disable=None):
         return sampling.sample_dpm_adaptive(model, x, float(sigmas[-2]), float(sigmas[0]), disable=True)
 
     with pytest.raises(Unreadable):
-        adapters.k_diffusion(sample_adaptive)(10).read(TARGET)
+        functions.k_diffusion(sample_adaptive)(10).read(TARGET)
 
 
 def test_a_name(sampling):
-    assert adapters.named("k_diffusion.sampling:sample_heun").name == "sample_heun"
+    assert named("k_diffusion.sampling:sample_heun").name == "sample_heun"
+
+
+FACTS = {
+    "noise_sampler": test_a_noise_sampler_of_its_own_is_not_replaced,
+    "own": test_a_function_of_ones_own_is_a_product_of_cosines,
+    "sigmas": test_sigmas_of_ones_own,
+}
+
+
+@pytest.mark.parametrize("mutant", FUNCTIONS, ids=lambda mutant: mutant.name)
+def test_the_mutant_is_refuted(mutant, monkeypatch):
+    mutant.write(monkeypatch)
+    with pytest.raises((AssertionError, ValueError)):
+        FACTS[mutant.killed_by]()

@@ -143,7 +143,7 @@ WRONG = {
     "not a tensor": (lambda model, x: model(x, 1.0).numpy(), "expected a Tensor like x, got a ndarray"),
     "a list": (lambda model, x: [model(x, 1.0)], "to have the shape of x, .* got a list"),
     "a sum": (lambda model, x: model(x, 1.0).sum(0), "to have the shape of x"),
-    "float16": (lambda model, x: model(x, 1.0).half(), "expected float64, the dtype of x, got float16"),
+    "float16": (lambda model, x: model(x, 1.0).half(), "expected .*float64, the dtype of x, got float16"),
     "in place": (lambda model, x: x.mul_(2) + model(x, 1.0), "changes x in place"),
     "uniform": (lambda model, x: model(x, 1.0) + torch.rand_like(x), "draws by torch.rand_like"),
     "bernoulli": (lambda model, x: model(x, 1.0) + torch.empty_like(x).bernoulli_(0.5), "draws by Tensor.bernoulli_"),
@@ -152,6 +152,7 @@ WRONG = {
     "levels": (lambda model, x: model(x, torch.ones(3)), "expected one level t, or one for each row, got 3"),
     "outside": (lambda model, x: model(x, -1.0), "expected a level of Path"),
     "nan": (lambda model, x: model(x / 0.0, 1.0), "was handed NaN or infinity"),
+    "another device": (lambda model, x: model(x, 1.0).to("meta"), "on the device of x, cpu, got one on meta"),
     "no model": (lambda model, x: 2 * x, "never calls the model"),
     "own numbers": (lambda model, x: model(x, 1.0) + np.random.default_rng().normal(), "draws by numpy.random"),
 }
