@@ -425,7 +425,7 @@ def refused_steps():
         (Kernel(langevin, position=1), "position: expected one of 1 components, got 1"),
         (Kernel(langevin, draws=0), "at most 0 draws"),
         (Kernel(lambda x, gradient, noise, h: x), "it raised TypeError"),
-        (Kernel(lambda x, gradient, noise: x.astype(np.float16)), "an array of float64, the dtype of x, got float16"),
+        (Kernel(lambda x, gradient, noise: x.astype(np.float16)), "expected float64, the dtype of x, got float16"),
         (
             Kernel(lambda s, gradient, noise: (s[0], s[1].astype("f")), init=at_rest),
             "arrays of one dtype, got float32 and float64",

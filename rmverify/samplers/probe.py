@@ -337,8 +337,6 @@ class _Setting:
             raise Misplaced(f"run: expected what it returns to have the shape of x, {shape}, got {got}")
         if not isinstance(out, type(like)):
             raise Unreadable(f"run: expected a {type(like).__name__} like x, got a {type(out).__name__}")
-        if named(out) not in ("float64", "float32"):
-            raise Unreadable(f"run: expected an array of {named(like)}, the dtype of x, got {named(out)}")
         if getattr(out, "device", None) != getattr(like, "device", None):
             raise Unreadable(f"run: expected an array on the device of x, {like.device}, got one on {out.device}")
         return host(out)
