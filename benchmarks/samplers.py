@@ -1,6 +1,6 @@
 """Reading somebody's sampler beside sampling it.
 
-A 50-step Euler and a 50-step ancestral loop in plain NumPy on 64 modes, and, where they are installed, two schedulers of
+A 50-step Euler and a 50-step ancestral loop in plain NumPy on 64 modes, and, where it is installed, two schedulers of
 diffusers in PyTorch, their import apart; the ladder of six N that an audit climbs. Monte Carlo is the same loop on n
 particles: its `stated` error is one standard deviation of a variance, sqrt(2/n), and the note says how long it would
 take to be as exact as the reading, whose `stated` error is the law's own rounding.
@@ -9,6 +9,7 @@ take to be as exact as the reading, whose `stated` error is the law's own roundi
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -58,7 +59,7 @@ def _euler(steps: int) -> rm.Sampler:
 
     def loop(model: Any, x: Any, noise: Any) -> Any:
         x = x * sigmas[0]
-        for sigma, lower in zip(sigmas[:-1], sigmas[1:], strict=True):
+        for sigma, lower in itertools.pairwise(sigmas):
             x = x + (lower - sigma) * (x - model(x, sigma)) / sigma
         return x
 
@@ -70,7 +71,7 @@ def _ancestral(steps: int) -> rm.Sampler:
 
     def loop(model: Any, x: Any, noise: Any) -> Any:
         x = x * sigmas[0]
-        for sigma, lower in zip(sigmas[:-1], sigmas[1:], strict=True):
+        for sigma, lower in itertools.pairwise(sigmas):
             share = (lower / sigma) ** 2
             x = model(x, sigma) * (1 - share) + x * share
             if lower:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _WHERE = {
+    "Audit": "studies.audit",
     "Correct": "plans",
     "EstimatedScore": "targets",
     "Gaussian": "targets",
@@ -29,6 +30,7 @@ _WHERE = {
     "StationaryLaw": "laws",
     "TransportLaw": "laws",
     "Value": "numbers.values",
+    "audit": "studies.audit",
     "chi2": "divergences",
     "coupling_error": "errors.local",
     "hellinger": "divergences",
@@ -43,10 +45,12 @@ _WHERE = {
     "w2": "divergences",
 }
 _ROOMS = {
+    "adapters": "adapters",
     "budget": "studies.budget",
     "claims": "claims",
     "elementary": "elementary",
     "exponents": "exponents",
+    "gallery": "gallery",
     "laws": "laws",
     "log_concave": "studies.log_concave",
     "paths": "paths",
@@ -60,10 +64,12 @@ _ROOMS = {
 }
 
 __all__ = [
+    "Audit",
     "Correct",
     "EstimatedScore",
     "Gaussian",
     "GaussianMixture",
+    "Kernel",
     "LineLaw",
     "LocalError",
     "MixtureLaw",
@@ -71,28 +77,34 @@ __all__ = [
     "Predict",
     "Product",
     "Report",
+    "Sampler",
     "SharedLaw",
     "StationaryLaw",
     "TransportLaw",
     "Value",
     "__version__",
+    "adapters",
+    "audit",
     "budget",
     "chi2",
     "claims",
     "coupling_error",
     "elementary",
     "exponents",
+    "gallery",
     "hellinger",
     "kl",
     "laws",
     "local_error",
     "log_concave",
     "output_law",
+    "paths",
     "plans",
     "rates",
     "renyi",
     "rounds",
     "sample",
+    "samplers",
     "schemes",
     "stationary_law",
     "sweep",
@@ -103,7 +115,18 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from rmverify import claims, elementary, exponents, laws, plans, schemes, targets
+    from rmverify import (
+        adapters,
+        claims,
+        elementary,
+        exponents,
+        laws,
+        paths,
+        plans,
+        samplers,
+        schemes,
+        targets,
+    )
     from rmverify.claims import Report, verify
     from rmverify.divergences import chi2, hellinger, kl, renyi, tv, w2
     from rmverify.errors.local import LocalError, coupling_error, local_error
@@ -119,7 +142,9 @@ if TYPE_CHECKING:
     from rmverify.numbers.values import Value
     from rmverify.plans import Correct, Plan, Predict
     from rmverify.readings.particles import sample
+    from rmverify.samplers import Kernel, Sampler
     from rmverify.studies import budget, log_concave, rates, rounds, sweep
+    from rmverify.studies.audit import Audit, audit
     from rmverify.targets import EstimatedScore, Gaussian, GaussianMixture, Product
 
 

@@ -64,8 +64,14 @@ class Path:
         with np.errstate(over="ignore"):
             found = [np.asarray(of(levels), dtype=float) for of in (self._alpha, self._sigma)]
         alpha, sigma = np.broadcast_arrays(*found)
-        if np.isnan(alpha).any() or np.isnan(sigma).any() or (alpha < 0).any() or (sigma < 0).any():
-            raise ValueError(f"path: expected alpha(t) >= 0 and sigma(t) >= 0, got {alpha} and {sigma} at t = {levels}")
+        good = (alpha >= 0) & (sigma >= 0) & (alpha + sigma > 0) & (alpha < np.inf)
+        if not good.all():
+            worst = tuple(float(part[~good].flat[0]) for part in (alpha, sigma, np.broadcast_to(levels, good.shape)))
+            raise ValueError(
+                "path: expected alpha(t) >= 0 and sigma(t) >= 0, not both 0, got {:g} and {:g} at t = {:g}".format(
+                    *worst
+                )
+            )
         return (float(alpha), float(sigma)) if alpha.ndim == 0 else (alpha, sigma)
 
     def admit(self, t: Any) -> Array:
@@ -140,9 +146,10 @@ class VP(Path):
     ----------
     alphas_cumprod : array_like, shape (N,), optional
         alpha^2 at the timesteps 0, 1, ..., N-1, not increasing, in [0, 1] (0 is pure noise).
-    interpolation : {"log_sigma", "alphas_cumprod", None}
-        Between timesteps: linear in log(sigma/alpha), as k-diffusion and diffusers do, or in alphas_cumprod; with None
-        a timestep that is not whole is refused. The last interval before pure noise is linear in alphas_cumprod always.
+    interpolation : {"log_sigma", "sigma", "alphas_cumprod", None}
+        Between timesteps: linear in log(sigma/alpha), as k-diffusion and diffusers do from a sigma to its timestep, in
+        sigma/alpha, as diffusers does from a timestep to its sigma, or in alphas_cumprod; with None a timestep that is
+        not whole is refused. The last interval before pure noise is linear in alphas_cumprod always.
     beta : (number, number), optional
         Instead: dx = -beta x dt/2 + sqrt(beta) dB with beta(t) from the first at t = 0 linearly to the second at
         t = 1, and alpha = exp(-int beta/2).
@@ -167,7 +174,7 @@ class VP(Path):
         if (alphas_cumprod is None) == (beta is None):
             raise ValueError("alphas_cumprod: expected either alphas_cumprod or beta=(first, last)")
         if beta is not None:
-            first, last = (number("beta", b, least=0) for b in beta)
+            first, last = self.beta = tuple(number("beta", b, least=0) for b in beta)
 
             def exponent(t: Array) -> Any:
                 return first * t + (last - first) * t * t / 2
@@ -177,8 +184,9 @@ class VP(Path):
                 name=f"VP, beta {first:g} to {last:g}",
             )  # fmt: skip
             return
-        if interpolation not in ("log_sigma", "alphas_cumprod", None):
-            raise ValueError(f"interpolation: expected 'log_sigma', 'alphas_cumprod' or None, got {interpolation!r}")
+        if interpolation not in ("log_sigma", "sigma", "alphas_cumprod", None):
+            expected = "'log_sigma', 'sigma', 'alphas_cumprod' or None"
+            raise ValueError(f"interpolation: expected {expected}, got {interpolation!r}")
         squares = finite_array("alphas_cumprod", alphas_cumprod, ndim=1)
         if squares.size < 2 or not ((squares >= 0) & (squares <= 1)).all() or (np.diff(squares) > 0).any():
             raise ValueError(f"alphas_cumprod: expected numbers of [0, 1] that do not increase, got {squares}")
@@ -199,12 +207,15 @@ class VP(Path):
             )
         a, b = squares[low], squares[high]
         between = (1 - part) * a + part * b
-        if self.interpolation != "log_sigma" or not part.any():
+        if self.interpolation not in ("log_sigma", "sigma") or not part.any():
             return between, 1 - between
         with np.errstate(divide="ignore", invalid="ignore"):
-            log = (1 - part) * np.log((1 - a) / a) + part * np.log((1 - b) / b)
-        plain = (part == 0) | ~np.isfinite(log)
-        ratio = np.exp(np.where(plain, 0.0, log))
+            if self.interpolation == "sigma":
+                ratio = ((1 - part) * np.sqrt((1 - a) / a) + part * np.sqrt((1 - b) / b)) ** 2
+            else:
+                ratio = np.exp((1 - part) * np.log((1 - a) / a) + part * np.log((1 - b) / b))
+        plain = (part == 0) | (ratio == 0) | ~np.isfinite(ratio)
+        ratio = np.where(plain, 1.0, ratio)
         return np.where(plain, between, 1 / (1 + ratio)), np.where(plain, 1 - between, ratio / (1 + ratio))
 
     def timestep(self, sigma: Any) -> Any:
@@ -216,7 +227,10 @@ class VP(Path):
         >>> path.timestep([1 / 3, 1.0, 3.0])
         array([0., 1., 2.])
         """
+        wanted = np.asarray(sigma, dtype=float)
+        if not (wanted >= 0).all():
+            raise ValueError(f"sigma: expected numbers >= 0, got {sigma}")
         with np.errstate(divide="ignore"):
             logs = np.log((1 - self.alphas_cumprod) / self.alphas_cumprod) / 2
-        known = np.isfinite(logs)
-        return np.interp(np.log(np.asarray(sigma, dtype=float)), logs[known], np.flatnonzero(known).astype(float))
+            known = np.isfinite(logs)
+            return np.interp(np.log(wanted), logs[known], np.flatnonzero(known).astype(float))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 
@@ -79,6 +80,47 @@ def test_plans_without_a_corrector(plan):
     assert [stage.scheme for stage in plan] == [schemes.heun]
 
 
+@given(ours.spectra(variances=(0.5, 4.0), modes=6))
+def test_spectra_stay_in_their_range(lam):
+    assert 1 <= lam.size <= 6
+    assert lam.min() >= 0.5
+    assert lam.max() <= 4.0
+
+
+@given(ours.dense_gaussians(variances=(0.5, 4.0), dim=5, means=2.0))
+def test_dense_gaussians_have_the_eigenvalues_that_were_asked_for(q):
+    eigenvalues = np.linalg.eigvalsh(q.covariance)
+    assert 0.5 * (1 - 1e-12) <= eigenvalues[0] <= eigenvalues[-1] <= 4.0 * (1 + 1e-12)
+    assert np.linalg.norm(q.mean) <= 2 * np.sqrt(q.dim) * (1 + 1e-12)
+
+
+@given(ours.paths(), st.floats(0, 1))
+def test_paths_get_noisier(path, part):
+    low, high = path.levels
+    levels = low + np.sort([0.0, part, 1.0]) * (min(high, 1000.0) - low)
+    if getattr(path, "interpolation", "") is None:
+        levels = np.round(levels)
+    alpha, sigma = path.at(levels)
+    assert (np.diff(np.arctan2(sigma, alpha)) >= -1e-15).all()
+
+
+@given(ours.sigmas(most=(10.0, 20.0), least=(0.1, 0.2), steps=5))
+def test_sigmas_go_down_to_their_end(levels):
+    assert 2 <= len(levels) <= 6
+    assert all(a > b for a, b in itertools.pairwise(levels))
+    assert 10 * (1 - 1e-12) <= levels[0] <= 20 * (1 + 1e-12)
+    assert levels[-1] == 0 or 0.1 * (1 - 1e-12) <= levels[-1] <= 0.2 * (1 + 1e-12)
+
+
+@given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.just(n), ours.timesteps(n, steps=20))))
+def test_timesteps_are_whole_and_go_down(drawn):
+    count, levels = drawn
+    assert 1 <= len(levels) <= min(count, 20)
+    assert all(isinstance(t, int) for t in levels)
+    assert all(a > b for a, b in itertools.pairwise(levels))
+    assert 0 <= levels[-1] <= levels[0] < count
+
+
 # --- and covers its range -------------------------------------------------------------------------------------------
 
 
@@ -96,6 +138,43 @@ def test_plans_without_a_corrector(plan):
 )
 def test_gaussians_of_every_sort_come_up(condition):
     some(ours.gaussians(), condition)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        lambda lam: lam.size > 2 and np.ptp(lam) == 0,
+        lambda lam: lam.size == 4 and np.unique(lam).size == 2,
+        lambda lam: lam.size == 4 and np.unique(lam).size == 4,
+        lambda lam: lam.size > 2 and lam[0] > lam[1] and np.isclose(lam[2], lam[0] * (lam[1] / lam[0]) ** np.log2(3)),
+    ],
+)
+def test_spectra_of_every_sort_come_up(condition):
+    some(ours.spectra(), condition)
+
+
+@pytest.mark.parametrize("kind", [rm.paths.OU, rm.paths.VE, rm.paths.Flow, rm.paths.VP])
+def test_every_kind_of_path_comes_up(kind):
+    some(ours.paths(), lambda path: type(path) is kind)
+
+
+@pytest.mark.parametrize("interpolation", ["log_sigma", "alphas_cumprod", None])
+@pytest.mark.parametrize("noise", [True, False])
+def test_every_list_of_timesteps_comes_up(interpolation, noise):
+    def listed(path):
+        squares = getattr(path, "alphas_cumprod", None)
+        return squares is not None and path.interpolation == interpolation and (squares[-1] == 0) == noise
+
+    some(ours.paths(), listed)
+
+
+def test_sigmas_and_timesteps_of_every_sort_come_up():
+    some(ours.sigmas(), lambda levels: levels[-1] == 0 and len(levels) > 5)
+    some(ours.sigmas(), lambda levels: levels[-1] > 0 and len(levels) > 5)
+    some(ours.timesteps(), lambda levels: levels[-1] == 0 and 1000 % len(levels))
+    some(ours.timesteps(), lambda levels: levels[0] == 999 and len(set(np.diff(levels))) == 2)
+    some(ours.timesteps(), lambda levels: len(levels) == 1)
+    some(ours.timesteps(), lambda levels: len(set(np.diff(levels))) > 2)
 
 
 @pytest.mark.parametrize("name", ["euler", "exponential_integrator", "heun", "midpoint", "randomized_midpoint"])
@@ -137,6 +216,12 @@ def test_midpoints_lie_in_their_strata_and_fill_them():
         (lambda: ours.gaussians(means=-1), "means: "),
         (lambda: ours.estimated_scores(gain=-0.1), "gain: "),
         (lambda: ours.estimated_scores(bias=float("nan")), "bias: "),
+        (lambda: ours.spectra(variances=(0, 1)), "variances: "),
+        (lambda: ours.spectra(modes=0), "modes: "),
+        (lambda: ours.dense_gaussians(means=-1), "means: "),
+        (lambda: ours.sigmas(most=(0.5, 1.0)), "most: expected levels above those of least"),
+        (lambda: ours.sigmas(steps=0), "steps: "),
+        (lambda: ours.timesteps(0), "count: "),
         (lambda: ours.steps(0), "smoothness: "),
         (lambda: ours.steps(1.0, levels=(-1, 1)), "levels: "),
         (lambda: ours.schedules(start=(0.5, 1.0), end=(0.1, 0.5)), "start: expected levels above those of end"),

@@ -8,16 +8,16 @@ import signal
 import sys
 from typing import NoReturn
 
-from rmverify.cli import budget, explain, exponents, law, rates, sample, verify
+from rmverify.cli import audit, budget, explain, exponents, gallery, law, rates, sample, verify
 from rmverify.cli.output import DATA, EXITS, Exit, Usage, complain
 
-_COMMANDS = (budget, law, sample, verify, rates, explain, exponents)
+_COMMANDS = (budget, law, sample, verify, rates, audit, explain, exponents, gallery)
 
 _OPTIONS = {"accuracy": "--tv", "early_stop": "--early-stop", "early_stop_tv": "--early-stop-tv",
             "horizon": "--horizon", "grid": "--grid", "steps": "--steps", "precision": "--precision", "n": "-n",
             "predictors": "--scheme", "max_steps": "--max-steps", "data": "DATA", "covariance": "DATA",
             "target": "DATA", "ids": "IDS", "scales": "--scale", "store": "--store", "dask": "--dask",
-            "workers": "--workers", "kinds": "--kind"}  # fmt: skip
+            "workers": "--workers", "kinds": "--kind", "case": "CASE"}  # fmt: skip
 """What the package's arguments are called on the command line: a complaint about one of them is a usage error, and so
 is one about a file by its name; anything else that fails is not the user's doing."""
 

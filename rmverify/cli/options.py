@@ -72,10 +72,11 @@ def _checked(kind: Callable[[str], Any], fits: Callable[[Any], bool], expected: 
 
 
 def add_data(
-    parser: argparse.ArgumentParser, option: str = "", help: str = "CSV or NPY file, or the name digits"
-) -> None:
-    """DATA, first or under an option of their own, and what they are."""
-    name: dict[str, Any] = {"dest": "data"} if option else {}
+    parser: argparse.ArgumentParser, option: str = "", help: str = "CSV or NPY file, or the name digits",
+    needed: bool = True,
+) -> None:  # fmt: skip
+    """DATA, in their place or under an option of their own, and what they are."""
+    name: dict[str, Any] = {"dest": "data"} if option else {} if needed else {"nargs": "?"}
     parser.add_argument(option or "data", metavar="DATA", help=help, **name)
     parser.set_defaults(data_option=option or "DATA")
     shape = parser.add_mutually_exclusive_group()

@@ -160,7 +160,7 @@ class Value(float):
         if not vague:
             return f"{value:.{digits}g}"
         zeros = "#" if value else ""  # those that are known stay
-        return f"{value:{zeros}.{digits}g}".removesuffix(".") + f" ± {self.error:.1g}"
+        return f"{value:{zeros}.{digits}g}".replace(".e", "e").removesuffix(".") + f" ± {self.error:.1g}"
 
     def as_dict(self) -> dict[str, Any]:
         """The value as plain data, ready for JSON (infinities as strings)."""

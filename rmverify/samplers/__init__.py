@@ -10,8 +10,23 @@ sampling error. Rows of random combinations prove that it was affine, or the cod
 
 from __future__ import annotations
 
+from rmverify.samplers.bookkeeping import Booked, Bookkeeping, bookkept
+from rmverify.samplers.defaults import default_targets
 from rmverify.samplers.kernel import Joint, Kernel
 from rmverify.samplers.probe import NotAffine, NotFinite, Unreadable
 from rmverify.samplers.sampler import Call, Reading, Sampler
 
-__all__ = ["Call", "Joint", "Kernel", "NotAffine", "NotFinite", "Reading", "Sampler", "Unreadable"]
+__all__ = [
+    "Booked",
+    "Bookkeeping",
+    "Call",
+    "Joint",
+    "Kernel",
+    "NotAffine",
+    "NotFinite",
+    "Reading",
+    "Sampler",
+    "Unreadable",
+    "bookkept",
+    "default_targets",
+]

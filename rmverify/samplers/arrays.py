@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,20 @@ from array_api_compat import is_array_api_obj, is_jax_array, is_torch_array
 
 from rmverify.numbers.checks import Array
 
-__all__ = ["BACKENDS", "empty_on", "example", "host", "is_array", "named", "precision_of", "quietly"]
+__all__ = [
+    "BACKENDS",
+    "compiling",
+    "empty_on",
+    "example",
+    "from_host",
+    "host",
+    "in_words",
+    "is_array",
+    "named",
+    "of_words",
+    "precision_of",
+    "quietly",
+]
 
 BACKENDS = ("numpy", "cupy", "torch", "jax")
 """The libraries whose arrays can be asked for by name."""
@@ -35,7 +49,7 @@ def example(like: Any, dtype: str | None = None) -> Any:
     Raises
     ------
     ValueError
-        For another name, a library that is not installed, or an array that is not of a real floating dtype.
+        For another name, a library that is not installed, or an array that is not of float64 or float32.
     """
     if isinstance(like, str):
         if like == "numpy":
@@ -52,8 +66,10 @@ def example(like: Any, dtype: str | None = None) -> Any:
         raise ValueError(f"like: expected 'numpy', 'torch', 'jax' or an array, got {like!r}")
     if not is_array(like):
         raise ValueError(f"like: expected 'numpy', 'torch', 'jax' or an array, got {type(like).__name__}")
-    if named(like) not in ("float64", "float32", "float16", "bfloat16"):
-        raise ValueError(f"like: expected an array of a real floating dtype, got {named(like)}")
+    if named(like) not in ("float64", "float32"):
+        raise ValueError(
+            f"like: expected an array of float64 or float32, in which a law can be read, got {named(like)}"
+        )
     if dtype is None or dtype == named(like):
         return like
     if is_torch_array(like):
@@ -74,6 +90,44 @@ def quietly(like: Any) -> Any:
     return contextlib.nullcontext()
 
 
+def compiling(x: Any) -> bool:
+    """Whether x has no values yet: JAX is compiling the code that has it."""
+    if not is_jax_array(x):
+        return False
+    import jax
+
+    return isinstance(x, jax.core.Tracer)
+
+
+def from_host(function: Callable[[Any, Any], Any], x: Any, t: Any) -> Any:
+    """What compiled code will get by calling function(x, t) of host arrays, once, in its turn; of the type of x."""
+    import jax.numpy as jnp
+    from jax import lax
+    from jax.experimental import io_callback
+
+    def words(z: Any) -> Any:
+        return None if z is None else lax.bitcast_convert_type(jnp.asarray(z, dtype="float64"), "uint32")
+
+    def called(x: Any, t: Any) -> Any:
+        x, t = (None if z is None else np.ascontiguousarray(z).view(np.float64) for z in (x, t))
+        return in_words(function(x[..., 0], None if t is None else t[..., 0]))
+
+    return of_words(lambda shape: io_callback(called, shape, words(x), words(t), ordered=True), x.shape, x.dtype)
+
+
+def in_words(values: Any) -> Array:
+    """float64 as pairs of 32 bits, along a new last axis: JAX has no float64 on the threads on which it calls back."""
+    return np.ascontiguousarray(values, dtype=np.float64)[..., None].view(np.uint32)
+
+
+def of_words(call: Callable[[Any], Any], shape: tuple[int, ...], dtype: Any) -> Any:
+    """Numbers of a shape and dtype, from a call back that is told to return their words."""
+    import jax
+
+    words = call(jax.ShapeDtypeStruct((*shape, 2), "uint32"))
+    return jax.lax.bitcast_convert_type(words, "float64").astype(dtype)
+
+
 def named(value: Any) -> str:
     """The name of an array's dtype, the same in every library."""
     return str(value.dtype).rpartition(".")[2]
@@ -81,7 +135,7 @@ def named(value: Any) -> str:
 
 def precision_of(dtype: str) -> float:
     """The distance from 1 to the next number of a dtype."""
-    return {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}[dtype]
+    return {"float64": 2.0**-52, "float32": 2.0**-23}[dtype]
 
 
 def _library(name: str) -> Any:

@@ -7,18 +7,32 @@ invariant, of every component of its state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from rmverify.numbers.checks import Array, brief, positive_integer
 from rmverify.paths import OU, Path
-from rmverify.samplers.arrays import example, named, quietly
+from rmverify.samplers.arrays import example, host, is_array, named, precision_of, quietly
 from rmverify.samplers.models import exact_model, marginal, truth_of
-from rmverify.samplers.probe import MOST_COORDINATES, Affine, Frame, NotFinite, NotPerMode, Unreadable, read, slip_of
-from rmverify.samplers.trees import leaves, replaced
+from rmverify.samplers.probe import (
+    STRAIGHT,
+    Affine,
+    Frame,
+    Misplaced,
+    NotFinite,
+    Unreadable,
+    attempts,
+    check_draws,
+    check_shape,
+    read,
+    roughness,
+)
+from rmverify.samplers.trees import leaves, others, replaced
 from rmverify.targets import Gaussian, Target
 
 __all__ = ["Joint", "Kernel"]
@@ -38,8 +52,9 @@ class Kernel:
         with a list of step sizes. ``gradient(x)`` is the exact one of the target, ``noise()`` a standard normal draw
         like x; the normal draws of PyTorch and JAX are answered by us too.
     init : callable, optional
-        ``init(x, noise)`` is the state that starts at x; x itself by default. All arrays of x's shape in it, in tuples,
-        dicts, dataclasses or lists, are its components; the rest is handed on as it is.
+        ``init(x, noise)``, or ``init(x, noise, gradient)``, is the state that starts at x; x itself by default. All
+        arrays of x's shape in it, in tuples, dicts, dataclasses or lists, are its components. The rest of it is handed
+        on as it is: it must not matter how a step changes it, or the step is refused.
     predicts : {"score", "grad"}
         Whether the gradient is that of ln density, or of the potential f = -ln density.
     level : number, optional
@@ -49,7 +64,8 @@ class Kernel:
     single : bool
         Whether the code takes one state at a time, x of shape (d,), as blackjax does.
     path, like, shape, coordinates, draws, name, hint
-        As for `Sampler`.
+        As for `Sampler`. Draws are new in every step; so is what is drawn with a key or generator that a step is not
+        handed in its state.
 
     Raises
     ------
@@ -99,6 +115,10 @@ class Kernel:
             raise ValueError(f"predicts: expected 'score' or 'grad', got {self.predicts!r}")
         if not isinstance(self.path, Path):
             raise ValueError(f"path: expected a Path such as rmverify.paths.VE(), got {self.path!r}")
+        if self.level is not None:
+            self.path.at(self.level)
+        check_shape(self.shape)
+        check_draws(self.draws)
 
     def __repr__(self) -> str:
         return f"Kernel({self.name or getattr(self.step, '__name__', type(self.step).__name__)})"
@@ -113,60 +133,79 @@ class Kernel:
             Where the code is not affine (`samplers.NotAffine`) or breaks a rule.
         """
         truth = truth_of(target)
-        if self.coordinates is not None:
-            return self._read(target, truth, self.coordinates, dtype, sizes)
+        example(self.like, dtype)
         try:
-            return self._read(target, truth, False, dtype, sizes)
-        except Exception as error:
-            stranger = not isinstance(error, Unreadable)
-            if truth.dim > MOST_COORDINATES or not (stranger or isinstance(error, NotPerMode)):
-                raise
-            try:
-                return self._read(target, truth, True, dtype, sizes)
-            except Unreadable:
-                raise
-            except Exception:
-                raise Unreadable(f"step: it raised {type(error).__name__}: {error}") from error
+            found: tuple[Affine, Affine] = attempts(
+                truth, self.coordinates, self.shape, self.single,
+                lambda frame: self._read(target, truth, frame, dtype, sizes),
+            )  # fmt: skip
+        except Unreadable as error:
+            error.args = (str(error).replace("run:", "step:", 1),)
+            raise
+        return found
 
     def _read(
-        self, target: Target, truth: Gaussian, full: bool, dtype: str | None, sizes: tuple[Any, ...]
+        self, target: Target, truth: Gaussian, frame: Frame, dtype: str | None, sizes: tuple[Any, ...]
     ) -> tuple[Affine, Affine]:
         like = example(self.like, dtype)
-        frame = Frame.of(truth, full, self.shape, self.single)
+        spot = (truth.means, np.sqrt(truth.variances))
+        if frame.full:
+            spot = (truth.mean, np.sqrt(np.diagonal(truth.covariance)))
         model = frame.spread(exact_model(target, self.path, "score"), truth)
         sign = 1 if self.predicts == "score" else -1
+        asked = 0 if self.init is None else _required(self.init) - 2  # the gradient too, or not
 
-        def start(answer: Any, x: Any, noise: Any) -> Any:
-            return x if self.init is None else self.init(x, noise)
+        def gradient_of(answer: Any) -> Any:
+            return lambda x: sign * answer(x, self.level)
+
+        def start(gradient: Any, x: Any, noise: Any) -> Any:
+            return x if self.init is None else self.init(x, noise, *[gradient][: max(0, asked)])
 
         def first(answer: Any, inputs: list[Any], noise: Any) -> list[Any]:
-            return self._components(start(answer, inputs[0], noise), inputs[0])
+            return self._components(start(gradient_of(answer), inputs[0], noise), inputs[0])
 
-        def run(answer: Any, inputs: list[Any], noise: Any) -> list[Any]:
-            def gradient(x: Any) -> Any:
-                return sign * answer(x, self.level)
-
+        def run(answer: Any, inputs: list[Any], noise: Any, times: int = 1) -> list[Any]:
+            gradient = gradient_of(answer)
             shape = tuple(inputs[0].shape)
-            rest = iter(inputs)
             state = start(gradient, inputs[self.position], lambda *_: 0 * inputs[0])
-            state = replaced(state, rest, lambda z: tuple(z.shape) == shape)
-            return self._components(self.step(state, gradient, noise, *sizes), inputs[0], len(inputs))
+            for _ in range(times):
+                before = replaced(state, iter(inputs), lambda z: _component(z, shape))
+                state = self.step(before, gradient, noise, *sizes)
+                found = self._components(state, inputs[0], len(inputs))
+                _refuse_counters(before, state)
+                if noise.by_key:
+                    _refuse_old_keys(before, state)
+            more[:] = [len(leaves(state)) > len(found) or any(z is not None for z in others(state))]
+            return found
+
+        more: list[bool] = []
 
         with quietly(like if not isinstance(self.like, str) else self.like):
-            begun = read(first, frame, model, like, draws=None, hint=self.hint)
-            moved = read(run, frame, model, like, inputs=len(begun.shift), draws=self.draws, hint=self.hint)
+            begun = read(first, frame, model, like, draws=None, hint=self.hint, spot=spot)
+            if not -len(begun.shift) <= self.position < len(begun.shift):
+                raise Unreadable(f"position: expected one of {len(begun.shift)} components, got {self.position}")
+            moved = read(run, frame, model, like, inputs=len(begun.shift), draws=self.draws, hint=self.hint, spot=spot)
+            if more[0]:
+                twice = partial(run, times=2)
+                if not _same(
+                    moved, read(twice, frame, model, like, inputs=len(begun.shift), hint=self.hint, spot=spot)
+                ):
+                    raise Unreadable(
+                        "step: it depends on something in its state that is no array of the shape of x and that it "
+                        "changes; expected all that a step hands on in such arrays, or as an argument (steps=[...])"
+                    )
         if moved.dtype != named(like):
             if dtype is None and moved.dtype == "float32":
-                return self._read(target, truth, full, "float32", sizes)
+                return self._read(target, truth, frame, "float32", sizes)
             raise Unreadable(f"step: expected {named(like)}, the dtype of x, got {moved.dtype}")
         return begun, moved
 
     def _components(self, state: Any, x: Any, count: int | None = None) -> list[Any]:
-        found = [z for z in leaves(state) if tuple(z.shape) == tuple(x.shape)]
+        found = [z for z in leaves(state) if _component(z, tuple(x.shape))]
         if not found or (count is not None and len(found) != count):
-            due = "a state with an array of the shape of x" if count is None else f"a state of {count} such arrays"
-            shapes = ", ".join(str(tuple(z.shape)) for z in leaves(state)) or f"a {type(state).__name__}"
-            raise Unreadable(f"step: expected {due}, {tuple(x.shape)}, got {shapes}")
+            due = f"{'one array' if count == 1 else f'{count} arrays' if count else 'an array'} of the shape of x"
+            shapes = ", ".join(f"{named(z)} {tuple(z.shape)}" for z in leaves(state)) or f"a {type(state).__name__}"
+            raise Misplaced(f"step: expected a state with {due}, {tuple(x.shape)}, got {shapes}")
         return found
 
     def law(self, target: Target, steps: Any, *, start: Any = "normal") -> Joint:
@@ -181,11 +220,12 @@ class Kernel:
             Of the position: N(0, I), the target, or any Gaussian in its modes. `init` makes the state of it.
         """
         truth = truth_of(target)
-        sizes: list[Any] = [()] * positive_integer("steps", steps) if np.ndim(steps) == 0 else [(h,) for h in steps]
-        if not sizes:
+        runs: list[tuple[Any, int]]
+        runs = [((), positive_integer("steps", steps))] if np.ndim(steps) == 0 else _runs([(h,) for h in steps])
+        if not runs:
             raise ValueError("steps: expected at least one step, got none")
         chains: list[_Chain] = []
-        for size, count in _runs(sizes):
+        for size, count in runs:
             begun, moved = self.read(target, sizes=size)
             if chains and chains[-1].affine.frame.full != moved.frame.full:
                 raise Unreadable("step: with some sizes it mixes coordinates, with others not: pass coordinates=True")
@@ -216,15 +256,70 @@ class Kernel:
         return frame.start(start, truth)
 
 
-def _runs(sizes: list[Any]) -> Iterable[tuple[Any, int]]:
+def _refuse_counters(before: Any, after: Any) -> None:
+    """A count may matter in a step that was not looked at: it is refused wherever it changes."""
+    plain: Any = (bool, int, str)
+    pairs = list(zip(others(before), others(after), strict=False))
+    pairs += [(a, b) for a, b in zip(leaves(before), leaves(after), strict=False) if _counts(a) and _counts(b)]
+    for old, new in pairs:
+        if isinstance(old, plain) and isinstance(new, plain):
+            changed = old != new
+        else:
+            changed = is_array(old) and is_array(new) and not np.array_equal(host(old), host(new))
+        if changed:
+            raise Unreadable(
+                f"step: its state counts ({old} became {new}); expected steps that are all alike, or what changes "
+                "from step to step as an argument (steps=[...])"
+            )
+
+
+def _counts(z: Any) -> bool:
+    return named(z).startswith(("int", "bool"))
+
+
+def _component(z: Any, shape: tuple[int, ...]) -> bool:
+    return tuple(z.shape) == shape and "float" in named(z)
+
+
+def _refuse_old_keys(before: Any, after: Any) -> None:
+    """A key that is drawn with and handed on as it came draws the same numbers in every step."""
+    keys = [[repr(z) for z in leaves(state) if named(z).startswith(("uint32", "key"))] for state in (before, after)]
+    if keys[0] and keys[0] == keys[1]:
+        raise Unreadable(
+            "step: it draws with a key and hands the same key on, so that every step draws the same numbers; expected "
+            "it to split the key"
+        )
+
+
+def _same(one: Affine, other: Affine) -> bool:
+    """Whether two readings are one map, to rounding."""
+    most = STRAIGHT * (other.steps + 8) * precision_of(one.dtype)
+    pairs = [(one.shift, other.shift), (one.slopes, other.slopes), (one.noise, other.noise)]
+    return all(bool((np.abs(a - b) <= most * max(np.abs(a).max(), np.abs(b).max())).all()) for a, b in pairs)
+
+
+def _equal(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    plain = (int, float, str)
+    return all(
+        a is b or (isinstance(a, plain) and isinstance(b, plain) and a == b) for a, b in zip(one, other, strict=True)
+    )
+
+
+def _runs(sizes: list[Any]) -> list[tuple[Any, int]]:
     """Equal sizes in a row, counted."""
     found: list[list[Any]] = []
     for size in sizes:
-        if found and found[-1][0] == size:
+        if found and _equal(found[-1][0], size):
             found[-1][1] += 1
         else:
             found.append([size, 1])
     return [(size, count) for size, count in found]
+
+
+def _required(function: Callable[..., Any]) -> int:
+    """How many arguments it must be given by position."""
+    kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return sum(p.kind in kinds and p.default is p.empty for p in inspect.signature(function).parameters.values())
 
 
 @dataclass(frozen=True)
@@ -335,12 +430,13 @@ class Joint:
 
     def moved(self, chain: _Chain) -> Joint:
         """The law after the steps of a chain."""
-        mean = (chain.A @ self.mean[..., None])[..., 0] + chain.b
-        covariance = _through(chain.A, self.covariance) + chain.Q
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = (chain.A @ self.mean[..., None])[..., 0] + chain.b
+            covariance = _through(chain.A, self.covariance) + chain.Q
         if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
             raise NotFinite("step: the law overflows; the step is too long")
         size = np.maximum(_norm(covariance, mean), _norm(self.covariance, self.mean))
-        step = float(slip_of(chain.affine, np.zeros(1), np.ones(1))[0])
+        step = roughness(chain.affine)
         lost: Array = np.asarray(_through(chain.A, self.lost) + 4 * step * size * chain.grown, dtype=float)
         return Joint(
             self.truth, self.frame, self.components, mean, (covariance + np.swapaxes(covariance, -1, -2)) / 2, lost,
@@ -368,17 +464,20 @@ def _started(begun: Affine, truth: Gaussian, start: tuple[Array, Array], positio
 def _invariant(moved: Affine, truth: Gaussian, position: int) -> Joint:
     A, b, Q = _blocks(moved)
     radius = np.abs(np.linalg.eigvals(A)).max(axis=-1)
-    if not (radius < 1).all():
+    chain = _Chain(moved, A, b, Q, np.broadcast_to(np.eye(A.shape[-1]), A.shape), 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(_DOUBLINGS):
+            if not ((radius < 1).all() and np.abs(chain.A).max() > 1e-20):
+                break
+            chain = chain.then(chain)
+    known = (roughness(moved) * np.abs(chain.grown) < 1).all()  # an eigenvalue of size 1 may come out as 1 - 1e-16
+    if not ((radius < 1).all() and known):
         raise ValueError(
             "step: it leaves no law invariant: its largest eigenvalues are of size "
-            f"{brief(np.atleast_1d(radius))}, expected less than 1; is the step too long, or without friction?"
+            f"{brief(np.atleast_1d(radius))}, expected less than 1, and by more than {moved.dtype} rounds; is the step "
+            "too long, or without friction?"
         )
-    chain = _Chain(moved, A, b, Q, np.broadcast_to(np.eye(A.shape[-1]), A.shape), 1)
-    for _ in range(_DOUBLINGS):
-        if not np.abs(chain.A).max() > 1e-20:
-            break
-        chain = chain.then(chain)
     mean: Array = np.asarray(np.linalg.solve(np.eye(A.shape[-1]) - A, b[..., None])[..., 0], dtype=float)
-    step = float(slip_of(moved, np.zeros(1), np.ones(1))[0])
+    step = roughness(moved)
     lost = 4 * step * _norm(chain.Q, mean) * chain.grown
     return Joint(truth, moved.frame, len(moved.shift), mean, chain.Q, lost, step, position)

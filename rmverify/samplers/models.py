@@ -72,8 +72,9 @@ def exact_model(target: Target, path: Path, predicts: str) -> Model:
                 a, b = _gaussian("score", lam, mean, alpha, sigma)
                 size = np.hypot(alpha, sigma)
                 bias = truth.to_modes("bias", target._bias(np.log1p((sigma / alpha) ** 2) / 2))
-                gain = gain + np.where(weight == 0, 0.0, weight * target.gain * a)
-                shift = shift + np.where(weight == 0, 0.0, weight * (target.gain * b + bias / size))
+                more, off = target.gain * a, target.gain * b + bias / size  # a score of 0 more is none, at any weight
+                gain = gain + np.where((weight == 0) | (more == 0), 0.0, weight * more)
+                shift = shift + np.where((weight == 0) | (off == 0), 0.0, weight * off)
         if not (np.isfinite(gain).all() and np.isfinite(shift).all()):
             why = "the target is singular there, or nothing is left of the data"
             raise ValueError(f"t: the exact model has no {predicts} prediction at t = {t} of {path!r}: {why}")
@@ -87,17 +88,17 @@ def _gaussian(predicts: str, lam: Array, mean: Array, alpha: Array, sigma: Array
     with np.errstate(invalid="ignore", divide="ignore"):
         a, s = np.where(np.isinf(scale), 0.0, alpha / scale), np.where(np.isinf(scale), 1.0, sigma / scale)
         D = a * a * lam + s * s
-        if predicts == "x0":
-            known = D == 0  # the data themselves, in a direction in which they do not vary
-            D = np.where(known, 1.0, D)
-            return a * lam / D / scale, mean * np.where(known, 1.0, s * s / D)
         if predicts == "score":
             return -1 / D / scale**2, a * mean / D / scale
+        known = D == 0  # the data themselves, in a direction in which they do not vary: x0 is the mean, eps unseen
+        D = np.where(known, 1.0, D)
+        if predicts == "x0":
+            return a * lam / D / scale, mean * np.where(known, 1.0, s * s / D)
         if predicts == "eps":
             return s / D / scale, -s * a * mean / D
         if predicts == "v":
             return a * s * (1 - lam) / D, -s * mean * (a * a + s * s) * scale / D
-        return (s - a * lam) / D / scale, -s * mean * (a + s) / D
+        return (s - a * lam) / D / scale, -mean * np.where(known, 1.0, s * (a + s) / D)
 
 
 def _weight(predicts: str, alpha: Array, sigma: Array) -> Any:

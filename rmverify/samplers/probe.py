@@ -7,35 +7,55 @@ itself, all modes of the target are read at once, one column each, and the rows 
     source j     1 in every column, 0 in all other sources
 
 so that row j minus row 0 are the coefficients of source j. Whether that is the whole truth is seen on rows of random
-combinations, some as large as draws are and some a thousand times larger, *with the modes in other columns*: they must
-come out as the coefficients say. That refutes clipping and every other bend, rows or columns that influence each other,
-and coefficients that belong to a column and not to its mode. Code that does mix columns is read in coordinates, with
-one row for each coordinate of each source.
+combinations, thousands of numbers, some as large as draws are and some a thousand times larger, *with the modes in
+other columns, and as many columns as the target has coordinates*: they must come out as the coefficients say. That
+refutes clipping and every other bend that one draw in some hundreds meets, rows or columns that influence each other,
+and coefficients that belong to a column or to the number of columns and not to a mode. Code that does mix columns is
+read in coordinates, with one row for each coordinate of each source.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy.random import default_rng  # by a name of our own: a run must not make generators
 
 from rmverify.elementary import like as like_array
-from rmverify.numbers.checks import Array
+from rmverify.numbers.checks import Array, positive_integer
 from rmverify.numbers.rounding import UNIT
-from rmverify.samplers.arrays import host, is_array, named, precision_of
+from rmverify.samplers.arrays import compiling, from_host, host, is_array, named, precision_of
 from rmverify.samplers.models import Model
-from rmverify.samplers.noise import Foreign, Noise, intercepted
+from rmverify.samplers.noise import Foreign, Noise, intercepted, restored
 from rmverify.targets import Gaussian
 
-__all__ = ["Affine", "Frame", "NotAffine", "NotFinite", "NotPerMode", "Unreadable", "read"]
+__all__ = [
+    "Affine",
+    "Frame",
+    "NotAffine",
+    "NotFinite",
+    "NotPerMode",
+    "Unreadable",
+    "attempts",
+    "check_draws",
+    "check_shape",
+    "read",
+    "refuse_lost",
+    "roughness",
+    "slip_of",
+    "unknown",
+]
 
-_AMPLITUDES = (1.0, 1.0, 3.0, 3.0, 1e3, 1e3)  # of the rows of random combinations
-_COLUMNS = 4  # at least, so that a mode can change its place
+_AMPLITUDES = (1.0, 1.0, 3.0, 3.0, 1e3, 1e3)  # of the rows of random combinations, over and over
+_NUMBERS = 4096  # in the rows of random combinations, at least
+_WIDE = 1024  # columns of random combinations, where the target has more coordinates than modes
+_MOST_COLUMNS = 4096  # read mode by mode with one column for each coordinate
 _MEMORY = 2**26  # bytes in one array of a run
-_STRAIGHT = 64.0  # roundings of each operation, of its terms
+STRAIGHT = 64.0  # roundings of each operation, of its terms
 MOST_COORDINATES = 512
 
 
@@ -51,6 +71,10 @@ class NotPerMode(NotAffine):
     """Code that is not affine mode by mode; it may be, in coordinates."""
 
 
+class Misplaced(Unreadable):
+    """Code that breaks a rule with so many columns or rows, and may keep it with others."""
+
+
 class NotFinite(Unreadable):
     """Code that handed NaN or infinity to its model or returned it. `call` is the number of the model call, or None."""
 
@@ -59,16 +83,32 @@ class NotFinite(Unreadable):
         self.call = call
 
 
+def check_shape(shape: Any) -> None:
+    """What x's shape may have after its rows."""
+    if not isinstance(shape, tuple | list) or list(shape).count(-1) != 1 or any(n not in (1, -1) for n in shape):
+        raise ValueError(
+            f"shape: expected a tuple of one -1, for the coordinates, and of 1s, such as (-1, 1, 1), got {shape!r}"
+        )
+
+
+def check_draws(draws: Any) -> None:
+    """The most draws, if any are stated."""
+    if draws is not None and (isinstance(draws, bool) or draws != 0):
+        positive_integer("draws", draws)
+
+
 @dataclass(frozen=True)
 class Frame:
     """How columns and modes belong together.
 
     `modes` are how many; with a `basis` (d, d), or `full`, columns are coordinates, else column c is mode c % modes.
-    `trail` is the template of what x's shape has after the rows, -1 for the columns; with `single` the code sees one
-    row at a time, without an axis of rows.
+    The target has `dim` coordinates, and x so many `columns`. `trail` is the template of what x's shape has after the
+    rows, -1 for the columns; with `single` the code sees one row at a time, without an axis of rows.
     """
 
     modes: int
+    dim: int
+    columns: int
     basis: Array | None = None
     full: bool = False
     trail: tuple[int, ...] = (-1,)
@@ -76,12 +116,16 @@ class Frame:
 
     @classmethod
     def of(cls, truth: Gaussian, full: bool, trail: Sequence[int] = (-1,), single: bool = False) -> Frame:
-        """The frame of a target, in coordinates where `full`."""
-        if full and truth.dim > MOST_COORDINATES:
-            most = f"up to dimension {MOST_COORDINATES}, the target has {truth.dim}"
-            raise ValueError(f"coordinates: code is read in coordinates {most}")
+        """The frame of a target: of its coordinates where `full`, else with one column for each mode."""
         size = truth.dim if full else truth.variances.size
-        return cls(size, truth.basis if full else None, full, tuple(trail), single)
+        return cls(size, truth.dim, size, truth.basis if full else None, full, tuple(trail), single)
+
+    @property
+    def tested(self) -> Frame:
+        """The frame of random combinations: as wide as the target, or of another width at least."""
+        if self.columns == self.dim:
+            return self
+        return replace(self, columns=min(self.dim, max(_WIDE, 2 * self.modes)))
 
     def spread(self, model: Model, truth: Gaussian) -> Model:
         """A model of modes, one value for each coordinate where columns are coordinates of blocks."""
@@ -112,10 +156,6 @@ class Frame:
         return law.means, law.variances
 
     @property
-    def columns(self) -> int:
-        return self.modes if self.full else max(self.modes, _COLUMNS)
-
-    @property
     def width(self) -> int:
         """Rows of one source."""
         return self.modes if self.full else 1
@@ -132,21 +172,15 @@ class Frame:
 
 
 @dataclass
-class Seen:
-    """What the model was handed in one call: rows of (rows, columns), and at which level."""
-
-    level: Array
-    rows: Array
-    evaluations: int
-
-
-@dataclass
 class Affine:
     """out_a = shift_a + sum_b slope_ab x_b + sum_j C_aj z_j, mode by mode, or by matrices where the frame is full.
 
     shift (outputs, K), slopes (outputs, inputs, K) and noise (outputs, outputs, K), the sum over j of C_aj C_bj; or
     (outputs, d), (outputs, inputs, d, d) and (outputs, outputs, d, d). `residual` is the largest misfit of the random
-    combinations, relative to their terms.
+    combinations, relative to their terms and to what the model was handed on the way, and `unsure` (outputs, K) the
+    largest one of each mode in itself, for inputs and draws of size 1; `swallowed` is whether a model answered with a
+    mean in whose rounding all else vanished. Misfits that are no rounding may be those of columns that are mixed: what
+    each of them tells then adds up over all, to `together` times as much.
     """
 
     frame: Frame
@@ -155,32 +189,48 @@ class Affine:
     noise: Array
     draws: int
     residual: float
+    unsure: Array
     dtype: str
     steps: int
     calls: list[Any] = field(default_factory=list)
     evaluations: int = 0
+    swallowed: bool = False
+    together: float = 1.0
 
 
 Run = Callable[[Callable[[Any, Any], Any], list[Any], Any], list[Any]]
 """A run of the code: of a model(x, t), the inputs and the noise, to the outputs."""
 
-Watch = Callable[[Frame, list[Seen], int, int, int, list[Any]], list[Any]]
+Watch = Callable[[Frame, int, int, int, list[Any], int, Array, Array, int], None]
+"""Is told in turn what the model was handed: of the frame, the number of inputs, the first and last row of the basis
+and what it noted so far, the number of the call, its levels, its rows (rows, columns), and how often it asks for each.
+"""
+
+Spot = tuple[Array, Array]
+"""Means and standard deviations, column by column, of inputs as the code will meet them."""
 
 
 class _Combinations:
-    """Row 0 of zeros, and rows of random combinations of the sources, each input or draw one of them."""
+    """Row 0 of zeros, and rows of random combinations of the sources, each input or draw one of them. With a `spot`
+    every other row has its inputs there.
+    """
 
-    def __init__(self, frame: Frame) -> None:
-        self.frame, self.rows = frame, 1 + len(_AMPLITUDES)
+    def __init__(self, frame: Frame, spot: Spot | None = None) -> None:
+        self.frame, self.spot = frame, spot
+        times = 1 if frame.single else -(-_NUMBERS // (len(_AMPLITUDES) * frame.columns))
+        self.sizes = np.array([0.0, *_AMPLITUDES * times])
+        self.rows = self.sizes.size
         self.layout = frame.layout(np.zeros(self.rows, dtype=int) if frame.full else np.arange(self.rows))
-        self._known: dict[tuple[int, int], Array] = {}
 
     def source(self, kind: int, n: int) -> Array:
-        """Input n (kind 0), draw n of the stream (1) or of a key (2), in all rows."""
-        if (kind, n) not in self._known:
-            z = np.random.default_rng([20240605, kind, n]).standard_normal((self.rows, self.frame.columns))
-            self._known[kind, n] = z * np.array([0.0, *_AMPLITUDES])[:, None]
-        return self._known[kind, n]
+        """Input n (kind 0), draw n of the stream (1) or of a key (2), in all rows; never the same array twice."""
+        z: Array = (
+            default_rng([20240605, kind, n]).standard_normal((self.rows, self.frame.columns)) * self.sizes[:, None]
+        )
+        if self.spot is not None and kind == 0:
+            center, spread = (part[self.layout[2::2]] for part in self.spot)
+            z[2::2] = center + spread * z[2::2]
+        return z
 
 
 class _Basis:
@@ -188,7 +238,7 @@ class _Basis:
 
     def __init__(self, frame: Frame, sizes: tuple[int, int, int], first: int, last: int) -> None:
         self.frame, self.rows, self._sizes, self._first, self._last = frame, 1 + last - first, sizes, first, last
-        self.layout = frame.layout(np.zeros(self.rows, dtype=int))
+        self.layout = frame.layout(np.zeros(1, dtype=int))
 
     def source(self, kind: int, n: int) -> Array:
         values, width = np.zeros((self.rows, self.frame.columns)), self.frame.width
@@ -205,8 +255,9 @@ class _Ran:
     outs: Array
     draws: tuple[int, int]
     dtype: str
-    seen: list[Seen]
+    asked: list[int]
     steps: int
+    met: Array
 
 
 @dataclass
@@ -220,9 +271,11 @@ class _Setting:
     inputs: int
     most: int | None
     keys: dict[bytes, int] = field(default_factory=dict)
+    swallowed: bool = False
+    single: bool = False  # whether the model is handed float32
 
-    def play(self, batch: _Combinations | _Basis, keep: bool) -> _Ran:
-        frame, rows = self.frame, batch.rows
+    def play(self, batch: _Combinations | _Basis, note: Callable[..., None] | None = None) -> _Ran:
+        frame, rows = batch.frame, batch.rows
         pieces = [slice(r, r + 1) for r in range(rows)] if frame.single else [slice(0, rows)]
         shape = frame.shape(rows)
         now = pieces[0]
@@ -231,47 +284,67 @@ class _Setting:
             return like_array(batch.source(kind, n)[now].reshape(shape), self.like)
 
         noise = Noise(lambda n: given(1, n) if n >= 0 else given(2, -1 - n), shape, self.most, self.keys)
-        seen: list[list[Seen]] = []
+        seen: list[list[int]] = []
         found: list[list[Array]] = []
         kinds: set[str] = set()
+        met: list[Array] = []
         counts: set[int] = set()
+        failed: list[Unreadable] = []
         with intercepted(noise), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for now in pieces:
                 noise.restart()
-                asked: list[Seen] = []
-                answer = self._answering(batch.layout[now], asked, keep)
+                asked: list[int] = []
+                layout = batch.layout[now if len(batch.layout) > 1 else slice(None)]
+                size = len(range(rows)[now])
+                answer = self._answering(frame, size, layout, asked, failed, met, note)
                 inputs = [given(0, n) for n in range(self.inputs)]
-                outs = self.run(answer, inputs, noise)
+                met.append(np.zeros((size, frame.columns if note is None else 0)))
+                try:
+                    outs = self.run(answer, inputs, noise)
+                except Exception:
+                    if failed:
+                        raise failed[0] from None
+                    raise
                 for n, x in enumerate(inputs):
                     if not np.array_equal(host(x), host(given(0, n))):
                         raise Unreadable("run: it changes x in place; let it work on a copy, as callers use x again")
                 kinds |= {named(out) for out in outs if is_array(out)}
-                found.append([self._checked(out, shape) for out in outs])
+                found.append([self._checked(out, shape).reshape(-1, frame.columns) for out in outs])
+                if failed:
+                    raise failed[0]
                 seen.append(asked)
                 counts.add(noise.plain)
         values = np.concatenate(found, axis=1)
-        if len(kinds) > 1 or len(counts) > 1 or len({len(asked) for asked in seen}) > 1:
+        if len(kinds) > 1:
+            raise Unreadable(f"run: expected arrays of one dtype, got {' and '.join(sorted(kinds))}")
+        if len(counts) > 1 or any(asked != seen[0] for asked in seen):
             raise NotAffine("run: rows differ in how often they draw or ask the model: it decides by values")
+        kind = kinds.pop()
+        if kind not in (named(self.like), "float32", "float64"):
+            raise Unreadable(f"run: expected {named(self.like)}, the dtype of x, got {kind}")
         bad = ~np.isfinite(values).all(axis=(0, 2))
         if bad.any():
             row = int(np.argmax(bad))
             zero = " (that of zeros: is there a norm or a standard deviation in the code?)" if row == 0 else ""
             raise NotFinite(f"run: it returned NaN or infinity in row {row}{zero}, after {len(seen[0])} model calls")
-        return _Ran(values, (noise.plain, len(self.keys)), kinds.pop(), _joined(seen), len(seen[0]) + noise.count)
+        steps = len(seen[0]) + noise.count
+        return _Ran(values, (noise.plain, len(self.keys)), kind, seen[0], steps, np.concatenate(met))
 
     def _checked(self, out: Any, shape: tuple[int, ...]) -> Array:
         like = self.like
         if not is_array(out) or tuple(out.shape) != shape:
             got = f"shape {tuple(out.shape)}" if is_array(out) else f"a {type(out).__name__}"
-            raise Unreadable(f"run: expected what it returns to have the shape of x, {shape}, got {got}")
+            raise Misplaced(f"run: expected what it returns to have the shape of x, {shape}, got {got}")
         if not isinstance(out, type(like)):
             raise Unreadable(f"run: expected a {type(like).__name__} like x, got a {type(out).__name__}")
         if getattr(out, "device", None) != getattr(like, "device", None):
             raise Unreadable(f"run: expected an array on the device of x, {like.device}, got one on {out.device}")
-        return host(out).reshape(-1, self.frame.columns)
+        return host(out)
 
-    def _answering(self, layout: Any, seen: list[Seen], keep: bool) -> Callable[[Any, Any], Any]:
-        frame, rows = self.frame, len(layout)
+    def _answering(
+        self, frame: Frame, rows: int, layout: Any, asked: list[int], failed: list[Unreadable], met: list[Array],
+        note: Callable[..., None] | None,
+    ) -> Callable[[Any, Any], Any]:  # fmt: skip
         expected = frame.shape(rows)
 
         def answer(x: Any, t: Any) -> Any:
@@ -284,11 +357,11 @@ class _Setting:
                 or (times > 1 and shape != (times * rows, *expected[1:]))
                 or math.prod(shape) != times * math.prod(expected)
             ):
-                raise Unreadable(
+                raise Misplaced(
                     f"run: expected the model to be handed all rows of x at once, shape {expected}, got {shape}"
                 )
             values = host(x).reshape(times * rows, frame.columns)
-            call, level = len(seen), np.zeros(1) if t is None else np.ravel(host(t))
+            call, level = len(asked), np.zeros(1) if t is None else np.ravel(host(t))
             if level.size not in (1, times * rows):
                 raise Unreadable(
                     f"run: expected one level t, or one for each row, got {level.size} of them in model call {call}"
@@ -301,33 +374,47 @@ class _Setting:
                 gain, shift = self.model(None if t is None else level)
             except ValueError as error:
                 raise Unreadable(f"run: model call {call}: {error}") from None
-            seen.append(Seen(level[:rows], values[: rows if keep else 0], times))
+            asked.append(times)
+            if note is None:
+                self.single |= named(x) == "float32"
+                np.maximum(met[-1], np.abs(values).reshape(times, rows, -1).max(axis=0), out=met[-1])
+            else:
+                note(call, level[:rows], values[:rows], times)
             if frame.full:
                 turned = values if frame.basis is None else values @ frame.basis
                 out = gain * turned + shift
                 out = out if frame.basis is None else out @ frame.basis.T
             else:
-                where = np.tile(layout, (times, 1))
-                gain, shift = (np.array(np.broadcast_to(z, (len(where), frame.modes))) for z in (gain, shift))
-                out = np.take_along_axis(gain, where, axis=1) * values + np.take_along_axis(shift, where, axis=1)
+                gain, shift = (_placed(z, layout, times) for z in (gain, shift))
+                out = gain * values + shift
+                if note is None:
+                    told = np.abs(gain * values).max(axis=0)
+                    least = precision_of(named(self.like)) * np.abs(shift).max(axis=0)
+                    self.swallowed |= bool(((told > 0) & (told < least)).any())
             return like_array(out.reshape(shape), x)
 
-        return answer
+        def compiled(x: Any, t: Any) -> Any:
+            try:
+                return answer(x, t)
+            except Unreadable as error:  # compiled code cannot raise it
+                failed.append(error)
+                return np.full_like(x, np.nan)
+
+        return lambda x, t: from_host(compiled, x, t) if compiling(x) else answer(x, t)
 
 
-def _joined(seen: list[list[Seen]]) -> list[Seen]:
-    """The calls of all pieces as calls of the whole batch."""
-    if len(seen) == 1:
-        return seen[0]
-    return [
-        Seen(np.concatenate([c.level for c in calls]), np.concatenate([c.rows for c in calls]), calls[0].evaluations)
-        for calls in zip(*seen, strict=True)
-    ]
+def _placed(values: Array, layout: Any, times: int) -> Array:
+    """Values of modes, (rows, modes) or alike for all rows, in the columns where their modes are."""
+    if len(layout) == 1:
+        return np.atleast_2d(values)[:, layout[0]]
+    where = np.tile(layout, (times, 1))
+    wide: Array = np.take_along_axis(np.broadcast_to(values, (len(where), values.shape[-1])), where, axis=1)
+    return wide
 
 
 def read(
     run: Run, frame: Frame, model: Model, like: Any, *, inputs: int = 1, draws: int | None = None, hint: str = "",
-    watch: Watch | None = None,
+    watch: Watch | None = None, spot: Spot | None = None,
 ) -> Affine:  # fmt: skip
     """The affine map from the `inputs` and the draws to the outputs of a run.
 
@@ -338,31 +425,79 @@ def read(
     """
     setting = _Setting(run, frame, model, like, inputs, draws)
     state: list[Any] = []
-    try:
-        test = _Combinations(frame)
-        tested = setting.play(test, False)
-        sizes = (inputs, *tested.draws)
-        collected = _Collected(frame, test, tested, sizes)
-        total = sum(sizes) * frame.width
-        size = max(1, _MEMORY // (8 * frame.columns) - 1)
-        for first in range(0, total, size):
-            last = min(total, first + size)
-            ran = setting.play(_Basis(frame, sizes, first, last), watch is not None)
-            if ran.draws != tested.draws:
-                raise Unreadable(
-                    f"run: it made {sum(tested.draws)} draws in one run and {sum(ran.draws)} in the next; does it keep "
-                    "state between runs, or decide by values?"
-                )
-            if not _close(ran.outs[:, 0], tested.outs[:, 0], tested.dtype):
-                _blame(tested, setting.play(_Combinations(frame), False), frame)
-            collected.add(ran.outs, first, last)
-            if watch is not None:
-                state = watch(frame, ran.seen, inputs, first, last, state)
-    except Foreign as error:  # a complaint of the supply is one of the reading
-        raise Unreadable(str(error)) from None
-    affine = collected.done(hint)
-    affine.calls, affine.evaluations = state, sum(seen.evaluations for seen in tested.seen)
+    with restored():
+        try:
+            test = _Combinations(frame.tested, spot)
+            tested = setting.play(test)
+            sizes = (inputs, *tested.draws)
+            collected = _Collected(frame, test, tested, sizes)
+            total = sum(sizes) * frame.width
+            size = max(1, _MEMORY // (8 * frame.columns) - 1)
+            for first in range(0, total, size):
+                last = min(total, first + size)
+                note = None if watch is None else partial(watch, frame, inputs, first, last, state)
+                try:
+                    ran = setting.play(_Basis(frame, sizes, first, last), note)
+                except (Unreadable, Foreign):
+                    raise
+                except Exception as error:
+                    raise Misplaced(
+                        f"run: it raised {type(error).__name__}: {error}; not so with another number of rows: does it "
+                        "keep state between runs?"
+                    ) from error
+                if (ran.draws, ran.asked) != (tested.draws, tested.asked):
+                    one, other = (f"{sum(r.draws)} draws and {sum(r.asked)} evaluations" for r in (tested, ran))
+                    raise Unreadable(
+                        f"run: it made {one} in one run, and {other} in the next; does it keep state between runs, or "
+                        "decide by values?"
+                    )
+                if not _close(ran.outs[:, 0], tested.outs[:, 0, : frame.columns], tested.dtype):
+                    _once_more(tested, setting.play(test))
+                    _refuse_batches(frame)
+                collected.add(ran.outs, first, last)
+            affine = collected.done(hint, setting.single, lambda: _once_more(tested, setting.play(test)))
+        except Foreign as error:  # a complaint of the supply is one of the reading
+            raise Unreadable(str(error)) from None
+    affine.calls, affine.evaluations = state, sum(tested.asked)
+    affine.swallowed = setting.swallowed
     return affine
+
+
+def attempts(
+    truth: Gaussian, coordinates: bool | None, trail: Sequence[int], single: bool, once: Callable[[Frame], Any]
+) -> Any:
+    """What `once` reads in the first frame in which it can: mode by mode, with a column for each coordinate, and in
+    coordinates.
+    """
+    modes = Frame.of(truth, False, trail, single)
+    frames = [] if coordinates else [modes]
+    if frames and modes.modes < truth.dim <= _MOST_COLUMNS:
+        frames.append(replace(modes, columns=truth.dim))
+    if coordinates and truth.dim > MOST_COORDINATES:
+        raise ValueError(
+            f"coordinates: expected a target of dimension up to {MOST_COORDINATES}, got one of {truth.dim}; leave it "
+            "out where the code treats all coordinates alike"
+        )
+    if coordinates is not False and truth.dim <= MOST_COORDINATES:
+        frames.append(Frame.of(truth, True, trail, single))
+    for frame in frames:
+        try:
+            return once(frame)
+        except Misplaced:
+            if frame is frames[-1]:
+                raise
+        except NotPerMode as error:
+            if frame is frames[-1]:
+                raise NotPerMode(
+                    f"{error}; if it mixes coordinates, or has a coefficient for each, it is read in coordinates, up "
+                    f"to dimension {MOST_COORDINATES} (coordinates=True)"
+                ) from None
+        except Unreadable:
+            raise
+        except Exception as error:  # a stranger's: perhaps of so many columns
+            if frame is frames[-1]:
+                raise Unreadable(f"run: it raised {type(error).__name__}: {error}") from error
+    raise AssertionError("there is a frame")
 
 
 def _close(a: Array, b: Array, dtype: str) -> bool:
@@ -370,19 +505,13 @@ def _close(a: Array, b: Array, dtype: str) -> bool:
     return bool((np.abs(a - b) <= 256 * precision_of(dtype) * size).all())
 
 
-def _blame(tested: _Ran, again: _Ran, frame: Frame) -> None:
-    """Why two runs differ in the row of zeros."""
-    same = tested.draws == again.draws and np.array_equal(tested.outs, again.outs)
-    if not same:
+def _once_more(tested: _Ran, again: _Ran) -> None:
+    """Refused where two runs on the same numbers differ."""
+    if tested.draws != again.draws or not np.array_equal(tested.outs, again.outs):
         raise Unreadable(
             "run: two runs on the same numbers differ: it draws random numbers of its own, or keeps state between "
-            "runs; draw with the noise that it is handed"
+            "runs; draw with the noise that it is handed, and start afresh in every run"
         )
-    if not frame.full:
-        raise NotPerMode("run: the rows of its batch, or its columns, influence each other")
-    raise NotAffine(
-        "run: the rows of its batch influence each other: a norm, a mean or an adaptive step over all of x?"
-    )
 
 
 class _Collected:
@@ -397,7 +526,7 @@ class _Collected:
         zero = tested.outs[:, 0]
         self.shift = zero[:, :modes].copy()
         self.predicted = np.array(
-            np.broadcast_to(zero[:, None], tested.outs.shape) if frame.full else zero[:, test.layout]
+            np.broadcast_to(zero[:, None], tested.outs.shape) if frame.full else self.shift[:, test.layout]
         )
         self.terms = np.abs(self.predicted)
 
@@ -424,31 +553,52 @@ class _Collected:
             self.predicted += part
             self.terms += np.abs(part)
 
-    def done(self, hint: str) -> Affine:
+    def done(self, hint: str, single: bool, once_more: Callable[[], None]) -> Affine:
+        """The map, if the random combinations are what it says."""
         tested, outs = self.tested, self.tested.outs
         off = np.abs(outs - self.predicted)
-        # small coordinates are rounded beside the large ones that they are mixed with
-        scale = (
-            np.broadcast_to(self.terms.max(axis=(0, 2), keepdims=True), off.shape) if self.frame.full else self.terms
-        )
-        misfit = np.divide(off, scale, out=np.where(off > 0, np.inf, 0.0), where=scale > 0)
-        residual = float(misfit.max())
-        if residual > _STRAIGHT * (tested.steps + 8) * precision_of("float32"):
-            _refuse(outs, misfit, self.frame, residual, hint)
+        terms, met = self.terms, tested.met[None]
+        if self.frame.full:  # small coordinates are rounded beside the large ones that they are mixed with
+            terms, met = (np.broadcast_to(z.max(axis=(0, 2), keepdims=True), off.shape) for z in (terms, met))
+        fine = precision_of("float32" if single or tested.dtype == "float32" else "float64")
+        straight = STRAIGHT * (tested.steps + 8) * precision_of("float32") * terms + 8 * fine * met
+        if (off > straight).any():
+            once_more()
+            _refuse(outs, _ratio(off, terms), off > straight, self.frame, self.test.sizes, hint)
+        one = off / np.maximum(self.test.sizes, 1.0)[:, None]
+        unsure = np.zeros((len(outs), self.frame.modes))
+        for out, mine in zip(one, unsure, strict=True):
+            np.maximum.at(mine, self.test.layout, out)
+        rounded = self.frame.full or (off <= STRAIGHT * (tested.steps + 8) * fine * (terms + met)).all()
+        together = 1.0 if rounded else math.sqrt(self.frame.dim)
         return Affine(
-            self.frame, self.shift, self.slopes, self.noise, sum(tested.draws), residual, tested.dtype, tested.steps
-        )
+            self.frame, self.shift, self.slopes, self.noise, sum(tested.draws), float(_ratio(off, terms + met).max()),
+            unsure, tested.dtype, tested.steps, together=together,
+        )  # fmt: skip
 
 
-def _refuse(outs: Array, misfit: Array, frame: Frame, residual: float, hint: str) -> NoReturn:
-    worst = misfit.max(axis=(0, 2))
+def _ratio(off: Array, scale: Array) -> Array:
+    return np.asarray(np.divide(off, scale, out=np.where(off > 0, np.inf, 0.0), where=scale > 0))
+
+
+def _refuse_batches(frame: Frame) -> NoReturn:
+    if not frame.full:
+        raise NotPerMode("run: not affine: the rows of its batch, or its columns, influence each other")
+    raise NotAffine(
+        "run: not affine: the rows of its batch influence each other: a norm, a mean or an adaptive step over all of x?"
+    )
+
+
+def _refuse(outs: Array, misfit: Array, bent: Any, frame: Frame, sizes: Array, hint: str) -> NoReturn:
+    worst = np.where(bent, misfit, 0.0).max(axis=(0, 2))
     row = int(np.argmax(worst))
+    residual = worst[row]
     what = f"a combination of start and draws came out with a relative misfit of {residual:.3g} in row {row}"
     ends, counts = np.unique(np.abs(outs[:, 1:]), return_counts=True)
     top = int(np.argmax(counts))
-    if counts[top] >= 3 and ends[top] > 0:
+    if counts[top] > outs.size // 8 and 0 < ends[top] == ends[-1]:
         what = f"row {row} came back clipped at {ends[top]:.6g}"
-    far = np.array([0.0, *_AMPLITUDES]) > 100
+    far = sizes > 100
     beyond = "" if worst[~far].max() > 1e-3 * residual else ", though only for numbers a thousand times those of a draw"
     kind = NotAffine if frame.full else NotPerMode
     raise kind(f"run: not affine: {what}{beyond}" + (f"; {hint}" if hint else ""))
@@ -456,7 +606,36 @@ def _refuse(outs: Array, misfit: Array, frame: Frame, residual: float, hint: str
 
 def slip_of(affine: Affine, shift: Array, variances: Array) -> Array:
     """What rounding leaves unknown of a law, relative to its variances and in units of its standard deviations."""
+    return roughness(affine) * (1 + _in_spreads(shift, variances))
+
+
+def roughness(affine: Affine) -> float:
+    """What rounding leaves unknown of a number on the way, relative to it."""
+    return _own(affine) + 2 * affine.together * affine.residual * math.sqrt(1 + affine.draws)
+
+
+def unknown(affine: Affine, means: Array, variances: Array) -> Array:
+    """What rounding leaves unknown of the numbers that come out, in themselves: of each mode, or coordinate."""
+    most: Array = _own(affine) * (np.abs(means) + np.sqrt(variances)) + 4 * affine.together * affine.unsure[0]
+    return most
+
+
+def _own(affine: Affine) -> float:
+    return UNIT * 8 * (affine.steps + 4) if affine.dtype == "float64" else 4 * precision_of("float32")
+
+
+def _in_spreads(size: Array, variances: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
-        far = np.where(variances > 0, np.abs(shift) / np.sqrt(variances), 0.0)
-    own = UNIT * 8 * (affine.steps + 4) if affine.dtype == "float64" else 0.0
-    return np.asarray((own + 2 * affine.residual * math.sqrt(1 + affine.draws)) * (1 + far))
+        return np.asarray(np.where(variances > 0, np.abs(size) / np.sqrt(variances), 0.0))
+
+
+def refuse_lost(affine: Affine, means: Any, variances: Any, due: Any) -> None:
+    """Refused where a law comes out as a point because its spread is less than the rounding of its mean."""
+    unseen = (variances == 0) & (means != 0) & (due > 0)
+    if unseen.any() and (affine.swallowed or affine.unsure.any()):
+        worst = int(np.argmax(unseen))
+        mean, sd = np.ravel(means)[worst], math.sqrt(np.ravel(np.broadcast_to(due, unseen.shape))[worst])
+        raise Unreadable(
+            f"run: in {affine.dtype} its spread is lost beside a mean of {mean:.3g}, where the target has {sd:.3g}; "
+            "expected a target nearer to 0, for its spread"
+        )

@@ -3,28 +3,34 @@ r"""Somebody's sampler as a law: from noise to data with a model, in any array l
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.random import default_rng
 
 from rmverify.elementary import like as like_array
 from rmverify.numbers.checks import Array, positive_integer
 from rmverify.paths import OU, Path
 from rmverify.samplers.arrays import example, host, named, quietly
+from rmverify.samplers.bookkeeping import Booked, booked
 from rmverify.samplers.models import PREDICTS, exact_model, marginal, truth_of
 from rmverify.samplers.noise import Noise, intercepted
 from rmverify.samplers.probe import (
-    MOST_COORDINATES,
     Affine,
     Frame,
     NotFinite,
-    NotPerMode,
-    Seen,
     Unreadable,
+    attempts,
+    check_draws,
+    check_shape,
     read,
+    refuse_lost,
+    roughness,
     slip_of,
+    unknown,
 )
 from rmverify.targets import Gaussian, Target
 
@@ -50,7 +56,7 @@ class Sampler:
     end : number, optional
         The level of the output, where it is not that of the data.
     shape : tuple
-        What x's shape has after its rows, -1 for the coordinates: (-1, 1, 1) for code that wants images.
+        What x's shape has after its rows: -1 for the coordinates, and 1s; (-1, 1, 1) for code that wants images.
     coordinates : bool, optional
         Whether columns of x must be coordinates, as where the code has a matrix or a coefficient for each. By default
         it is read mode by mode, and in coordinates (up to 512) where that fails.
@@ -64,9 +70,23 @@ class Sampler:
     ValueError
         For an argument that is none of these.
 
+    Notes
+    -----
+    The code is run on the rows of a basis, and on thousands of random numbers that must come out as the basis says:
+    some as large as draws are, some 3 and 1000 times as large, with the modes in other columns and in as many columns
+    as the target has coordinates (up to 1024). Rounding, and bends of its size, are in the `rounding` of the law. What
+    a reading cannot see, and you have to know:
+
+    - a bend that fewer than about one draw in a thousand meets, or that only batches of thousands of rows meet;
+    - coordinates of their own beyond the first 1024, where the target has more of them than different variances;
+    - what happens in a run but not in the first three, such as a state that wakes up late;
+    - that numbers from a source that is neither handed in nor PyTorch's, JAX's or NumPy's are random at all, if they
+      are the same for all particles and in every run: they are read as constants;
+    - whether the keys or seeds of two runs are the same: what is drawn is taken to be new in every run.
+
     Examples
     --------
-    A loop with a score model, as a README has it:
+    A loop with a denoiser, as a README has it:
 
     >>> import numpy as np
     >>> from rmverify import Gaussian, Sampler, output_law, paths, tv
@@ -100,12 +120,10 @@ class Sampler:
             raise ValueError(f"path: expected a Path such as rmverify.paths.VE(), got {self.path!r}")
         if self.predicts not in PREDICTS:
             raise ValueError(f"predicts: expected one of {', '.join(PREDICTS)}, got {self.predicts!r}")
-        if tuple(self.shape).count(-1) != 1 or any(n < 1 for n in self.shape if n != -1):
-            raise ValueError(f"shape: expected a tuple of sizes with one -1 for the coordinates, got {self.shape!r}")
+        check_shape(self.shape)
         if self.end is not None:
             self.path.at(self.end)
-        if self.draws is not None and self.draws != 0:
-            positive_integer("draws", self.draws)
+        check_draws(self.draws)
 
     def __repr__(self) -> str:
         name = self.name or getattr(self.run, "__name__", type(self.run).__name__)
@@ -127,69 +145,56 @@ class Sampler:
             what is not seen, or breaks a rule of `run`.
         """
         truth = truth_of(target)
-        if self.coordinates is None:
-            try:
-                return self._read(target, truth, False, dtype)
-            except Unreadable:
-                raise
-            except Exception as error:  # a stranger's: perhaps of so many columns
-                return self._in_coordinates(target, truth, dtype, error)
-        return self._read(target, truth, self.coordinates, dtype)
+        example(self.like, dtype)
+        reading: Reading = attempts(
+            truth, self.coordinates, self.shape, False, lambda frame: self._read(target, truth, frame, dtype)
+        )
+        return reading
 
-    def _in_coordinates(self, target: Target, truth: Gaussian, dtype: str | None, error: Exception) -> Reading:
-        if truth.dim > MOST_COORDINATES:
-            raise error
-        try:
-            return self._read(target, truth, True, dtype)
-        except Unreadable:
-            raise
-        except Exception:
-            raise Unreadable(f"run: it raised {type(error).__name__}: {error}") from error
-
-    def _read(self, target: Target, truth: Gaussian, full: bool, dtype: str | None) -> Reading:
+    def _read(self, target: Target, truth: Gaussian, frame: Frame, dtype: str | None) -> Reading:
         like = example(self.like, dtype)
-        frame = Frame.of(truth, full, self.shape)
-        model = frame.spread(exact_model(target, self.path, self.predicts), truth)
+        exact = frame.spread(exact_model(target, self.path, self.predicts), truth)
 
         def run(answer: Any, inputs: list[Any], noise: Any) -> list[Any]:
-            return [self.run(answer, inputs[0], noise)]
+            def model(x: Any, t: Any) -> Any:
+                if t is None:
+                    raise Unreadable("run: expected the model to be asked at a level of its path, got None")
+                return answer(x, t)
 
-        try:
-            with quietly(like if not isinstance(self.like, str) else self.like):
-                affine = read(run, frame, model, like, draws=self.draws, hint=self.hint, watch=_watch)
-        except NotPerMode:
-            if self.coordinates is None and not full and truth.dim <= MOST_COORDINATES:
-                return self._read(target, truth, True, dtype)
-            raise
+            return [self.run(model, inputs[0], noise)]
+
+        with quietly(like if not isinstance(self.like, str) else self.like):
+            affine = read(run, frame, exact, like, draws=self.draws, hint=self.hint, watch=_watch)
         if not affine.calls:
             raise Unreadable("run: it never calls the model")
         if affine.dtype != named(like):
             if dtype is None and affine.dtype == "float32":
-                return self._read(target, truth, full, "float32")
+                return self._read(target, truth, frame, "float32")
             raise Unreadable(f"run: expected {named(like)}, the dtype of x, got {affine.dtype}")
         return Reading(self, target, affine)
 
     def sample(self, target: Target, n: int, *, rng: Any = None) -> Any:
         """n real draws with the exact model: what `rmverify.sample` does with a Sampler."""
         truth = truth_of(target)
-        n, generator = positive_integer("n", n), np.random.default_rng(rng)
+        n, seed = positive_integer("n", n), int(default_rng(rng).integers(2**63))
         like = example(self.like)
         frame = Frame.of(truth, True, self.shape)
         inner = frame.spread(exact_model(target, self.path, self.predicts), truth)
 
         def model(x: Any, t: Any) -> Any:
             values = host(x).reshape(-1, frame.columns)
-            gain, shift = inner(np.ravel(host(t)))
+            gain, shift = inner(None if t is None else np.ravel(host(t)))
             turned = values if truth.basis is None else values @ truth.basis
             out = gain * turned + shift
             return like_array((out if truth.basis is None else out @ truth.basis.T).reshape(tuple(x.shape)), x)
 
-        def drawn(_: int = 0) -> Any:
-            return like_array(generator.standard_normal(frame.shape(n)), like)
+        def drawn(number: int) -> Any:  # of a generator in an old state or of a known key, the old one
+            kind = [0, number] if number >= 0 else [1, -number]
+            return like_array(default_rng([seed, *kind]).standard_normal(frame.shape(n)), like)
 
-        with quietly(self.like), intercepted(Noise(drawn, frame.shape(n), self.draws)):
-            out = self.run(model, drawn(), Noise(drawn, frame.shape(n), self.draws))
-        return out
+        noise = Noise(lambda number: drawn(number + 1 if number >= 0 else number), frame.shape(n), self.draws)
+        with quietly(self.like), intercepted(noise):
+            return self.run(model, drawn(0), noise)
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,36 +220,38 @@ class Call:
     evaluations: int = 1
 
     def moments(self, start: tuple[Array, Array] | None = None) -> tuple[Array, Array]:
-        """Means and variances, mode by mode, from a start of these means and variances (N(0, I) by default)."""
+        """Means and variances, mode by mode, from a start of these means and variances, or of this mean and covariance
+        in coordinates (N(0, I) by default)."""
         if self.slope.ndim == 2:
-            if start is not None:
-                raise ValueError("start: what a model call is handed is known from N(0, I) only, in coordinates")
-            return self.shift, (self.slope**2).sum(axis=1) + self.noise
+            if start is None:
+                return self.shift, (self.slope**2).sum(axis=1) + self.noise
+            center, covariance = start
+            return self.shift + self.slope @ center, ((self.slope @ covariance) * self.slope).sum(axis=1) + self.noise
         mean, variance = (0.0, 1.0) if start is None else start
         return self.shift + self.slope * mean, self.slope**2 * variance + self.noise
 
 
-def _watch(frame: Frame, seen: list[Seen], inputs: int, first: int, last: int, state: list[Any]) -> list[Any]:
-    """What each call was handed, as far as rows first..last - 1 of the basis tell."""
+def _watch(
+    frame: Frame, inputs: int, first: int, last: int, known: list[Any], call: int, level: Array, rows: Array, times: int
+) -> None:
+    """What one call was handed, as far as rows first..last - 1 of the basis tell."""
     d, width = frame.modes, frame.width
-    for n, call in enumerate(seen):
-        rows = call.rows[:, : frame.columns]
-        if frame.full and frame.basis is not None:
-            rows = rows @ frame.basis
-        rows = rows[:, :d]
-        if n == len(state):
-            levels = np.unique(call.level)
-            slope = np.zeros((d, d)) if frame.full else np.zeros(d)
-            level = float(levels[0]) if levels.size == 1 else float("nan")
-            state.append(Call(level, rows[0].copy(), slope, np.zeros(d), call.evaluations))
-        known, parts = state[n], rows[1:] - rows[0]
-        cut = max(0, min(inputs * width, last) - first)
-        if frame.full:
-            known.slope[:, first : first + cut] = parts[:cut].T
-        elif cut:
-            known.slope[:] = parts[0]
-        known.noise[:] += (parts[cut:] ** 2).sum(axis=0)
-    return state
+    if frame.full and frame.basis is not None:
+        rows = rows @ frame.basis
+    rows = rows[:, :d]
+    if call == len(known):
+        levels = np.unique(level)
+        slope = np.zeros((d, d)) if frame.full else np.zeros(d)
+        known.append(
+            Call(float(levels[0]) if levels.size == 1 else math.nan, rows[0].copy(), slope, np.zeros(d), times)
+        )
+    this, parts = known[call], rows[1:] - rows[0]
+    cut = max(0, min(inputs * width, last) - first)
+    if frame.full:
+        this.slope[:, first : first + cut] = parts[:cut].T
+    elif cut:
+        this.slope[:] = parts[0]
+    this.noise[:] += (parts[cut:] ** 2).sum(axis=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -337,6 +344,11 @@ class Reading:
             if self.truth.basis is None:
                 counts = self.truth.multiplicities.astype(int)
                 mean, variance = np.repeat(mean, counts), np.repeat(variance, counts)
+            if first.noise.any() or np.linalg.matrix_rank(first.slope) < len(first.slope):
+                raise ValueError(
+                    "start: no start is known to make the first model call exact, in coordinates and after draws, or "
+                    "where not all of x_T reaches it"
+                )
             back = np.linalg.inv(first.slope)
             left = variance - first.noise
             covariance = (back * left) @ back.T
@@ -355,8 +367,30 @@ class Reading:
         center, spread = self.start(start)
         a, slope = self.affine, self.affine.slopes[0, 0]
         if self.in_coordinates:
-            return coordinate_law(a, a.shift[0] + slope @ center, slope @ spread @ slope.T + a.noise[0, 0])
-        return mode_law(a, self.truth, a.shift[0] + slope * center, slope**2 * spread + a.noise[0, 0])
+            return coordinate_law(a, self.wanted, a.shift[0] + slope @ center, slope @ spread @ slope.T + a.noise[0, 0])
+        return mode_law(a, self.wanted, a.shift[0] + slope * center, slope**2 * spread + a.noise[0, 0])
+
+    def bookkeeping(self, start: Any = "exact") -> list[Booked]:
+        """What every model call was told and handed: its level, the moments of its input beside those of the exact
+        marginal, and the level that it looks like. From the start with which the first call is exact, where there is
+        one, so that what is seen is not the start's error.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from rmverify import Gaussian, paths
+        >>> def euler(model, x, noise):  # of the probability flow, twice
+        ...     x = 8 * x
+        ...     for s, s_next in ((8.0, 4.0), (4.0, 2.0)):
+        ...         x = x + (s_next - s) * (x - model(x, s)) / s
+        ...     return x
+        >>> first, second = Sampler(euler, path=paths.VE(), predicts="x0").read(Gaussian([0.0], [4.0])).bookkeeping()
+        >>> first.misfit, second.level, second.due_variance, second.variance.round(2)
+        (0.0, 4.0, array([20.]), array([19.06]))
+        >>> round(second.apparent, 3), round(float(np.cos(np.arctan(8 / 2) - np.arctan(4 / 2)) ** 2 * 20), 2)
+        (3.88, 19.06)
+        """
+        return booked(self, start)
 
     def input_law(self, call: int, start: Any = "normal") -> Gaussian:
         """The law of what the model was handed in one call, up to correlations of modes where they mix."""
@@ -369,19 +403,29 @@ class Reading:
         return self.truth.with_modes(variance, mean, slip)
 
 
-def mode_law(affine: Affine, truth: Gaussian, mean: Array, variance: Array) -> Gaussian:
+def mode_law(affine: Affine, wanted: Gaussian, means: Array, variances: Array) -> Gaussian:
     """The law of these means and variances of modes, with what rounding leaves unknown of it."""
-    if not (np.isfinite(mean).all() and np.isfinite(variance).all()):
-        raise NotFinite("run: the law of its output overflows")
-    return truth.with_modes(variance, mean, slip_of(affine, mean, variance))
+    _refuse_overflow(means, variances)
+    refuse_lost(affine, means, variances, wanted.variances)
+    most = unknown(affine, means, variances)
+    flat = (wanted.variances == 0) & (variances <= most**2)  # as flat as the data, as far as can be seen
+    spread = np.sqrt(np.where(flat, 0.0, variances))
+    rounding = np.divide(most, spread, out=np.zeros_like(most), where=spread > 0)
+    rounding[flat & ((affine.unsure[0] > 0) | (means != wanted.means))] = roughness(affine)
+    return wanted.with_modes(np.where(flat, 0.0, variances), means, rounding)
 
 
-def coordinate_law(affine: Affine, mean: Array, covariance: Array) -> Gaussian:
+def coordinate_law(affine: Affine, wanted: Gaussian, mean: Array, covariance: Array) -> Gaussian:
     """The same in coordinates."""
-    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
-        raise NotFinite("run: the law of its output overflows")
+    _refuse_overflow(mean, covariance)
     law = Gaussian(mean, (covariance + covariance.T) / 2)
-    slip = float(slip_of(affine, mean, np.diagonal(covariance)).max()) * float(law.variances.max())
+    refuse_lost(affine, np.abs(mean).max(), law.variances.min(), float(wanted.variances.min()))
+    most = float(unknown(affine, mean, np.diagonal(covariance)).max()) * float(np.sqrt(law.variances.max()))
     with np.errstate(divide="ignore", invalid="ignore"):
-        relative = np.where(law.variances > 0, slip / law.variances, 0.0)
+        relative = np.where(law.variances > 0, most / law.variances, 0.0)
     return Gaussian._raw(law.variances, law.means, law.multiplicities, law.basis, relative)
+
+
+def _refuse_overflow(means: Array, variances: Array) -> None:
+    if not (np.isfinite(means).all() and np.isfinite(variances).all()):
+        raise NotFinite("run: the law of its output overflows")

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for targets, scores, noise levels, midpoints, schemes and plans: for your own tests.
+"""Hypothesis strategies for targets, scores, paths, noise levels, midpoints, schemes and plans: for your own tests.
 
 Everything is built, nothing filtered: each draw is valid, and shrinks towards few modes and steps near 1.
 """
@@ -14,7 +14,8 @@ import numpy as np
 
 from rmverify import schemes
 from rmverify.claims.looks.oscillating import Oscillation
-from rmverify.numbers.checks import Array, number
+from rmverify.numbers.checks import Array, number, positive_integer
+from rmverify.paths import OU, VE, VP, Flow, Path
 from rmverify.plans import Correct, Plan, Predict
 from rmverify.schemes.contract import Scheme
 from rmverify.targets import EstimatedScore, Gaussian
@@ -30,13 +31,18 @@ except ImportError as error:
 __all__ = [
     "alphas",
     "correctors",
+    "dense_gaussians",
     "estimated_scores",
     "gaussians",
+    "paths",
     "plans",
     "predictors",
     "rotations",
     "schedules",
+    "sigmas",
+    "spectra",
     "steps",
+    "timesteps",
 ]
 
 Range = tuple[float, float]
@@ -92,6 +98,69 @@ def gaussians(
     block = st.tuples(_logarithmic("variances", variances), st.integers(1, multiplicities), st.floats(-spread, spread))
     blocks = st.lists(block, min_size=1, max_size=modes)
     return blocks.map(lambda blocks: Gaussian.from_spectrum(*zip(*blocks, strict=True)))
+
+
+def spectra(*, variances: Range = (1e-3, 1e3), modes: int = 4) -> SearchStrategy[Array]:
+    """Variances, one for each coordinate: any, all the same, two blocks, and powers of the index.
+
+    Parameters
+    ----------
+    variances : (low, high)
+    modes : int
+        At most so many.
+
+    Examples
+    --------
+    >>> from hypothesis import given
+    >>> @given(spectra(variances=(0.1, 1.0), modes=3))
+    ... def test(lam):
+    ...     assert lam.shape in ((1,), (2,), (3,)) and lam.min() >= 0.1 and lam.max() <= 1
+    >>> test()
+    """
+    low, high = _range("variances", variances)
+    most = positive_integer("modes", modes)
+    one = _logarithmic("variances", (low, high))
+    sizes = st.integers(1, most)
+
+    def blocks(size: int, cut: int, a: float, b: float) -> Array:
+        return np.where(np.arange(size) < cut, a, b)
+
+    def powers(size: int, power: float, first: float) -> Array:
+        return np.clip(first * np.arange(1.0, size + 1) ** -power, low, high)
+
+    return st.one_of(
+        st.lists(one, min_size=1, max_size=most).map(np.array),
+        st.builds(blocks, sizes, st.integers(0, most), one, one),
+        st.builds(powers, sizes, st.floats(0.5, 3.0), one),
+    )
+
+
+def dense_gaussians(*, variances: Range = (1e-2, 1e2), dim: int = 4, means: float = 10.0) -> SearchStrategy[Gaussian]:
+    """Gaussians of correlated coordinates: a spectrum, turned by a rotation.
+
+    Parameters
+    ----------
+    variances : (low, high)
+    dim : int
+        The largest dimension.
+    means : number >= 0
+        The largest mean of a coordinate before it is turned.
+
+    Examples
+    --------
+    >>> from hypothesis import given
+    >>> @given(dense_gaussians(variances=(0.5, 2.0), dim=3))
+    ... def test(q):
+    ...     assert q.dim <= 3 and np.allclose(q.covariance, q.covariance.T)
+    >>> test()
+    """
+    spread = number("means", means, least=0)
+
+    def turned(lam: Array) -> SearchStrategy[Gaussian]:
+        center = st.lists(st.floats(-spread, spread), min_size=lam.size, max_size=lam.size)
+        return st.builds(lambda q, m: Gaussian(q @ np.array(m), (q * lam) @ q.T), rotations(lam.size), center)
+
+    return spectra(variances=variances, modes=dim).flatmap(turned)
 
 
 def rotations(dim: int) -> SearchStrategy[Array]:
@@ -200,6 +269,113 @@ def schedules(*, start: Range = (1.0, 4.0), end: Range = (0.01, 0.5), steps: int
         raise ValueError(f"start: expected levels above those of end, {end!r}, got {start!r}")
     parts = st.lists(st.floats(0.1, 1), min_size=1, max_size=steps)
     return st.builds(_levels, _logarithmic("start", start), _logarithmic("end", end), parts)
+
+
+def paths() -> SearchStrategy[Path]:
+    """Ways from data to noise in every clock: OU, VE, flows, and VP by a rate or a list of timesteps.
+
+    Lists of alphas_cumprod have up to 1000 timesteps, every interpolation, and end in pure noise or not.
+
+    Examples
+    --------
+    >>> from hypothesis import given
+    >>> @given(paths())
+    ... def test(path):
+    ...     alpha, sigma = path.at(1)
+    ...     assert alpha >= 0 and sigma > 0
+    >>> test()
+    """
+    rates = st.tuples(st.floats(0.01, 1.0), st.floats(1.0, 30.0)).map(lambda beta: VP(beta=beta))
+    flows = st.sampled_from((1.0, 1000.0)).map(Flow)
+    return st.one_of(st.sampled_from((OU(), VE())), flows, rates, _discrete())
+
+
+def _discrete() -> SearchStrategy[VP]:
+    def listed(count: int, last: float, noise: bool, interpolation: str | None) -> VP:
+        squares = np.cumprod(1 - np.linspace(1e-4, last, count) * min(1.0, 1000 / count))
+        if noise:
+            squares[-1] = 0.0
+        return VP(squares, interpolation=interpolation)
+
+    ways = st.sampled_from(("log_sigma", "alphas_cumprod", None))
+    return st.builds(listed, st.sampled_from((1000, 10, 37)), st.floats(5e-3, 2e-2), st.booleans(), ways)
+
+
+def sigmas(*, most: Range = (5.0, 100.0), least: Range = (1e-3, 0.5), steps: int = 12) -> SearchStrategy[list[float]]:
+    """Noise levels sigma as samplers take them: strictly decreasing, even in a power of sigma or uneven, half of them
+    ending with 0.
+
+    Parameters
+    ----------
+    most, least : (low, high)
+        Of the first and of the last that is not 0.
+    steps : int
+        At most so many steps.
+
+    Raises
+    ------
+    ValueError
+        Where the first may lie below the last.
+
+    Examples
+    --------
+    >>> from hypothesis import given
+    >>> @given(sigmas(steps=5))
+    ... def test(levels):
+    ...     assert 2 <= len(levels) <= 6 and levels == sorted(levels, reverse=True) and levels[-1] >= 0
+    >>> test()
+    """
+    if _range("most", most)[0] <= _range("least", least)[1]:
+        raise ValueError(f"most: expected levels above those of least, {least!r}, got {most!r}")
+    count = positive_integer("steps", steps)
+
+    def even(first: float, last: float, n: int, rho: float, zero: bool) -> list[float]:
+        inner = np.linspace(first ** (1 / rho), last ** (1 / rho), n if zero else n + 1) ** rho
+        return [*map(float, inner), *([0.0] if zero else [])]
+
+    def uneven(first: float, last: float, parts: list[float]) -> list[float]:
+        return [*map(float, np.exp(_levels(math.log(first), math.log(last), parts)))]
+
+    ends = _logarithmic("most", most), _logarithmic("least", least)
+    parts = st.lists(st.floats(0.1, 1), min_size=1, max_size=count)
+    return st.one_of(
+        st.builds(even, *ends, st.integers(1, count), st.sampled_from((1.0, 7.0)), st.booleans()),
+        st.builds(uneven, *ends, parts),
+    )
+
+
+def timesteps(count: int = 1000, *, steps: int = 50) -> SearchStrategy[list[int]]:
+    """Whole timesteps as schedulers make them, strictly decreasing in 0, ..., count - 1: leading, trailing and even
+    spacings of numbers that divide `count` and that do not, and any subset.
+
+    Parameters
+    ----------
+    count : int
+    steps : int
+        At most so many.
+
+    Examples
+    --------
+    >>> from hypothesis import given
+    >>> @given(timesteps(100, steps=8))
+    ... def test(levels):
+    ...     assert 1 <= len(levels) <= 8 and levels == sorted(set(levels), reverse=True)
+    ...     assert 0 <= levels[-1] and levels[0] < 100
+    >>> test()
+    """
+    count = positive_integer("count", count)
+    most = positive_integer("steps", min(steps, count))
+
+    def spaced(n: int, how: str) -> list[int]:
+        if how == "leading":
+            return [(count // n) * k for k in reversed(range(n))]
+        if how == "trailing":
+            return [count - 1 - (count * k) // n for k in range(n)]
+        return [round((count - 1) * k / (n - 1)) for k in reversed(range(n))] if n > 1 else [count - 1]
+
+    ways = st.sampled_from(("leading", "trailing", "even"))
+    subsets = st.sets(st.integers(0, count - 1), min_size=1, max_size=most)
+    return st.one_of(st.builds(spaced, st.integers(1, most), ways), subsets.map(lambda s: sorted(s, reverse=True)))
 
 
 def _levels(start: float, end: float, parts: list[float]) -> Array:

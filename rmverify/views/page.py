@@ -57,7 +57,7 @@ _HEAD = """<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>rmverify verify</title>
+<title>{title}</title>
 <style>{style}</style>
 </head>
 """
@@ -105,25 +105,30 @@ def claims_page(report: Report, asked: Asked) -> str:
 
     body = [
         "<h1>Claims, and what was found about them</h1>",
-        f"<p>{_text(tally(report))}</p>",
-        _definitions(asked.lines()),
+        f"<p>{escaped(tally(report))}</p>",
+        definitions(asked.lines()),
         _summary(report),
         *(_section(result, asked) for result in report.values()),
         "<h2>How to read this page</h2>",
-        _definitions([*_LEGEND.items(), *names_in(points(report))]),
-        f"<p>Made by rmverify {_text(__version__)}.</p>",
+        definitions([*_LEGEND.items(), *names_in(points(report))]),
+        f"<p>Made by rmverify {escaped(__version__)}.</p>",
     ]
-    return _HEAD.format(style=_STYLE) + "<body>\n" + "\n".join(body) + "\n</body>\n</html>\n"
+    return page("rmverify verify", body)
 
 
-def _text(text: str) -> str:
+def page(title: str, body: Iterable[str]) -> str:
+    """A page of these elements."""
+    return _HEAD.format(style=_STYLE, title=title) + "<body>\n" + "\n".join(body) + "\n</body>\n</html>\n"
+
+
+def escaped(text: str) -> str:
     return escape(" ".join(text.split()))
 
 
 def _summary(report: Report) -> str:
     rows = [
-        f'<tr><td><a href="#{_text(r.id)}">{_text(r.id)}</a></td><td>{_text(r.claim.statement)}</td>'
-        f'<td class="{_class(r.finding)}">{_text(finding_text(r))}</td><td>{_text(", ".join(kinds_of(r)))}</td>'
+        f'<tr><td><a href="#{escaped(r.id)}">{escaped(r.id)}</a></td><td>{escaped(r.claim.statement)}</td>'
+        f'<td class="{_class(r.finding)}">{escaped(finding_text(r))}</td><td>{escaped(", ".join(kinds_of(r)))}</td>'
         f'<td class="number">{seconds_text(r.seconds)}</td></tr>'
         for r in report.values()
     ]
@@ -139,19 +144,19 @@ def _scroll(table: str) -> str:
     return f'<div class="scroll">{table}</div>'
 
 
-def _definitions(pairs: Iterable[tuple[str, str]]) -> str:
-    return "<dl>" + "".join(f"<dt>{_text(name)}</dt><dd>{_text(text)}</dd>" for name, text in pairs) + "</dl>"
+def definitions(pairs: Iterable[tuple[str, str]]) -> str:
+    return "<dl>" + "".join(f"<dt>{escaped(name)}</dt><dd>{escaped(text)}</dd>" for name, text in pairs) + "</dl>"
 
 
 def _section(result: Result, asked: Asked) -> str:
     claim = result.claim
     parts = [
-        f'<section id="{_text(result.id)}">',
-        f"<h2>{_text(result.id)}: {_text(claim.statement)}</h2>",
+        f'<section id="{escaped(result.id)}">',
+        f"<h2>{escaped(result.id)}: {escaped(claim.statement)}</h2>",
         _scroll(formula(claim.latex)),
-        f"<details><summary>LaTeX</summary><code>{_text(claim.latex)}</code></details>",
-        f'<p><strong class="{_class(result.finding)}">{_text(finding_text(result))}</strong></p>',
-        _definitions((name, text.replace("\n", "; ")) for name, text in claim_lines(claim)),
+        f"<details><summary>LaTeX</summary><code>{escaped(claim.latex)}</code></details>",
+        f'<p><strong class="{_class(result.finding)}">{escaped(finding_text(result))}</strong></p>',
+        definitions((name, text.replace("\n", "; ")) for name, text in claim_lines(claim)),
         *(_evidence(e, asked, result.id, n) for n, e in enumerate(result.evidence, 1)),
         "</section>",
     ]
@@ -163,27 +168,27 @@ _LONG = 12
 
 
 def _evidence(evidence: Evidence, asked: Asked, id: str, n: int) -> str:
-    finding = f'<span class="{_class(evidence.finding)}">{_text(evidence.finding)}</span>'
-    rows = [f'<tr><th colspan="2">{_text(evidence.kind)}: {_text(evidence.what.rstrip("."))}: {finding}</th></tr>']
+    finding = f'<span class="{_class(evidence.finding)}">{escaped(evidence.finding)}</span>'
+    rows = [f'<tr><th colspan="2">{escaped(evidence.kind)}: {escaped(evidence.what.rstrip("."))}: {finding}</th></tr>']
     for name, text in evidence_lines(evidence):
-        rows.append(f'<tr><th scope="row">{_text(name)}</th><td>{_text(text)}</td></tr>')
-    command = _text(asked.command(id, evidence.kind))
+        rows.append(f'<tr><th scope="row">{escaped(name)}</th><td>{escaped(text)}</td></tr>')
+    command = escaped(asked.command(id, evidence.kind))
     rows.append(f'<tr><th scope="row">command</th><td><code>{command}</code></td></tr>')
     parts = [f'<table class="evidence"><tbody>{"".join(rows)}</tbody></table>']
     if evidence.rows:
-        table = _table(evidence.rows)
+        table = tabulated(evidence.rows)
         folded = f"<details><summary>{len(evidence.rows)} rows</summary>{table}</details>"
         parts.append(folded if len(evidence.rows) > _LONG else table)
     if evidence.picture is not None:
-        parts.append(_figure(evidence.picture, f"{id}-{n}"))
+        parts.append(pictured(evidence.picture, f"{id}-{n}"))
     return "\n".join(parts)
 
 
-def _table(rows: Iterable[Mapping[str, Any]]) -> str:
+def tabulated(rows: Iterable[Mapping[str, Any]]) -> str:
     """Rows of any columns; a column that a row lacks is empty there."""
     rows = list(rows)
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    head = "".join(f"<th>{_text(str(name))}</th>" for name in columns)
+    head = "".join(f"<th>{escaped(str(name))}</th>" for name in columns)
     body = ""
     for row in rows:
         body += "<tr>" + "".join(_cell(row[name]) if name in row else "<td></td>" for name in columns) + "</tr>"
@@ -195,7 +200,7 @@ def _cell(value: Any) -> str:
     text = cell_text(value)
     if isinstance(value, Value) and value.error:
         text += f" ± {value.error:.1g}"
-    return f'<td class="number">{_text(text)}</td>' if number else f"<td>{_text(text)}</td>"
+    return f'<td class="number">{escaped(text)}</td>' if number else f"<td>{escaped(text)}</td>"
 
 
 # --- formulas -----------------------------------------------------------------------------------------------
@@ -234,7 +239,7 @@ def formula(latex: str) -> str:
 # --- pictures -----------------------------------------------------------------------------------------------
 
 
-def _figure(picture: Mapping[str, Any], id: str) -> str:
+def pictured(picture: Mapping[str, Any], id: str) -> str:
     """Curves on logarithmic axes with their numbers below."""
     x, y = str(picture["x"]), str(picture["y"])
     curves = {
@@ -242,15 +247,15 @@ def _figure(picture: Mapping[str, Any], id: str) -> str:
         for name, curve in picture["curves"].items()
     }
     rows = [{"curve": name, x: a, y: b} for name, points in curves.items() for a, b in points]
-    numbers = f"<details><summary>The numbers</summary>{_table(rows)}</details>"
+    numbers = f"<details><summary>The numbers</summary>{tabulated(rows)}</details>"
     if importlib.util.find_spec("matplotlib") is None:
         return f"<figure><figcaption>No picture: matplotlib is not installed.</figcaption>{numbers}</figure>"
     caption = f"{y} against {x}, logarithmic axes"
     shown = {name: [p for p in points if all(0 < c < math.inf for c in p)] for name, points in curves.items()}
     if shown != curves:
         caption += "; points at 0 or below, or infinite, are left out"
-    drawing = f'<div role="img" aria-label="{_text(caption)}">{_drawing(shown, x, y, id)}</div>'
-    return f"<figure>{drawing}<figcaption>{_text(caption)}</figcaption>{numbers}</figure>"
+    drawing = f'<div role="img" aria-label="{escaped(caption)}">{_drawing(shown, x, y, id)}</div>'
+    return f"<figure>{drawing}<figcaption>{escaped(caption)}</figcaption>{numbers}</figure>"
 
 
 _INK = "#010203"

@@ -1,0 +1,1 @@
+"""One file for each case: its formulas first, then fault and correction, then the check."""
