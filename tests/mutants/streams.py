@@ -6,6 +6,7 @@ from mutants import Line
 from rmverify.readings import particles, streams
 from rmverify.readings.particles import ParticleDraw
 from rmverify.readings.streams import Stream
+from rmverify.targets import GaussianMixture, gaussian_mixture
 
 LINES = [
     Line("a_round_less", streams, "threefry", "range(_ROUNDS)", "range(_ROUNDS - 1)", "known_answers"),
@@ -40,4 +41,10 @@ LINES = [
     Line("library_not_looked_at", particles, "_elsewhere", "here != there", "False", "libraries"),
     Line("wide_rounds_not_cut", particles, "_rows", "start.n if width == 1 else", "start.n if True else",
          "own_backend"),
+    Line("weights_without_the_densities_size", gaussian_mixture, "_height_and_score", " + size) / 2", ") / 2",
+         "mixture_score"),
+    Line("the_first_stays_the_highest", GaussianMixture, "score", "top, total, pulled = higher,",
+         "_, total, pulled = top,", "mixture_score"),
+    Line("empty_components_count", GaussianMixture, "score", " if w > 0]", "]", "mixture_score"),
+    Line("pull_not_rescaled", GaussianMixture, "score", "before * pulled +", "pulled +", "mixture_score"),
 ]  # fmt: skip
