@@ -75,6 +75,11 @@ def known_answers():
                 streams.threefry(tuple(arrays[:2]), tuple(arrays[2:])),
             ):
                 assert tuple(int(word[0]) for word in made) == answer
+    for word in (0, 1, 2**31 - 1, 2**31, 2**31 + 1, 2**32 - 1):
+        for x in (0, 1, 2**31, 2**32 - 1):
+            for xp in (np, array_api_strict):
+                added = streams._plus(xp.asarray([x], dtype=xp.uint32), word, True)
+                assert int(added[0]) == (x + word) % 2**32
     for key, (first, place), answer in ANSWERS[:1] + ANSWERS[2:]:
         a, b = streams._encrypted(key, first, slice(place, place + 1), slice(0, 1))
         assert (int(a[0]), int(b[0])) == answer
