@@ -75,6 +75,11 @@ def known_answers():
                 streams.threefry(tuple(arrays[:2]), tuple(arrays[2:])),
             ):
                 assert tuple(int(word[0]) for word in made) == answer
+    for word in (0, 1, 2**31 - 1, 2**31, 2**31 + 1, 2**32 - 1):
+        for x in (0, 1, 2**31, 2**32 - 1):
+            for xp in (np, array_api_strict):
+                added = streams._plus(xp.asarray([x], dtype=xp.uint32), word, True)
+                assert int(added[0]) == (x + word) % 2**32
     for key, (first, place), answer in ANSWERS[:1] + ANSWERS[2:]:
         a, b = streams._encrypted(key, first, slice(place, place + 1), slice(0, 1))
         assert (int(a[0]), int(b[0])) == answer
@@ -301,11 +306,33 @@ def own_backend():
         footprint(lambda x, t, h, score, draw: score(t), like=like)
 
 
+def mixture_score():
+    """sum_j r_j C_j(t)^{-1} (m_j(t) - x) with r_j = w_j q_j / sum w_j q_j, also at levels of the particles' own."""
+    weights = [0.2, 0.0, 0.5, 0.3]
+    means = np.array([[0.5, -1.0], [9.0, 9.0], [3.0, 0.0], [-2.0, 4.0]])
+    covariances = np.array([[[2.0, 0.5], [0.5, 1.0]], np.eye(2), [[0.3, -0.1], [-0.1, 0.2]], [[1.5, 0.0], [0.0, 0.5]]])
+    x = np.random.default_rng(0).normal(size=(8, 2)) * 4
+    for t in (0.3, np.linspace(0.1, 2, 8)[:, None]):
+        due = np.zeros_like(x)
+        for row, level, out in zip(x, np.broadcast_to(t, (8, 1))[:, 0], due, strict=True):
+            e = math.exp(-level)
+            laws = [(e * m, e * e * c + (1 - e * e) * np.eye(2)) for m, c in zip(means, covariances, strict=True)]
+            q = [w * scipy.stats.multivariate_normal(*law).pdf(row) for w, law in zip(weights, laws, strict=True)]
+            out += sum(r * np.linalg.solve(c, m - row) for r, (m, c) in zip(q, laws, strict=True)) / sum(q)
+        for xp in (np, array_api_strict):
+            level = t if isinstance(t, float) else xp.asarray(t)
+            found = GaussianMixture(weights, means, covariances).score(level, xp.asarray(x))
+            np.testing.assert_allclose(np.asarray(found), due, rtol=1e-9)
+    # far out, where every density underflows, and blocks of one variance
+    far = GaussianMixture([0.5, 0.5], [[0.0] * 3, [1.0] * 3], [[2.0] * 3, [1.0] * 3]).score(0.0, np.full((1, 3), 1e4))
+    np.testing.assert_allclose(far, -0.5e4, rtol=1e-12)
+
+
 FACTS = {
     fact.__name__: fact
     for fact in (
         known_answers, the_formulas, pieces, single_precision, keys, numbers_of_their_own, tiles,
-        the_place_of_a_bad_particle, the_first_error, progress, devices, libraries, own_backend,
+        the_place_of_a_bad_particle, the_first_error, progress, devices, libraries, own_backend, mixture_score,
     )
 }  # fmt: skip
 

@@ -6,11 +6,15 @@ from mutants import Line
 from rmverify.readings import particles, streams
 from rmverify.readings.particles import ParticleDraw
 from rmverify.readings.streams import Stream
+from rmverify.targets import GaussianMixture, gaussian_mixture
 
 LINES = [
     Line("a_round_less", streams, "threefry", "range(_ROUNDS)", "range(_ROUNDS - 1)", "known_answers"),
     Line("another_key_is_added", streams, "threefry", "keys[j % 3]", "keys[(j + 2) % 3]", "known_answers"),
     Line("turned_the_other_way", streams, "threefry", "cut(z << r)", "cut(z << (32 - r))", "known_answers"),
+    Line("a_bit_lost", streams, "_plus", "x + (1 << 30) + (1 << 30)", "x + (1 << 30)", "known_answers"),
+    Line("a_large_number_one_off", streams, "_plus", "x - ((1 << 32) - word)", "x - ((1 << 32) - word - 1)",
+         "known_answers"),
     Line("no_parity_in_place", streams, "_encrypted", " ^ _PARITY", "", "known_answers"),
     Line("no_count_of_keys_in_place", streams, "_encrypted", "] + j) & _MASK", "]) & _MASK", "known_answers"),
     Line("half_a_turn", Stream, "standard_normal", "2 * math.pi", "math.pi", "the_formulas"),
@@ -18,7 +22,7 @@ LINES = [
          "[radius * xp.sin(turn), radius * xp.cos(turn)]", "the_formulas"),
     Line("not_in_the_middle_in_place", streams, "_unit", "np.add(out, _HALF, out)", "pass", "the_formulas"),
     Line("not_in_the_middle", Stream, "_unit", " + 2.0**-33", "", "the_formulas"),
-    Line("places_are_particles", Stream, "_words", "particle + _fit", "0 * particle + _fit", "the_formulas"),
+    Line("places_are_particles", Stream, "_words", "_plus(particle,", "_plus(0 * particle,", "the_formulas"),
     Line("not_from_the_first", streams, "_encrypted", "first + columns.start", "columns.start", "the_formulas"),
     Line("a_wrong_sign_in_place", streams, "_normal", "subtract(_HALF, turn, turn)", "subtract(turn, _HALF, turn)",
          "the_formulas"),
@@ -40,4 +44,10 @@ LINES = [
     Line("library_not_looked_at", particles, "_elsewhere", "here != there", "False", "libraries"),
     Line("wide_rounds_not_cut", particles, "_rows", "start.n if width == 1 else", "start.n if True else",
          "own_backend"),
+    Line("weights_without_the_densities_size", gaussian_mixture, "_height_and_score", " + size) / 2", ") / 2",
+         "mixture_score"),
+    Line("the_first_stays_the_highest", GaussianMixture, "score", "top, total, pulled = higher,",
+         "_, total, pulled = top,", "mixture_score"),
+    Line("empty_components_count", GaussianMixture, "score", " if w > 0]", "]", "mixture_score"),
+    Line("pull_not_rescaled", GaussianMixture, "score", "before * pulled +", "pulled +", "mixture_score"),
 ]  # fmt: skip
