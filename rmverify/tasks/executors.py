@@ -117,7 +117,7 @@ def pool(workers: int = 1, dask: str | None = None) -> Iterator[Pool]:
             yield Pool(executor, lambda: 2 * workers)
 
 
-def given(executor: Executor | None, workers: int, dask: str | None) -> AbstractContextManager[Pool]:
+def given(executor: Executor | None, workers: int, dask: str | None = None) -> AbstractContextManager[Pool]:
     """A pool: the caller's executor, which stays open, with so many workers; or one of its own."""
     if executor is None:
         return pool(workers, dask)
