@@ -174,10 +174,12 @@ def empty_on(backend: str, dtype: str = "float64", device: str | None = None) ->
     try:
         if backend == "torch":
             return library.empty(0, dtype=getattr(library, dtype), device=device)
-        if backend == "cupy":
-            with library.cuda.Device(int((device or "cuda:0").partition(":")[2] or 0)):
-                return library.empty(0, dtype=dtype)
         kind, _, index = (device or "").partition(":")
+        if backend == "cupy":
+            if kind not in ("", "cuda"):
+                raise ValueError("its devices are cuda:0, cuda:1, ...")
+            with library.cuda.Device(int(index or 0)):
+                return library.empty(0, dtype=dtype)
         with quietly(backend):
             return library.device_put(np.empty(0, dtype=dtype), library.devices(kind or None)[int(index or 0)])
     except Exception as error:  # each library has its own
