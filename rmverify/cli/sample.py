@@ -47,10 +47,8 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from concurrent.futures import BrokenExecutor
-
     from rmverify.samplers.arrays import empty_on
-    from rmverify.tasks.executors import Gone
+    from rmverify.tasks import Gone
 
     suffix = None if options.store else writable("--out", options.out, ("npy", "csv"))
     target, _, plan = plan_of(options)
@@ -66,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         raise Usage(f"--{error}") from None
     try:
         x = _drawn(options, plan, target, like)
-    except (Gone, BrokenExecutor) as error:
+    except Gone as error:
         more = "; what was computed is in the store: the same command continues it" if options.store else ""
         return complain(f"{error}{more}", Exit.INTERNAL)
     if suffix:

@@ -20,7 +20,7 @@ import pickle
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ import numpy as np
 
 from rmverify.numbers.checks import Array
 from rmverify.plans import Plan
-from rmverify.tasks import Pool, completed, opened
+from rmverify.tasks import Gone, Pool, completed, opened
 
 __all__ = ["SCHEMA", "Threads", "Tile", "gathered", "identity", "kept"]
 
@@ -52,7 +52,13 @@ class Threads(ThreadPoolExecutor):
 def gathered(
     where: Pool, tiles: Iterable[Tile], task: Callable[[int, int], tuple[Any, ...]], keep: Callable[[Tile, Array], None]
 ) -> None:
-    """Compute the tiles, as function and arguments that `task` names, and hand each over as it comes."""
+    """Compute the tiles, as function and arguments that `task` names, and hand each over as it comes.
+
+    Raises
+    ------
+    tasks.Gone
+        If a worker process, or the Dask scheduler, died.
+    """
 
     def tasks() -> Iterator[tuple[Tile, Callable[..., Any], tuple[Any, ...]]]:
         for tile in tiles:
@@ -63,6 +69,10 @@ def gathered(
         for tile, future in done:
             try:
                 values = future.result()
+            except (BrokenExecutor, CancelledError) as error:
+                raise Gone(
+                    f"the workers are gone ({type(error).__name__}{f': {error}' if str(error) else ''})"
+                ) from error
             except (pickle.PicklingError, AttributeError, TypeError) as error:
                 if "pickle" not in str(error).lower():
                     raise
@@ -128,7 +138,7 @@ def _matrix(folder: Path, shape: tuple[int, int], dtype: str) -> Iterator[tuple[
     about = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(head, about)
     size = len(head.getvalue()) + shape[0] * shape[1] * np.dtype(dtype).itemsize
-    path = folder / (_SAMPLES if (folder / _SAMPLES).exists() else _PART)
+    path = _file(folder)
     with open(path, "r+b" if path.exists() else "w+b") as file:
         if os.fstat(file.fileno()).st_size == 0:
             file.write(head.getvalue())
@@ -139,6 +149,10 @@ def _matrix(folder: Path, shape: tuple[int, int], dtype: str) -> Iterator[tuple[
                 f"store: expected {path.name} to be a matrix of shape {shape} and {dtype} in {str(folder)!r}"
             )
         yield file, len(head.getvalue())
+
+
+def _file(folder: Path) -> Path:
+    return folder / (_SAMPLES if (folder / _SAMPLES).exists() else _PART)
 
 
 class Store:

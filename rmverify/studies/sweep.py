@@ -21,8 +21,7 @@ from numbers import Integral
 from typing import Any
 
 from rmverify.numbers.values import Value
-from rmverify.tasks import Pool, completed, given, opened, pool
-from rmverify.tasks.executors import Gone
+from rmverify.tasks import Gone, Pool, completed, given, opened, pool
 
 __all__ = ["SCHEMA", "Pool", "Progress", "SweepError", "decode", "encode", "pool", "run"]
 
