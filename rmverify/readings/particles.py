@@ -364,8 +364,9 @@ class _Start:
             raise ValueError(f"like: expected an array, got {like!r}")
         model = np.empty(0) if plain else model
         xp: Any = array_namespace(model)
-        if not xp.isdtype(model.dtype, "real floating"):
-            raise ValueError(f"{'x0' if like is None else 'like'}: expected a real floating dtype, got {model.dtype}")
+        for argument, given in (("like", like), ("x0", x0)):
+            if is_array_api_obj(given) and not array_namespace(given).isdtype(given.dtype, "real floating"):
+                raise ValueError(f"{argument}: expected a real floating dtype, got {given.dtype}")
         self.n, self.dim, self.model, self.xp, self.native = n, dim, model, xp, is_numpy_namespace(xp)
         self._out = np.empty((n, dim), dtype=model.dtype) if self.native else None
         self._values = None
@@ -376,7 +377,7 @@ class _Start:
     def _converted(self, x0: Any) -> Any:
         try:
             return self.xp.asarray(x0, dtype=self.model.dtype, device=device(self.model))
-        except Exception as error:
+        except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(
                 f"x0: expected what can be made an array of {self.xp.__name__} on {device(self.model)}, got "
                 f"{type(x0).__name__}: {error}"
