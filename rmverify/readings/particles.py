@@ -27,6 +27,7 @@ from typing import Any, Self
 import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_namespace
 
+from rmverify import tasks
 from rmverify.elementary import sqrt
 from rmverify.numbers.checks import Array, dimension, number, positive_integer
 from rmverify.plans import Plan
@@ -36,14 +37,13 @@ from rmverify.samplers import Sampler
 from rmverify.samplers.arrays import empty_on, host, named, place_of, quietly
 from rmverify.schemes.contract import Scheme, Score, check_covariance, name, velocity_variance
 from rmverify.targets import Target
-from rmverify.tasks import given
 
 __all__ = ["sample"]
 
 
 _BELOW_ONE = 1 - 2.0**-53
 _LIVE = 8  # arrays of R x tile x d numbers that a step and a plain score hold at once
-_MEMORY = 2**27  # bytes; more is slower on a CPU, whose caches are small
+_MEMORY = 2**27  # bytes
 _TASK = 1 << 20  # numbers of x in a task that is sent to a worker: 0.1 s and more of work for 8 MB to send back
 _TILE = 1 << 17  # numbers of x in a tile of NumPy's: measured, fewer cost more calls and more leave the cache
 
@@ -186,10 +186,12 @@ def sample(
         True for a progress bar on stderr; a callable is called with 1, 2, .. up to the number of steps, each as soon
         as that many steps are done, of all particles together; with several workers, from their threads.
     memory : number > 0
-        Bytes for the arrays of a step that asks R strata or cells at once: it is run on tiles of m particles with
-        8 R m dim numbers within it (the step holds five such arrays, a plain score the rest), m = 1 at the least. The
-        particles themselves, n dim numbers a few times over, come on top. The sample does not depend on it, but for
-        the rounding of a score whose arithmetic depends on how many particles it sees. A GPU wants more, to be full.
+        Bytes for the arrays of steps that ask R strata or cells at once, those of all threads together, or of each
+        worker of an executor: they are run on tiles of m particles with 8 R m dim numbers within it (a step holds five
+        such arrays, a plain score the rest), m = 1 at the least; on NumPy on smaller ones still, where these are
+        faster. The particles themselves, n dim numbers a few times over, come on top. The sample does not depend on
+        it, but for the rounding of a score whose arithmetic depends on how many particles it sees. A GPU wants more,
+        to be full.
     workers : int, optional
         Threads that NumPy's tiles are spread over: by default one for code of yours, which may not be ready for more,
         and as many as there are cores for a target of this package. The sample does not depend on it.
@@ -262,7 +264,8 @@ def _run(
     told: Callable[[int], None],
 ) -> Any:  # fmt: skip
     """All particles of a start, after all steps."""
-    rows, n, ask = _rows(plan, start, memory), start.n, _checked(score)
+    threads = threads if start.native else 1
+    rows, n, ask = _rows(plan, start, memory / threads), start.n, _checked(score)
     tiles = [(first, min(rows, n - first)) for first in range(0, n, rows)]
     start.reserve()
 
@@ -270,7 +273,7 @@ def _run(
         draw = ParticleDraw(seed)
         return start.keep(first, _moved(plan, ask, draw, start.tile(first, count, draw), start.first + first, told))
 
-    return start.whole(_spread(run, tiles, threads if start.native else 1))
+    return start.whole(_spread(run, tiles, threads))
 
 
 def _apart(
@@ -279,11 +282,12 @@ def _apart(
 ) -> Any:  # fmt: skip
     """All particles, tile by tile, by an executor or from a store."""
     n, dim, dtype, steps = start.n, start.dim, start.dtype, sum(len(stage) for stage in plan)
-    size = _together(plan, start, memory)
+    size = _together(start, memory)
     each = [(first, min(size, n - first)) for first in range(0, n, size)]
+    threads = workers if executor is None and start.native else 1
 
     def task(first: int, count: int) -> tuple[Any, ...]:
-        return _tile, plan, score, seed, start.place, dim, first, count, start.part(first, count), memory
+        return _tile, plan, score, seed, start.place, dim, first, count, start.part(first, count), memory / threads
 
     with contextlib.ExitStack() as opened:
 
@@ -292,10 +296,8 @@ def _apart(
                 keep(tile, values)
                 told(tile[1] * steps)
 
-            where = executor
-            if where is None and start.native and workers > 1:
-                where = opened.enter_context(tiles.Threads(workers))
-            pool = opened.enter_context(given(where, 1 if where is None else workers))
+            where = opened.enter_context(tiles.Threads(threads)) if threads > 1 else executor
+            pool = opened.enter_context(tasks.given(where, 1 if where is None else workers))
             tiles.gathered(pool, some, task, kept)
 
         if store is None:
@@ -387,21 +389,22 @@ class _Told:
                 self._tell(self._told)
 
 
-def _together(plan: Plan, start: _Start, memory: float) -> int:
-    """How many particles make a task of their own: whole tiles of NumPy's, or what `memory` holds on a device."""
-    rows = _rows(plan, start, memory)
+def _together(start: _Start, memory: float) -> int:
+    """How many particles make a task of their own, on any number of workers: whole tiles of NumPy's, or what the memory
+    holds on a device."""
     if start.native:
-        return min(start.n, rows * max(1, _TASK // (rows * start.dim)))
-    return max(1, min(rows, int(memory // (_LIVE * start.dim * start.xp.finfo(start.model.dtype).bits // 8))))
+        return min(start.n, _TASK // _TILE * max(1, _TILE // start.dim))
+    return max(1, min(start.n, int(memory // (_LIVE * start.dim * start.xp.finfo(start.model.dtype).bits // 8))))
 
 
 def _rows(plan: Plan, start: _Start, memory: float) -> int:
-    """How many particles a tile has, from how many evaluations the widest round asks of each."""
+    """How many particles a tile has, from how many evaluations the rounds ask of each: the widest are to fit into the
+    memory, and of NumPy's the narrowest into a cache."""
     model = start.model
-    width = max(stage.widest(None if start.native else model) for stage in plan)
+    widths = [stage.widest(None if start.native else model) for stage in plan]
     itemsize = start.xp.finfo(model.dtype).bits // 8
-    rows = start.n if width == 1 else int(memory // (_LIVE * width * start.dim * itemsize))
-    return max(1, min(start.n, rows, _TILE // start.dim if start.native else rows))
+    rows = start.n if max(widths) == 1 else int(memory // (_LIVE * max(widths) * start.dim * itemsize))
+    return max(1, min(start.n, rows, _TILE // (min(widths) * start.dim) if start.native else rows))
 
 
 def state_of(scheme: Scheme, out: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -457,8 +460,9 @@ class _Start:
             raise ValueError(f"like: expected an array, got {like!r}")
         model = np.empty(0) if plain else model
         xp: Any = array_namespace(model)
-        if not xp.isdtype(model.dtype, "real floating"):
-            raise ValueError(f"{'x0' if like is None else 'like'}: expected a real floating dtype, got {model.dtype}")
+        for argument, given in (("like", like), ("x0", x0)):
+            if is_array_api_obj(given) and not array_namespace(given).isdtype(given.dtype, "real floating"):
+                raise ValueError(f"{argument}: expected a real floating dtype, got {given.dtype}")
         self.n, self.dim, self.model, self.xp, self.native = n, dim, model, xp, is_numpy_namespace(xp)
         self.first = first
         self._out: Any = None
@@ -503,7 +507,7 @@ class _Start:
     def converted(self, x0: Any) -> Any:
         try:
             return self.xp.asarray(x0, dtype=self.model.dtype, device=device(self.model))
-        except Exception as error:
+        except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(
                 f"x0: expected what can be made an array of {self.xp.__name__} on {device(self.model)}, got "
                 f"{type(x0).__name__}: {error}"
