@@ -27,7 +27,6 @@ from typing import Any, Self
 import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_namespace
 
-from rmverify import tasks
 from rmverify.elementary import sqrt
 from rmverify.numbers.checks import Array, dimension, number, positive_integer
 from rmverify.plans import Plan
@@ -37,6 +36,7 @@ from rmverify.samplers import Sampler
 from rmverify.samplers.arrays import empty_on, host, named, place_of, quietly
 from rmverify.schemes.contract import Scheme, Score, check_covariance, name, velocity_variance
 from rmverify.targets import Target
+from rmverify.tasks import executors
 
 __all__ = ["sample"]
 
@@ -297,7 +297,7 @@ def _apart(
                 told(tile[1] * steps)
 
             where = opened.enter_context(tiles.Threads(threads)) if threads > 1 else executor
-            pool = opened.enter_context(tasks.given(where, 1 if where is None else workers))
+            pool = opened.enter_context(executors.given(where, 1 if where is None else workers))
             tiles.gathered(pool, some, task, kept)
 
         if store is None:
