@@ -53,6 +53,27 @@ A floor is no fault: it is where a schedule of levels starts or ends, and anothe
 What is said here is about exact models and Gaussian data. A network's error comes on top.
 """
 
+_QUESTIONS = """Found on the way, and not yet discussed with the authors: is it meant so? Each line is reproduced by
+`rm.audit(rm.adapters.diffusers(diffusers.NAME, OPTION=...))`.
+"""
+
+_ASKED: list[tuple[str, dict[str, Any], str]] = [
+    ("UniPCMultistepScheduler", {"solver_type": "bh1"}, "The last step goes to sigma = 0, whose logarithm it takes."),
+    ("UniPCMultistepScheduler", {"predict_x0": False}, "The same."),
+    ("UniPCMultistepScheduler", {"lower_order_final": False}, "The same."),
+    (
+        "EulerDiscreteScheduler", {"interpolation_type": "log_linear"},
+        "The sigmas of the steps are interpolated in their logarithms between the ends, the timesteps linearly.",
+    ),
+    (
+        "DDIMScheduler", {"timestep_spacing": "linspace"},
+        "The step goes to t - 1000 // N, which is not the next timestep of the list (as reported in diffusers#12633).",
+    ),
+    ("DDIMScheduler", {"timestep_spacing": "trailing"}, "The same, where N does not divide 1000."),
+    ("PNDMScheduler", {}, "Where 1000/N is odd, half a step is rounded down in one place and up in the other."),
+]  # fmt: skip
+"""Schedulers and options with a question, and what the code seems to do."""
+
 
 def main() -> None:
     """Audit them all and write the page."""
@@ -89,7 +110,24 @@ def main() -> None:
     columns = ("scheduler", "evaluations", "order", "start", "at N = 160", "from an exact start", "calls", "digits")
     table = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns), *rows]
     others = ["| scheduler | why |", "|---|---|", *unread]
-    blocks = [head, *table, "", "## What the reports remark", "", *found, "", "## Not read", "", *others]
+    asked = [question(getattr(diffusers, name), options, words) for name, options, words in _ASKED]
+    blocks = [
+        head,
+        *table,
+        "",
+        "## Questions",
+        "",
+        _QUESTIONS,
+        *asked,
+        "",
+        "## What the reports remark",
+        "",
+        *found,
+        "",
+        "## Not read",
+        "",
+        *others,
+    ]
     file.write_text("\n".join(blocks) + "\n", encoding="utf-8")
     print(f"{file}: {len(rows)} schedulers, {len(unread)} not read", file=sys.stderr)
 
@@ -102,6 +140,24 @@ def schedulers(library: Any) -> Iterator[tuple[str, Any]]:
             members = {member for base in kind.__mro__ for member in vars(base)}
             if {"set_timesteps", "step"} <= members or getattr(kind, "_backends", None):  # the last lack a library
                 yield name, kind
+
+
+def question(kind: Any, options: dict[str, Any], words: str) -> str:
+    """One line: what was found, and what it seems to come from."""
+    family = rm.adapters.diffusers(kind, **options)
+    report = rm.audit(family, steps=(13, 20, 40, 80, 160), variants=False)
+    said = ", ".join(f"{key}={value!r}" for key, value in options.items())
+    refuted = next((rung for rung in report.rungs if rung.bookkeeping == "refuted"), None)
+    failed = next((rung for rung in report.rungs if rung.failure), None)
+    if failed is not None:
+        fact = f"N = {failed.steps}: {failed.failure}"
+    elif refuted is not None:
+        fact = f"N = {refuted.steps}: {refuted.why}"
+    else:
+        errors = [(rung.steps, rung.last.text(2)) for rung in report.rungs if rung.last is not None]
+        ends = [f"{error} at N = {steps}" for steps, error in (errors[0], errors[-1])]
+        fact = f"from an exact start the {report.metric} to the data is {ends[0]} and {ends[1]}"
+    return f"- `{kind.__name__}({said})`: {fact}. {words}"
 
 
 def line(name: str, report: rm.Audit, digits: str) -> Iterator[str]:
