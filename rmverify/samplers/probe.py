@@ -325,8 +325,10 @@ class _Setting:
         bad = ~np.isfinite(values).all(axis=(0, 2))
         if bad.any():
             row = int(np.argmax(bad))
-            zero = " (that of zeros: is there a norm or a standard deviation in the code?)" if row == 0 else ""
-            raise NotFinite(f"run: it returned NaN or infinity in row {row}{zero}, after {len(seen[0])} model calls")
+            where = "in every row" if bad.all() else f"in row {row}"
+            if row == 0 and not bad.all():
+                where += " (that of zeros: is there a norm or a standard deviation in the code?)"
+            raise NotFinite(f"run: it returned NaN or infinity {where}, after {len(seen[0])} model calls")
         steps = len(seen[0]) + noise.count
         return _Ran(values, (noise.plain, len(self.keys)), kind, seen[0], steps, np.concatenate(met))
 

@@ -387,17 +387,9 @@ def _booked(make: Any, steps: int, target: Gaussian) -> Bookkeeping:
     def only(n: int) -> Sampler:
         if n == steps:
             return make
-        raise _NoFiner("one Sampler has no finer steps; pass make(N)")
+        raise ValueError("one Sampler has no finer steps; pass make(N)")
 
-    try:
-        return bookkept(only, steps, target)
-    except _NoFiner as error:
-        why = f"its steps are not exact on data of one point, and {error}"
-        return Bookkeeping("inconclusive", why, "discretization", None, make.read(target).bookkeeping(), [])
-
-
-class _NoFiner(Exception):
-    pass
+    return bookkept(only, steps, target)
 
 
 def _sign(call: Booked, first: int | None) -> str:
