@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +13,7 @@ from mutants import audit as mutants
 from rmverify import EstimatedScore, Gaussian, Kernel, Sampler, audit, paths
 from rmverify.cli import main
 from rmverify.studies import audit as studies
+from rmverify.tasks import pool
 from rmverify.views import audit as view
 
 LEVELS = (14.0, 0.05)
@@ -388,6 +390,30 @@ def test_variants_and_assumptions_are_said():
     assert audit(Offering(), steps=(10, 20), odd=(), variants=False).variants == ()
 
 
+def ladder_of_euler(n):
+    """At the top level, where worker processes find it."""
+    return euler(n)
+
+
+@pytest.mark.parametrize(
+    "workers", [pytest.param(1, id="threads"), pytest.param(2, id="processes", marks=pytest.mark.slow)]
+)
+def test_rungs_that_others_look_at_are_the_same(workers):
+    """In any order; what is sent of a sampler whose code is a function inside another is its reading."""
+    target = Gaussian([1.0, 0.0], [4.0, 0.25])
+    due = audit(ladder_of_euler, target, steps=(5, 10, 20), odd=(7,), order=1)
+    with ThreadPoolExecutor(2) if workers == 1 else pool(2) as executor:
+        found = audit(ladder_of_euler, target, steps=(5, 10, 20), odd=(7,), order=1, executor=executor)
+        if workers == 2:
+            with pytest.raises(
+                ValueError, match=r"executor: expected make, and a target, that can be sent to a worker"
+            ):
+                audit(lambda n: euler(n), target, steps=(5, 10), executor=executor)
+    assert str(found) == str(due)
+    assert found.shared == due.shared is not None
+    assert found == due
+
+
 def test_a_single_sampler_is_one_rung():
     found = audit(euler(12))
     assert [(r.steps, r.evaluations) for r in found.rungs] == [(12, 12)]
@@ -490,6 +516,12 @@ def test_stdout_is_the_answer_alone(run):
     assert "order 1: " in out
     assert "digits" in out
     assert "a library that prints" not in out
+
+
+@pytest.mark.slow
+def test_processes_look_at_what_is_named(run):
+    code, out, _ = run("mine.py:make", *QUICK, "--order", "1", "--json")
+    assert run("mine.py:make", *QUICK, "--order", "1", "--json", "--workers", "2")[:2] == (code, out)
 
 
 def test_a_page_has_everything(run, tmp_path):

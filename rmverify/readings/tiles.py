@@ -16,11 +16,10 @@ import contextvars
 import hashlib
 import io
 import os
-import pickle
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ import numpy as np
 
 from rmverify.numbers.checks import Array
 from rmverify.plans import Plan
-from rmverify.tasks import Gone, Pool, completed, opened
+from rmverify.tasks import Pool, completed, opened, outcome
 
 __all__ = ["SCHEMA", "Threads", "Tile", "gathered", "identity", "kept"]
 
@@ -52,13 +51,7 @@ class Threads(ThreadPoolExecutor):
 def gathered(
     where: Pool, tiles: Iterable[Tile], task: Callable[[int, int], tuple[Any, ...]], keep: Callable[[Tile, Array], None]
 ) -> None:
-    """Compute the tiles, as function and arguments that `task` names, and hand each over as it comes.
-
-    Raises
-    ------
-    tasks.Gone
-        If a worker process, or the Dask scheduler, died.
-    """
+    """Compute the tiles, as function and arguments that `task` names, and hand each over as it comes."""
 
     def tasks() -> Iterator[tuple[Tile, Callable[..., Any], tuple[Any, ...]]]:
         for tile in tiles:
@@ -67,20 +60,7 @@ def gathered(
 
     with closing(completed(where, tasks())) as done:
         for tile, future in done:
-            try:
-                values = future.result()
-            except (BrokenExecutor, CancelledError) as error:
-                raise Gone(
-                    f"the workers are gone ({type(error).__name__}{f': {error}' if str(error) else ''})"
-                ) from error
-            except (pickle.PicklingError, AttributeError, TypeError) as error:
-                if "pickle" not in str(error).lower():
-                    raise
-                raise ValueError(
-                    f"executor: expected a plan, a score and a start that can be sent to a worker, got {error}; define "
-                    "them at the top level of a module"
-                ) from error
-            keep(tile, values)
+            keep(tile, outcome(future, "a plan, a score and a start"))
 
 
 def identity(plan: Plan, score: Any, **more: Any) -> dict[str, Any]:

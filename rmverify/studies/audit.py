@@ -9,7 +9,10 @@ the model was told the level that its input has.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,8 +23,10 @@ from rmverify.numbers.checks import positive_integer
 from rmverify.numbers.values import Value
 from rmverify.samplers import Kernel, NotFinite, Reading, Sampler, bookkept
 from rmverify.samplers.models import truth_of
+from rmverify.samplers.probe import Affine
 from rmverify.studies.study import Record
 from rmverify.targets import Gaussian, Target
+from rmverify.tasks import completed, given, outcome
 
 __all__ = ["ODD", "STEPS", "Audit", "Curve", "Finding", "Rung", "Variant", "audit", "curve", "default_target"]
 
@@ -39,6 +44,7 @@ _SETTLED = 0.1  # by how much the last two local slopes may differ
 _NEAR = 0.15  # by how much a settled order may miss the declared one
 _FLAT = 0.3  # a slope that is none
 _FITS = 0.05  # by how much of it an error may miss c N^-p + f
+_ALONE = threading.Lock()  # the draws of the libraries in a process are answered for one reading at a time
 _OFF = 1.5  # a factor by which an odd number of steps is off the curve
 
 
@@ -333,7 +339,7 @@ def audit(
     odd: Iterable[int] = ODD, order: float | None = None,
     unbiased: bool | None = None, stationary: Gaussian | None = None,
     bookkeeping: bool | None = None, variants: bool = True, name: str = "",
-    progress: Callable[[str, float], None] | None = None,
+    progress: Callable[[str, float], None] | None = None, executor: Executor | None = None, workers: int = 1,
 ) -> Audit:  # fmt: skip
     r"""Everything about the error of a sampler that is known of its law.
 
@@ -363,6 +369,11 @@ def audit(
         What the report calls it.
     progress : callable, optional
         Told what is being computed, and which part of all is done.
+    executor : concurrent.futures.Executor, optional
+        Where the numbers of steps are looked at, `workers` at once (a `sweep.pool` knows itself); by default here, one
+        after the other, which is what threads of one process do too. Processes must be able to import `make` by its
+        name. A single `Sampler` or `Kernel` is looked
+        at here.
 
     Returns
     -------
@@ -374,7 +385,9 @@ def audit(
     TypeError
         Where make(N) is neither, or the target is not Gaussian.
     ValueError
-        For a number that makes no sense.
+        For a number that makes no sense, or what cannot be sent to a worker.
+    tasks.Gone
+        Where a worker died.
 
     Examples
     --------
@@ -395,6 +408,7 @@ def audit(
     truth = truth_of(target)
     if isinstance(make, Sampler | Kernel):
         make, steps, odd = _alone(make, target)
+        executor = None
     if not callable(make):
         raise TypeError(f"make: expected a function make(N) of the number of steps, got {type(make).__name__}")
     ladder = sorted({positive_integer("steps", n) for n in steps})
@@ -405,39 +419,41 @@ def audit(
         raise ValueError(f"order: expected a number > 0, got {order!r}")
     offered = dict(getattr(make, "variants", {}) or {}) if variants else {}
     pair = _pair(ladder)
-    total, done = len(ladder) + len(others) + 1 + len(pair) * len(offered), 0
+    total, begun = len(ladder) + len(others) + 1 + len(pair) * len(offered), 0
 
     def tell(what: str) -> None:
-        nonlocal done
+        nonlocal begun
         if progress is not None:
-            progress(what, done / total)
-        done += 1
+            progress(what, begun / total)
+        begun += 1
 
     first = _made(make, ladder)
     kind = "kernel" if isinstance(first, Kernel) else "sampler"
     look = _kernel_rung if kind == "kernel" else _rung
     singular = bool(isinstance(first, Sampler) and first.end is None and not (truth.variances > 0).all())
     away = w2 if singular else tv
+    asked = [("", n) for n in (*ladder, *others)] + [(label, n) for label in offered for n in pair]
+
+    def tasks() -> Iterator[tuple[tuple[str, int], Callable[..., Any], tuple[Any, ...]]]:
+        for label, n in sorted(asked, key=lambda each: -each[1]) if executor is not None else asked:
+            tell(f"{label}, {n} steps" if label else f"{n} steps")
+            yield (label, n), _looked, (make, label, look, n, target, away)
+
+    with given(executor, workers) as where, closing(completed(where, tasks())) as done:
+        looked = {key: outcome(future, "make, and a target,") for key, future in done}
+    found, beside = (tuple(looked["", n][0] for n in which) for which in (ladder, others))
     kept: dict[int, Reading] = {}
-
-    def rungs(make: Make, which: Iterable[int], what: str = "") -> tuple[Rung, ...]:
-        found = []
-        for n in which:
-            tell(f"{what}{n} steps")
-            rung, reading = look(make, n, target, away)
-            found.append(rung)
-            if reading is not None and not what and n in ladder:
-                kept[n] = reading
-        return tuple(found)
-
-    found, beside = rungs(make, ladder), rungs(make, others)
+    for n in ladder:
+        affine = looked["", n][1]
+        if affine is not None and isinstance(sampler := make(n), Sampler):  # its code need not be data
+            kept[n] = Reading(sampler, target, affine)
     shared, values = _shared(kept, away)
     found = tuple(replace(r, shared=values.get(r.steps)) for r in found)
     tell("float32")
     rounding, rounded = _rounding(make, pair[-1], target) if kind == "sampler" else (None, "not asked of a kernel")
     each = tuple(
-        Variant(label, both := rungs(other, pair, f"{label}, "), curve(*_series(both, "last", singular)).order)
-        for label, other in offered.items()
+        Variant(label, both := tuple(looked[label, n][0] for n in pair), curve(*_series(both, "last", singular)).order)
+        for label in offered
     )
     curves = {key: curve(*_series(found, which, singular)) for key, which in PARTS.items()}
     causes = _causes(curves)
@@ -495,6 +511,15 @@ def _failed(steps: int, error: Exception) -> Rung:
     known = isinstance(error, ValueError | ArithmeticError)
     text = " ".join((str(error) if known else f"{type(error).__name__}: {error}").split())
     return Rung(steps, failure=text, call=error.call if isinstance(error, NotFinite) else None)
+
+
+def _looked(
+    make: Any, label: str, look: Callable[..., Any], steps: int, target: Target, away: Callable[..., Value]
+) -> tuple[Rung, Affine | None]:
+    """One number of steps of a sampler, or of its variant of this label, as data that can be sent between processes."""
+    with _ALONE:
+        rung, reading = look(make.variants[label] if label else make, steps, target, away)
+    return rung, None if reading is None or label else reading.affine
 
 
 def _rung(make: Make, steps: int, target: Target, away: Callable[..., Value]) -> tuple[Rung, Reading | None]:

@@ -7,11 +7,20 @@ from __future__ import annotations
 
 import importlib
 import os
+import pickle
 import re
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -19,7 +28,7 @@ from typing import Any, TypeVar
 
 from rmverify.numbers.checks import positive_integer
 
-__all__ = ["Gone", "Pool", "completed", "given", "pool"]
+__all__ = ["Gone", "Pool", "completed", "given", "outcome", "pool"]
 
 Key = TypeVar("Key")
 
@@ -63,6 +72,32 @@ def completed(
         if where.foreign:  # a pool of this module drops what is pending when it closes
             for future in pending:
                 future.cancel()
+
+
+def outcome(future: Future[Any], what: str) -> Any:
+    """What a task returned.
+
+    Raises
+    ------
+    Gone
+        If the worker that had it, or the scheduler, died.
+    ValueError
+        If `what` it was of cannot be sent to a worker.
+    Exception
+        What the task raised.
+    """
+    try:
+        return future.result()
+    except (BrokenExecutor, CancelledError) as error:
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise Gone(f"the workers are gone ({said})") from error
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        if "pickle" not in str(error).lower():
+            raise
+        raise ValueError(
+            f"executor: expected {what} that can be sent to a worker, got {error}; define what is yours at the top "
+            "level of a module"
+        ) from error
 
 
 @dataclass(frozen=True)
