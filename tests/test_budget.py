@@ -19,6 +19,7 @@ from rmverify.plans import Correct, Predict, schedule
 from rmverify.plans.schedules import MOST_STEPS, Levels
 from rmverify.schemes.contract import name as name_of
 from rmverify.studies.budget import PREDICTORS, budget, describe, setting
+from rmverify.tasks import pool
 
 DETERMINISTIC = ("euler", "exponential_integrator", "heun", "midpoint")
 
@@ -854,3 +855,15 @@ def test_the_mean_over_few_midpoints_by_a_product_rule(steps):
     found = expected_tv(output_law(plan, target), target.at(where.early_stop), accuracy=0.003, rng=1)
     assert found.error < 0.004 * truth
     assert abs(found - truth) < 2 * found.error + 1e-3 * truth  # the rule, where TV has a kink
+
+
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_schemes_that_others_look_at_have_the_same_budget(processes):
+    """In any order."""
+    target = Gaussian.isotropic(0.25, 3)
+    asked = {"predictors": [schemes.randomized_midpoint, schemes.heun], "correctors": [False, True], "rng": 3}
+    due, seen = budget(target, 0.2, **asked), []
+    with pool(processes) as executor:
+        found = budget(target, 0.2, **asked, executor=executor, progress=lambda text, done: seen.append((text, done)))
+    assert found == due
+    assert seen == [(f"{n} of 4 schemes", n / 4) for n in (1, 2, 3, 4)]

@@ -16,8 +16,9 @@ from rmverify.cli.options import (
     real,
     seeded,
     target_of,
+    whole,
 )
-from rmverify.cli.output import Exit, plottable, progress, remark, width, write
+from rmverify.cli.output import Exit, complain, plottable, progress, remark, width, write
 
 
 def add(commands: Any) -> None:
@@ -32,6 +33,7 @@ def add(commands: Any) -> None:
         "--precision", type=real(0, 1), default=0.02, metavar="X",
         help="with random midpoints: half-width of the interval of N to aim for, relative to N",
     )  # fmt: skip
+    budget.add_argument("--workers", type=whole(1), default=1, metavar="N", help="processes")
     budget.add_argument("--curves", action="store_true", help="also print every plan that was tried")
     form = budget.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON document on stdout instead of the table")
@@ -43,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
     from rmverify.io import atomic_write
     from rmverify.plans import footprint
     from rmverify.studies.budget import budget
+    from rmverify.tasks import Gone, pool
     from rmverify.views import budget as view
     from rmverify.views.common import document
 
@@ -50,11 +53,15 @@ def run(options: argparse.Namespace) -> int:
     predictors = [predictor(name) for name in options.scheme or PREDICTORS]
     target = target_of(options, turned=True)
     seed = seeded(options, any(footprint(scheme).alphas for scheme in predictors))
-    with progress(options) as tell:
-        answer = budget(
-            target, options.tv, **levels_of(options), predictors=predictors, precision=options.precision,
-            beyond=suffix is not None, rng=options.seed, max_steps=options.max_steps, progress=tell,
-        )  # fmt: skip
+    try:
+        with progress(options) as tell, pool(options.workers) as workers:
+            answer = budget(
+                target, options.tv, **levels_of(options), predictors=predictors, precision=options.precision,
+                beyond=suffix is not None, rng=options.seed, max_steps=options.max_steps, progress=tell,
+                executor=None if options.workers == 1 else workers,
+            )  # fmt: skip
+    except Gone as error:
+        return complain(str(error), Exit.INTERNAL)
     if seed is not None:
         remark(options, seed)
     name = name_of(options)

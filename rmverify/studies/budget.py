@@ -12,6 +12,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +33,7 @@ from rmverify.studies.search import COARSE, PRECISION, Sampled, Search, half_wid
 from rmverify.studies.study import Record, html
 from rmverify.targets import Gaussian
 from rmverify.targets.spectra import spectrum
+from rmverify.tasks import completed, given, outcome
 
 __all__ = ["Budget", "Cost", "Description", "Point", "Row", "Setting", "budget", "describe", "setting"]
 
@@ -276,6 +279,8 @@ def budget(
     rng: int = 0,
     max_steps: int = 1 << 17,
     progress: Callable[[str, float], None] | None = None,
+    executor: Executor | None = None,
+    workers: int = 1,
 ) -> Budget:
     """Score evaluations needed to be within `accuracy` of q_delta in total variation, for every scheme.
 
@@ -301,11 +306,22 @@ def budget(
     max_steps : int
         Where the search gives up.
     progress : callable, optional
-        Called before each plan with a line of text and the fraction of the schemes that is done.
+        Called before each plan with a line of text and the fraction of the schemes that is done; with an executor,
+        after each scheme.
+    executor : concurrent.futures.Executor, optional
+        Where the schemes are looked at, `workers` at once (a `sweep.pool` knows itself); by default here, one after
+        the other. Processes must be able to import schemes of your own by their names.
 
     Returns
     -------
     Budget
+
+    Raises
+    ------
+    ValueError
+        For a number that makes no sense, or what cannot be sent to a worker.
+    tasks.Gone
+        Where a worker died.
 
     Examples
     --------
@@ -334,9 +350,25 @@ def budget(
 
         return _row(target, scheme, corrector, where, accuracy, precision, beyond, rng, limit, say)
 
-    rows = tuple(row(done, *which) for done, which in enumerate(asked))
+    if executor is None:
+        rows = [row(done, *which) for done, which in enumerate(asked)]
+    else:
+        found: dict[int, Row] = {}
+        tasks = (
+            (k, _row, (target, *which, where, accuracy, precision, beyond, rng, limit, _unsaid))
+            for k, which in enumerate(asked)
+        )
+        with given(executor, workers) as pool, closing(completed(pool, tasks)) as finished:
+            for k, future in finished:
+                found[k] = outcome(future, "a target and schemes")
+                tell(f"{len(found)} of {len(asked)} schemes", len(found) / len(asked))
+        rows = [found[k] for k in range(len(asked))]
     seed = rng if any(footprint(s).alphas for s in predictors) else None
-    return Budget(accuracy, target.dim, where, rows, seed, precision)
+    return Budget(accuracy, target.dim, where, tuple(rows), seed, precision)
+
+
+def _unsaid(text: str) -> None:
+    """What a worker tells of its progress."""
 
 
 def _row(
