@@ -857,7 +857,8 @@ def test_the_mean_over_few_midpoints_by_a_product_rule(steps):
     assert abs(found - truth) < 2 * found.error + 1e-3 * truth  # the rule, where TV has a kink
 
 
-@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
 def test_schemes_that_others_look_at_have_the_same_budget(processes):
     """In any order."""
     target = Gaussian.isotropic(0.25, 3)

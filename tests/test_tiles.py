@@ -185,8 +185,18 @@ def tiles_that_were_lost_or_changed(tmp_path):
         at = head + number * TILE * DIM * 8 + 5
         (store / "samples.npy").write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         again(1 + TILE)
+    at = head + 7 * TILE * DIM * 8
+    (store / "samples.npy").write_bytes(whole[:at] + bytes(8) + whole[at + 8 :])
+    with pytest.raises(Stop):  # it is not whole while it is mended
+        sample(HEUN, Counted(1), N, DIM, rng=3, store=store)
+    assert sorted(path.name for path in store.iterdir()) == ["samples.part", "tiles.jsonl"]
+    again(1 + TILE)
     (store / "samples.npy").unlink()
     again(N)
+    for length in (0, 60, head, head + 5, len(whole) - 1):  # killed while it was made, or copied
+        (store / "samples.npy").unlink()
+        (store / "samples.part").write_bytes(whole[:length])
+        again(N if length < head + TILE * DIM * 8 else 1 + N % TILE)
 
 
 def stores_of_other_runs(tmp_path):

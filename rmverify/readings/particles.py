@@ -198,7 +198,8 @@ def sample(
     executor : concurrent.futures.Executor, optional
         Where tiles of particles are run instead: threads, processes, or those of a Dask client
         (``client.get_executor(pure=False)``), `workers` of them at once (as many as there are cores here by default;
-        a `sweep.pool` knows itself). Plan, score and start are sent there. The sample does not depend on it.
+        a `sweep.pool` knows itself). Plan, score and start are sent there with each tile. The sample does not
+        depend on it.
     store : path, optional
         A folder for ``samples.npy`` and what tells which of its tiles are there. Particles are written as they come,
         and no more of them are held than a few tiles; a run that was killed is continued by the same call. It needs

@@ -120,10 +120,10 @@ def _matrix(folder: Path, shape: tuple[int, int], dtype: str) -> Iterator[tuple[
     size = len(head.getvalue()) + shape[0] * shape[1] * np.dtype(dtype).itemsize
     path = _file(folder)
     with open(path, "r+b" if path.exists() else "w+b") as file:
-        if os.fstat(file.fileno()).st_size == 0:
+        if path.name == _PART:  # new, or left by a run that was killed at any moment
             file.write(head.getvalue())
             file.truncate(size)
-        file.seek(0)
+            file.seek(0)
         if file.read(len(head.getvalue())) != head.getvalue() or os.fstat(file.fileno()).st_size != size:
             raise ValueError(
                 f"store: expected {path.name} to be a matrix of shape {shape} and {dtype} in {str(folder)!r}"
@@ -147,6 +147,8 @@ class Store:
         known = [tile for tile in tiles if str(tile[0]) in found]
         self.done = [tile for tile in known if found[str(tile[0])] == zlib.crc32(self._bytes(tile))]
         self.todo = sorted(set(tiles) - set(self.done))
+        if self.todo and _file(folder).name == _SAMPLES:
+            os.replace(folder / _SAMPLES, folder / _PART)
 
     def _place(self, first: int) -> int:
         return int(self._start + first * self._shape[1] * self._dtype.itemsize)
@@ -186,6 +188,7 @@ class Store:
     def finish(self) -> Array:
         """The matrix, once all tiles are there, read from its file where it is looked at."""
         os.fsync(self._file.fileno())
+        self._file.close()
         if (self._folder / _PART).exists():
             os.replace(self._folder / _PART, self._folder / _SAMPLES)
         found: Array = np.load(self._folder / _SAMPLES, mmap_mode="r")
