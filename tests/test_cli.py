@@ -938,6 +938,25 @@ def test_samples_are_written_as_npy_and_as_csv(run, covariance):
     assert (np.loadtxt("out.csv", delimiter=",") == x).all()  # every digit
 
 
+def test_samples_of_single_precision_are_the_same_ones(run, covariance):
+    for dtype in ("float64", "float32"):
+        for name in (f"{dtype}.npy", f"{dtype}.csv"):
+            options = ["--covariance", "-n", 7, "--steps", 3, "--seed", 5, "--dtype", dtype, "--out", name]
+            assert run("sample", covariance, *options)[0] == 0
+    x, single = np.load("float64.npy"), np.load("float32.npy")
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, x, rtol=0, atol=1000 * 2.0**-24 * np.abs(x).max())
+    assert (np.loadtxt("float32.csv", delimiter=",", dtype=np.float32) == single).all()
+
+
+def test_backends_and_devices_that_are_not_there_are_refused(run, covariance, monkeypatch):
+    options = ["sample", covariance, "--covariance", "--out", "out.npy"]
+    refused(run(*options, "--device", "cuda:0"), "--device: expected cpu, where all arrays of NumPy are, got cuda:0")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    refused(run(*options, "--backend", "torch"), "--backend: torch is not installed; pip install 'rmverify[torch]'")
+    refused(run(*options, "--backend", "pandas"), "invalid choice: 'pandas'")
+
+
 def euler_moments(mean, lam, levels) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of every mode after the steps of Euler from N(0, 1), by the textbook."""
     m, v = np.zeros_like(lam), np.ones_like(lam)

@@ -21,6 +21,16 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     add_plan(sample)
     sample.add_argument("-n", type=whole(1), default=1000, help="number of samples")
+    sample.add_argument(
+        "--backend",
+        choices=("numpy", "cupy", "torch", "jax"),
+        default="numpy",
+        help="whose arrays the particles are; the same seed gives the same samples on each",
+    )
+    sample.add_argument(
+        "--device", help="where they are, as that library names it (cpu, cuda:0); its own default if not"
+    )
+    sample.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="their precision")
     sample.add_argument("--out", required=True, metavar="FILE", help="where they go, as .npy or .csv")
 
 
@@ -31,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
 
     from rmverify.io import atomic_write
     from rmverify.readings.particles import sample
+    from rmverify.samplers.arrays import empty_on, host, quietly
 
     suffix = writable("--out", options.out, ("npy", "csv"))
     target, _, plan = plan_of(options)
@@ -39,12 +50,18 @@ def run(options: argparse.Namespace) -> int:
         raise Usage(f"-n: expected at most {most}, got {options.n}")
     seeded(options, True)
     shown = not (options.quiet or options.no_progress) and sys.stderr.isatty()
-    x = sample(plan, target, options.n, target.dim, rng=options.seed, progress=shown)
+    try:
+        like = empty_on(options.backend, options.dtype, options.device)
+    except ValueError as error:
+        raise Usage(f"--{error}") from None
+    with quietly(options.backend):
+        drawn = sample(plan, target, options.n, target.dim, rng=options.seed, like=like, progress=shown)
+        x = host(drawn).astype(options.dtype)
     out = io.BytesIO()
     if suffix == "npy":
         np.save(out, x, allow_pickle=False)
     else:
-        np.savetxt(out, x, delimiter=",", fmt="%.17g")
+        np.savetxt(out, x, delimiter=",", fmt="%.17g" if options.dtype == "float64" else "%.9g")
     atomic_write(options.out, out.getvalue())
     if not options.quiet:
         cost = f"{plan.evaluations} score evaluations each, seed {options.seed}"

@@ -16,7 +16,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace
 
+from rmverify.elementary import like as like_array
 from rmverify.numbers.checks import Array, brief, finite_array, number, positive_integer
 from rmverify.schemes import contract
 from rmverify.schemes.contract import Scheme
@@ -86,8 +88,8 @@ class _Probe:
     More strata or cells than `_LONGEST` are stood in for by a shorter axis, each count by a length of its own.
     """
 
-    def __init__(self, dim: int) -> None:
-        self._dim = dim
+    def __init__(self, dim: int, like: Any) -> None:
+        self._dim, self._like = dim, like
         self.uniforms: list[int] = []
         self.kinds: list[str] = []
         self.counts: dict[int, int] = {}
@@ -104,7 +106,10 @@ class _Probe:
     def _note(self, kind: str, count: int = 1) -> Any:
         self.kinds.append(kind)
         self.uniforms.append(count)
-        return np.full((1, 1), 0.5 if kind == "uniform" else 1.0)
+        return self.lift(np.full((1, 1), 0.5 if kind == "uniform" else 1.0))
+
+    def lift(self, values: Array) -> Any:
+        return values if self._like is None else like_array(values, self._like)
 
     def uniform(self) -> Any:
         return self._note("uniform")
@@ -119,29 +124,30 @@ class _Probe:
         self._note("uniform", count)
         length = self._length(count)
         lo = (np.arange(length) / length).reshape(length, 1, 1)
-        return lo, lo + 0.5 / length
+        return self.lift(lo), self.lift(lo + 0.5 / length)
 
     def cells(self, count: int) -> Any:
         length = self._length(count)
-        return np.arange(length, dtype=float).reshape(length, 1, 1)
+        return self.lift(np.arange(length, dtype=float).reshape(length, 1, 1))
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
         contract.check_covariance(covariance, values=False)
         self.noises = max(self.noises, count or 1)
         shape = (1, self._dim) if count is None else (self._length(count), 1, self._dim)
-        return [np.zeros(shape) for _ in covariance]
+        return [self.lift(np.zeros(shape)) for _ in covariance]
 
 
-def footprint(scheme: Scheme, t: float = 1.0, h: float = 2.0**-20) -> Footprint:
+def footprint(scheme: Scheme, t: float = 1.0, h: float = 2.0**-20, *, like: Any = None) -> Footprint:
     """Run one step of `scheme` on a single zero and count.
 
     By default a short step from noise level 1, in which hardly any friction overflows. A step that only runs in one
-    dimension (it holds a vector or a matrix) is run in the least one, up to 64, in which it does.
+    dimension (it holds a vector or a matrix) is run in the least one, up to 64, in which it does. It is run on arrays
+    of the library, dtype and device of `like`, on NumPy's where there is none.
 
     Raises
     ------
     ValueError
-        Where the step raises an error on NumPy arrays.
+        Where the step raises an error on these arrays.
 
     Examples
     --------
@@ -152,33 +158,37 @@ def footprint(scheme: Scheme, t: float = 1.0, h: float = 2.0**-20) -> Footprint:
     _known(scheme)
     step, keywords = contract.unwrap(scheme)
     known = contract.shipped(scheme) and all(isinstance(value, Hashable) for value in keywords.values())
-    run = _footprint if known else _footprint.__wrapped__
-    return run(step, tuple(sorted(keywords.items())), t, h)
+    if known and like is None:
+        return _cached_footprint(step, tuple(sorted(keywords.items())), t, h)
+    return _footprint(step, tuple(keywords.items()), t, h, like)
 
 
-@functools.lru_cache(maxsize=256)
-def _footprint(step: Any, keywords: tuple[tuple[str, Any], ...], t: float, h: float) -> Footprint:
+def _footprint(step: Any, keywords: tuple[tuple[str, Any], ...], t: float, h: float, like: Any = None) -> Footprint:
     first: Exception | None = None
     for dim in range(1, _DIMENSIONS + 1):
         try:
-            return _probed(step, dict(keywords), t, h, dim)
+            return _probed(step, dict(keywords), t, h, dim, like)
         except Exception as error:  # such as shapes that do not fit; of the first dimension it is the one to tell
             first = first or error
+    library = "NumPy" if like is None else array_namespace(like).__name__.removeprefix("array_api_compat.")
     raise ValueError(
-        f"scheme: cannot count the score evaluations of {contract.name(step)}: on NumPy arrays it raised "
+        f"scheme: cannot count the score evaluations of {contract.name(step)}: on {library} arrays it raised "
         f"{type(first).__name__} ({first})"
     ) from first
 
 
-def _probed(step: Any, keywords: dict[str, Any], t: float, h: float, dim: int) -> Footprint:
-    probe, calls = _Probe(dim), []
+_cached_footprint = functools.lru_cache(maxsize=256)(_footprint)
+
+
+def _probed(step: Any, keywords: dict[str, Any], t: float, h: float, dim: int, like: Any) -> Footprint:
+    probe, calls = _Probe(dim, like), []
 
     def score(t: Any, x: Any) -> Any:
-        calls.append(math.prod(probe.counts.get(length, length) for length in np.shape(x)[:-2]))
-        return np.zeros(np.shape(x))
+        calls.append(math.prod(probe.counts.get(length, length) for length in x.shape[:-2]))
+        return probe.lift(np.zeros(x.shape))
 
-    x = np.zeros((1, dim))
-    state = (x, x.copy()) if getattr(step, "kinetic", False) else x
+    x, v = (probe.lift(np.zeros((1, dim))) for _ in range(2))
+    state = (x, v) if getattr(step, "kinetic", False) else x
     with np.errstate(all="ignore"):
         step(state, t, h, score, probe, **keywords)
     kinds = tuple(probe.kinds) if {*probe.kinds} - {"uniform"} else ()
@@ -238,16 +248,29 @@ class Stage:
         sums = (round(share * sum(getattr(foot, name) for foot in each)) for name in ("evaluations", "rounds"))
         return largest, *sums
 
-    def _footprints(self) -> list[Footprint]:
+    def widest(self, like: Any = None) -> int:
+        """How many evaluations the widest round asks of a particle at once. A step that does not run on NumPy arrays
+        is looked at on arrays like this one; 1 where it runs on neither, and so cannot be sampled."""
+        try:
+            return self.footprint.width
+        except ValueError:
+            try:
+                return max(foot.width for foot in self._footprints(like))
+            except ValueError:
+                return 1
+
+    def _footprints(self, like: Any = None) -> list[Footprint]:
         """What steps all over the stage ask for: every one, or of a long stage a few thousand where they agree."""
         if isinstance(self, Correct):
-            return [footprint(self.scheme, self.time, self.step)]
+            return [footprint(self.scheme, self.time, self.step, like=like)]
         t, h = self.grid
+
+        def told(t: Array, h: Array) -> list[Footprint]:
+            return [footprint(self.scheme, *which, like=like) for which in zip(t.tolist(), h.tolist(), strict=True)]
+
         some = np.unique(np.linspace(0, len(t) - 1, min(len(t), _PROBED)).astype(int))
-        found = [footprint(self.scheme, *which) for which in zip(t[some].tolist(), h[some].tolist(), strict=True)]
-        if len(found) == len(t) or len(set(found)) == 1:
-            return found
-        return [footprint(self.scheme, *which) for which in zip(t.tolist(), h.tolist(), strict=True)]
+        found = told(t[some], h[some])
+        return found if len(found) == len(t) or len(set(found)) == 1 else told(t, h)
 
     @property
     def configuration(self) -> dict[str, Any]:

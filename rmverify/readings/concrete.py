@@ -32,6 +32,7 @@ _SAME = 1e-10  # of its terms: how far from affine rounding may be
 MIXED = 1e-13  # of the largest coordinate: what products of coordinates and matrices round
 _CHECKS = 64  # rows on which it is seen whether a step is affine
 _CONTRACT = "rmverify.schemes.contract"
+_BELOW_ONE = 1 - 2.0**-53  # a duration is finite, though the uniform value that it is made of is 1
 _SHORT = 1e-9  # a step after which a velocity is still what it was
 
 
@@ -96,9 +97,12 @@ class _Stream:
         self._script.uniforms[self._draw] = tuple(shape)
         return self._script._tape.uniform(self._draw, shape)
 
+    def standard_exponential(self, shape: Any) -> Array:
+        return np.asarray(-np.log1p(-_BELOW_ONE * self.random(shape)))
+
     def standard_normal(self, shape: Any) -> Array:
         self._script.normals[self._draw] = tuple(shape)
-        return self._script._tape.normal(self._draw, shape)
+        return self._script._tape.normal(self._draw, shape).copy()  # those that are asked for are scaled in place
 
 
 class Script(ParticleDraw):

@@ -2,27 +2,34 @@ r"""The particles reading: a scheme run on arrays of random draws, in any namesp
 
 Each particle has its own midpoints: `uniform`, `bernoulli` and `exponential` are of shape (n, 1), `strata` of shape
 (R, n, 1), shared by all coordinates of the particle and independent across particles and steps. Random numbers are
-drawn by NumPy on the host, in float64, and moved to the dtype and device of x: the same seed gives the same run on
-every backend. Every draw of every step has a stream of its own, filled particle by particle: particle i gets the same
-numbers however many others there are.
+made on the device of x and in its dtype by counting (`readings.streams`): those of a particle are a function of the
+seed, the step, the draw and the particle's number alone, so the same seed gives the same run on every backend, and
+particle i the same numbers among 10 and among 10^6.
 
-A step whose rounds ask for R strata or cells at once holds arrays of R n d numbers: it is run on one chunk of particles
-after the other, each small enough for `memory`.
+So the particles may be cut in any way. They are run in tiles, all steps of a tile at once: on NumPy tiles that stay in
+a core's cache, on several threads, each coordinate's particles side by side; on other backends all particles at once,
+but for steps whose rounds ask for R strata or cells, which hold arrays of R n d numbers: tiles small enough for
+`memory`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import math
+import os
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
 import numpy as np
-from array_api_compat import array_namespace, device, is_array_api_obj
+from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_namespace
 
 from rmverify.elementary import sqrt
 from rmverify.numbers.checks import dimension, number, positive_integer
-from rmverify.plans import Plan, Stage
+from rmverify.plans import Plan
+from rmverify.readings.streams import MOST_PARTICLES, Stream, key_of, seed_words
 from rmverify.samplers import Sampler
 from rmverify.schemes.contract import Scheme, Score, check_covariance, name, velocity_variance
 from rmverify.targets import Target
@@ -31,42 +38,48 @@ __all__ = ["sample"]
 
 
 _BELOW_ONE = 1 - 2.0**-53
-_LIVE = 8  # arrays of R x chunk x d numbers that a step and a plain score hold at once
-_MEMORY = 2**27  # bytes; more is slower on a CPU, whose caches are small
+_LIVE = 8  # arrays of R x tile x d numbers that a step and a plain score hold at once
+_MEMORY = 2**27  # bytes
+_TILE = 1 << 17  # numbers of x in a tile of NumPy's: measured, fewer cost more calls and more leave the cache
 
 
 class ParticleDraw:
-    """Random numbers shaped for the particles x of shape (n, d) that `on` was last given."""
+    """Random numbers shaped for the particles x of shape (n, d) that `on` was last given.
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        self._seed = rng.integers(1 << 63, size=4).tolist()
-        self._step = 0
-        self._streams: list[np.random.Generator] = []
+    Parameters
+    ----------
+    seed : pair of int
+        The key of all numbers (`streams.seed_words`).
+    """
 
-    def next(self) -> None:
-        """Go on to the next step, whose numbers are its own."""
-        self._step += 1
-        self._streams = []
+    def __init__(self, seed: tuple[Any, Any]) -> None:
+        self._seed, self._step = seed, 0
 
-    def on(self, x: Any) -> Self:
-        self._x, self._xp, self._used = x, array_namespace(x), 0
+    def at(self, step: Any) -> Self:
+        """Go on to a step, an integer or an array without axes, whose numbers are its own."""
+        self._step = step
         return self
 
-    def _stream(self) -> np.random.Generator:
-        if self._used == len(self._streams):
-            self._streams.append(np.random.default_rng([*self._seed, self._step, self._used]))
+    def on(self, x: Any, first: int = 0) -> Self:
+        """Make the next draws for x, whose first particle has this number."""
+        self._x, self._xp, self._first, self._used = x, array_namespace(x), first, 0
+        return self
+
+    def _stream(self) -> Any:
         self._used += 1
-        return self._streams[self._used - 1]
+        key = key_of(self._seed, self._step, self._used - 1)
+        return Stream(key, self._first, self._xp, self._x.dtype, device(self._x))
 
     def _lift(self, values: Any) -> Any:
         return self._xp.asarray(values, dtype=self._x.dtype, device=device(self._x))
 
     def uniform(self) -> Any:
-        return self._lift(self._stream().random((self._x.shape[0], 1)))
+        return self._stream().random((self._x.shape[0], 1))
 
     def strata(self, count: int) -> Any:
-        lo = np.arange(count).reshape(count, 1, 1) / count
-        return self._lift(lo), self._lift(lo + self._stream().random((self._x.shape[0], count)).T[..., None] / count)
+        lo = self._lift(np.arange(count).reshape(count, 1, 1) / count)
+        within = self._xp.permute_dims(self._stream().random((self._x.shape[0], count, 1)), (1, 0, 2))
+        return lo, lo + within / count
 
     def bernoulli(self, p: Any) -> Any:
         p = p.item() if isinstance(p, np.generic) else p
@@ -74,12 +87,10 @@ class ParticleDraw:
         if not bool(self._xp.all(inside) if is_array_api_obj(inside) else inside):
             raise ValueError(f"p: expected a probability in [0, 1], got {p!r}")
         below = _BELOW_ONE * self._stream().random((self._x.shape[0], 1))
-        if is_array_api_obj(p):
-            return self._xp.astype(self._lift(below) < p, self._x.dtype)
-        return self._lift(below < p)
+        return self._xp.astype(below < p, self._x.dtype)
 
     def exponential(self) -> Any:
-        return self._lift(-np.log1p(-_BELOW_ONE * self._stream().random((self._x.shape[0], 1))))
+        return self._stream().standard_exponential((self._x.shape[0], 1))
 
     def cells(self, count: int) -> Any:
         return self._lift(np.arange(count).reshape(count, 1, 1))
@@ -88,17 +99,20 @@ class ParticleDraw:
         check_covariance(covariance)
         first, *rest = [self._normal(count) for _ in covariance]
         if not rest:
-            return [self._root(covariance[0][0]) * first]
+            return [_scaled(first, self._root(covariance[0][0]))]
         # Cholesky with the first entry as the pivot; where the pivot is 0 (an empty interval) so is all the rest
         (a, b), (_, c) = covariance
         slope = self._ratio(b, a)
-        return [self._root(a) * first, self._root(a) * slope * first + self._root(c - b * slope) * rest[0]]
+        first, second = _scaled(first, self._root(a)), _scaled(rest[0], self._root(c - b * slope))
+        return [first, slope * first + second]
 
     def _normal(self, count: int | None) -> Any:
         n, d = self._x.shape
-        if count is None:
-            return self._lift(self._stream().standard_normal((n, d)))
-        return self._lift(np.ascontiguousarray(self._stream().standard_normal((n, count, d)).transpose(1, 0, 2)))
+        shape = (n, d) if count is None else (n, count, d)
+        values = self._stream().standard_normal(shape)
+        if count is not None:
+            values = self._xp.permute_dims(values, (1, 0, 2))
+        return values if _by_coordinate(self._x) else np.ascontiguousarray(values)
 
     def _root(self, variance: Any) -> Any:
         if is_array_api_obj(variance):
@@ -109,6 +123,19 @@ class ParticleDraw:
         if is_array_api_obj(pivot):
             return self._xp.where(pivot > 0, numerator / self._xp.where(pivot > 0, pivot, self._xp.ones_like(pivot)), 0)
         return numerator / pivot if pivot > 0 else 0.0
+
+
+def _scaled(values: Any, factor: Any) -> Any:
+    """New values times a factor."""
+    if not isinstance(factor, float):
+        return factor * values
+    values *= factor  # in place where the library has it
+    return values
+
+
+def _by_coordinate(x: Any) -> bool:
+    """Whether NumPy's numbers are to lie coordinate by coordinate, as x does; other backends choose themselves."""
+    return not isinstance(x, np.ndarray) or x.flags.f_contiguous
 
 
 def sample(
@@ -122,6 +149,7 @@ def sample(
     like: Any = None,
     progress: Any = False,
     memory: float = _MEMORY,
+    workers: int | None = None,
 ) -> Any:
     """Run a plan, or code of your own, on n particles.
 
@@ -134,24 +162,31 @@ def sample(
         the levels of the plan, and an array (n, 1) or (R, n, 1) in x's namespace at midpoints, one for each particle.
         Returns x's shape, dtype and device (a network should see the leading axes as one: NumPy takes
         (R, n, dim) @ (dim, m) as R products). A target or `EstimatedScore` stands for its own score. It is called
-        once per round, or once per round and chunk where the particles are cut (`memory`): each then sees its own m of
-        the n particles, every particle `plan.evaluations` evaluations in `plan.rounds` rounds as before.
+        once per round and tile: it sees some m of the n particles, every particle `plan.evaluations` evaluations in
+        `plan.rounds` rounds. On NumPy the particles of a tile may lie coordinate by coordinate (Fortran order).
     n : int
+        At most 2^32.
     dim : int
         That of the target by default.
     x0 : array, shape (n, dim), optional
         The start, at noise level ``plan.start``; N(0, I) by default.
     rng : None, int or numpy.random.Generator
-        As for `numpy.random.default_rng`.
+        As for `numpy.random.default_rng`; it tells the key of the random numbers. The same one gives the same sample
+        on every backend, but for rounding, and particle i is the same for every n.
     like : array, optional
         An array of the wanted namespace, dtype and device; NumPy float64 by default, or as `x0`.
     progress : bool or callable
-        True for a progress bar on stderr; a callable is called after each step with the number of steps done.
+        True for a progress bar on stderr; a callable is called with 1, 2, .. up to the number of steps, each as soon
+        as that many steps are done, of all particles together; with several workers, from their threads.
     memory : number > 0
-        Bytes for the arrays of a step that asks R strata or cells at once: it is run on chunks of m particles with
-        8 R m dim numbers within it (the step holds five such arrays, a plain score the rest), m = 1 at the least. The
-        particles themselves, n dim numbers a few times over, come on top. The sample does not depend on it, but for
-        the rounding of a score whose arithmetic depends on how many particles it sees. A GPU wants more, to be full.
+        Bytes for the arrays of steps that ask R strata or cells at once, those of all workers together: they are run
+        on tiles of m particles with 8 R m dim numbers within it (a step holds five such arrays, a plain score the
+        rest), m = 1 at the least; on NumPy on smaller ones still, where these are faster. The particles themselves,
+        n dim numbers a few times over, come on top. The sample does not depend on it, but for the rounding of a score
+        whose arithmetic depends on how many particles it sees. A GPU wants more, to be full.
+    workers : int, optional
+        Threads that NumPy's tiles are spread over: by default one for code of yours, which may not be ready for more,
+        and as many as there are cores for a target of this package. The sample does not depend on it.
 
     Returns
     -------
@@ -160,8 +195,8 @@ def sample(
     Raises
     ------
     ValueError
-        Where n or dim is not a positive integer, memory not positive, x0 or a score has another shape, or a particle
-        is not finite any more (with its index and the step).
+        Where n or dim is not a positive integer, memory or workers not positive, x0 or a score has another shape,
+        dtype, library or device, or a particle is not finite any more (with its index and the step).
 
     Examples
     --------
@@ -177,33 +212,30 @@ def sample(
     if dim is None and not hasattr(score, "dim"):
         raise ValueError("dim: expected the dimension of x, got None, and a score function does not tell it")
     n, dim = positive_integer("n", n), dimension(getattr(score, "dim", None) if dim is None else dim)
+    if n > MOST_PARTICLES:
+        raise ValueError(f"n: expected at most 2^32 = {MOST_PARTICLES} particles, got {n}")
+    threads = _cores() if type(score).__module__.partition(".")[0] == __name__.partition(".")[0] else 1
     if hasattr(score, "score"):
         plan.admit(score)
         score = score.score
     if not callable(score):
         raise ValueError(f"score: expected a function score(t, x) or a target, got {type(score).__name__}")
     memory = number("memory", memory, above=0)
-    draw = ParticleDraw(_generator(rng))
-    x = _start(n, dim, x0, draw, like)
-    xp = array_namespace(x)
-    _finite(xp, x, "x0", "is not finite at the start")
-    ask = _checked(score, dim)
-    steps = sum(len(stage) for stage in plan)
-    done = 0
-    with _bar(progress, steps) as advance:
-        for stage in plan:
-            mass = velocity_variance(stage.scheme)
-            draw.next()
-            state = (x,) if mass is None else (x, draw.on(x).normal(((mass,),))[0])
-            size = _chunk(stage, x, memory)
-            for t, h in zip(*map(np.ndarray.tolist, stage.grid), strict=True):
-                draw.next()
-                state = _step(stage.scheme, state, size, t, h, ask, draw)
-                done += 1
-                _finite(xp, state[0], "score", f"became NaN or infinite in step {done}, at noise level t = {t:g}")
-                advance(done)
-            x = state[0]
-    return x
+    if workers is not None:
+        threads = positive_integer("workers", workers)
+    start = _Start(n, dim, x0, like)
+    threads = threads if start.native else 1
+    rows = _rows(plan, start, memory / threads)
+    seed, ask = seed_words(_generator(rng)), _checked(score)
+    tiles = [(first, min(rows, n - first)) for first in range(0, n, rows)]
+    with _bar(progress, sum(len(stage) for stage in plan)) as advance:
+        told = _Told(advance, n)
+
+        def run(first: int, count: int) -> Any:
+            draw = ParticleDraw(seed)
+            return start.keep(first, _moved(plan, ask, draw, start.tile(first, count, draw), first, told))
+
+        return start.whole(_spread(run, tiles, threads))
 
 
 def _generator(rng: Any) -> np.random.Generator:
@@ -212,35 +244,71 @@ def _generator(rng: Any) -> np.random.Generator:
         return np.random.default_rng(rng)
     except TypeError as error:
         raise ValueError(
-            f"rng: expected None, an integer or a numpy.random.Generator, got {type(rng).__name__} ({error}); the "
-            "numbers are drawn by NumPy on the host, for every backend"
+            f"rng: expected None, an integer or a numpy.random.Generator, got {type(rng).__name__} ({error}); it "
+            "tells the seed, the same for every backend, whose own generators are not used"
         ) from None
 
 
-def _chunk(stage: Stage, x: Any, memory: float) -> int:
-    """How many particles a step may take at once, from how many evaluations its widest round asks of each."""
-    n, d = x.shape
-    try:
-        width = stage.footprint.width
-    except ValueError:  # it runs on x's own arrays alone, not on the NumPy ones that it is counted with
-        return int(n)
-    itemsize = array_namespace(x).finfo(x.dtype).bits // 8
-    return int(n) if width == 1 else int(min(n, max(1, memory // (_LIVE * width * d * itemsize))))
+def _moved(plan: Plan, ask: Score, draw: ParticleDraw, x: Any, first: int, told: Callable[[int], None]) -> Any:
+    """Particles x, the first of which has this number, after all steps."""
+    xp, n = array_namespace(x), x.shape[0]
+    number = done = 0
+    for stage in plan:
+        number += 1
+        mass = velocity_variance(stage.scheme)
+        state = (x,) if mass is None else (x, draw.at(number).on(x, first).normal(((mass,),))[0])
+        for t, h in zip(*map(np.ndarray.tolist, stage.grid), strict=True):
+            number, done = number + 1, done + 1
+            out = stage.scheme(state if len(state) > 1 else x, t, h, ask, draw.at(number).on(x, first))
+            state = state_of(stage.scheme, out, state)
+            x = state[0]
+            _finite(xp, x, first, "score", f"became NaN or infinite in step {done}, at noise level t = {t:g}")
+            told(n)
+    return x
 
 
-def _step(
-    scheme: Scheme, state: tuple[Any, ...], size: int, t: float, h: float, ask: Score, draw: ParticleDraw
-) -> tuple[Any, ...]:
-    """One step of the state (x,) or (x, v), `size` particles at a time."""
-    n = state[0].shape[0]
-    parts = []
-    for k in range(0, n, size):
-        piece = state if size == n else tuple(z[k : min(n, k + size), ...] for z in state)
-        out = scheme(piece if len(piece) > 1 else piece[0], t, h, ask, draw.on(piece[0]))
-        parts.append(state_of(scheme, out, piece))
-    if len(parts) == 1:
-        return parts[0]
-    return tuple(array_namespace(column[0]).concat(column, axis=0) for column in zip(*parts, strict=True))
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _spread(run: Callable[[int, int], Any], tiles: list[tuple[int, int]], workers: int) -> list[Any]:
+    """What `run` returns of every tile, on so many threads; of several errors that of the first tile."""
+    if min(workers, len(tiles)) == 1:
+        return [run(*tile) for tile in tiles]
+    with ThreadPoolExecutor(min(workers, len(tiles))) as pool:
+        try:
+            # np.errstate is of the context
+            futures = [pool.submit(contextvars.copy_context().run, lambda tile=tile: run(*tile)) for tile in tiles]
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+class _Told:
+    """Tells how many steps are done, where tiles are at different ones: those that all particles could have done."""
+
+    def __init__(self, tell: Callable[[int], Any], n: int) -> None:
+        self._tell, self._n = tell, n
+        self._moved = self._told = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, particles: int) -> None:
+        with self._lock:
+            self._moved += particles
+            while self._told < self._moved // self._n:
+                self._told += 1
+                self._tell(self._told)
+
+
+def _rows(plan: Plan, start: _Start, memory: float) -> int:
+    """How many particles a tile has, from how many evaluations the rounds ask of each: the widest are to fit into the
+    memory, and of NumPy's the narrowest into a cache."""
+    model = start.model
+    widths = [stage.widest(None if start.native else model) for stage in plan]
+    itemsize = start.xp.finfo(model.dtype).bits // 8
+    rows = start.n if max(widths) == 1 else int(memory // (_LIVE * max(widths) * start.dim * itemsize))
+    return max(1, min(start.n, rows, _TILE // (min(widths) * start.dim) if start.native else rows))
 
 
 def state_of(scheme: Scheme, out: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -266,26 +334,84 @@ def state_of(scheme: Scheme, out: Any, state: tuple[Any, ...]) -> tuple[Any, ...
         raise ValueError(
             f"scheme: {name(scheme)} returned {other} for a state of {dtype}; a step must keep the dtype of its state"
         )
+    elsewhere = next((where for z in outs if (where := _elsewhere(z, state[0]))), None)
+    if elsewhere is not None:
+        raise ValueError(f"scheme: {name(scheme)} must return its state as it got it, {elsewhere}")
     return outs
 
 
-def _start(n: int, dim: int, x0: Any, draw: ParticleDraw, like: Any) -> Any:
-    model: Any = x0 if like is None else like
-    if x0 is not None and tuple(np.shape(x0)) != (n, dim):
-        raise ValueError(f"x0: expected shape ({n}, {dim}), got {tuple(np.shape(x0))}")
-    values = draw.on(np.empty((n, dim)))._normal(None) if x0 is None else x0
-    native = isinstance(model, type) or not is_array_api_obj(model)
-    if like is not None and native:
-        raise ValueError(f"like: expected an array, got {like!r}")
-    if native:
-        return np.array(values, dtype=float)  # a copy: a step might change it in place
-    xp: Any = array_namespace(model)
-    if not xp.isdtype(model.dtype, "real floating"):
-        raise ValueError(f"{'x0' if like is None else 'like'}: expected a real floating dtype, got {model.dtype}")
-    return xp.asarray(values, dtype=model.dtype, device=device(model), copy=True)
+def _elsewhere(z: Any, x: Any) -> str | None:
+    """Where an array is of another library, or on another device, than x: what was expected and what came."""
+    if isinstance(x, np.ndarray) and isinstance(z, np.ndarray):
+        return None
+    here, there = (array_namespace(y).__name__.removeprefix("array_api_compat.") for y in (x, z))
+    if here != there:
+        return f"an array of {here}, got one of {there}"
+    if device(z) != device(x):
+        return f"an array on {device(x)}, got one on {device(z)}"
+    return None
 
 
-def _checked(score: Score, dim: int) -> Score:
+class _Start:
+    """The particles before the first step, tile by tile, and where those after the last one go."""
+
+    def __init__(self, n: int, dim: int, x0: Any, like: Any) -> None:
+        model: Any = x0 if like is None else like
+        if x0 is not None and tuple(np.shape(x0)) != (n, dim):
+            raise ValueError(f"x0: expected shape ({n}, {dim}), got {tuple(np.shape(x0))}")
+        plain = isinstance(model, type) or not is_array_api_obj(model)
+        if like is not None and plain:
+            raise ValueError(f"like: expected an array, got {like!r}")
+        model = np.empty(0) if plain else model
+        xp: Any = array_namespace(model)
+        for argument, given in (("like", like), ("x0", x0)):
+            if is_array_api_obj(given) and not array_namespace(given).isdtype(given.dtype, "real floating"):
+                raise ValueError(f"{argument}: expected a real floating dtype, got {given.dtype}")
+        self.n, self.dim, self.model, self.xp, self.native = n, dim, model, xp, is_numpy_namespace(xp)
+        self._out = np.empty((n, dim), dtype=model.dtype) if self.native else None
+        self._values = None
+        if x0 is not None:
+            self._values = self._converted(x0)
+            _finite(xp, self._values, 0, "x0", "is not finite at the start")
+
+    def _converted(self, x0: Any) -> Any:
+        try:
+            return self.xp.asarray(x0, dtype=self.model.dtype, device=device(self.model))
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"x0: expected what can be made an array of {self.xp.__name__} on {device(self.model)}, got "
+                f"{type(x0).__name__}: {error}"
+            ) from error
+
+    def tile(self, first: int, count: int, draw: ParticleDraw) -> Any:
+        """So many particles from this number on: N(0, I), or a copy, as a step might change them in place."""
+        if self._values is not None:
+            part = self._values[first : first + count, ...]
+            if self.native:
+                return np.array(part, order="F" if count >= self.dim else "C")
+            return self.xp.asarray(part, copy=True)
+        return draw.at(0).on(self._empty(count), first)._normal(None)
+
+    def _empty(self, count: int) -> Any:
+        if self.native:
+            return np.empty((count, self.dim), dtype=self.model.dtype, order="F" if count >= self.dim else "C")
+        return self.xp.empty((count, self.dim), dtype=self.model.dtype, device=device(self.model))
+
+    def keep(self, first: int, x: Any) -> Any:
+        """Put the particles of a tile into their place."""
+        if self._out is None:
+            return x
+        self._out[first : first + len(x)] = x
+        return None
+
+    def whole(self, tiles: list[Any]) -> Any:
+        """All particles."""
+        if self._out is not None:
+            return self._out
+        return tiles[0] if len(tiles) == 1 else self.xp.concat(tiles, axis=0)
+
+
+def _checked(score: Score) -> Score:
     def ask(t: Any, x: Any) -> Any:
         s = score(t, x)
         if tuple(getattr(s, "shape", ())) != tuple(x.shape) or s.dtype != x.dtype:
@@ -293,16 +419,19 @@ def _checked(score: Score, dim: int) -> Score:
                 f"score: expected the shape and dtype of x, {tuple(x.shape)} {x.dtype}, got "
                 f"{tuple(getattr(s, 'shape', ()))} {getattr(s, 'dtype', type(s).__name__)}"
             )
+        elsewhere = _elsewhere(s, x)
+        if elsewhere is not None:
+            raise ValueError(f"score: expected, as for x, {elsewhere}")
         return s
 
     return ask
 
 
-def _finite(xp: Any, x: Any, name: str, what: str) -> None:
+def _finite(xp: Any, x: Any, first: int, name: str, what: str) -> None:
     if bool(xp.all(xp.isfinite(x))):
         return
     bad = xp.any(~xp.isfinite(x), axis=-1)
-    particle = int(xp.argmax(xp.astype(bad, xp.int64)))
+    particle = first + int(xp.argmax(xp.astype(bad, xp.int64)))
     raise ValueError(f"{name}: particle {particle} {what}")
 
 

@@ -12,7 +12,9 @@ from array_api_compat import is_array_api_obj, is_jax_array, is_torch_array
 from rmverify.numbers.checks import Array
 
 __all__ = [
+    "BACKENDS",
     "compiling",
+    "empty_on",
     "example",
     "from_host",
     "host",
@@ -23,6 +25,9 @@ __all__ = [
     "precision_of",
     "quietly",
 ]
+
+BACKENDS = ("numpy", "cupy", "torch", "jax")
+"""The libraries whose arrays can be asked for by name."""
 
 
 def is_array(value: Any) -> bool:
@@ -140,3 +145,40 @@ def _library(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError:
         raise ValueError(f"like: {name!r} needs {name}, which is not installed; pip install {name}") from None
+
+
+def empty_on(backend: str, dtype: str = "float64", device: str | None = None) -> Any:
+    """An array without numbers of one of `BACKENDS`, on a device by that library's own name for it.
+
+    Raises
+    ------
+    ValueError
+        Where the library is not installed, or has no such device.
+
+    Examples
+    --------
+    >>> empty_on("numpy", "float32").dtype
+    dtype('float32')
+    """
+    if backend == "numpy":
+        if device not in (None, "cpu"):
+            raise ValueError(f"device: expected cpu, where all arrays of NumPy are, got {device}")
+        return np.empty(0, dtype=dtype)
+    if backend not in BACKENDS:
+        raise ValueError(f"backend: expected one of {', '.join(BACKENDS)}, got {backend!r}")
+    try:
+        library = _library(backend)
+    except ValueError:
+        raise ValueError(f"backend: {backend} is not installed; pip install 'rmverify[{backend}]'") from None
+    try:
+        if backend == "torch":
+            return library.empty(0, dtype=getattr(library, dtype), device=device)
+        if backend == "cupy":
+            with library.cuda.Device(int((device or "cuda:0").partition(":")[2] or 0)):
+                return library.empty(0, dtype=dtype)
+        kind, _, index = (device or "").partition(":")
+        with quietly(backend):
+            return library.device_put(np.empty(0, dtype=dtype), library.devices(kind or None)[int(index or 0)])
+    except Exception as error:  # each library has its own
+        said = " ".join(str(error).split())[:200]
+        raise ValueError(f"device: {backend} has no {device or 'device'} here: {said}") from error

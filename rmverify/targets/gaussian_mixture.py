@@ -13,7 +13,7 @@ from array_api_compat import array_namespace, is_array_api_obj
 
 from rmverify.numbers.checks import Array, brief, finite_array
 from rmverify.targets.gaussian import Gaussian
-from rmverify.targets.process import mode_variance
+from rmverify.targets.process import mode_mean, mode_variance
 
 __all__ = ["GaussianMixture"]
 
@@ -90,21 +90,16 @@ class GaussianMixture:
                 "exact Gaussian laws do not apply: use rmverify.sample"
             )
         xp = array_namespace(x)
-        heights = xp.stack([self._log_height(j, t, x) for j in range(len(self.components))], axis=-1)
-        posterior = xp.exp(heights - xp.max(heights, axis=-1, keepdims=True))
-        posterior = posterior / xp.sum(posterior, axis=-1, keepdims=True)
-        return sum(posterior[..., j : j + 1] * c.score(t, x) for j, c in enumerate(self.components))
-
-    def _log_height(self, j: int, t: Any, x: Any) -> Any:
-        """ln(w_j q_{j,t}(x)) up to a constant that all components share."""
-        component = self.components[j]
-        xp = array_namespace(x)
-        lam = component._columns(component.variances, x)
-        spread = mode_variance(lam, t)
-        modes = component._rotate(component.score(t, x), back=True)
-        weight = -math.inf if self.weights[j] == 0 else math.log(self.weights[j])
-        spread = xp.broadcast_to(spread, modes.shape)
-        return weight - xp.sum(modes * modes * spread + xp.log(spread), axis=-1) / 2
+        seen = [(w, c) for w, c in zip(self.weights.tolist(), self.components, strict=True) if w > 0]
+        # sums over the components so far, relative to the highest of them: each is looked at once
+        top, pulled = _height_and_score(*seen[0], t, x)
+        total = xp.ones_like(top)
+        for weight, component in seen[1:]:
+            height, score = _height_and_score(weight, component, t, x)
+            higher = xp.maximum(top, height)
+            before, here = xp.exp(top - higher), xp.exp(height - higher)
+            top, total, pulled = higher, before * total + here, before * pulled + here * score
+        return pulled / total
 
     def sample(self, n: int, *, rng: Any = None) -> Array:
         """n independent draws, shape (n, d)."""
@@ -112,3 +107,14 @@ class GaussianMixture:
         counts = rng.multinomial(n, self.weights / self.weights.sum())
         rows = np.concatenate([c.sample(k, rng=rng) for c, k in zip(self.components, counts, strict=True)])
         return np.asarray(rng.permutation(rows))
+
+
+def _height_and_score(weight: float, component: Gaussian, t: Any, x: Any) -> tuple[Any, Any]:
+    """ln(w_j q_{j,t}(x)), shape (..., 1), up to a constant that all components share, and grad ln q_{j,t}(x)."""
+    component._admit(t, x)
+    xp = array_namespace(x)
+    spread = mode_variance(component._columns(component.variances, x), t)
+    away = mode_mean(component._columns(component.means, x), t) - component._rotate(x, back=True)
+    slope = away / spread
+    size = xp.sum(xp.log(spread), axis=-1, keepdims=True) * (component.dim // spread.shape[-1])
+    return math.log(weight) - (xp.sum(away * slope, axis=-1, keepdims=True) + size) / 2, component._rotate(slope)
