@@ -11,6 +11,7 @@ total variation 0.1 from an exact start, up to N = 1000.
 from __future__ import annotations
 
 import datetime
+import math
 import sys
 import warnings
 from collections.abc import Iterator
@@ -70,6 +71,10 @@ _ASKED: list[tuple[str, dict[str, Any], str]] = [
         "The step goes to t - 1000 // N, which is not the next timestep of the list (as reported in diffusers#12633).",
     ),
     ("DDIMScheduler", {"timestep_spacing": "trailing"}, "The same, where N does not divide 1000."),
+    (
+        "IPNDMScheduler", {},
+        "The first step starts where alpha = 0, and what the network says there has no effect; the error falls with N.",
+    ),
     ("PNDMScheduler", {}, "Where 1000/N is odd, half a step is rounded down in one place and up in the other."),
 ]  # fmt: skip
 """Schedulers and options with a question, and what the code seems to do."""
@@ -154,9 +159,11 @@ def question(kind: Any, options: dict[str, Any], words: str) -> str:
     elif refuted is not None:
         fact = f"N = {refuted.steps}: {refuted.why}"
     else:
-        errors = [(rung.steps, rung.last.text(2)) for rung in report.rungs if rung.last is not None]
-        ends = [f"{error} at N = {steps}" for steps, error in (errors[0], errors[-1])]
-        fact = f"from an exact start the {report.metric} to the data is {ends[0]} and {ends[1]}"
+        call = family(10).read(rm.Gaussian([2.0], [0.5])).bookkeeping()[1]
+        fact = (
+            f"N = 10, data of mean 2: model call 1, at level {call.level:.3g}, is handed a mean of {call.mean[0]:.3g} "
+        )
+        fact += f"where {call.due_mean[0]:.3g} is due"
     return f"- `{kind.__name__}({said})`: {fact}. {words}"
 
 
@@ -166,7 +173,8 @@ def line(name: str, report: rm.Audit, digits: str) -> Iterator[str]:
     curve = report.curves.get("shared") or report.curves.get("discretization")
     yield f"`{name.removesuffix('Scheduler')}`"
     yield report.evaluations
-    yield "-" if curve is None else f"{curve.order:.2f}" if curve.settled else f"({curve.order:.2f})"
+    order = math.nan if curve is None else curve.order
+    yield "-" if math.isnan(order) else f"{order:.2f}" if curve.settled else f"({order:.2f})"
     for value in (last.effect, last.tv, last.last):
         yield "-" if value is None else value.text(2)
     verdicts = {rung.bookkeeping for rung in report.rungs if not rung.failure}
@@ -209,7 +217,8 @@ def _counted(evaluations: int, steps: int) -> str:
 
 def short(error: Any) -> str:
     """A complaint on one line of a table."""
-    return str(error).splitlines()[0].removeprefix("sampler: ").replace("|", "\\|")
+    text = str(error).splitlines()[0].removeprefix("sampler: ").replace("|", "\\|")
+    return text.rpartition("is not read: ")[2].removesuffix("; if it is affine, write its loop as a Sampler")
 
 
 if __name__ == "__main__":
