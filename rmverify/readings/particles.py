@@ -16,23 +16,27 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import hashlib
 import math
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, Self
 
 import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_namespace
 
 from rmverify.elementary import sqrt
-from rmverify.numbers.checks import dimension, number, positive_integer
+from rmverify.numbers.checks import Array, dimension, number, positive_integer
 from rmverify.plans import Plan
+from rmverify.readings import tiles
 from rmverify.readings.streams import MOST_PARTICLES, Stream, key_of, seed_words
 from rmverify.samplers import Sampler
+from rmverify.samplers.arrays import empty_on, host, named, place_of, quietly
 from rmverify.schemes.contract import Scheme, Score, check_covariance, name, velocity_variance
 from rmverify.targets import Target
+from rmverify.tasks import executors
 
 __all__ = ["sample"]
 
@@ -40,6 +44,7 @@ __all__ = ["sample"]
 _BELOW_ONE = 1 - 2.0**-53
 _LIVE = 8  # arrays of R x tile x d numbers that a step and a plain score hold at once
 _MEMORY = 2**27  # bytes
+_TASK = 1 << 20  # numbers of x in a task that is sent to a worker: 0.1 s and more of work for 8 MB to send back
 _TILE = 1 << 17  # numbers of x in a tile of NumPy's: measured, fewer cost more calls and more leave the cache
 
 
@@ -150,6 +155,8 @@ def sample(
     progress: Any = False,
     memory: float = _MEMORY,
     workers: int | None = None,
+    executor: Executor | None = None,
+    store: str | os.PathLike[str] | None = None,
 ) -> Any:
     """Run a plan, or code of your own, on n particles.
 
@@ -179,24 +186,35 @@ def sample(
         True for a progress bar on stderr; a callable is called with 1, 2, .. up to the number of steps, each as soon
         as that many steps are done, of all particles together; with several workers, from their threads.
     memory : number > 0
-        Bytes for the arrays of steps that ask R strata or cells at once, those of all workers together: they are run
-        on tiles of m particles with 8 R m dim numbers within it (a step holds five such arrays, a plain score the
-        rest), m = 1 at the least; on NumPy on smaller ones still, where these are faster. The particles themselves,
-        n dim numbers a few times over, come on top. The sample does not depend on it, but for the rounding of a score
-        whose arithmetic depends on how many particles it sees. A GPU wants more, to be full.
+        Bytes for the arrays of steps that ask R strata or cells at once, those of all threads together, or of each
+        worker of an executor: they are run on tiles of m particles with 8 R m dim numbers within it (a step holds five
+        such arrays, a plain score the rest), m = 1 at the least; on NumPy on smaller ones still, where these are
+        faster. The particles themselves, n dim numbers a few times over, come on top. The sample does not depend on
+        it, but for the rounding of a score whose arithmetic depends on how many particles it sees. A GPU wants more,
+        to be full.
     workers : int, optional
         Threads that NumPy's tiles are spread over: by default one for code of yours, which may not be ready for more,
         and as many as there are cores for a target of this package. The sample does not depend on it.
+    executor : concurrent.futures.Executor, optional
+        Where tiles of particles are run instead: threads, processes, or those of a Dask client
+        (``client.get_executor(pure=False)``), `workers` of them at once (as many as there are cores here by default;
+        a `sweep.pool` knows itself). Plan, score and start are sent there. The sample does not depend on it.
+    store : path, optional
+        A folder for ``samples.npy`` and what tells which of its tiles are there. Particles are written as they come,
+        and no more of them are held than a few tiles; a run that was killed is continued by the same call. It needs
+        an `rng` that is the same again. ``samples.npy`` is called ``samples.part`` until all particles are in it.
 
     Returns
     -------
     array, shape (n, dim)
+        With a store, on the host: ``samples.npy``, read where it is looked at (a `numpy.memmap`).
 
     Raises
     ------
     ValueError
         Where n or dim is not a positive integer, memory or workers not positive, x0 or a score has another shape,
-        dtype, library or device, or a particle is not finite any more (with its index and the step).
+        dtype, library or device, or a particle is not finite any more (with its index and the step); where a store is
+        that of another run, by what differs, and is not touched; where a plan or a score cannot be sent to workers.
 
     Examples
     --------
@@ -205,6 +223,12 @@ def sample(
     >>> sample(Plan([Predict(schemes.heun, [3.0, 1.0, 0.1])]), target, 5, 2, rng=0).shape
     (5, 2)
     """
+    if executor is not None and not isinstance(executor, Executor):
+        raise ValueError(f"executor: expected a concurrent.futures.Executor, got {type(executor).__name__}")
+    if store is not None and rng is None:
+        raise ValueError("rng: expected a seed where there is a store, whose run is to be continued; got None")
+    if isinstance(plan, Sampler) and (store is not None or executor is not None):
+        raise ValueError("plan: expected a Plan where there is a store or an executor; a Sampler is run as a whole")
     if isinstance(plan, Sampler):
         return plan.sample(score, n, rng=rng)  # type: ignore[arg-type]
     if not isinstance(plan, Plan):
@@ -215,6 +239,7 @@ def sample(
     if n > MOST_PARTICLES:
         raise ValueError(f"n: expected at most 2^32 = {MOST_PARTICLES} particles, got {n}")
     threads = _cores() if type(score).__module__.partition(".")[0] == __name__.partition(".")[0] else 1
+    target = score
     if hasattr(score, "score"):
         plan.admit(score)
         score = score.score
@@ -224,18 +249,81 @@ def sample(
     if workers is not None:
         threads = positive_integer("workers", workers)
     start = _Start(n, dim, x0, like)
-    threads = threads if start.native else 1
-    rows = _rows(plan, start, memory / threads)
-    seed, ask = seed_words(_generator(rng)), _checked(score)
-    tiles = [(first, min(rows, n - first)) for first in range(0, n, rows)]
+    seed = seed_words(_generator(rng))
     with _bar(progress, sum(len(stage) for stage in plan)) as advance:
         told = _Told(advance, n)
+        if executor is None and store is None:
+            return _run(plan, score, seed, start, memory, threads, told)
+        if executor is not None and workers is None:
+            threads = _cores()
+        return _apart(plan, target, score, seed, start, memory, threads, executor, store, told)
 
-        def run(first: int, count: int) -> Any:
-            draw = ParticleDraw(seed)
-            return start.keep(first, _moved(plan, ask, draw, start.tile(first, count, draw), first, told))
 
-        return start.whole(_spread(run, tiles, threads))
+def _run(
+    plan: Plan, score: Score, seed: tuple[int, int], start: _Start, memory: float, threads: int,
+    told: Callable[[int], None],
+) -> Any:  # fmt: skip
+    """All particles of a start, after all steps."""
+    threads = threads if start.native else 1
+    rows, n, ask = _rows(plan, start, memory / threads), start.n, _checked(score)
+    tiles = [(first, min(rows, n - first)) for first in range(0, n, rows)]
+    start.reserve()
+
+    def run(first: int, count: int) -> Any:
+        draw = ParticleDraw(seed)
+        return start.keep(first, _moved(plan, ask, draw, start.tile(first, count, draw), start.first + first, told))
+
+    return start.whole(_spread(run, tiles, threads))
+
+
+def _apart(
+    plan: Plan, target: Any, score: Score, seed: tuple[int, int], start: _Start, memory: float, workers: int,
+    executor: Executor | None, store: str | os.PathLike[str] | None, told: Callable[[int], None],
+) -> Any:  # fmt: skip
+    """All particles, tile by tile, by an executor or from a store."""
+    n, dim, dtype, steps = start.n, start.dim, start.dtype, sum(len(stage) for stage in plan)
+    size = _together(start, memory)
+    each = [(first, min(size, n - first)) for first in range(0, n, size)]
+    threads = workers if executor is None and start.native else 1
+
+    def task(first: int, count: int) -> tuple[Any, ...]:
+        return _tile, plan, score, seed, start.place, dim, first, count, start.part(first, count), memory / threads
+
+    with contextlib.ExitStack() as opened:
+
+        def compute(some: list[tiles.Tile], keep: Callable[[tiles.Tile, Array], None]) -> None:
+            def kept(tile: tiles.Tile, values: Array) -> None:
+                keep(tile, values)
+                told(tile[1] * steps)
+
+            where = opened.enter_context(tiles.Threads(threads)) if threads > 1 else executor
+            pool = opened.enter_context(executors.given(where, 1 if where is None else workers))
+            tiles.gathered(pool, some, task, kept)
+
+        if store is None:
+            out = np.empty((n, dim), dtype=dtype)
+            compute(each, lambda tile, values: out.__setitem__(slice(tile[0], sum(tile)), values))
+            return out if start.native else start.converted(out)
+        about = tiles.identity(
+            plan, target, n=n, dim=dim, seed=list(seed), x0=start.digest(each), library=start.place[0], dtype=dtype,
+            tile=size,
+        )  # fmt: skip
+        there = opened.enter_context(tiles.kept(store, about, each, (n, dim), dtype))
+        there.check(lambda first: _tile(*task(first, 1)[1:]))
+        told(sum(count for _, count in there.done) * steps)
+        compute(there.todo, there.keep)
+        return there.finish()
+
+
+def _tile(
+    plan: Plan, score: Score, seed: tuple[int, int], place: Any, dim: int, first: int, count: int, x0: Any,
+    memory: float,
+) -> Array:  # fmt: skip
+    """Some particles on the host, wherever this is called."""
+    with quietly(place[0]) if place[:2] == ("jax", "float64") else contextlib.nullcontext():
+        start = _Start(count, dim, x0, empty_on(*place), first)
+        x = _run(plan, score, seed, start, memory, 1, _Told(lambda done: None, count))
+        return np.asarray(x) if start.native else host(x).astype(start.dtype)
 
 
 def _generator(rng: Any) -> np.random.Generator:
@@ -301,6 +389,14 @@ class _Told:
                 self._tell(self._told)
 
 
+def _together(start: _Start, memory: float) -> int:
+    """How many particles make a task of their own, on any number of workers: whole tiles of NumPy's, or what the memory
+    holds on a device."""
+    if start.native:
+        return min(start.n, _TASK // _TILE * max(1, _TILE // start.dim))
+    return max(1, min(start.n, int(memory // (_LIVE * start.dim * start.xp.finfo(start.model.dtype).bits // 8))))
+
+
 def _rows(plan: Plan, start: _Start, memory: float) -> int:
     """How many particles a tile has, from how many evaluations the rounds ask of each: the widest are to fit into the
     memory, and of NumPy's the narrowest into a cache."""
@@ -355,7 +451,7 @@ def _elsewhere(z: Any, x: Any) -> str | None:
 class _Start:
     """The particles before the first step, tile by tile, and where those after the last one go."""
 
-    def __init__(self, n: int, dim: int, x0: Any, like: Any) -> None:
+    def __init__(self, n: int, dim: int, x0: Any, like: Any, first: int = 0) -> None:
         model: Any = x0 if like is None else like
         if x0 is not None and tuple(np.shape(x0)) != (n, dim):
             raise ValueError(f"x0: expected shape ({n}, {dim}), got {tuple(np.shape(x0))}")
@@ -368,13 +464,47 @@ class _Start:
             if is_array_api_obj(given) and not array_namespace(given).isdtype(given.dtype, "real floating"):
                 raise ValueError(f"{argument}: expected a real floating dtype, got {given.dtype}")
         self.n, self.dim, self.model, self.xp, self.native = n, dim, model, xp, is_numpy_namespace(xp)
-        self._out = np.empty((n, dim), dtype=model.dtype) if self.native else None
-        self._values = None
+        self.first = first
+        self._out: Any = None
+        self._values: Any = None
         if x0 is not None:
-            self._values = self._converted(x0)
+            self._values = self.converted(x0)
             _finite(xp, self._values, 0, "x0", "is not finite at the start")
 
-    def _converted(self, x0: Any) -> Any:
+    @property
+    def dtype(self) -> str:
+        """That of NumPy."""
+        found = named(self.model)
+        if found not in ("float64", "float32", "float16"):
+            raise ValueError(f"like: expected float64, float32 or float16 where tiles are sent or kept, got {found}")
+        return found
+
+    @property
+    def place(self) -> Any:
+        """What `empty_on` makes an array like those here of."""
+        return place_of(self.model)
+
+    def part(self, first: int, count: int) -> Any:
+        """Some of the start on the host, None where it is drawn."""
+        if self._values is None:
+            return None
+        part = self._values[first : first + count, ...]
+        return np.asarray(part) if self.native else host(part)
+
+    def digest(self, each: list[tuple[int, int]]) -> str | None:
+        """A checksum of the start, None where it is drawn."""
+        if self._values is None:
+            return None
+        found = hashlib.sha256()
+        for first, count in each:
+            found.update(np.ascontiguousarray(self.part(first, count), dtype=self.dtype).tobytes())
+        return found.hexdigest()[:32]
+
+    def reserve(self) -> None:
+        """Make room for all particles, where those of a tile can be put into it."""
+        self._out = np.empty((self.n, self.dim), dtype=self.model.dtype) if self.native else None
+
+    def converted(self, x0: Any) -> Any:
         try:
             return self.xp.asarray(x0, dtype=self.model.dtype, device=device(self.model))
         except (TypeError, ValueError, RuntimeError) as error:
@@ -390,7 +520,7 @@ class _Start:
             if self.native:
                 return np.array(part, order="F" if count >= self.dim else "C")
             return self.xp.asarray(part, copy=True)
-        return draw.at(0).on(self._empty(count), first)._normal(None)
+        return draw.at(0).on(self._empty(count), self.first + first)._normal(None)
 
     def _empty(self, count: int) -> Any:
         if self.native:

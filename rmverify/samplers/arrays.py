@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from array_api_compat import is_array_api_obj, is_jax_array, is_torch_array
+from array_api_compat import device, is_array_api_obj, is_jax_array, is_torch_array
 
 from rmverify.numbers.checks import Array
 
@@ -22,6 +22,7 @@ __all__ = [
     "is_array",
     "named",
     "of_words",
+    "place_of",
     "precision_of",
     "quietly",
 ]
@@ -173,12 +174,38 @@ def empty_on(backend: str, dtype: str = "float64", device: str | None = None) ->
     try:
         if backend == "torch":
             return library.empty(0, dtype=getattr(library, dtype), device=device)
-        if backend == "cupy":
-            with library.cuda.Device(int((device or "cuda:0").partition(":")[2] or 0)):
-                return library.empty(0, dtype=dtype)
         kind, _, index = (device or "").partition(":")
+        if backend == "cupy":
+            if kind not in ("", "cuda"):
+                raise ValueError("its devices are cuda:0, cuda:1, ...")
+            with library.cuda.Device(int(index or 0)):
+                return library.empty(0, dtype=dtype)
         with quietly(backend):
             return library.device_put(np.empty(0, dtype=dtype), library.devices(kind or None)[int(index or 0)])
     except Exception as error:  # each library has its own
         said = " ".join(str(error).split())[:200]
         raise ValueError(f"device: {backend} has no {device or 'device'} here: {said}") from error
+
+
+def place_of(like: Any) -> tuple[str, str, str | None]:
+    """What `empty_on` makes an array of this library, dtype and device of, wherever it is called.
+
+    Raises
+    ------
+    ValueError
+        For a library that is none of `BACKENDS`.
+
+    Examples
+    --------
+    >>> place_of(empty_on("numpy", "float32"))
+    ('numpy', 'float32', None)
+    """
+    library = type(like).__module__.partition(".")[0]
+    library = "jax" if is_jax_array(like) else library
+    if library not in BACKENDS:
+        raise ValueError(f"like: expected an array of {', '.join(BACKENDS)}, which workers know, got one of {library}")
+    if library == "numpy":
+        return library, named(like), None
+    where = device(like)
+    text = str(where) if library == "torch" else f"{getattr(where, 'platform', 'cuda')}:{where.id}"
+    return library, named(like), text

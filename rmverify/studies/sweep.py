@@ -8,25 +8,20 @@ the same call continues it.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import math
 import os
-import re
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
-from multiprocessing import get_context
 from numbers import Integral
-from typing import Any, BinaryIO
+from typing import Any
 
-from rmverify.numbers.checks import positive_integer
 from rmverify.numbers.values import Value
+from rmverify.tasks import Gone, Pool, completed, given, opened, pool
 
 __all__ = ["SCHEMA", "Pool", "Progress", "SweepError", "decode", "encode", "pool", "run"]
 
@@ -156,8 +151,11 @@ def run(
         raise ValueError("cells: expected at least one cell, got none")
     todo = dict(zip(keys, grid, strict=True))
     header = {**identity, "grid": _digest(sorted(todo))}
-    with _given(executor, workers, dask) as where, _opened(store, header, todo) as (found, keep):
-        failed = _compute(where, function, todo, found, keep, progress or (lambda _: None))
+    with given(executor, workers, dask) as where, opened(store, header, todo) as (found, keep):
+        try:
+            failed = _compute(where, function, todo, found, keep, progress or (lambda _: None))
+        except Gone as gone:
+            raise SweepError(str(gone)) from gone
     if failed:
         key = next(key for key in keys if key in failed)
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
@@ -176,37 +174,23 @@ def _compute(
 ) -> dict[str, Exception]:
     """Compute what was not found, keep each result as it comes, and return what was raised."""
     start, reused = time.monotonic(), len(found)
-    waiting: Iterator[str] = iter([key for key in todo if key not in found])
-    pending: dict[Future[Any], str] = {}
     failed: dict[str, Exception] = {}
 
     def tell() -> None:
         progress(Progress(len(found), len(todo), reused, len(failed), time.monotonic() - start))
 
     tell()
-    try:
-        while True:
-            most = where.in_flight()
-            while len(pending) < most and (key := next(waiting, None)) is not None:
-                try:
-                    pending[where.submit(_call, function, decode(todo[key]))] = key
-                except BrokenExecutor as error:
-                    failed[key], waiting = error, iter(())
-            if not pending:
-                return failed
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                key = pending.pop(future)
-                try:
-                    result = encode(future.result())
-                except Exception as error:
-                    failed[key] = error
-                else:
-                    keep(key, result)
-                tell()
-    finally:
-        if where.foreign:  # a pool of this module drops what is pending when it closes
-            for future in pending:
-                future.cancel()
+    tasks = ((key, _call, (function, decode(todo[key]))) for key in todo if key not in found)
+    with closing(completed(where, tasks)) as done:
+        for key, future in done:
+            try:
+                result = encode(future.result())
+            except Exception as error:
+                failed[key] = error
+            else:
+                keep(key, result)
+            tell()
+    return failed
 
 
 def _call(function: Callable[..., Any], cell: dict[str, Any]) -> Any:
@@ -218,253 +202,6 @@ def _plain_cell(cell: Mapping[str, Any]) -> Any:
         return encode(dict(cell))
     except (TypeError, ValueError) as error:
         raise ValueError(f"cells: expected mappings of names to plain data, got {cell!r} ({error})") from error
-
-
-# ------------------------------------------------------------------ executors
-
-
-@dataclass(frozen=True)
-class Pool(Executor):
-    """An executor that knows how many cells it wants at a time; made by `pool`."""
-
-    executor: Executor
-    in_flight: Callable[[], int]
-    foreign: bool = False
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """As `Executor.submit`."""
-        return self.executor.submit(fn, *args, **kwargs)
-
-
-@contextmanager
-def pool(workers: int = 1, dask: str | None = None) -> Iterator[Pool]:
-    """Open the executor of one or several sweeps, and leave no process behind.
-
-    Parameters
-    ----------
-    workers : int
-        1: in this process. More: as many processes, started afresh (spawn); they end when this process does, however
-        it does.
-    dask : str, optional
-        Address of a Dask scheduler, such as ``"tcp://127.0.0.1:8786"``; `workers` is then not used. The workers need
-        this package, and one thread each where cells use mpmath or python-flint, whose precision is global.
-
-    Yields
-    ------
-    Pool
-
-    Raises
-    ------
-    ValueError
-        If `workers` is not an integer >= 1, or nothing answers at the address.
-
-    Examples
-    --------
-    >>> with pool() as here:
-    ...     run(math.isclose, [{"a": 1.0, "b": 2.0}, {"a": 2.0, "b": 2.0}], executor=here)
-    [False, True]
-    """
-    positive_integer("workers", workers)
-    if dask is not None:
-        with _client(dask) as client:
-            yield Pool(client.get_executor(pure=False), lambda: 2 * max(1, _threads(client)))
-    elif workers == 1:
-        yield Pool(_Serial(), lambda: 1)
-    else:
-        with _processes(workers) as executor:
-            yield Pool(executor, lambda: 2 * workers)
-
-
-def _given(executor: Executor | None, workers: int, dask: str | None) -> AbstractContextManager[Pool]:
-    """The pool of a sweep: the caller's, which stays open, or one of its own."""
-    if executor is None:
-        return pool(workers, dask)
-    if dask is not None:
-        raise ValueError(f"dask: cannot be combined with an executor, got {dask!r}")
-    positive_integer("workers", workers)
-    return nullcontext(executor if isinstance(executor, Pool) else Pool(executor, lambda: 2 * workers, foreign=True))
-
-
-class _Serial(Executor):
-    """Computes in this process, at once; an interrupt passes through."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
-@contextmanager
-def _processes(workers: int) -> Iterator[Executor]:
-    """Processes that hold one end of a pipe and exit at once when the other end, which is here, is closed."""
-    context = get_context("spawn")
-    theirs, ours = context.Pipe(duplex=False)
-    with theirs, ours:
-        executor = _Processes(workers, mp_context=context, initializer=_follow, initargs=(theirs,))
-        try:
-            yield executor
-            executor.shutdown()
-        finally:
-            ours.close()
-            executor.shutdown()  # nothing is cancelled: before Python 3.12 a pool that loses its workers trips over it
-
-
-class _Processes(ProcessPoolExecutor):
-    """Starts its processes with SIGINT blocked: an interrupt from the terminal is for this process alone."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if not hasattr(signal, "pthread_sigmask"):
-            return super().submit(fn, *args, **kwargs)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            return super().submit(fn, *args, **kwargs)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _follow(lifeline: Any) -> None:
-    threading.Thread(target=_outlive, args=(lifeline,), daemon=True).start()
-
-
-def _outlive(lifeline: Any) -> None:
-    try:
-        lifeline.poll(None)
-    finally:
-        os._exit(1)
-
-
-def _client(address: str) -> Any:
-    try:
-        distributed = importlib.import_module("distributed")
-    except ImportError as error:
-        raise ValueError("dask: needs the package distributed: pip install 'rmverify[cluster]'") from error
-    expected = "the address of a running scheduler, such as tcp://127.0.0.1:8786"
-    if not re.fullmatch(r"(\w+://)?[^\s/]+:\d+", address):
-        raise ValueError(f"dask: expected {expected}, got {address!r}")
-    try:
-        return distributed.Client(address, set_as_default=False, timeout=10)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"dask: expected {expected}, got {address!r} ({error})") from error
-
-
-def _threads(client: Any) -> int:
-    """Of all workers there are now: they come and go."""
-    try:
-        return sum(client.nthreads().values())
-    except OSError as error:
-        raise SweepError(f"the Dask scheduler is gone ({error})") from error
-
-
-# ------------------------------------------------------------------ the store
-
-
-@contextmanager
-def _opened(
-    path: str | os.PathLike[str] | None, header: dict[str, str], todo: Mapping[str, Any]
-) -> Iterator[tuple[dict[str, Any], Callable[[str, Any], None]]]:
-    """What the store has, and the function that adds to it."""
-    if path is None:
-        found: dict[str, Any] = {}
-        yield found, found.__setitem__
-        return
-    path = os.fspath(path)
-    try:
-        file = open(path, "a+b")  # noqa: SIM115
-    except OSError as error:
-        raise ValueError(f"store: expected a file that can be written, got {path!r} ({error.strerror})") from error
-    with file:
-        _lock(file, path)
-        file.seek(0)
-        content = file.read()
-        found, sound = _read(content, header, todo, path)
-        if sound < len(content):
-            file.truncate(sound)
-        if not sound:
-            _append(file, header)
-
-        def keep(key: str, result: Any) -> None:
-            _append(file, {"key": key, "cell": todo[key], "result": result})
-            found[key] = result
-
-        yield found, keep
-
-
-def _append(file: BinaryIO, record: Mapping[str, Any]) -> None:
-    file.write(_line(record))
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _line(record: Mapping[str, Any]) -> bytes:
-    return json.dumps(record, allow_nan=False).encode() + b"\n"
-
-
-def _read(content: bytes, header: dict[str, str], todo: Mapping[str, Any], path: str) -> tuple[dict[str, Any], int]:
-    """The results in a store, and how many of its bytes are sound: all but a torn last line."""
-    *lines, torn = content.splitlines(keepends=True) or [b""]
-    if torn.endswith(b"\n"):
-        lines, torn = [*lines, torn], b""
-    if not lines:
-        if _line(header).startswith(torn):
-            return {}, 0
-        raise _refusal(path, "a store of this package", repr(torn[:40]))
-    _require_header(lines[0], header, path)
-    found: dict[str, Any] = {}
-    sound = len(lines[0])
-    for number, line in enumerate(lines[1:], 2):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            if number == len(lines) and not torn:  # blocks of the last line that never reached the disk
-                break
-            record = None
-        if not (isinstance(record, dict) and record.keys() == {"key", "cell", "result"} and record["key"] in todo):
-            raise _refusal(path, f"a cell of the grid in line {number}", repr(line[:40]))
-        found[record["key"]] = record["result"]
-        sound += len(line)
-    return found, sound
-
-
-def _require_header(line: bytes, header: dict[str, str], path: str) -> None:
-    try:
-        there = json.loads(line)
-        differs = next((name for name in header if there.get(name) != header[name]), None)
-    except (AttributeError, ValueError) as error:
-        raise _refusal(path, "a store of this package", repr(line[:40])) from error
-    if differs is not None:
-        what = " (other cells or options: one store keeps one grid)" if differs == "grid" else ""
-        raise _refusal(path, f"{differs} {header[differs]!r}", f"{there.get(differs)!r}{what}")
-
-
-def _refusal(path: str, expected: str, got: str) -> ValueError:
-    return ValueError(f"store: expected {expected}, got {got} in {path!r}")
-
-
-def _lock(file: BinaryIO, path: str) -> None:
-    """Refuse a second writer, where the system has locks; they end with the process."""
-    try:
-        import fcntl
-    except ImportError:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise ValueError(f"store: {path!r} is being written by {_holder(file)}") from error
-
-
-def _holder(file: BinaryIO) -> str:
-    """Who holds the lock, where Linux tells."""
-    about = os.fstat(file.fileno())
-    other = "another process"
-    place = f"{os.major(about.st_dev):02x}:{os.minor(about.st_dev):02x}:{about.st_ino}"
-    try:
-        with open("/proc/locks", encoding="ascii") as locks:
-            return next((f"process {f[4]}" for f in map(str.split, locks) if f[1] == "FLOCK" and f[5] == place), other)
-    except OSError:
-        return other
 
 
 # ------------------------------------------------------------------ plain data

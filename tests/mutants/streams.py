@@ -44,7 +44,7 @@ LINES = [
     Line("library_not_looked_at", particles, "_elsewhere", "here != there", "False", "libraries"),
     Line("wide_rounds_not_cut", particles, "_rows", "start.n if max(widths) == 1 else", "start.n if True else",
          "own_backend"),
-    Line("every_worker_has_all_the_memory", particles, "sample", "memory / threads)", "memory)",
+    Line("every_worker_has_all_the_memory", particles, "_run", "memory / threads)", "memory)",
          "memory_of_all_workers"),
     Line("weights_without_the_densities_size", gaussian_mixture, "_height_and_score", " + size) / 2", ") / 2",
          "mixture_score"),
