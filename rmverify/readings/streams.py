@@ -22,6 +22,7 @@ import numpy as np
 from array_api_compat import is_numpy_namespace, is_torch_array, is_torch_namespace
 
 from rmverify.numbers.checks import Array
+from rmverify.readings.backends import at_once, polynomials_are_fast
 
 __all__ = ["MOST_PARTICLES", "Stream", "key_of", "seed_words", "threefry"]
 
@@ -140,26 +141,51 @@ class Stream:
         """Uniform values in (0, 1), of shape (particles, ...)."""
         if self._native:
             return self._laid(_uniform(self._key, self._first, shape[0], math.prod(shape[1:])), shape)
-        values = self._unit(self._words(shape[0], math.prod(shape[1:]))[0])
-        if not self._double:
-            values = values * (1 - 2.0**-24)  # the largest are rounded to 1
-        return self._shaped(values, shape)
+        return self._made("_random", shape)
 
     def standard_exponential(self, shape: tuple[int, ...]) -> Any:
         """Durations of mean 1, of shape (particles, ...), the largest possible 22.9."""
         if self._native:
             return self._laid(-np.log(_uniform(self._key, self._first, shape[0], math.prod(shape[1:]))), shape)
-        return self._shaped(self._surprise(self._words(shape[0], math.prod(shape[1:]))[0]), shape)
+        return self._made("_exponential", shape)
 
     def standard_normal(self, shape: tuple[int, ...]) -> Any:
         """Standard normal values, of shape (particles, ...); of NumPy's, the particles lie side by side."""
-        count, per = shape[0], math.prod(shape[1:])
         if self._native:
-            return self._laid(_normal(self._key, self._first, count, per), shape)
+            return self._laid(_normal(self._key, self._first, shape[0], math.prod(shape[1:])), shape)
+        return self._made("_gaussian", shape)
+
+    def _made(self, kind: str, shape: tuple[int, ...]) -> Any:
+        static = self._xp, self._device, self._dtype, kind, shape
+        return at_once(_filled, static, self._first, self._key, math.prod(shape))
+
+    def _random(self, shape: tuple[int, ...]) -> Any:
+        values = self._unit(self._words(shape[0], math.prod(shape[1:]))[0])
+        if not self._double:
+            values = values * (1 - 2.0**-24)  # the largest are rounded to 1
+        return self._shaped(values, shape)
+
+    def _exponential(self, shape: tuple[int, ...]) -> Any:
+        return self._shaped(self._surprise(self._words(shape[0], math.prod(shape[1:]))[0]), shape)
+
+    def _gaussian(self, shape: tuple[int, ...]) -> Any:
+        xp, per = self._xp, math.prod(shape[1:])
+        a, b = self._words(shape[0], (per + 1) // 2)
+        radius = xp.sqrt(2 * self._surprise(a))
+        cosine, sine = self._turned(b)
+        return self._shaped(xp.concat([radius * cosine, radius * sine], axis=1)[:, :per], shape)
+
+    def _turned(self, words: Any) -> tuple[Any, Any]:
+        """cos(a) and sin(a) of a = 2 pi w/2^32."""
         xp = self._xp
-        a, b = self._words(count, (per + 1) // 2)
-        radius, turn = xp.sqrt(2 * self._surprise(a)), 2 * math.pi * 2.0**-32 * xp.astype(b, self._working)
-        return self._shaped(xp.concat([radius * xp.cos(turn), radius * xp.sin(turn)], axis=1)[:, :per], shape)
+        if not polynomials_are_fast(xp):
+            turn = 2 * math.pi * 2.0**-32 * xp.astype(words, self._working)
+            return xp.cos(turn), xp.sin(turn)
+        half = xp.astype(xp.astype(words, xp.int32), self._working) * 2.0**-31  # a/pi, in [-1, 1)
+        power = _horner(half * half) * half  # sqrt(2) sin(a/4)
+        square = power * power
+        sine = power * xp.sqrt(2 - square)
+        return 1 - 2 * sine * sine, 2 * sine * (1 - square)
 
     @property
     def _native(self) -> bool:
@@ -206,9 +232,15 @@ class Stream:
         xp = self._xp
         if self._double:
             return -xp.log(self._unit(words))
-        below = words < (1 << 31) if self._unsigned else words >= 0
+        below = words <= _MASK >> 1 if self._unsigned else words >= 0
         near = self._unit(xp.where(below, words, ~words))
         return -xp.where(below, xp.log(near), xp.log1p(-near))
+
+
+def _filled(
+    xp: Any, device: Any, dtype: Any, kind: str, shape: tuple[int, ...], first: Any, *key: Any
+) -> Any:
+    return getattr(Stream((key[0], key[1]), first, xp, dtype, device), kind)(shape)
 
 
 # --- NumPy: in place, on pieces that fit the cache --------------------------------------------------------------------
@@ -226,6 +258,17 @@ def _sine(terms: int = 7) -> list[Array]:
 
 
 _SINE = _sine()
+_SINE_OF_HALF = [float(c) * 2.0 ** (31 * (2 * k + 1)) for k, c in zip(range(len(_SINE))[::-1], _SINE, strict=True)]
+
+
+def _horner(square: Any) -> Any:
+    """sqrt(2) sin(pi c/4)/c of c^2."""
+    value = _SINE_OF_HALF[0] * square + _SINE_OF_HALF[1]
+    for coefficient in _SINE_OF_HALF[2:]:
+        value = value * square + coefficient
+    return value
+
+
 # constants as arrays: NumPy's numbers take longer than a thousand additions
 _HALF, _ONE, _TWO, _WORD, _EIGHT = (np.array(value) for value in (0.5, 1.0, 2.0, 2.0**-32, -8.0))
 _TURNS = [(np.array(r, dtype=np.uint32), np.array(32 - r, dtype=np.uint32)) for r in _ROTATIONS]

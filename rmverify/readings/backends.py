@@ -1,0 +1,241 @@
+"""What single array libraries do better than one operation after the other: the only room that knows them by name.
+
+A scheme is written once, as operations on arrays, each of which reads its arguments from memory and writes its result
+there. A compiler that sees all of them at once keeps what is in between in registers:
+
+JAX   all steps of a stage are one compiled `lax.scan`; the scheme, the score and the random numbers are called once,
+      while they are traced
+CuPy  the twenty rounds of a word of the generator are one kernel
+
+Nothing is compiled that is not worth it, by how many numbers there are and never by the clock; and whatever cannot be
+compiled (a score that calls NumPy, looks at a value, or is not the same function when called again) is run operation by
+operation, with the same numbers but for rounding.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import numpy as np
+from array_api_compat import is_cupy_namespace, is_jax_namespace
+
+from rmverify.numbers.checks import is_traced
+
+__all__ = ["Loop", "at_once", "polynomials_are_fast", "random_words"]
+
+LEAST_WORK = 1 << 23
+"""Numbers of x, counted at every step of a stage, from which on the stage is compiled: measured, fewer are done before
+a compiler is."""
+
+LEAST_DRAWN = 1 << 19
+"""Random numbers of one draw from which on what makes them is compiled."""
+
+_KEPT = 32  # compiled stages, of which a later call may want one again
+
+
+def polynomials_are_fast(xp: Any) -> bool:
+    """Whether many additions and multiplications take less time than one sine: where they are compiled into one."""
+    return bool(is_jax_namespace(xp))
+
+
+# --- random numbers ---------------------------------------------------------------------------------------------------
+
+
+def at_once(make: Callable[..., Any], static: tuple[Any, ...], first: Any, key: tuple[Any, Any], size: int) -> Any:
+    """``make(*static, first, *key)`` as one piece of compiled code, where its library does that and it is worth it.
+
+    Parameters
+    ----------
+    make : callable
+        Of this package: it depends on its arguments alone.
+    static : tuple
+        A namespace, a device, and more that is hashable.
+    first, key
+        Words: Python's integers, or arrays without axes.
+    size : int
+        How many numbers it makes.
+    """
+    xp, device = static[:2]
+    if not is_jax_namespace(xp):
+        return make(*static, first, *key)
+    import jax
+
+    # where JAX has no 64-bit integers it takes no larger number of Python than 2^31 - 1
+    words = [word if is_traced(word) else jax.device_put(np.uint32(word), device) for word in (first, *key)]
+    if size < LEAST_DRAWN or any(map(is_traced, words)):
+        return make(*static, *words)
+    return _jitted(make, len(static))(xp, None, *static[2:], *words)
+
+
+@functools.cache
+def _jitted(make: Callable[..., Any], static: int) -> Any:
+    import jax
+
+    return jax.jit(make, static_argnums=tuple(range(static)))
+
+
+# --- all steps of a stage ---------------------------------------------------------------------------------------------
+
+
+class Loop:
+    """The stages of one call of `sample`, each compiled as a whole where its library does that.
+
+    Parameters
+    ----------
+    xp : namespace
+        Of the particles.
+    """
+
+    def __init__(self, xp: Any) -> None:
+        self._compiles = is_jax_namespace(xp)
+        self._known: dict[Hashable, Any] = {}
+
+    def __call__(
+        self, key: Hashable, begin: Callable[..., Any], step: Callable[..., Any], x: Any, seed: tuple[int, int],
+        first: int, number: int, levels: Any, lengths: Any,
+    ) -> Any:  # fmt: skip
+        """The particles x after all steps of a stage, or None where they are to be made one by one.
+
+        Parameters
+        ----------
+        key
+            What the stage does but for x, seed, numbers, levels and lengths: compiled once for each.
+        begin : callable
+            ``begin(x, seed, first, number)``, the state before the first step, a tuple of arrays, x the first of them.
+        step : callable
+            ``step(state, seed, first, number, t, h)``, the state after one.
+        seed, first : (int, int), int
+            The key of all random numbers, and the number of the first particle.
+        number : int
+            That of the draws in `begin`; the steps have the next ones.
+        levels, lengths : arrays, shape (N,)
+            t and h of every step.
+
+        Returns
+        -------
+        array or None
+            None also where a particle is not finite any more after a step, so that the loop step by step tells which.
+        """
+        if not self._compiles or len(levels) * x.size < LEAST_WORK or not _fine_enough(x, levels, lengths):
+            return None
+        arguments = _arguments(x, seed, first, number, levels, lengths)
+        key = key, tuple(x.shape), len(levels)
+        if key not in self._known:
+            self._known[key] = _scanned(begin, step, arguments)
+        run = self._known[key]
+        if run is None:
+            return None
+        x, finite = run(*arguments)
+        return x if bool(finite) else None
+
+
+def _fine_enough(x: Any, levels: Any, lengths: Any) -> bool:
+    """Whether the levels may be numbers of x's precision: a step down to nearly 0 must not miss its end by much."""
+    dtype = str(x.dtype)
+    if dtype not in ("float32", "float64"):
+        return False
+    t, h = levels.astype(dtype), lengths.astype(dtype)
+    end = levels - lengths
+    return bool((abs((t - h).astype(float) - end) <= 2.0**-17 * abs(end) + np.finfo(float).eps).all())
+
+
+def _arguments(x: Any, seed: tuple[int, int], first: int, number: int, levels: Any, lengths: Any) -> Any:
+    import jax.numpy as jnp
+
+    words = (np.array(seed, dtype=np.uint32), np.uint32(first), np.uint32(number))
+    numbers = np.arange(number + 1, number + 1 + len(levels), dtype=np.uint32)
+    rows = (numbers, levels.astype(str(x.dtype)), lengths.astype(str(x.dtype)))
+    return x, tuple(map(jnp.asarray, words)), tuple(map(jnp.asarray, rows))
+
+
+def _scanned(begin: Callable[..., Any], step: Callable[..., Any], arguments: Any) -> Any:
+    """The compiled loop, None where it cannot be traced or is not the same when traced again."""
+    import jax
+    import jax.numpy as jnp
+
+    def traced() -> Any:
+        def whole(x: Any, words: Any, rows: Any) -> Any:
+            seed, first, number = words
+
+            def body(carry: Any, row: Any) -> Any:
+                state, finite = carry
+                state = step(state, (seed[0], seed[1]), first, *row)
+                return (state, finite & jnp.all(jnp.isfinite(state[0]))), None
+
+            state = begin(x, (seed[0], seed[1]), first, number)
+            (state, finite), _ = jax.lax.scan(body, (state, jnp.asarray(True)), rows)
+            return state[0], finite
+
+        return jax.jit(whole).trace(*arguments)
+
+    try:
+        once = traced()
+        code = _code(once.jaxpr)
+        if (found := _COMPILED.get(code)) is not None:
+            return found
+        if not _equal(code, _code(traced().jaxpr)):
+            return None  # random numbers of its own, or something kept from one call to the next
+        return _COMPILED.put(code, once.lower().compile())
+    except Exception:  # whatever is wrong, the loop step by step either does without or tells it better
+        return None
+
+
+Code = tuple[str, list[Any]]
+
+
+class _Compiled:
+    """The compiled loops that were used last, by all that they depend on: their code and its constants.
+
+    A score is not asked whether it is the same object as before, as what it holds may have been changed.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[Code, Any]] = OrderedDict()
+
+    def get(self, code: Code) -> Any:
+        known, run = self._kept.get(code[0], (code, None))
+        if run is None or not _equal(known, code):
+            return None
+        self._kept.move_to_end(code[0])
+        return run
+
+    def put(self, code: Code, run: Any) -> Any:
+        self._kept[code[0]] = code, run
+        if len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return run
+
+
+_COMPILED = _Compiled()
+
+
+def _code(closed: Any) -> Code:
+    """The text of what was traced, and the arrays in it, which the text does not show: those of inner functions too."""
+    constants, rest = [], [closed]
+    while rest:
+        part = rest.pop()
+        if isinstance(part, tuple | list):
+            rest += part
+        elif hasattr(part, "consts"):  # a function that was traced, with its constants
+            constants += part.consts
+            rest.append(part.jaxpr)
+        elif hasattr(part, "eqns"):
+            for equation in part.eqns:
+                constants += [one.val for one in equation.invars if hasattr(one, "val")]
+                rest += equation.params.values()
+    return str(closed), constants
+
+
+def _equal(one: Code, other: Code) -> bool:
+    """Whether the texts are the same, and so are the bits of the arrays."""
+    if one[0] != other[0] or len(one[1]) != len(other[1]):
+        return False
+    return all(a is b or _bits(a) == _bits(b) for a, b in zip(one[1], other[1], strict=True))
+
+
+def _bits(value: Any) -> tuple[str, tuple[int, ...], bytes]:
+    array = np.asarray(value)
+    return str(array.dtype), array.shape, array.tobytes()
