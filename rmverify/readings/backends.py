@@ -24,7 +24,7 @@ from array_api_compat import is_cupy_namespace, is_jax_namespace
 
 from rmverify.numbers.checks import is_traced
 
-__all__ = ["Loop", "at_once", "polynomials_are_fast", "random_words"]
+__all__ = ["Loop", "at_once", "fuses", "settled"]
 
 LEAST_WORK = 1 << 23
 """Numbers of x, counted at every step of a stage, from which on the stage is compiled: measured, fewer are done before
@@ -36,9 +36,19 @@ LEAST_DRAWN = 1 << 19
 _KEPT = 32  # compiled stages, of which a later call may want one again
 
 
-def polynomials_are_fast(xp: Any) -> bool:
-    """Whether many additions and multiplications take less time than one sine: where they are compiled into one."""
+def fuses(xp: Any) -> bool:
+    """Whether operations on the same elements become one loop over them, which costs what is computed, not what is
+    stored in between."""
     return bool(is_jax_namespace(xp))
+
+
+def settled(xp: Any, values: Any) -> Any:
+    """The values, computed once and stored, where a compiler might compute them again wherever they are used."""
+    if not is_jax_namespace(xp):
+        return values
+    import jax
+
+    return jax.lax.optimization_barrier(values)
 
 
 # --- random numbers ---------------------------------------------------------------------------------------------------

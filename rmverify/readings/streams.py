@@ -22,7 +22,7 @@ import numpy as np
 from array_api_compat import is_numpy_namespace, is_torch_array, is_torch_namespace
 
 from rmverify.numbers.checks import Array
-from rmverify.readings.backends import at_once, polynomials_are_fast
+from rmverify.readings.backends import at_once, fuses, settled
 
 __all__ = ["MOST_PARTICLES", "Stream", "key_of", "seed_words", "threefry"]
 
@@ -156,36 +156,40 @@ class Stream:
         return self._made("_gaussian", shape)
 
     def _made(self, kind: str, shape: tuple[int, ...]) -> Any:
-        static = self._xp, self._device, self._dtype, kind, shape
+        static = self._xp, self._device, self._dtype, type(self), kind, shape
         return at_once(_filled, static, self._first, self._key, math.prod(shape))
 
     def _random(self, shape: tuple[int, ...]) -> Any:
-        values = self._unit(self._words(shape[0], math.prod(shape[1:]))[0])
+        values = self._unit(self._words(shape[0], self._places(math.prod(shape[1:])))[0])
         if not self._double:
             values = values * (1 - 2.0**-24)  # the largest are rounded to 1
         return self._shaped(values, shape)
 
     def _exponential(self, shape: tuple[int, ...]) -> Any:
-        return self._shaped(self._surprise(self._words(shape[0], math.prod(shape[1:]))[0]), shape)
+        return self._shaped(self._surprise(self._words(shape[0], self._places(math.prod(shape[1:])))[0]), shape)
 
     def _gaussian(self, shape: tuple[int, ...]) -> Any:
         xp, per = self._xp, math.prod(shape[1:])
-        a, b = self._words(shape[0], (per + 1) // 2)
-        radius = xp.sqrt(2 * self._surprise(a))
-        cosine, sine = self._turned(b)
-        return self._shaped(xp.concat([radius * cosine, radius * sine], axis=1)[:, :per], shape)
+        half = (per + 1) // 2
+        if fuses(xp):  # then a word is made again sooner than it is read, and cos(a) = sin(a + pi/2)
+            places = np.arange(per)
+            a, b = self._words(shape[0], xp.asarray(places % half, dtype=xp.uint32, device=self._device))
+            quarter = xp.asarray(np.where(places < half, 1 << 30, 0), dtype=xp.uint32, device=self._device)
+            return settled(xp, self._shaped(xp.sqrt(2 * self._surprise(a)) * self._sine(b + quarter), shape))
+        a, b = self._words(shape[0], self._places(half))
+        radius, turn = xp.sqrt(2 * self._surprise(a)), 2 * math.pi * 2.0**-32 * xp.astype(b, self._working)
+        return self._shaped(xp.concat([radius * xp.cos(turn), radius * xp.sin(turn)], axis=1)[:, :per], shape)
 
-    def _turned(self, words: Any) -> tuple[Any, Any]:
-        """cos(a) and sin(a) of a = 2 pi w/2^32."""
+    def _sine(self, words: Any) -> Any:
+        """sin(a) of a = 2 pi w/2^32, by p = sqrt(2) sin(a/4)."""
         xp = self._xp
-        if not polynomials_are_fast(xp):
-            turn = 2 * math.pi * 2.0**-32 * xp.astype(words, self._working)
-            return xp.cos(turn), xp.sin(turn)
         half = xp.astype(xp.astype(words, xp.int32), self._working) * 2.0**-31  # a/pi, in [-1, 1)
-        power = _horner(half * half) * half  # sqrt(2) sin(a/4)
+        square, power = half * half, _SINE_OF_HALF[0]
+        for coefficient in _SINE_OF_HALF[1:]:
+            power = power * square + coefficient
+        power = power * half
         square = power * power
-        sine = power * xp.sqrt(2 - square)
-        return 1 - 2 * sine * sine, 2 * sine * (1 - square)
+        return 2 * power * xp.sqrt(2 - square) * (1 - square)
 
     @property
     def _native(self) -> bool:
@@ -208,16 +212,23 @@ class Stream:
         return self._xp.float64 if self._double else self._xp.float32
 
     @property
+    def _word(self) -> Any:
+        return self._xp.uint32 if self._unsigned else self._xp.int32
+
+    @property
     def _unsigned(self) -> bool:
         return not is_torch_namespace(self._xp)  # whose unsigned integers cannot be shifted
 
-    def _words(self, count: int, per: int) -> Words:
-        """The words of so many particles and places, (count, per) each."""
+    def _places(self, count: int) -> Any:
+        return self._xp.arange(count, dtype=self._word, device=self._device)
+
+    def _words(self, count: int, place: Any) -> Words:
+        """The words of so many particles and of these places, (count, places) each."""
         xp = self._xp
-        kind = xp.uint32 if self._unsigned else xp.int32
-        particle, place = (xp.arange(size, dtype=kind, device=self._device) for size in (count, per))
+        particle = self._places(count)
         particle = particle + _fit(self._first, particle, self._unsigned)
-        x = xp.broadcast_to(particle[:, None], (count, per)), xp.broadcast_to(place[None, :], (count, per))
+        shape = count, place.shape[0]
+        x = xp.broadcast_to(particle[:, None], shape), xp.broadcast_to(place[None, :], shape)
         return threefry(self._key, x, self._unsigned)
 
     def _unit(self, words: Any) -> Any:
@@ -237,10 +248,8 @@ class Stream:
         return -xp.where(below, xp.log(near), xp.log1p(-near))
 
 
-def _filled(
-    xp: Any, device: Any, dtype: Any, kind: str, shape: tuple[int, ...], first: Any, *key: Any
-) -> Any:
-    return getattr(Stream((key[0], key[1]), first, xp, dtype, device), kind)(shape)
+def _filled(xp: Any, device: Any, dtype: Any, of: type[Stream], kind: str, shape: Any, first: Any, *key: Any) -> Any:
+    return getattr(of((key[0], key[1]), first, xp, dtype, device), kind)(shape)
 
 
 # --- NumPy: in place, on pieces that fit the cache --------------------------------------------------------------------
@@ -259,16 +268,6 @@ def _sine(terms: int = 7) -> list[Array]:
 
 _SINE = _sine()
 _SINE_OF_HALF = [float(c) * 2.0 ** (31 * (2 * k + 1)) for k, c in zip(range(len(_SINE))[::-1], _SINE, strict=True)]
-
-
-def _horner(square: Any) -> Any:
-    """sqrt(2) sin(pi c/4)/c of c^2."""
-    value = _SINE_OF_HALF[0] * square + _SINE_OF_HALF[1]
-    for coefficient in _SINE_OF_HALF[2:]:
-        value = value * square + coefficient
-    return value
-
-
 # constants as arrays: NumPy's numbers take longer than a thousand additions
 _HALF, _ONE, _TWO, _WORD, _EIGHT = (np.array(value) for value in (0.5, 1.0, 2.0, 2.0**-32, -8.0))
 _TURNS = [(np.array(r, dtype=np.uint32), np.array(32 - r, dtype=np.uint32)) for r in _ROTATIONS]
