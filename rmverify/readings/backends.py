@@ -20,15 +20,17 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
-from array_api_compat import is_cupy_namespace, is_jax_namespace
+from array_api_compat import is_cupy_namespace, is_jax_array, is_jax_namespace
 
 from rmverify.numbers.checks import is_traced
 
 __all__ = ["Loop", "at_once", "fuses", "settled"]
 
-LEAST_WORK = 1 << 23
-"""Numbers of x, counted at every step of a stage, from which on the stage is compiled: measured, fewer are done before
-a compiler is."""
+LEAST_WORK = 1 << 20
+"""Numbers of x, counted at every step of a stage, from which on the stage is compiled; fewer are done before it is."""
+
+CALLS = 1 << 16
+"""What the calls of a step cost, in numbers of x: measured."""
 
 LEAST_DRAWN = 1 << 19
 """Random numbers of one draw from which on what makes them is compiled."""
@@ -42,9 +44,9 @@ def fuses(xp: Any) -> bool:
     return bool(is_jax_namespace(xp))
 
 
-def settled(xp: Any, values: Any) -> Any:
+def settled(values: Any) -> Any:
     """The values, computed once and stored, where a compiler might compute them again wherever they are used."""
-    if not is_jax_namespace(xp):
+    if not (is_jax_array(values) and is_traced(values)):
         return values
     import jax
 
@@ -129,7 +131,7 @@ class Loop:
         array or None
             None also where a particle is not finite any more after a step, so that the loop step by step tells which.
         """
-        if not self._compiles or len(levels) * x.size < LEAST_WORK or not _fine_enough(x, levels, lengths):
+        if not self._compiles or len(levels) * (x.size + CALLS) < LEAST_WORK or not _fine_enough(x, levels, lengths):
             return None
         arguments = _arguments(x, seed, first, number, levels, lengths)
         key = key, tuple(x.shape), len(levels)

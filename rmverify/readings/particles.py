@@ -29,7 +29,7 @@ from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy
 from rmverify.elementary import sqrt
 from rmverify.numbers.checks import dimension, is_traced, number, positive_integer
 from rmverify.plans import Plan
-from rmverify.readings.backends import Loop
+from rmverify.readings.backends import Loop, settled
 from rmverify.readings.streams import MOST_PARTICLES, Stream, key_of, seed_words
 from rmverify.samplers import Sampler
 from rmverify.schemes.contract import Scheme, Score, check_covariance, name, unwrap, velocity_variance
@@ -455,7 +455,7 @@ def _checked(score: Score) -> Score:
         elsewhere = _elsewhere(s, x)
         if elsewhere is not None:
             raise ValueError(f"score: expected, as for x, {elsewhere}")
-        return s
+        return settled(s)
 
     return ask
 

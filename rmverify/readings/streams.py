@@ -175,7 +175,7 @@ class Stream:
             places = np.arange(per)
             a, b = self._words(shape[0], xp.asarray(places % half, dtype=xp.uint32, device=self._device))
             quarter = xp.asarray(np.where(places < half, 1 << 30, 0), dtype=xp.uint32, device=self._device)
-            return settled(xp, self._shaped(xp.sqrt(2 * self._surprise(a)) * self._sine(b + quarter), shape))
+            return settled(self._shaped(xp.sqrt(2 * self._surprise(a)) * self._sine(b + quarter), shape))
         a, b = self._words(shape[0], self._places(half))
         radius, turn = xp.sqrt(2 * self._surprise(a)), 2 * math.pi * 2.0**-32 * xp.astype(b, self._working)
         return self._shaped(xp.concat([radius * xp.cos(turn), radius * xp.sin(turn)], axis=1)[:, :per], shape)
