@@ -5,7 +5,7 @@ there. A compiler that sees all of them at once keeps what is in between in regi
 
 JAX   all steps of a stage are one compiled `lax.scan`; the scheme, the score and the random numbers are called once,
       while they are traced
-CuPy  the twenty rounds of a word of the generator are one kernel
+CuPy  the twenty rounds of the generator, and a normal value from its words, are one kernel
 
 Nothing is compiled that is not worth it, by how many numbers there are and never by the clock; and whatever cannot be
 compiled (a score that calls NumPy, looks at a value, or is not the same function when called again) is run operation by
@@ -15,6 +15,7 @@ operation, with the same numbers but for rounding.
 from __future__ import annotations
 
 import functools
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -24,7 +25,7 @@ from array_api_compat import is_cupy_namespace, is_jax_array, is_jax_namespace
 
 from rmverify.numbers.checks import is_traced
 
-__all__ = ["Loop", "at_once", "fuses", "settled"]
+__all__ = ["Loop", "at_once", "fuses", "normals", "settled", "words"]
 
 LEAST_WORK = 1 << 20
 """Numbers of x, counted at every step of a stage, from which on the stage is compiled; fewer are done before it is."""
@@ -41,7 +42,7 @@ _KEPT = 32  # compiled stages, of which a later call may want one again
 def fuses(xp: Any) -> bool:
     """Whether operations on the same elements become one loop over them, which costs what is computed, not what is
     stored in between."""
-    return bool(is_jax_namespace(xp))
+    return is_jax_namespace(xp) or (is_cupy_namespace(xp) and _kernel("normals") is not None)
 
 
 def settled(values: Any) -> Any:
@@ -80,6 +81,75 @@ def at_once(make: Callable[..., Any], static: tuple[Any, ...], first: Any, key: 
     if size < LEAST_DRAWN or any(map(is_traced, words)):
         return make(*static, *words)
     return _jitted(make, len(static))(xp, None, *static[2:], *words)
+
+
+WORDS = """
+    const unsigned int keys[3] = {k0, k1, k0 ^ k1 ^ 0x1BD11BDAu};
+    const int turns[8] = {13, 15, 26, 6, 17, 29, 16, 24};
+    unsigned int a = particle + k0, b = place + k1;
+    for (int round = 0; round < 20; ++round) {
+        a += b;
+        b = (b << turns[round % 8]) | (b >> (32 - turns[round % 8]));
+        b ^= a;
+        if (round % 4 == 3) {
+            const unsigned int j = round / 4 + 1;
+            a += keys[j % 3];
+            b += keys[(j + 1) % 3] + j;
+        }
+    }
+"""
+"""Threefry of the counter (particle, place) and the key (k0, k1), in C: the words a and b."""
+
+NORMAL = """
+    const int upper = sizeof(T) == 4 && a > 0x7FFFFFFFu;  // in single precision by the nearer of 0 and 1
+    const T least = (T)(upper ? ~a : a) * (T)(1 / 4294967296.) + (T)(0.5 / 4294967296.);
+    z = sqrt((T)(-2) * (upper ? log1p(-least) : log(least))) * sinpi((T)(int)(b + turn) * (T)(1 / 2147483648.));
+"""
+"""A normal value z of type T of the words: the sine of the angle b + turn, times its radius."""
+
+
+def words(xp: Any, key: tuple[Any, Any], particle: Any, place: Any) -> tuple[Any, Any] | None:
+    """Threefry's words of the counters by one kernel, None where the library has none or it fails."""
+    kernel = _kernel("words") if is_cupy_namespace(xp) else None
+    return None if kernel is None else kernel(particle, place, *map(np.uint32, key))
+
+
+def normals(xp: Any, key: tuple[Any, Any], particle: Any, place: Any, turn: Any, dtype: Any) -> Any:
+    """Normal values of the counters by one kernel, None where the library has none."""
+    if not is_cupy_namespace(xp):
+        return None
+    shape = np.broadcast_shapes(particle.shape, place.shape)
+    return _kernel("normals")(particle, place, turn, *map(np.uint32, key), xp.empty(shape, dtype=dtype))
+
+
+@functools.cache
+def _kernel(of: str) -> Any:
+    """A kernel of CuPy, which must give the known answers of Random123 on the device, else None."""
+    try:
+        import cupy
+
+        zero, key = cupy.zeros(1, dtype=cupy.uint32), "uint32 k0, uint32 k1"
+        if of == "words":
+            kernel = cupy.ElementwiseKernel(
+                f"uint32 particle, uint32 place, {key}", "uint32 first, uint32 second",
+                WORDS + "first = a; second = b;", "rmverify_words",
+            )  # fmt: skip
+            found = [int(word[0]) for word in kernel(zero, zero, np.uint32(0), np.uint32(0))]
+            return kernel if found == _ANSWER else None
+        kernel = cupy.ElementwiseKernel(
+            f"uint32 particle, uint32 place, uint32 turn, {key}", "T z", WORDS + NORMAL, "rmverify_normals"
+        )
+        due = math.sqrt(-2 * math.log((_ANSWER[0] + 0.5) / 2**32)) * math.sin(2 * math.pi * _ANSWER[1] / 2**32)
+        for dtype in (cupy.float32, cupy.float64):
+            z = kernel(zero, zero, zero, np.uint32(0), np.uint32(0), cupy.empty(1, dtype=dtype))
+            if not abs(float(z[0]) - due) < 16 * float(cupy.finfo(dtype).eps):
+                return None
+        return kernel
+    except Exception:  # no compiler for kernels, say: array operations do the same
+        return None
+
+
+_ANSWER = [0x6B200159, 0x99BA4EFE]  # of the counter (0, 0) and the key (0, 0)
 
 
 @functools.cache

@@ -22,7 +22,7 @@ import numpy as np
 from array_api_compat import is_numpy_namespace, is_torch_array, is_torch_namespace
 
 from rmverify.numbers.checks import Array
-from rmverify.readings.backends import at_once, fuses, settled
+from rmverify.readings.backends import at_once, fuses, normals, settled, words
 
 __all__ = ["MOST_PARTICLES", "Stream", "key_of", "seed_words", "threefry"]
 
@@ -171,14 +171,24 @@ class Stream:
     def _gaussian(self, shape: tuple[int, ...]) -> Any:
         xp, per = self._xp, math.prod(shape[1:])
         half = (per + 1) // 2
-        if fuses(xp):  # then a word is made again sooner than it is read, and cos(a) = sin(a + pi/2)
-            places = np.arange(per)
-            a, b = self._words(shape[0], xp.asarray(places % half, dtype=xp.uint32, device=self._device))
-            quarter = xp.asarray(np.where(places < half, 1 << 30, 0), dtype=xp.uint32, device=self._device)
-            return settled(self._shaped(xp.sqrt(2 * self._surprise(a)) * self._sine(b + quarter), shape))
+        if fuses(xp):
+            return settled(self._shaped(self._by_element(shape[0], np.arange(per), half), shape))
         a, b = self._words(shape[0], self._places(half))
         radius, turn = xp.sqrt(2 * self._surprise(a)), 2 * math.pi * 2.0**-32 * xp.astype(b, self._working)
         return self._shaped(xp.concat([radius * xp.cos(turn), radius * xp.sin(turn)], axis=1)[:, :per], shape)
+
+    def _by_element(self, count: int, places: Any, half: int) -> Any:
+        """Each value from words of its own, made again sooner than they are read, with cos(a) = sin(a + pi/2)."""
+        xp = self._xp
+        place, turn = (
+            xp.asarray(values, dtype=xp.uint32, device=self._device)
+            for values in (places % half, np.where(places < half, 1 << 30, 0))
+        )
+        made = normals(xp, self._key, self._particles(count)[:, None], place[None, :], turn[None, :], self._working)
+        if made is not None:
+            return made
+        a, b = self._words(count, place)
+        return xp.sqrt(2 * self._surprise(a)) * self._sine(b + turn)
 
     def _sine(self, words: Any) -> Any:
         """sin(a) of a = 2 pi w/2^32, by p = sqrt(2) sin(a/4)."""
@@ -222,14 +232,18 @@ class Stream:
     def _places(self, count: int) -> Any:
         return self._xp.arange(count, dtype=self._word, device=self._device)
 
+    def _particles(self, count: int) -> Any:
+        number = self._places(count)
+        return number + _fit(self._first, number, self._unsigned)
+
     def _words(self, count: int, place: Any) -> Words:
         """The words of so many particles and of these places, (count, places) each."""
-        xp = self._xp
-        particle = self._places(count)
-        particle = particle + _fit(self._first, particle, self._unsigned)
-        shape = count, place.shape[0]
-        x = xp.broadcast_to(particle[:, None], shape), xp.broadcast_to(place[None, :], shape)
-        return threefry(self._key, x, self._unsigned)
+        xp, particle, place = self._xp, self._particles(count)[:, None], place[None, :]
+        made = words(xp, self._key, particle, place)
+        if made is not None:
+            return made
+        shape = count, place.shape[1]
+        return threefry(self._key, (xp.broadcast_to(particle, shape), xp.broadcast_to(place, shape)), self._unsigned)
 
     def _unit(self, words: Any) -> Any:
         """(w + 1/2)/2^32."""
