@@ -543,8 +543,9 @@ def test_a_start_that_is_not_finite_is_refused_with_its_particle(bad):
 
 @pytest.mark.parametrize("dtype", [np.int64, np.complex128, np.bool_])
 def test_a_start_or_model_that_is_not_real_floating_is_refused_by_its_name(dtype):
-    with pytest.raises(ValueError, match="^x0: expected"):
-        sample(ONE_STEP, TARGET, 4, 3, x0=np.ones((4, 3), dtype=dtype))
+    for like in (None, np.zeros(1), array_api_strict.zeros(1)):
+        with pytest.raises(ValueError, match="^x0: expected a real floating dtype, got"):
+            sample(ONE_STEP, TARGET, 4, 3, x0=np.ones((4, 3), dtype=dtype), like=like)
     with pytest.raises(ValueError, match="^like: expected a real floating dtype"):
         sample(ONE_STEP, TARGET, 4, 3, like=np.ones(1, dtype=dtype))
 

@@ -75,6 +75,11 @@ def known_answers():
                 streams.threefry(tuple(arrays[:2]), tuple(arrays[2:])),
             ):
                 assert tuple(int(word[0]) for word in made) == answer
+    for word in (0, 1, 2**31 - 1, 2**31, 2**31 + 1, 2**32 - 1):
+        for x in (0, 1, 2**31, 2**32 - 1):
+            for xp in (np, array_api_strict):
+                added = streams._plus(xp.asarray([x], dtype=xp.uint32), word, True)
+                assert int(added[0]) == (x + word) % 2**32
     for key, (first, place), answer in ANSWERS[:1] + ANSWERS[2:]:
         a, b = streams._encrypted(key, first, slice(place, place + 1), slice(0, 1))
         assert (int(a[0]), int(b[0])) == answer
@@ -301,6 +306,20 @@ def own_backend():
         footprint(lambda x, t, h, score, draw: score(t), like=like)
 
 
+def memory_of_all_workers():
+    """Two workers have tiles of half the size; and no tile has more particles than there are."""
+    plan, sizes = Plan([Predict(schemes.parallel_midpoint(strata=4, rounds=0), [1.0, 0.5])]), set()
+
+    def score(t, x):
+        sizes.add(x.shape[-2])
+        return -x
+
+    for workers, largest in [(1, 4), (2, 2), (3, 1)]:
+        sizes.clear()
+        particles.sample(plan, score, 9, 2, memory=8 * 4 * 2 * 8 * 4, workers=workers)
+        assert max(sizes) == largest
+
+
 def mixture_score():
     """sum_j r_j C_j(t)^{-1} (m_j(t) - x) with r_j = w_j q_j / sum w_j q_j, also at levels of the particles' own."""
     weights = [0.2, 0.0, 0.5, 0.3]
@@ -327,7 +346,8 @@ FACTS = {
     fact.__name__: fact
     for fact in (
         known_answers, the_formulas, pieces, single_precision, keys, numbers_of_their_own, tiles,
-        the_place_of_a_bad_particle, the_first_error, progress, devices, libraries, own_backend, mixture_score,
+        the_place_of_a_bad_particle, the_first_error, progress, devices, libraries, own_backend, memory_of_all_workers,
+        mixture_score,
     )
 }  # fmt: skip
 

@@ -72,14 +72,11 @@ def at_once(make: Callable[..., Any], static: tuple[Any, ...], first: Any, key: 
         How many numbers it makes.
     """
     xp, device = static[:2]
-    if not is_jax_namespace(xp):
+    if not is_jax_namespace(xp) or size < LEAST_DRAWN or any(map(is_traced, (first, *key))):
         return make(*static, first, *key)
     import jax
 
-    # where JAX has no 64-bit integers it takes no larger number of Python than 2^31 - 1
-    words = [word if is_traced(word) else jax.device_put(np.uint32(word), device) for word in (first, *key)]
-    if size < LEAST_DRAWN or any(map(is_traced, words)):
-        return make(*static, *words)
+    words = [jax.device_put(np.uint32(word), device) for word in (first, *key)]
     return _jitted(make, len(static))(xp, None, *static[2:], *words)
 
 

@@ -40,7 +40,7 @@ __all__ = ["sample"]
 
 _BELOW_ONE = 1 - 2.0**-53
 _LIVE = 8  # arrays of R x tile x d numbers that a step and a plain score hold at once
-_MEMORY = 2**27  # bytes; more is slower on a CPU, whose caches are small
+_MEMORY = 2**27  # bytes
 _TILE = 1 << 17  # numbers of x in a tile of NumPy's: measured, fewer cost more calls and more leave the cache
 
 
@@ -180,10 +180,11 @@ def sample(
         True for a progress bar on stderr; a callable is called with 1, 2, .. up to the number of steps, each as soon
         as that many steps are done, of all particles together; with several workers, from their threads.
     memory : number > 0
-        Bytes for the arrays of a step that asks R strata or cells at once: it is run on tiles of m particles with
-        8 R m dim numbers within it (the step holds five such arrays, a plain score the rest), m = 1 at the least. The
-        particles themselves, n dim numbers a few times over, come on top. The sample does not depend on it, but for
-        the rounding of a score whose arithmetic depends on how many particles it sees. A GPU wants more, to be full.
+        Bytes for the arrays of steps that ask R strata or cells at once, those of all workers together: they are run
+        on tiles of m particles with 8 R m dim numbers within it (a step holds five such arrays, a plain score the
+        rest), m = 1 at the least; on NumPy on smaller ones still, where these are faster. The particles themselves,
+        n dim numbers a few times over, come on top. The sample does not depend on it, but for the rounding of a score
+        whose arithmetic depends on how many particles it sees. A GPU wants more, to be full.
     workers : int, optional
         Threads that NumPy's tiles are spread over: by default one for code of yours, which may not be ready for more,
         and as many as there are cores for a target of this package. The sample does not depend on it.
@@ -224,7 +225,8 @@ def sample(
     if workers is not None:
         threads = positive_integer("workers", workers)
     start = _Start(n, dim, x0, like)
-    rows = _rows(plan, start, memory)
+    threads = threads if start.native else 1
+    rows = _rows(plan, start, memory / threads)
     seed, ask = seed_words(_generator(rng)), _checked(score)
     tiles = [(first, min(rows, n - first)) for first in range(0, n, rows)]
     loop = Loop(start.xp)
@@ -235,7 +237,7 @@ def sample(
             x = start.tile(first, count, ParticleDraw(seed))
             return start.keep(first, _moved(plan, ask, seed, x, first, loop, told))
 
-        return start.whole(_spread(run, tiles, threads if start.native else 1))
+        return start.whole(_spread(run, tiles, threads))
 
 
 def _generator(rng: Any) -> np.random.Generator:
@@ -337,12 +339,13 @@ class _Told:
 
 
 def _rows(plan: Plan, start: _Start, memory: float) -> int:
-    """How many particles a tile has, from how many evaluations the widest round asks of each."""
+    """How many particles a tile has, from how many evaluations the rounds ask of each: the widest are to fit into the
+    memory, and of NumPy's the narrowest into a cache."""
     model = start.model
-    width = max(stage.widest(None if start.native else model) for stage in plan)
+    widths = [stage.widest(None if start.native else model) for stage in plan]
     itemsize = start.xp.finfo(model.dtype).bits // 8
-    rows = start.n if width == 1 else int(memory // (_LIVE * width * start.dim * itemsize))
-    return max(1, min(start.n, rows, _TILE // start.dim if start.native else rows))
+    rows = start.n if max(widths) == 1 else int(memory // (_LIVE * max(widths) * start.dim * itemsize))
+    return max(1, min(start.n, rows, _TILE // (min(widths) * start.dim) if start.native else rows))
 
 
 def state_of(scheme: Scheme, out: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -398,8 +401,9 @@ class _Start:
             raise ValueError(f"like: expected an array, got {like!r}")
         model = np.empty(0) if plain else model
         xp: Any = array_namespace(model)
-        if not xp.isdtype(model.dtype, "real floating"):
-            raise ValueError(f"{'x0' if like is None else 'like'}: expected a real floating dtype, got {model.dtype}")
+        for argument, given in (("like", like), ("x0", x0)):
+            if is_array_api_obj(given) and not array_namespace(given).isdtype(given.dtype, "real floating"):
+                raise ValueError(f"{argument}: expected a real floating dtype, got {given.dtype}")
         self.n, self.dim, self.model, self.xp, self.native = n, dim, model, xp, is_numpy_namespace(xp)
         self._out = np.empty((n, dim), dtype=model.dtype) if self.native else None
         self._values = None
@@ -410,7 +414,7 @@ class _Start:
     def _converted(self, x0: Any) -> Any:
         try:
             return self.xp.asarray(x0, dtype=self.model.dtype, device=device(self.model))
-        except Exception as error:
+        except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(
                 f"x0: expected what can be made an array of {self.xp.__name__} on {device(self.model)}, got "
                 f"{type(x0).__name__}: {error}"

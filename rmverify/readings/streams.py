@@ -89,14 +89,14 @@ def threefry(key: Words, x: Words, unsigned: bool = True) -> Words:
 
     parity = _PARITY if plain or unsigned or isinstance(key[0], int) else _signed(_PARITY)
     keys = [key[0], key[1], key[0] ^ key[1] ^ parity]
-    a, b = cut(x[0] + _fit(keys[0], x[0], unsigned)), cut(x[1] + _fit(keys[1], x[1], unsigned))
+    a, b = cut(_plus(x[0], keys[0], unsigned)), cut(_plus(x[1], keys[1], unsigned))
     for n in range(_ROUNDS):
         a = cut(a + b)
         b = turned(b, _ROTATIONS[n % 8]) ^ a
         if n % 4 == 3:
             j = n // 4 + 1
-            a = cut(a + _fit(keys[j % 3], a, unsigned))
-            b = cut(b + _fit(keys[(j + 1) % 3] + j, b, unsigned))
+            a = cut(_plus(a, keys[j % 3], unsigned))
+            b = cut(_plus(b, keys[(j + 1) % 3] + j, unsigned))
     return a, b
 
 
@@ -104,14 +104,16 @@ def _signed(word: int) -> int:
     return word - (1 << 32) if word >= 1 << 31 else word
 
 
-def _fit(word: Any, x: Any, unsigned: bool) -> Any:
-    """A key as what can be added to x."""
-    if not isinstance(word, int):
-        return word
+def _plus(x: Any, word: Any, unsigned: bool) -> Any:
+    """x + word, modulo 2^32 where x is an array; without numbers of 32 bits, which JAX takes in 64-bit mode only."""
+    if not isinstance(word, int) or isinstance(x, int):
+        return x + word
     word &= _MASK
-    if isinstance(x, int):
-        return word
-    return word if unsigned else _signed(word)
+    if not unsigned:
+        return x + _signed(word)
+    if word == 1 << 31:
+        return x + (1 << 30) + (1 << 30)
+    return x + word if word < 1 << 31 else x - ((1 << 32) - word)
 
 
 class Stream:
@@ -234,7 +236,7 @@ class Stream:
 
     def _particles(self, count: int) -> Any:
         number = self._places(count)
-        return number + _fit(self._first, number, self._unsigned)
+        return _plus(number, self._first, self._unsigned)
 
     def _words(self, count: int, place: Any) -> Words:
         """The words of so many particles and of these places, (count, places) each."""
@@ -257,7 +259,7 @@ class Stream:
         xp = self._xp
         if self._double:
             return -xp.log(self._unit(words))
-        below = words <= _MASK >> 1 if self._unsigned else words >= 0
+        below = (words >> 31) == 0
         near = self._unit(xp.where(below, words, ~words))
         return -xp.where(below, xp.log(near), xp.log1p(-near))
 

@@ -152,6 +152,17 @@ def test_a_step_of_a_number_that_is_traced():
             np.testing.assert_allclose(host(values), due, rtol=0, atol=200 * 2.0**-53)
 
 
+def test_jax_needs_no_double_precision():
+    jax = pytest.importorskip("jax")
+    plan = Plan([Predict(schemes.randomized_midpoint, [1.0, 0.5]), Correct(CORRECTORS[1], 0.5, 0.2, 1)])
+    for seed in range(4):  # keys of 32 bits
+        with jax.enable_x64(False):
+            x = sample(plan, TARGETS["diagonal"], 5, 3, rng=seed, like=jax.numpy.zeros(1))
+        assert x.dtype == np.float32
+        due = sample(plan, TARGETS["diagonal"], 5, 3, rng=seed)
+        np.testing.assert_allclose(host(x), due, rtol=0, atol=50 * 200 * 2.0**-24)
+
+
 def test_the_command_samples_there(library, tmp_path, monkeypatch):
     from rmverify.cli.main import main
 
