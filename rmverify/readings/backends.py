@@ -21,11 +21,11 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
-from array_api_compat import is_cupy_namespace, is_jax_array, is_jax_namespace
+from array_api_compat import array_namespace, is_cupy_namespace, is_jax_array, is_jax_namespace
 
 from rmverify.numbers.checks import is_traced
 
-__all__ = ["Loop", "at_once", "fuses", "normals", "settled", "words"]
+__all__ = ["Loop", "all_finite", "at_once", "copied", "fuses", "normals", "settled", "words"]
 
 LEAST_WORK = 1 << 20
 """Numbers of x, counted at every step of a stage, from which on the stage is compiled; fewer are done before it is."""
@@ -45,6 +45,21 @@ def fuses(xp: Any) -> bool:
     return is_jax_namespace(xp) or (is_cupy_namespace(xp) and _kernel("normals") is not None)
 
 
+def copied(x: Any) -> Any:
+    """A copy of x, or x itself where nothing can change it."""
+    return x if is_jax_array(x) else array_namespace(x).asarray(x, copy=True)
+
+
+def all_finite(x: Any) -> bool:
+    """Whether all numbers of x are finite."""
+    xp = array_namespace(x)
+    return bool(_jitted(_all_finite, 1)(xp, x) if is_jax_namespace(xp) else _all_finite(xp, x))
+
+
+def _all_finite(xp: Any, x: Any) -> Any:
+    return xp.all(xp.isfinite(x))
+
+
 def settled(values: Any) -> Any:
     """The values, computed once and stored, where a compiler might compute them again wherever they are used."""
     if not (is_jax_array(values) and is_traced(values)):
@@ -57,26 +72,28 @@ def settled(values: Any) -> Any:
 # --- random numbers ---------------------------------------------------------------------------------------------------
 
 
-def at_once(make: Callable[..., Any], static: tuple[Any, ...], first: Any, key: tuple[Any, Any], size: int) -> Any:
-    """``make(*static, first, *key)`` as one piece of compiled code, where its library does that and it is worth it.
+def at_once(make: Callable[..., Any], static: tuple[Any, ...], words: tuple[Any, ...], size: int) -> Any:
+    """``make(*static, *words)`` as one piece of compiled code, where its library does that and it is worth it.
 
     Parameters
     ----------
     make : callable
-        Of this package: it depends on its arguments alone.
+        Of this package: it depends on its arguments alone, and so is traced once.
     static : tuple
         A namespace, a device, and more that is hashable.
-    first, key
-        Words: Python's integers, or arrays without axes.
+    words : tuple
+        Python's integers, or arrays without axes, which may be traced.
     size : int
         How many numbers it makes.
     """
     xp, device = static[:2]
-    if not is_jax_namespace(xp) or size < LEAST_DRAWN or any(map(is_traced, (first, *key))):
-        return make(*static, first, *key)
+    traced = any(map(is_traced, words))
+    if not is_jax_namespace(xp) or not (traced or size >= LEAST_DRAWN):
+        return make(*static, *words)
     import jax
 
-    words = [jax.device_put(np.uint32(word), device) for word in (first, *key)]
+    if not traced:
+        words = tuple(jax.device_put(np.uint32(word), device) for word in words)
     return _jitted(make, len(static))(xp, None, *static[2:], *words)
 
 
@@ -173,23 +190,21 @@ class Loop:
         self._known: dict[Hashable, Any] = {}
 
     def __call__(
-        self, key: Hashable, begin: Callable[..., Any], step: Callable[..., Any], x: Any, seed: tuple[int, int],
-        first: int, number: int, levels: Any, lengths: Any,
-    ) -> Any:  # fmt: skip
+        self, walk: Any, x: Any, seed: tuple[int, int], first: int, number: int, levels: Any, lengths: Any
+    ) -> Any:
         """The particles x after all steps of a stage, or None where they are to be made one by one.
 
         Parameters
         ----------
-        key
-            What the stage does but for x, seed, numbers, levels and lengths: compiled once for each.
-        begin : callable
-            ``begin(x, seed, first, number)``, the state before the first step, a tuple of arrays, x the first of them.
-        step : callable
-            ``step(state, seed, first, number, t, h)``, the state after one.
+        walk
+            What the stage does but for x, seed, numbers, levels and lengths; compiled once for all that are equal.
+            ``walk.begin(x, seed, first, number)`` is the state before the first step, a tuple of arrays, x the first
+            of them; ``walk.step(state, seed, first, number, t, h)`` that after one; ``walk.keeps`` whether an x that
+            is not finite is never finite again.
         seed, first : (int, int), int
             The key of all random numbers, and the number of the first particle.
         number : int
-            That of the draws in `begin`; the steps have the next ones.
+            That of the draws before the first step; the steps have the next ones.
         levels, lengths : arrays, shape (N,)
             t and h of every step.
 
@@ -201,9 +216,9 @@ class Loop:
         if not self._compiles or len(levels) * (x.size + CALLS) < LEAST_WORK or not _fine_enough(x, levels, lengths):
             return None
         arguments = _arguments(x, seed, first, number, levels, lengths)
-        key = key, tuple(x.shape), len(levels)
+        key = walk, tuple(x.shape), len(levels)
         if key not in self._known:
-            self._known[key] = _scanned(begin, step, arguments)
+            self._known[key] = _scanned(walk, arguments)
         run = self._known[key]
         if run is None:
             return None
@@ -230,7 +245,7 @@ def _arguments(x: Any, seed: tuple[int, int], first: int, number: int, levels: A
     return x, tuple(map(jnp.asarray, words)), tuple(map(jnp.asarray, rows))
 
 
-def _scanned(begin: Callable[..., Any], step: Callable[..., Any], arguments: Any) -> Any:
+def _scanned(walk: Any, arguments: Any) -> Any:
     """The compiled loop, None where it cannot be traced or is not the same when traced again."""
     import jax
     import jax.numpy as jnp
@@ -241,12 +256,14 @@ def _scanned(begin: Callable[..., Any], step: Callable[..., Any], arguments: Any
 
             def body(carry: Any, row: Any) -> Any:
                 state, finite = carry
-                state = step(state, (seed[0], seed[1]), first, *row)
-                return (state, finite & jnp.all(jnp.isfinite(state[0]))), None
+                state = walk.step(state, (seed[0], seed[1]), first, *row)
+                if not walk.keeps:
+                    finite = finite & jnp.all(jnp.isfinite(state[0]))
+                return (state, finite), None
 
-            state = begin(x, (seed[0], seed[1]), first, number)
+            state = walk.begin(x, (seed[0], seed[1]), first, number)
             (state, finite), _ = jax.lax.scan(body, (state, jnp.asarray(True)), rows)
-            return state[0], finite
+            return state[0], finite & jnp.all(jnp.isfinite(state[0]))
 
         return jax.jit(whole).trace(*arguments)
 

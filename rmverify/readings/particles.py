@@ -29,10 +29,10 @@ from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy
 from rmverify.elementary import sqrt
 from rmverify.numbers.checks import dimension, is_traced, number, positive_integer
 from rmverify.plans import Plan
-from rmverify.readings.backends import Loop, settled
+from rmverify.readings.backends import Loop, all_finite, copied, settled
 from rmverify.readings.streams import MOST_PARTICLES, Stream, key_of, seed_words
 from rmverify.samplers import Sampler
-from rmverify.schemes.contract import Scheme, Score, check_covariance, name, unwrap, velocity_variance
+from rmverify.schemes.contract import Scheme, Score, check_covariance, name, shipped, unwrap, velocity_variance
 from rmverify.targets import Target
 
 __all__ = ["sample"]
@@ -260,7 +260,7 @@ def _moved(
     for stage in plan:
         walk = _Walk(stage.scheme, ask)
         number += 1
-        after = loop(walk, walk.begin, walk.step, x, seed, first, number, *stage.grid)
+        after = loop(walk, x, seed, first, number, *stage.grid)
         if after is not None:
             x, number, done = after, number + len(stage), done + len(stage)
             for _ in range(len(stage)):
@@ -282,6 +282,7 @@ class _Walk:
     def __init__(self, scheme: Scheme, ask: Score) -> None:
         self._scheme, self._ask, self._mass = scheme, ask, velocity_variance(scheme)
         step, keywords = unwrap(scheme)
+        self.keeps = shipped(scheme)  # each adds to a multiple of x
         plain = all(isinstance(value, Hashable) for value in keywords.values())
         self._known = (step, tuple(sorted(keywords.items()))) if plain else scheme
 
@@ -426,7 +427,7 @@ class _Start:
             part = self._values[first : first + count, ...]
             if self.native:
                 return np.array(part, order="F" if count >= self.dim else "C")
-            return self.xp.asarray(part, copy=True)
+            return copied(part)
         return draw.at(0).on(self._empty(count), first)._normal(None)
 
     def _empty(self, count: int) -> Any:
@@ -465,7 +466,7 @@ def _checked(score: Score) -> Score:
 
 
 def _finite(xp: Any, x: Any, first: int, name: str, what: str) -> None:
-    if bool(xp.all(xp.isfinite(x))):
+    if all_finite(x):
         return
     bad = xp.any(~xp.isfinite(x), axis=-1)
     particle = first + int(xp.argmax(xp.astype(bad, xp.int64)))

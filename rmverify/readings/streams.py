@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from array_api_compat import is_numpy_namespace, is_torch_array, is_torch_namespace
+from array_api_compat import array_namespace, is_numpy_namespace, is_torch_namespace
 
 from rmverify.numbers.checks import Array
 from rmverify.readings.backends import at_once, fuses, normals, settled, words
@@ -52,9 +52,13 @@ def key_of(seed: Words, step: Any, draw: int) -> Words:
     >>> key_of((1, 2), 3, 4) == threefry((1, 2), (3, 4))
     True
     """
-    if isinstance(step, int):
+    if isinstance(step, int) and isinstance(seed[0], int):
         return _key(seed, step, draw)
-    return threefry(seed, (step, 0 * step + draw), not is_torch_array(step))
+    return at_once(_traced_key, (array_namespace(step), None, draw), (step, *seed), 2)
+
+
+def _traced_key(xp: Any, device: None, draw: int, step: Any, *seed: Any) -> Words:
+    return threefry((seed[0], seed[1]), (step, 0 * step + draw), not is_torch_namespace(xp))
 
 
 @functools.lru_cache(maxsize=1 << 14)  # every tile asks again
@@ -159,7 +163,7 @@ class Stream:
 
     def _made(self, kind: str, shape: tuple[int, ...]) -> Any:
         static = self._xp, self._device, self._dtype, type(self), kind, shape
-        return at_once(_filled, static, self._first, self._key, math.prod(shape))
+        return at_once(_filled, static, (self._first, *self._key), math.prod(shape))
 
     def _random(self, shape: tuple[int, ...]) -> Any:
         values = self._unit(self._words(shape[0], self._places(math.prod(shape[1:])))[0])

@@ -142,7 +142,9 @@ def test_a_score_may_be_changed_between_calls():
     model = Model()
     for scale in (1.0, 2.0):
         model.weights = scale * np.ones(3)
-        agrees(sample(EULER, model, 4, 3, rng=1, like=zeros()), sample(EULER, lambda t, x, s=scale: -s * x, 4, 3, rng=1))
+        agrees(
+            sample(EULER, model, 4, 3, rng=1, like=zeros()), sample(EULER, lambda t, x, s=scale: -s * x, 4, 3, rng=1)
+        )
 
 
 def in_numpy(t, x):
@@ -205,7 +207,9 @@ def test_wrong_scores_and_steps_are_named_as_without_a_compiler():
     with pytest.raises(ValueError, match="^scheme: .* must return its state x"):
         sample(Plan([Predict(lambda x, t, h, score, draw: x[:1], LEVELS)]), DIAGONAL, 4, 3, like=zeros())
     with pytest.raises(ValueError, match="^p: expected a probability in \\[0, 1\\], got 2"):
-        sample(Plan([Predict(lambda x, t, h, score, draw: draw.bernoulli(2) * x, LEVELS)]), DIAGONAL, 4, 3, like=zeros())
+        sample(
+            Plan([Predict(lambda x, t, h, score, draw: draw.bernoulli(2) * x, LEVELS)]), DIAGONAL, 4, 3, like=zeros()
+        )
     singular = Gaussian([0.0, 0.0], [1.0, 0.0])
     with pytest.raises(ValueError, match="^t: expected t > 0 for a singular covariance"):
         sample(Plan([Predict(schemes.heun, [1.0, 0.0])]), singular, 4, 2, like=zeros())

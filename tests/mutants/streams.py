@@ -30,7 +30,7 @@ LINES = [
     Line("one_is_reached", Stream, "_random", "values * (1 - 2.0**-24)", "values", "single_precision"),
     Line("rounded_before_the_logarithm", Stream, "_surprise", "-xp.where(below, xp.log(near), xp.log1p(-near))",
          "-xp.log(self._unit(words))", "single_precision"),
-    Line("step_and_draw_swapped", streams, "key_of", "(step, 0 * step + draw)", "(0 * step + draw, step)", "keys"),
+    Line("step_and_draw_swapped", streams, "_traced_key", "(step, 0 * step + draw)", "(0 * step + draw, step)", "keys"),
     Line("a_wide_step_on_numpy_alone", particles, "_rows", "None if start.native else model", "None", "own_backend"),
     Line("every_draw_the_same", ParticleDraw, "_stream", "self._used - 1)", "0)", "numbers_of_their_own"),
     Line("every_step_the_same", ParticleDraw, "at", "self._step = step", "self._step = 0", "numbers_of_their_own"),
