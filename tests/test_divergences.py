@@ -562,5 +562,3 @@ def test_a_variance_that_rounding_does_not_tell_from_0_is_no_other_support():
     for rounding, kind, least in ((0.5, "exact", 1.0), (1.5, "upper", 0.0)):  # of a variance of 1e-30
         value = rm.tv(target.with_modes([1.0, 1e-30], 0.0, [0.0, rounding]), target)
         assert (value.kind, value.lower, value.upper) == (kind, least, 1.0)
-    apart = target.with_modes([1.0, 1e-30], [0.0, 1.0], [0.0, 1.5])  # its mean is
-    assert rm.tv(apart, target).lower == 1
