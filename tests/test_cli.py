@@ -957,6 +957,67 @@ def test_backends_and_devices_that_are_not_there_are_refused(run, covariance, mo
     refused(run(*options, "--backend", "pandas"), "invalid choice: 'pandas'")
 
 
+def test_samples_are_kept_as_they_come_and_a_stopped_run_is_continued(run, covariance, monkeypatch):
+    from rmverify.readings import particles, tiles
+
+    monkeypatch.setattr(particles, "_TASK", 3 * 20)
+    monkeypatch.setattr(particles, "_TILE", 3 * 20)
+    options = ["sample", covariance, "--covariance", "-n", 101, "--steps", 3, "--seed", 5]
+    assert run(*options, "--out", "out.npy")[0] == 0
+    keep, kept = tiles.Store.keep, []
+
+    def interrupted(store, tile, values):
+        if len(kept) == 2:
+            raise KeyboardInterrupt
+        kept.append(tile)
+        keep(store, tile, values)
+
+    monkeypatch.setattr(tiles.Store, "keep", interrupted)
+    assert run(*options, "--store", "store") == (130, "", "rmverify: interrupted\n")
+    assert sorted(os.listdir("store")) == ["samples.part", "tiles.jsonl"]
+    monkeypatch.setattr(tiles.Store, "keep", lambda *tile: (kept.append(tile[1]), keep(*tile)))
+    code, out, err = run(*options, "--store", "store", "--workers", 1)
+    assert (code, out) == (0, "")
+    assert err.endswith(f"seed 5: {os.path.join('store', 'samples.npy')}\n")
+    assert sorted(kept) == [(first, min(20, 101 - first)) for first in range(0, 101, 20)]
+    assert (np.load("store/samples.npy") == np.load("out.npy")).all()
+    refused(run(*options, "--store", "store", "--dtype", "float32"), "--store: expected dtype 'float32', got 'float64'")
+    refused(run(*options, "--store", "store", "--scheme", "heun"), "--store: expected plan 'Plan([Predict(heun")
+    refused(run(*options[:-1], 6, "--store", "store"), "--store: expected seed [")
+    refused(run(*options[:-2], "--store", "other"), "--store: needs --seed")
+    refused(run(*options, "--store", "nowhere/store"), "--store: expected a folder that can be made")
+    refused(run(*options, "--store", "store", "--out", "out.npy"), "not allowed with")
+    refused(run(*options, "--out", "new.npy", "--workers", 2, "--dask", "x:1"), "not allowed with")
+    refused(run(*options, "--out", "new.npy", "--dask", "nowhere"), "--dask: expected the address of a running")
+    refused(run(*options), "--out --store is required")
+    assert not os.path.exists("other")
+
+
+@pytest.mark.slow
+def test_processes_draw_the_same_samples(run, covariance):
+    options = ["sample", covariance, "--covariance", "-n", 101, "--steps", 3, "--seed", 5]
+    for workers, dtype in ((1, "float64"), (2, "float64"), (2, "float32")):
+        out = ["--workers", workers, "--dtype", dtype, "--out", f"{workers} {dtype}.npy"]
+        assert run(*options, *out)[0] == 0
+    assert (np.load("2 float64.npy") == np.load("1 float64.npy")).all()
+    assert np.load("2 float32.npy").dtype == np.float32
+
+
+def test_workers_that_are_gone_are_said(run, covariance, monkeypatch):
+    from rmverify.readings import tiles
+    from rmverify.tasks import Gone
+
+    def gone(*arguments):
+        raise Gone("the workers are gone (BrokenProcessPool)")
+
+    monkeypatch.setattr(tiles, "gathered", gone)
+    options = ["sample", covariance, "--covariance", "--steps", 3, "--seed", 5]
+    why = "rmverify: the workers are gone (BrokenProcessPool)"
+    assert run(*options, "--workers", 2, "--out", "out.npy") == (4, "", f"{why}\n")
+    more = "; what was computed is in the store: the same command continues it"
+    assert run(*options, "--store", "store") == (4, "", f"{why}{more}\n")
+
+
 def euler_moments(mean, lam, levels) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of every mode after the steps of Euler from N(0, 1), by the textbook."""
     m, v = np.zeros_like(lam), np.ones_like(lam)

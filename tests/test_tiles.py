@@ -21,6 +21,7 @@ from test_sweep import ENVIRONMENT, cluster, processes, running, until
 from tile_scores import DIM, PLAN, TILE, Logged, N
 
 from rmverify import Correct, Gaussian, Plan, Predict, Sampler, sample, schemes
+from rmverify.cli.main import main
 from rmverify.readings import particles
 from rmverify.tasks import Gone, pool
 
@@ -396,7 +397,7 @@ def test_a_killed_run_is_continued(tmp_path, workers):
 
 
 @pytest.mark.slow
-def test_a_cluster_fills_a_store_and_another_run_completes_it(tmp_path):
+def test_a_cluster_fills_stores(tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
     store, log = tmp_path / "store", tmp_path / "log"
     with cluster(tmp_path, 2) as (address, _):
@@ -408,7 +409,13 @@ def test_a_cluster_fills_a_store_and_another_run_completes_it(tmp_path):
         assert len(processes(log)) == 2
         with pool(dask=address) as executor:
             x = sample(PLAN, Logged(log, 0.0), N, DIM, rng=3, executor=executor, store=store)
+        monkeypatch.chdir(tmp_path)
+        np.savetxt("covariance.csv", COVARIANCE, delimiter=",")
+        options = ["sample", "covariance.csv", "--covariance", "--steps", "3", "-n", str(N), "--seed", "5", "--quiet"]
+        assert main([*options, "--dask", address, "--store", "told"]) == 0
     np.testing.assert_array_equal(x, tile_scores.plain())
+    assert main([*options, "--out", "out.npy"]) == 0
+    np.testing.assert_array_equal(np.load("told/samples.npy"), np.load("out.npy"))
 
 
 @pytest.mark.slow

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from rmverify import Correct, Gaussian, GaussianMixture, Plan, Predict, sample, schemes
 from rmverify.readings.streams import Stream, key_of, threefry
 from rmverify.samplers.arrays import example, host, named, quietly
+from rmverify.tasks import pool
 
 KEY = (0xDEADBEEF, 0x0BADF00D)
 TARGETS = {
@@ -178,3 +181,39 @@ def test_the_command_samples_there(library, tmp_path, monkeypatch):
         np.testing.assert_allclose(x, due, rtol=0, atol=1000 * np.finfo(dtype).eps)
     assert main(["sample", "covariance.csv", "--covariance", "--backend", library, "--device", "cuda:63", "--out",
                  "no.npy"]) == 2  # fmt: skip
+
+
+@pytest.mark.slow
+def test_tiles_are_the_same_there(like, tmp_path):
+    """By threads, and through a store, which has them on the host."""
+    plan = Plan([Predict(schemes.randomized_midpoint, LEVELS)])
+    memory = 8 * 3 * 20 * np.dtype(named(like)).itemsize  # 20 particles in a tile
+    due = sample(plan, TARGETS["dense"], 40, 3, rng=9)
+    with ThreadPoolExecutor(2) as executor:
+        x = sample(plan, TARGETS["dense"], 40, 3, rng=9, like=like, executor=executor, memory=memory)
+        options = {"rng": 9, "like": like, "store": tmp_path / "store", "memory": memory}
+        there = sample(plan, TARGETS["dense"], 40, 3, executor=executor, **options)
+    assert type(x) is type(like)
+    assert named(x) == named(like)
+    assert type(there) is np.memmap
+    assert named(there) == named(like)
+    for values in (host(x), there, sample(plan, TARGETS["dense"], 40, 3, **options)):
+        np.testing.assert_allclose(values, due, rtol=0, atol=50 * tolerance(like))
+    assert len((tmp_path / "store" / "tiles.jsonl").read_text().splitlines()) == 1 + 2
+    with pytest.raises(ValueError, match="store: expected library 'numpy', got '(torch|jax)'"):
+        sample(plan, TARGETS["dense"], 40, 3, **options | {"like": np.zeros(1, dtype=named(like))})
+    begun = sample(plan, TARGETS["dense"], 40, 3, rng=9, x0=x, memory=memory, store=tmp_path / "begun")
+    whole = sample(plan, TARGETS["dense"], 40, 3, rng=9, x0=host(x))
+    np.testing.assert_allclose(begun, whole, rtol=0, atol=50 * tolerance(like))
+
+
+@pytest.mark.slow
+def test_processes_have_the_library_and_its_precision(like):
+    plan = Plan([Predict(schemes.randomized_midpoint, LEVELS)])
+    memory = 8 * 3 * 20 * np.dtype(named(like)).itemsize
+    with pool(2) as executor:
+        x = sample(plan, TARGETS["dense"], 40, 3, rng=9, like=like, executor=executor, memory=memory)
+    assert type(x) is type(like)
+    assert named(x) == named(like)
+    due = sample(plan, TARGETS["dense"], 40, 3, rng=9)
+    np.testing.assert_allclose(host(x), due, rtol=0, atol=50 * tolerance(like))
