@@ -28,6 +28,7 @@ SECTIONS = {
     "commands": "The command line, start-up included",
     "rounds": "One step of the parallel midpoint against R, for a score of fixed cost: a round is one batched call",
     "samplers": "Somebody's sampler: its exact law by one reading, beside the same code on particles",
+    "backends": "Particles on JAX, PyTorch and CuPy: rm.sample beside the same by hand (ns per particle-step-dim.)",
     "particles": "Particles: rm.sample on NumPy beside a plain loop of the same arithmetic (ns per particle-step-dim.)",
 }
 

@@ -555,3 +555,10 @@ def test_mixtures_far_apart():
     for distance in (rm.tv, rm.hellinger):
         value = distance(rm.output_law(plan, target), target.at(1e-9))
         assert 0.9 < value.lower <= value.upper == 1
+
+
+def test_a_variance_that_rounding_does_not_tell_from_0_is_no_other_support():
+    target = rm.Gaussian([0.0, 0.0], [1.0, 0.0])
+    for rounding, kind, least in ((0.5, "exact", 1.0), (1.5, "upper", 0.0)):  # of a variance of 1e-30
+        value = rm.tv(target.with_modes([1.0, 1e-30], 0.0, [0.0, rounding]), target)
+        assert (value.kind, value.lower, value.upper) == (kind, least, 1.0)

@@ -110,7 +110,7 @@ def pieces():
 class Words(Stream):
     """A stream whose words are given."""
 
-    def _words(self, count, per):
+    def _words(self, count, places):
         words = [0, 1, 2**31 - 1, 2**31, 2**32 - 129, 2**32 - 2, 2**32 - 1]
         values = self._xp.asarray([words], dtype=self._xp.uint32)
         return values, 0 * values

@@ -264,8 +264,11 @@ def _aligned(laws: Modewise) -> Pair:
     live = (a > 0) & (b > 0)
     if not live.all():
         null = ~live
-        if ((a > 0) != (b > 0)).any() or (np.abs(m) > mean_error)[null].any():
+        lone = (a > 0) != (b > 0)
+        if (np.abs(m) > mean_error)[null].any():
             return _APART
+        if lone.any():  # unless rounding is all that tells a variance from 0
+            return _APART._replace(doubtful=bool((level_error[lone] >= 1).all()))
         doubtful = bool(mean_error[null].any())
         a, b, m, n, log_error, level_error, mean_error = (each[live] for each in laws)
         if not a.size:

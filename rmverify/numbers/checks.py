@@ -12,7 +12,7 @@ import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
 from numpy.typing import NDArray
 
-__all__ = ["Array", "brief", "dimension", "finite_array", "least_level", "number", "positive_integer"]
+__all__ = ["Array", "brief", "dimension", "finite_array", "is_traced", "least_level", "number", "positive_integer"]
 
 Array = NDArray[np.float64]
 
@@ -73,14 +73,30 @@ def dimension(dim: Any) -> int:
 
 
 def least_level(t: Any) -> float:
-    """The least of the noise levels t, a number or an array of any namespace, refused unless finite and >= 0."""
+    """The least of the noise levels t, a number or an array of any namespace, refused unless finite and >= 0.
+
+    Arrays that are traced to be compiled have no numbers yet: theirs is NaN.
+    """
     try:
         low = float(array_namespace(t).min(t)) if is_array_api_obj(t) else float(t)
     except (TypeError, ValueError):
+        if is_traced(t):
+            return math.nan
         raise ValueError(f"t: expected finite noise levels >= 0, got {_short(t)}") from None
     if not 0 <= low < math.inf:
         raise ValueError(f"t: expected finite noise levels >= 0, got {low!r}")
     return low
+
+
+def is_traced(value: Any) -> bool:
+    """Whether it is an array of numbers that are known only when compiled code runs."""
+    if isinstance(value, np.ndarray) or not is_array_api_obj(value):
+        return False
+    try:
+        bool(array_namespace(value).all(value == value))
+    except TypeError:
+        return True
+    return False
 
 
 def brief(values: Array) -> str:

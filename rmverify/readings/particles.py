@@ -20,7 +20,7 @@ import hashlib
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, Self
 
@@ -28,13 +28,14 @@ import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_namespace
 
 from rmverify.elementary import sqrt
-from rmverify.numbers.checks import Array, dimension, number, positive_integer
+from rmverify.numbers.checks import Array, dimension, is_traced, number, positive_integer
 from rmverify.plans import Plan
 from rmverify.readings import tiles
+from rmverify.readings.backends import Loop, all_finite, copied, settled
 from rmverify.readings.streams import MOST_PARTICLES, Stream, key_of, seed_words
 from rmverify.samplers import Sampler
 from rmverify.samplers.arrays import empty_on, host, named, place_of, quietly
-from rmverify.schemes.contract import Scheme, Score, check_covariance, name, velocity_variance
+from rmverify.schemes.contract import Scheme, Score, check_covariance, name, shipped, unwrap, velocity_variance
 from rmverify.targets import Target
 from rmverify.tasks import executors
 
@@ -89,7 +90,7 @@ class ParticleDraw:
     def bernoulli(self, p: Any) -> Any:
         p = p.item() if isinstance(p, np.generic) else p
         inside = (p >= 0) & (p <= 1)
-        if not bool(self._xp.all(inside) if is_array_api_obj(inside) else inside):
+        if not is_traced(p) and not bool(self._xp.all(inside) if is_array_api_obj(inside) else inside):
             raise ValueError(f"p: expected a probability in [0, 1], got {p!r}")
         below = _BELOW_ONE * self._stream().random((self._x.shape[0], 1))
         return self._xp.astype(below < p, self._x.dtype)
@@ -268,11 +269,12 @@ def _run(
     threads = threads if start.native else 1
     rows, n, ask = _rows(plan, start, memory / threads), start.n, _checked(score)
     tiles = [(first, min(rows, n - first)) for first in range(0, n, rows)]
+    loop = Loop(start.xp)
     start.reserve()
 
     def run(first: int, count: int) -> Any:
-        draw = ParticleDraw(seed)
-        return start.keep(first, _moved(plan, ask, draw, start.tile(first, count, draw), start.first + first, told))
+        x = start.tile(first, count, ParticleDraw(seed))
+        return start.keep(first, _moved(plan, ask, seed, x, start.first + first, loop, told))
 
     return start.whole(_spread(run, tiles, threads))
 
@@ -338,22 +340,58 @@ def _generator(rng: Any) -> np.random.Generator:
         ) from None
 
 
-def _moved(plan: Plan, ask: Score, draw: ParticleDraw, x: Any, first: int, told: Callable[[int], None]) -> Any:
+def _moved(
+    plan: Plan, ask: Score, seed: tuple[int, int], x: Any, first: int, loop: Loop, told: Callable[[int], None]
+) -> Any:
     """Particles x, the first of which has this number, after all steps."""
     xp, n = array_namespace(x), x.shape[0]
     number = done = 0
     for stage in plan:
+        walk = _Walk(stage.scheme, ask)
         number += 1
-        mass = velocity_variance(stage.scheme)
-        state = (x,) if mass is None else (x, draw.at(number).on(x, first).normal(((mass,),))[0])
+        after = loop(walk, x, seed, first, number, *stage.grid)
+        if after is not None:
+            x, number, done = after, number + len(stage), done + len(stage)
+            for _ in range(len(stage)):
+                told(n)
+            continue
+        state = walk.begin(x, seed, first, number)
         for t, h in zip(*map(np.ndarray.tolist, stage.grid), strict=True):
             number, done = number + 1, done + 1
-            out = stage.scheme(state if len(state) > 1 else x, t, h, ask, draw.at(number).on(x, first))
-            state = state_of(stage.scheme, out, state)
+            state = walk.step(state, seed, first, number, t, h)
             x = state[0]
             _finite(xp, x, first, "score", f"became NaN or infinite in step {done}, at noise level t = {t:g}")
             told(n)
     return x
+
+
+class _Walk:
+    """A scheme with a score, as functions of nothing but numbers and arrays; two are equal when their schemes are."""
+
+    def __init__(self, scheme: Scheme, ask: Score) -> None:
+        self._scheme, self._ask, self._mass = scheme, ask, velocity_variance(scheme)
+        step, keywords = unwrap(scheme)
+        self.keeps = shipped(scheme)  # each adds to a multiple of x
+        plain = all(isinstance(value, Hashable) for value in keywords.values())
+        self._known = (step, tuple(sorted(keywords.items()))) if plain else scheme
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Walk) and self._known == other._known
+
+    def __hash__(self) -> int:
+        return hash(self._known)
+
+    def begin(self, x: Any, seed: Any, first: Any, number: Any) -> tuple[Any, ...]:
+        """The state, with a velocity where the scheme carries one, whose draw has this number."""
+        if self._mass is None:
+            return (x,)
+        return x, ParticleDraw(seed).at(number).on(x, first).normal(((self._mass,),))[0]
+
+    def step(self, state: tuple[Any, ...], seed: Any, first: Any, number: Any, t: Any, h: Any) -> tuple[Any, ...]:
+        """The state after the step of this number."""
+        draw = ParticleDraw(seed).at(number).on(state[0], first)
+        out = self._scheme(state if len(state) > 1 else state[0], t, h, self._ask, draw)
+        return state_of(self._scheme, out, state)
 
 
 def _cores() -> int:
@@ -520,7 +558,7 @@ class _Start:
             part = self._values[first : first + count, ...]
             if self.native:
                 return np.array(part, order="F" if count >= self.dim else "C")
-            return self.xp.asarray(part, copy=True)
+            return copied(part)
         return draw.at(0).on(self._empty(count), self.first + first)._normal(None)
 
     def _empty(self, count: int) -> Any:
@@ -553,13 +591,13 @@ def _checked(score: Score) -> Score:
         elsewhere = _elsewhere(s, x)
         if elsewhere is not None:
             raise ValueError(f"score: expected, as for x, {elsewhere}")
-        return s
+        return settled(s)
 
     return ask
 
 
 def _finite(xp: Any, x: Any, first: int, name: str, what: str) -> None:
-    if bool(xp.all(xp.isfinite(x))):
+    if all_finite(x):
         return
     bad = xp.any(~xp.isfinite(x), axis=-1)
     particle = first + int(xp.argmax(xp.astype(bad, xp.int64)))

@@ -19,9 +19,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from array_api_compat import is_numpy_namespace, is_torch_array, is_torch_namespace
+from array_api_compat import array_namespace, is_numpy_namespace, is_torch_namespace
 
 from rmverify.numbers.checks import Array
+from rmverify.readings.backends import at_once, fuses, normals, settled, words
 
 __all__ = ["MOST_PARTICLES", "Stream", "key_of", "seed_words", "threefry"]
 
@@ -51,9 +52,13 @@ def key_of(seed: Words, step: Any, draw: int) -> Words:
     >>> key_of((1, 2), 3, 4) == threefry((1, 2), (3, 4))
     True
     """
-    if isinstance(step, int):
+    if isinstance(step, int) and isinstance(seed[0], int):
         return _key(seed, step, draw)
-    return threefry(seed, (step, 0 * step + draw), not is_torch_array(step))
+    return at_once(_traced_key, (array_namespace(step), None, draw), (step, *seed), 2)
+
+
+def _traced_key(xp: Any, device: None, draw: int, step: Any, *seed: Any) -> Words:
+    return threefry((seed[0], seed[1]), (step, 0 * step + draw), not is_torch_namespace(xp))
 
 
 @functools.lru_cache(maxsize=1 << 14)  # every tile asks again
@@ -142,26 +147,65 @@ class Stream:
         """Uniform values in (0, 1), of shape (particles, ...)."""
         if self._native:
             return self._laid(_uniform(self._key, self._first, shape[0], math.prod(shape[1:])), shape)
-        values = self._unit(self._words(shape[0], math.prod(shape[1:]))[0])
-        if not self._double:
-            values = values * (1 - 2.0**-24)  # the largest are rounded to 1
-        return self._shaped(values, shape)
+        return self._made("_random", shape)
 
     def standard_exponential(self, shape: tuple[int, ...]) -> Any:
         """Durations of mean 1, of shape (particles, ...), the largest possible 22.9."""
         if self._native:
             return self._laid(-np.log(_uniform(self._key, self._first, shape[0], math.prod(shape[1:]))), shape)
-        return self._shaped(self._surprise(self._words(shape[0], math.prod(shape[1:]))[0]), shape)
+        return self._made("_exponential", shape)
 
     def standard_normal(self, shape: tuple[int, ...]) -> Any:
         """Standard normal values, of shape (particles, ...); of NumPy's, the particles lie side by side."""
-        count, per = shape[0], math.prod(shape[1:])
         if self._native:
-            return self._laid(_normal(self._key, self._first, count, per), shape)
-        xp = self._xp
-        a, b = self._words(count, (per + 1) // 2)
+            return self._laid(_normal(self._key, self._first, shape[0], math.prod(shape[1:])), shape)
+        return self._made("_gaussian", shape)
+
+    def _made(self, kind: str, shape: tuple[int, ...]) -> Any:
+        static = self._xp, self._device, self._dtype, type(self), kind, shape
+        return at_once(_filled, static, (self._first, *self._key), math.prod(shape))
+
+    def _random(self, shape: tuple[int, ...]) -> Any:
+        values = self._unit(self._words(shape[0], self._places(math.prod(shape[1:])))[0])
+        if not self._double:
+            values = values * (1 - 2.0**-24)  # the largest are rounded to 1
+        return self._shaped(values, shape)
+
+    def _exponential(self, shape: tuple[int, ...]) -> Any:
+        return self._shaped(self._surprise(self._words(shape[0], self._places(math.prod(shape[1:])))[0]), shape)
+
+    def _gaussian(self, shape: tuple[int, ...]) -> Any:
+        xp, per = self._xp, math.prod(shape[1:])
+        half = (per + 1) // 2
+        if fuses(xp):
+            return settled(self._shaped(self._by_element(shape[0], np.arange(per), half), shape))
+        a, b = self._words(shape[0], self._places(half))
         radius, turn = xp.sqrt(2 * self._surprise(a)), 2 * math.pi * 2.0**-32 * xp.astype(b, self._working)
         return self._shaped(xp.concat([radius * xp.cos(turn), radius * xp.sin(turn)], axis=1)[:, :per], shape)
+
+    def _by_element(self, count: int, places: Any, half: int) -> Any:
+        """Each value from words of its own, made again sooner than they are read, with cos(a) = sin(a + pi/2)."""
+        xp = self._xp
+        place, turn = (
+            xp.asarray(values, dtype=xp.uint32, device=self._device)
+            for values in (places % half, np.where(places < half, 1 << 30, 0))
+        )
+        made = normals(xp, self._key, self._particles(count)[:, None], place[None, :], turn[None, :], self._working)
+        if made is not None:
+            return made
+        a, b = self._words(count, place)
+        return xp.sqrt(2 * self._surprise(a)) * self._sine(b + turn)
+
+    def _sine(self, words: Any) -> Any:
+        """sin(a) of a = 2 pi w/2^32, by p = sqrt(2) sin(a/4)."""
+        xp = self._xp
+        half = xp.astype(xp.astype(words, xp.int32), self._working) * 2.0**-31  # a/pi, in [-1, 1)
+        square, power = half * half, _SINE_OF_HALF[0]
+        for coefficient in _SINE_OF_HALF[1:]:
+            power = power * square + coefficient
+        power = power * half
+        square = power * power
+        return 2 * power * xp.sqrt(2 - square) * (1 - square)
 
     @property
     def _native(self) -> bool:
@@ -184,17 +228,28 @@ class Stream:
         return self._xp.float64 if self._double else self._xp.float32
 
     @property
+    def _word(self) -> Any:
+        return self._xp.uint32 if self._unsigned else self._xp.int32
+
+    @property
     def _unsigned(self) -> bool:
         return not is_torch_namespace(self._xp)  # whose unsigned integers cannot be shifted
 
-    def _words(self, count: int, per: int) -> Words:
-        """The words of so many particles and places, (count, per) each."""
-        xp = self._xp
-        kind = xp.uint32 if self._unsigned else xp.int32
-        particle, place = (xp.arange(size, dtype=kind, device=self._device) for size in (count, per))
-        particle = _plus(particle, self._first, self._unsigned)
-        x = xp.broadcast_to(particle[:, None], (count, per)), xp.broadcast_to(place[None, :], (count, per))
-        return threefry(self._key, x, self._unsigned)
+    def _places(self, count: int) -> Any:
+        return self._xp.arange(count, dtype=self._word, device=self._device)
+
+    def _particles(self, count: int) -> Any:
+        number = self._places(count)
+        return _plus(number, self._first, self._unsigned)
+
+    def _words(self, count: int, place: Any) -> Words:
+        """The words of so many particles and of these places, (count, places) each."""
+        xp, particle, place = self._xp, self._particles(count)[:, None], place[None, :]
+        made = words(xp, self._key, particle, place)
+        if made is not None:
+            return made
+        shape = count, place.shape[1]
+        return threefry(self._key, (xp.broadcast_to(particle, shape), xp.broadcast_to(place, shape)), self._unsigned)
 
     def _unit(self, words: Any) -> Any:
         """(w + 1/2)/2^32."""
@@ -213,6 +268,10 @@ class Stream:
         return -xp.where(below, xp.log(near), xp.log1p(-near))
 
 
+def _filled(xp: Any, device: Any, dtype: Any, of: type[Stream], kind: str, shape: Any, first: Any, *key: Any) -> Any:
+    return getattr(of((key[0], key[1]), first, xp, dtype, device), kind)(shape)
+
+
 # --- NumPy: in place, on pieces that fit the cache --------------------------------------------------------------------
 
 _PIECE = 1 << 15  # words at once: measured, fewer cost more calls and more do not fit
@@ -228,6 +287,7 @@ def _sine(terms: int = 7) -> list[Array]:
 
 
 _SINE = _sine()
+_SINE_OF_HALF = [float(c) * 2.0 ** (31 * (2 * k + 1)) for k, c in zip(range(len(_SINE))[::-1], _SINE, strict=True)]
 # constants as arrays: NumPy's numbers take longer than a thousand additions
 _HALF, _ONE, _TWO, _WORD, _EIGHT = (np.array(value) for value in (0.5, 1.0, 2.0, 2.0**-32, -8.0))
 _TURNS = [(np.array(r, dtype=np.uint32), np.array(32 - r, dtype=np.uint32)) for r in _ROTATIONS]

@@ -40,6 +40,6 @@ LINES = [
     Line("what_was_there_is_not_told", particles, "_apart", "told(sum(count for _, count in there.done) * steps)",
          "pass", "steps_are_told"),
     Line("a_tile_is_a_step", particles, "_apart", "told(tile[1] * steps)", "told(tile[1])", "steps_are_told"),
-    Line("counted_in_its_tile", particles, "_run", "start.first + first, told", "first, told",
+    Line("counted_in_its_tile", particles, "_run", "start.first + first, loop, told", "first, loop, told",
          "the_place_of_a_bad_particle"),
 ]  # fmt: skip
