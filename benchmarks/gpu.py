@@ -1,10 +1,10 @@
 """Whatever there is to say of a machine with a GPU, in one command: `python -m benchmarks.gpu [--out FILE]`.
 
-Offline, and within ten minutes, set-up included: its work is counted, not timed. It runs every scheme and plan with the
-same seed on CuPy, PyTorch and JAX, as far as each is installed and sees a CUDA device, in both precisions, and says how
-far the particles are from NumPy's; then it times `rm.sample` on the device (`benchmarks.backends`). All goes into one
-JSON. Where there is no CUDA device it says so in one line, the JSON says "none", and the exit code is 0; it is 1 where a
-device's particles are not NumPy's.
+Offline, and meant for ten minutes at most, set-up included: its work is counted, not timed. It runs every scheme and
+plan with the same seed on CuPy, PyTorch and JAX, as far as each is installed and sees a CUDA device, in both
+precisions, and says how far the particles are from NumPy's; then it times `rm.sample` on the device
+(`benchmarks.backends`). All goes into one JSON. Where there is no CUDA device it says so in one line, the JSON says
+"none", and the exit code is 0; it is 1 where a device's particles are not NumPy's.
 """
 
 from __future__ import annotations

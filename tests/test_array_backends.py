@@ -9,8 +9,9 @@ import subprocess
 import array_api_strict
 import numpy as np
 import pytest
+from mutants import array_backends as mutants
 
-from rmverify.numbers.checks import is_traced, least_level
+from rmverify.numbers import checks
 from rmverify.readings import backends, streams
 from rmverify.readings.streams import Stream, threefry
 
@@ -38,7 +39,7 @@ def levels_of_single_precision():
         levels, lengths = np.array([start]), np.array([start]) - np.array([end])
         assert backends._fine_enough(x, levels, lengths) == fine
         assert backends._fine_enough(x.astype(float), levels, lengths)
-    assert not backends._fine_enough(x.astype(np.float16), np.array([2.0]), np.array([0.1]))
+    assert not backends._fine_enough(x.astype(np.float16), np.array([2.0]), np.array([0.5]))
 
 
 def compiled_code():
@@ -53,6 +54,8 @@ def compiled_code():
         assert kept.get(other) is None
     kept.put(("code", [-zeros]), "run")
     assert kept.get(("code", [zeros])) is None  # 0 and -0
+    kept.put(("integers", [zeros.astype(np.int32)]), "run")
+    assert kept.get(("integers", [zeros.astype(np.float32)])) is None
     for k in range(backends._KEPT):
         kept.put((f"code {k}", []), k)
         kept.get(("code 0", []))
@@ -91,17 +94,65 @@ def arrays_of_inner_functions():
     assert sorted(constants) == [1, 2, 3, 4, 5]
 
 
-def nothing_is_traced_here():
+def untraceable():
+    """Only arrays can be without numbers yet."""
     for value in (np.ones(3), np.array([math.nan]), array_api_strict.ones(3), 1.0, "one"):
-        assert not is_traced(value)
-
-    class Traced(type(array_api_strict.ones(1))):  # its numbers cannot be looked at
-        def __new__(cls):
-            return super().__new__(cls)
-
-    assert math.isnan(least_level(array_api_strict.asarray([math.nan]))) is False if False else True
+        assert not checks.is_traced(value)
+    with pytest.raises(ValueError, match="^t: expected finite noise levels"):
+        checks.least_level(array_api_strict.asarray([math.nan]))
 
 
 FACTS = {
-    fact.__name__: fact for fact in (by_element, levels_of_single_precision, compiled_code, arrays_of_inner_functions)
+    fact.__name__: fact for fact in (
+        by_element, levels_of_single_precision, compiled_code, arrays_of_inner_functions, untraceable,
+    )
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_fact(fact):
+    FACTS[fact]()
+
+
+@pytest.mark.parametrize("mutant", mutants.LINES, ids=lambda mutant: mutant.name)
+def test_a_line_written_wrongly_is_noticed(mutant, monkeypatch):
+    mutant.write(monkeypatch)
+    with pytest.raises((AssertionError, pytest.fail.Exception, ValueError, TypeError)):
+        FACTS[mutant.killed_by]()
+
+
+def test_every_fact_has_its_mutants():
+    assert {mutant.killed_by for mutant in mutants.LINES} == set(FACTS)
+
+
+PROGRAM = """
+#include <math.h>
+#include <stdio.h>
+typedef %s T;
+static double sinpi(double x) { return sin(3.14159265358979323846 * x); }
+int main(void) {
+    for (unsigned int k = 0; k < 400; ++k) {
+        const unsigned int particle = 2147483646u + k, place = k %% 7, turn = k %% 2 ? 1u << 30 : 0;
+        const unsigned int k0 = 0xDEADBEEFu, k1 = 0x0BADF00Du;
+        T z;
+        %s
+        printf("%%u %%u %%.17g\\n", a, b, (double)z);
+    }
 }
+"""
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler is installed")
+@pytest.mark.parametrize("kind", DTYPES)
+def test_the_kernels_are_right_where_they_are_compiled_as_c(kind, tmp_path):
+    (tmp_path / "kernel.c").write_text(PROGRAM % (kind, backends.WORDS + backends.NORMAL))
+    subprocess.run(["cc", "kernel.c", "-o", "kernel", "-lm"], cwd=tmp_path, check=True)
+    told = subprocess.run([tmp_path / "kernel"], capture_output=True, text=True, check=True).stdout
+    for k, line in enumerate(told.splitlines()):
+        a, b, z = line.split()
+        first, second = threefry(KEY, ((2**31 - 2 + k) % 2**32, k % 7))
+        assert (int(a), int(b)) == (first, second)
+        wave = math.cos if k % 2 else math.sin
+        due = math.sqrt(-2 * math.log((first + 0.5) / 2**32)) * wave(2 * math.pi * second / 2**32)
+        assert abs(float(z) - due) < 50 * np.finfo(DTYPES[kind]).eps
+    assert k == 399

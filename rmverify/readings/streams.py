@@ -54,7 +54,8 @@ def key_of(seed: Words, step: Any, draw: int) -> Words:
     """
     if isinstance(step, int) and isinstance(seed[0], int):
         return _key(seed, step, draw)
-    return at_once(_traced_key, (array_namespace(step), None, draw), (step, *seed), 2)
+    a, b = at_once(_traced_key, (array_namespace(step), None, draw), (step, *seed), 2)
+    return a, b
 
 
 def _traced_key(xp: Any, device: None, draw: int, step: Any, *seed: Any) -> Words:
