@@ -262,7 +262,8 @@ def _scanned(walk: Any, arguments: Any) -> Any:
                 return (state, finite), None
 
             state = walk.begin(x, (seed[0], seed[1]), first, number)
-            (state, finite), _ = jax.lax.scan(body, (state, jnp.asarray(True)), rows)
+            finite = jnp.asarray(True) if walk.keeps else jnp.all(jnp.isfinite(x))
+            (state, finite), _ = jax.lax.scan(body, (state, finite), rows)
             return state[0], finite & jnp.all(jnp.isfinite(state[0]))
 
         return jax.jit(whole).trace(*arguments)

@@ -266,6 +266,8 @@ def _moved(
             for _ in range(len(stage)):
                 told(n)
             continue
+        if not done:
+            _finite(xp, x, first, "x0", "is not finite at the start")
         state = walk.begin(x, seed, first, number)
         for t, h in zip(*map(np.ndarray.tolist, stage.grid), strict=True):
             number, done = number + 1, done + 1
@@ -410,7 +412,6 @@ class _Start:
         self._values = None
         if x0 is not None:
             self._values = self._converted(x0)
-            _finite(xp, self._values, 0, "x0", "is not finite at the start")
 
     def _converted(self, x0: Any) -> Any:
         try:

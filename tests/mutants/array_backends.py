@@ -31,5 +31,6 @@ LINES = [
     Line("branches_passed_by", backends, "_code", "rest += part\n", "pass\n", "arrays_of_inner_functions"),
     Line("arrays_in_place_passed_by", backends, "_code", 'if hasattr(one, "val")', "if False",
          "arrays_of_inner_functions"),
-    Line("every_array_is_traced", checks, "is_traced", "True\n    return False", "True\n    return True", "untraceable"),
+    Line("every_array_is_traced", checks, "is_traced", "True\n    return False", "True\n    return True",
+         "untraceable"),
 ]  # fmt: skip
