@@ -91,7 +91,7 @@ def _device(library: str) -> str | None:
 def equality(library: str, place: str) -> Iterator[dict[str, Any]]:
     """Every scheme and target in both precisions, compiled and not: the largest distance from NumPy's particles."""
     import rmverify as rm
-    from rmverify.readings import backends as reading
+    from rmverify.numbers import backends as reading
     from rmverify.samplers.arrays import empty_on, host, quietly
 
     least = reading.LEAST_WORK

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from mutants import array_backends as mutants
 
-from rmverify.numbers import checks
-from rmverify.readings import backends, streams
+from rmverify.numbers import backends, checks
+from rmverify.readings import streams
 from rmverify.readings.streams import Stream, threefry
 
 KEY = 0xDEADBEEF, 0x0BADF00D
@@ -95,9 +95,9 @@ def arrays_of_inner_functions():
 
 
 def untraceable():
-    """Only arrays can be without numbers yet."""
+    """Only what is compiled is without numbers yet."""
     for value in (np.ones(3), np.array([math.nan]), array_api_strict.ones(3), 1.0, "one"):
-        assert not checks.is_traced(value)
+        assert not backends.is_traced(value)
     with pytest.raises(ValueError, match="^t: expected finite noise levels"):
         checks.least_level(array_api_strict.asarray([math.nan]))
 

@@ -27,9 +27,9 @@ import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_namespace
 
 from rmverify.elementary import sqrt
-from rmverify.numbers.checks import dimension, is_traced, number, positive_integer
+from rmverify.numbers.backends import Loop, all_finite, copied, is_traced, settled
+from rmverify.numbers.checks import dimension, number, positive_integer
 from rmverify.plans import Plan
-from rmverify.readings.backends import Loop, all_finite, copied, settled
 from rmverify.readings.streams import MOST_PARTICLES, Stream, key_of, seed_words
 from rmverify.samplers import Sampler
 from rmverify.schemes.contract import Scheme, Score, check_covariance, name, shipped, unwrap, velocity_variance

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_namespace, is_torch_namespace
 
+from rmverify.numbers.backends import at_once, fuses, normals, settled, words
 from rmverify.numbers.checks import Array
-from rmverify.readings.backends import at_once, fuses, normals, settled, words
 
 __all__ = ["MOST_PARTICLES", "Stream", "key_of", "seed_words", "threefry"]
 
