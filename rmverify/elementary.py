@@ -29,6 +29,8 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj
 
+from rmverify.numbers.backends import settled
+
 __all__ = ["exp", "expm1", "like", "log1p_minus", "phi1", "phi2", "phi3", "prefix", "sqrt", "total"]
 
 _TERMS = 19  # 1/19! < 2^-56: the Taylor series of phi_k inside the unit disc
@@ -46,7 +48,7 @@ def _dispatcher(name: str, summary: str) -> Any:
             _LATE.pop(library)()
             return dispatch(z)
         if is_array_api_obj(z):
-            return on_array(z, array_namespace(z))
+            return settled(on_array(z, array_namespace(z)))
         raise TypeError(
             f"{name}: expected a number, an array, a sympy expression, a ball or an mpmath number, got "
             f"{type(z).__name__}; a scheme may apply it to t, h and its own draws, not to the state"

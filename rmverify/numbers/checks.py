@@ -12,7 +12,9 @@ import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
 from numpy.typing import NDArray
 
-__all__ = ["Array", "brief", "dimension", "finite_array", "is_traced", "least_level", "number", "positive_integer"]
+from rmverify.numbers.backends import is_traced
+
+__all__ = ["Array", "brief", "dimension", "finite_array", "least_level", "number", "positive_integer"]
 
 Array = NDArray[np.float64]
 
@@ -86,17 +88,6 @@ def least_level(t: Any) -> float:
     if not 0 <= low < math.inf:
         raise ValueError(f"t: expected finite noise levels >= 0, got {low!r}")
     return low
-
-
-def is_traced(value: Any) -> bool:
-    """Whether it is an array of numbers that are known only when compiled code runs."""
-    if isinstance(value, np.ndarray) or not is_array_api_obj(value):
-        return False
-    try:
-        bool(array_namespace(value).all(value == value))
-    except TypeError:
-        return True
-    return False
 
 
 def brief(values: Array) -> str:

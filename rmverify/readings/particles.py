@@ -28,10 +28,10 @@ import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_namespace
 
 from rmverify.elementary import sqrt
-from rmverify.numbers.checks import Array, dimension, is_traced, number, positive_integer
+from rmverify.numbers.backends import Loop, all_finite, copied, is_traced, settled
+from rmverify.numbers.checks import Array, dimension, number, positive_integer
 from rmverify.plans import Plan
 from rmverify.readings import tiles
-from rmverify.readings.backends import Loop, all_finite, copied, settled
 from rmverify.readings.streams import MOST_PARTICLES, Stream, key_of, seed_words
 from rmverify.samplers import Sampler
 from rmverify.samplers.arrays import empty_on, host, named, place_of, quietly
@@ -355,6 +355,8 @@ def _moved(
             for _ in range(len(stage)):
                 told(n)
             continue
+        if not done:
+            _finite(xp, x, first, "x0", "is not finite at the start")
         state = walk.begin(x, seed, first, number)
         for t, h in zip(*map(np.ndarray.tolist, stage.grid), strict=True):
             number, done = number + 1, done + 1
@@ -508,7 +510,6 @@ class _Start:
         self._values: Any = None
         if x0 is not None:
             self._values = self.converted(x0)
-            _finite(xp, self._values, 0, "x0", "is not finite at the start")
 
     @property
     def dtype(self) -> str:

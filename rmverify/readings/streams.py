@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_namespace, is_torch_namespace
 
+from rmverify.numbers.backends import at_once, fuses, normals, settled, words
 from rmverify.numbers.checks import Array
-from rmverify.readings.backends import at_once, fuses, normals, settled, words
 
 __all__ = ["MOST_PARTICLES", "Stream", "key_of", "seed_words", "threefry"]
 
@@ -54,7 +54,8 @@ def key_of(seed: Words, step: Any, draw: int) -> Words:
     """
     if isinstance(step, int) and isinstance(seed[0], int):
         return _key(seed, step, draw)
-    return at_once(_traced_key, (array_namespace(step), None, draw), (step, *seed), 2)
+    a, b = at_once(_traced_key, (array_namespace(step), None, draw), (step, *seed), 2)
+    return a, b
 
 
 def _traced_key(xp: Any, device: None, draw: int, step: Any, *seed: Any) -> Words:

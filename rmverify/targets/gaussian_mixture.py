@@ -96,8 +96,9 @@ class GaussianMixture:
         total = xp.ones_like(top)
         for weight, component in seen[1:]:
             height, score = _height_and_score(weight, component, t, x)
-            higher = xp.maximum(top, height)
-            before, here = xp.exp(top - higher), xp.exp(height - higher)
+            higher, one = xp.maximum(top, height), xp.ones_like(top)
+            lower = xp.exp(-xp.abs(top - height))  # one of the two is 1
+            before, here = xp.where(top < height, lower, one), xp.where(top < height, one, lower)
             top, total, pulled = higher, before * total + here, before * pulled + here * score
         return pulled / total
 

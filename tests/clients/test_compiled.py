@@ -7,7 +7,7 @@ import pytest
 
 from rmverify import Correct, Gaussian, GaussianMixture, Plan, Predict, sample, schemes
 from rmverify.elementary import sqrt
-from rmverify.readings import backends
+from rmverify.numbers import backends
 from rmverify.samplers.arrays import host, quietly
 
 jax = pytest.importorskip("jax", reason="JAX is not installed")

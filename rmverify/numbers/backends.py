@@ -23,9 +23,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, is_cupy_namespace, is_jax_array, is_jax_namespace
 
-from rmverify.numbers.checks import is_traced
-
-__all__ = ["Loop", "all_finite", "at_once", "copied", "fuses", "normals", "settled", "words"]
+__all__ = ["Loop", "all_finite", "at_once", "copied", "fuses", "is_traced", "normals", "settled", "words"]
 
 LEAST_WORK = 1 << 20
 """Numbers of x, counted at every step of a stage, from which on the stage is compiled; fewer are done before it is."""
@@ -60,9 +58,18 @@ def _all_finite(xp: Any, x: Any) -> Any:
     return xp.all(xp.isfinite(x))
 
 
+def is_traced(value: Any) -> bool:
+    """Whether it is an array of numbers that are known only when compiled code runs."""
+    if not is_jax_array(value):
+        return False
+    import jax
+
+    return isinstance(value, jax.core.Tracer)
+
+
 def settled(values: Any) -> Any:
     """The values, computed once and stored, where a compiler might compute them again wherever they are used."""
-    if not (is_jax_array(values) and is_traced(values)):
+    if not is_traced(values):
         return values
     import jax
 
@@ -262,7 +269,8 @@ def _scanned(walk: Any, arguments: Any) -> Any:
                 return (state, finite), None
 
             state = walk.begin(x, (seed[0], seed[1]), first, number)
-            (state, finite), _ = jax.lax.scan(body, (state, jnp.asarray(True)), rows)
+            finite = jnp.asarray(True) if walk.keeps else jnp.all(jnp.isfinite(x))
+            (state, finite), _ = jax.lax.scan(body, (state, finite), rows)
             return state[0], finite & jnp.all(jnp.isfinite(state[0]))
 
         return jax.jit(whole).trace(*arguments)
