@@ -83,6 +83,22 @@ def heun(n):
     return Sampler(run, path=paths.VE(), predicts="eps")
 
 
+def kutta(n, least=0.0):
+    """Kutta's third order: its last stage is an Euler-like guess, of lower order, at the level where the step ends."""
+    times = np.linspace(1, 0, n + 1)
+
+    def run(model, x, noise):
+        for t, later in pairwise(times):
+            h = later - t
+            first = model(x, t)
+            second = model(x + h / 2 * first, t + h / 2)
+            third = model(x + h * (2 * second - first), max(later, least))
+            x = x + h / 6 * (first + 4 * second + third)
+        return x
+
+    return Sampler(run, path=paths.Flow(), predicts="flow")
+
+
 def ula(n):
     h = 0.03 / n
 
@@ -189,6 +205,18 @@ def orders_that_are_declared():
     assert "3 are needed" in few.findings[0].why
 
 
+def orders_beside_cheap_guesses():
+    """What the model is asked in a last step, at the data or just before them, is no state of the method."""
+    target = Gaussian([1.0, -0.5], [4.0, 0.5])
+    for least in (0.0, 1e-9):
+        found = audit(lambda n, least=least: kutta(n, least), target, steps=(20, 40, 80), odd=(), order=3)
+        assert [f.verdict for f in found.findings] == ["holds"], found
+        assert found.shared == pytest.approx(least or 0.025)
+        assert "the output" in found.findings[0].why
+    more = audit(kutta, target, steps=(20, 40, 80), odd=(), order=4)
+    assert [f.verdict for f in more.findings] != ["holds"], more
+
+
 def kernels():
     """One step x' = (1 - h/lam) x + sqrt(2h) z leaves the variance lam/(1 - h/(2 lam)) invariant; BAOAB leaves lam."""
     target = Gaussian([0.5, 0.0], [1.0, 0.25])
@@ -228,8 +256,8 @@ def causes_of_a_floor():
 FACTS = {
     fact.__name__: fact
     for fact in (
-        parts_of_the_error, orders_and_floors, evaluations_as_a_function_of_n, orders_that_are_declared, kernels,
-        causes_of_a_floor,
+        parts_of_the_error, orders_and_floors, evaluations_as_a_function_of_n, orders_that_are_declared,
+        orders_beside_cheap_guesses, kernels, causes_of_a_floor,
     )
 }  # fmt: skip
 

@@ -208,7 +208,7 @@ class Call:
     level : float
         nan where rows had levels of their own.
     shift, slope, noise : ndarray, shape (K,)
-        In coordinates, `slope` is a matrix whose rows are modes.
+        In coordinates, `slope` is a matrix whose rows are modes, and `noise` the covariance of them.
     evaluations : int
         How often the model is asked of each row, 2 where the code doubles its batch.
     """
@@ -223,12 +223,17 @@ class Call:
         """Means and variances, mode by mode, from a start of these means and variances, or of this mean and covariance
         in coordinates (N(0, I) by default)."""
         if self.slope.ndim == 2:
-            if start is None:
-                return self.shift, (self.slope**2).sum(axis=1) + self.noise
-            center, covariance = start
-            return self.shift + self.slope @ center, ((self.slope @ covariance) * self.slope).sum(axis=1) + self.noise
+            mean, covariance = self.together(start)
+            return mean, np.diagonal(covariance)
         mean, variance = (0.0, 1.0) if start is None else start
         return self.shift + self.slope * mean, self.slope**2 * variance + self.noise
+
+    def together(self, start: tuple[Array, Array] | None = None) -> tuple[Array, Array]:
+        """In coordinates: the means of the modes, and their covariance."""
+        if start is None:
+            return self.shift, self.slope @ self.slope.T + self.noise
+        center, covariance = start
+        return self.shift + self.slope @ center, self.slope @ covariance @ self.slope.T + self.noise
 
 
 def _watch(
@@ -241,17 +246,18 @@ def _watch(
     rows = rows[:, :d]
     if call == len(known):
         levels = np.unique(level)
-        slope = np.zeros((d, d)) if frame.full else np.zeros(d)
-        known.append(
-            Call(float(levels[0]) if levels.size == 1 else math.nan, rows[0].copy(), slope, np.zeros(d), times)
-        )
+        shape = (d, d) if frame.full else (d,)
+        told = float(levels[0]) if levels.size == 1 else math.nan
+        known.append(Call(told, rows[0].copy(), np.zeros(shape), np.zeros(shape), times))
     this, parts = known[call], rows[1:] - rows[0]
     cut = max(0, min(inputs * width, last) - first)
     if frame.full:
         this.slope[:, first : first + cut] = parts[:cut].T
     elif cut:
         this.slope[:] = parts[0]
-    this.noise[:] += (parts[cut:] ** 2).sum(axis=0)
+    drawn = parts[cut:]
+    if len(drawn):
+        this.noise[:] += drawn.T @ drawn if frame.full else (drawn**2).sum(axis=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -393,14 +399,17 @@ class Reading:
         return booked(self, start)
 
     def input_law(self, call: int, start: Any = "normal") -> Gaussian:
-        """The law of what the model was handed in one call, up to correlations of modes where they mix."""
+        """The law of what the model was handed in one call."""
         found = self.calls[call]
-        given = None if start == "normal" else self.start(start)
-        mean, variance = found.moments(given)
-        slip = slip_of(self.affine, mean, variance)
-        if self.in_coordinates and self.truth.basis is None:
-            return Gaussian._raw(variance, mean, np.ones(len(mean)), None, slip)
-        return self.truth.with_modes(variance, mean, slip)
+        given = None if isinstance(start, str) and start == "normal" else self.start(start)
+        if not self.in_coordinates:
+            mean, variance = found.moments(given)
+            return self.truth.with_modes(variance, mean, slip_of(self.affine, mean, variance))
+        mean, covariance = found.together(given)
+        if self.truth.basis is not None:
+            mean, covariance = self.truth.basis @ mean, self.truth.basis @ covariance @ self.truth.basis.T
+        size = float((np.abs(mean) + np.sqrt(np.diagonal(covariance))).max())
+        return _in_coordinates(mean, covariance, roughness(self.affine) * size)
 
 
 def mode_law(affine: Affine, wanted: Gaussian, means: Array, variances: Array) -> Gaussian:
@@ -418,9 +427,15 @@ def mode_law(affine: Affine, wanted: Gaussian, means: Array, variances: Array) -
 def coordinate_law(affine: Affine, wanted: Gaussian, mean: Array, covariance: Array) -> Gaussian:
     """The same in coordinates."""
     _refuse_overflow(mean, covariance)
-    law = Gaussian(mean, (covariance + covariance.T) / 2)
+    law = _in_coordinates(mean, covariance, float(unknown(affine, mean, np.diagonal(covariance)).max()))
     refuse_lost(affine, np.abs(mean).max(), law.variances.min(), float(wanted.variances.min()))
-    most = float(unknown(affine, mean, np.diagonal(covariance)).max()) * float(np.sqrt(law.variances.max()))
+    return law
+
+
+def _in_coordinates(mean: Array, covariance: Array, unsure: float) -> Gaussian:
+    """The law of these moments, whose numbers are known to `unsure`."""
+    law = Gaussian(mean, (covariance + covariance.T) / 2)
+    most = unsure * float(np.sqrt(law.variances.max()))
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.where(law.variances > 0, most / law.variances, 0.0)
     return Gaussian._raw(law.variances, law.means, law.multiplicities, law.basis, relative)

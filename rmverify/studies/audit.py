@@ -180,8 +180,8 @@ class Audit(Record):
     curves : dict
         Of "error" (`tv`, or `w2`), "start" (`effect`), "discretization", "shared" and "last".
     shared : float or None
-        The lowest noise level that all rungs ask the model at, after the first: between one number of steps and
-        another the level of the last call may move.
+        The lowest noise level that all rungs ask the model at, after the first and before the data: between one number
+        of steps and another the level of the last call may move.
     ends : bool
         Whether the sampler has an `end` of its own, instead of the data.
     causes : str
@@ -356,7 +356,7 @@ def audit(
     order : number, optional
         Declares the order with which the discretization error falls, in law and from an exact start: that of the
         model's input at the lowest noise level that all N share; where there is none or the sampler has an `end`, that
-        of the output.
+        of the output, which is enough in any case: what the model is asked inside a step may be a cheap guess.
     unbiased : bool, optional
         Declares that from an exact start the data come out at every N, or that a kernel leaves the target invariant.
     stationary : Gaussian, optional
@@ -595,7 +595,9 @@ def _rounding(make: Make, steps: int, target: Target) -> tuple[float | None, str
 
 
 def _shared(kept: Mapping[int, Reading], away: Callable[..., Value]) -> tuple[float | None, dict[int, Value]]:
-    """The lowest noise level that all readings ask their model at, and how far their inputs are from its marginal."""
+    """The lowest noise level that all readings ask their model at, and how far their inputs are from its marginal. Not
+    that of the data: what a method of high order asks there is the cheap guess inside its last step.
+    """
     if len(kept) < 2:
         return None, {}
     levels = [np.array([call.level for call in reading.calls]) for reading in kept.values()]
@@ -605,7 +607,7 @@ def _shared(kept: Mapping[int, Reading], away: Callable[..., Value]) -> tuple[fl
     ]  # fmt: skip
     path = next(iter(kept.values())).sampler.path
     firsts = max(path.noise_level(each[0]) for each in levels if math.isfinite(each[0])) if common else math.inf
-    common = [level for level in common if path.noise_level(level) < firsts * (1 - 1e-6)]
+    common = [level for level in common if 0 < path.noise_level(level) < firsts * (1 - 1e-6)]
     if not common:
         return None, {}
     lowest = min(common, key=path.noise_level)
@@ -768,13 +770,17 @@ def _findings(report: Audit, declared: Mapping[str, Any], make: Make, target: Ta
 
 
 def _ordered(report: Audit, order: float) -> Finding:
-    declared, curves = f"order {order:g}", report.curves
+    curves, output = report.curves, "the output from an exact start"
     if report.kind == "kernel":
-        c, which = curves["last"], "the law that it leaves invariant"
-    elif report.shared is not None and not report.ends:
-        c, which = curves["shared"], f"the input at level {report.shared:.6g}"
-    else:
-        c, which = curves["last"], "the output from an exact start"
+        return _of_order(order, curves["last"], "the law that it leaves invariant")
+    found = _of_order(order, curves["last"], output)
+    if report.shared is None or report.ends or found.verdict == "holds":
+        return found
+    return _of_order(order, curves["shared"], f"the input at level {report.shared:.6g}")
+
+
+def _of_order(order: float, c: Curve, which: str) -> Finding:
+    declared = f"order {order:g}"
     if len(c.slopes) < 2:
         return Finding(declared, "inconclusive", f"the error of {which} is known at {len(c.steps)} N; 3 are needed")
     slopes = ", ".join(f"{s:.2f}" for s in c.slopes)
