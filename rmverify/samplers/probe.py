@@ -512,7 +512,8 @@ def _once_more(tested: _Ran, again: _Ran) -> None:
     if tested.draws != again.draws or not np.array_equal(tested.outs, again.outs):
         raise Unreadable(
             "run: two runs on the same numbers differ: it draws random numbers of its own, or keeps state between "
-            "runs; draw with the noise that it is handed, and start afresh in every run"
+            "runs; draw with the noise that it is handed, noise() or, as from a NumPy generator, "
+            "noise.standard_normal(x.shape), and start afresh in every run"
         )
 
 
