@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from mutants import audit as mutants
 
-from rmverify import EstimatedScore, Gaussian, Kernel, Sampler, audit, paths
+from rmverify import EstimatedScore, Gaussian, Kernel, Sampler, audit, output_law, paths
+from rmverify import tv as distance
 from rmverify.cli import main
 from rmverify.studies import audit as studies
+from rmverify.targets import Guided
 from rmverify.tasks import pool
 from rmverify.views import audit as view
 
@@ -187,6 +189,7 @@ def evaluations_as_a_function_of_n():
     assert taking(lambda n: 2 * n - 1) == "2N - 1"
     assert taking(lambda n: 3 * n + 2) == "3N + 2"
     assert taking(lambda n: 2 * (n // 2)) == "N where N = 0 mod 2, N - 1 where N = 1 mod 2"
+    assert taking(lambda n: 2) == "2"
     assert taking(lambda n: n * n) == "on no line in N"
 
 
@@ -209,12 +212,25 @@ def orders_beside_cheap_guesses():
     """What the model is asked in a last step, at the data or just before them, is no state of the method."""
     target = Gaussian([1.0, -0.5], [4.0, 0.5])
     for least in (0.0, 1e-9):
-        found = audit(lambda n, least=least: kutta(n, least), target, steps=(20, 40, 80), odd=(), order=3)
+        steps = (20, 40, 80) if least else (10, 20, 40, 80, 160)
+        found = audit(lambda n, least=least: kutta(n, least), target, steps=steps, odd=(), order=3)
         assert [f.verdict for f in found.findings] == ["holds"], found
-        assert found.shared == pytest.approx(least or 0.025)
-        assert "the output" in found.findings[0].why
+        assert found.shared == pytest.approx(least or 0.05)
+        assert ("the output" in found.findings[0].why) == (least > 0), found
     more = audit(kutta, target, steps=(20, 40, 80), odd=(), order=4)
     assert [f.verdict for f in more.findings] != ["holds"], more
+
+
+def models_with_an_error_of_their_own():
+    """All numbers are then against the data, and hold the model's error: it is said, and which data."""
+    data = Gaussian([0.7], [2.0])
+    for target in (EstimatedScore(data, gain=0.5), Guided(data, Gaussian([0.0], [4.0]), scale=3.0)):
+        found = audit(euler, target, steps=[6], odd=())
+        assert repr(target) in found.remarks[0]
+        assert found.remarks[0].endswith(f"against {data!r}")
+        assert not any("exactly" in text for text in found.assumed)
+        assert float(found.rungs[0].tv) == pytest.approx(float(distance(output_law(euler(6), target), data)), rel=1e-9)
+    assert any("predicts eps, exactly" in text for text in audit(euler, data, steps=[6], odd=()).assumed)
 
 
 def kernels():
@@ -257,7 +273,7 @@ FACTS = {
     fact.__name__: fact
     for fact in (
         parts_of_the_error, orders_and_floors, evaluations_as_a_function_of_n, orders_that_are_declared,
-        orders_beside_cheap_guesses, kernels, causes_of_a_floor,
+        orders_beside_cheap_guesses, models_with_an_error_of_their_own, kernels, causes_of_a_floor,
     )
 }  # fmt: skip
 

@@ -683,6 +683,15 @@ def draws_of_another_kind():
             on_ve(lambda model, x, noise, draw=draw: model(x, 1.0) + draw(noise, x)).read(DIAGONAL)
 
 
+def one_row_for_all():
+    """What particles share is in no law of one of them, and must not pass for the row of zeros that a reading has."""
+    for shared in (lambda x, z: z[0], lambda x, z: z[:1], lambda x, z: z[-1], lambda x, z: x[0], lambda x, z: x[-1:]):
+        for target in (DIAGONAL, DENSE):
+            run = lambda model, x, noise, shared=shared: model(x, 1.0) + 0.1 * shared(x, noise())  # noqa: E731
+            with pytest.raises(samplers.NotAffine, match="rows of its batch influence each other"):
+                on_ve(run).read(target)
+
+
 def the_noise_as_a_generator():
     lam = DIAGONAL.variances
     for draw in (
@@ -831,6 +840,7 @@ FACTS = {
         columns_of_their_own_on_many_dimensions,
         random_numbers_of_its_own,
         draws_of_another_kind,
+        one_row_for_all,
         the_noise_as_a_generator,
         noise_that_is_used_twice,
         state_between_runs,

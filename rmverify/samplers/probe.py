@@ -212,7 +212,8 @@ Spot = tuple[Array, Array]
 
 class _Combinations:
     """Row 0 of zeros, and rows of random combinations of the sources, each input or draw one of them. With a `spot`
-    every other row has its inputs there.
+    every other row has its inputs there. The code meets them in another `order`: what it takes from its first or last
+    row for all must not be that of zeros here too.
     """
 
     def __init__(self, frame: Frame, spot: Spot | None = None) -> None:
@@ -220,6 +221,7 @@ class _Combinations:
         times = 1 if frame.single else -(-_NUMBERS // (len(_AMPLITUDES) * frame.columns))
         self.sizes = np.array([0.0, *_AMPLITUDES * times])
         self.rows = self.sizes.size
+        self.order = np.insert(np.arange(1, self.rows), self.rows // 3, 0)
         self.layout = frame.layout(np.zeros(self.rows, dtype=int) if frame.full else np.arange(self.rows))
 
     def source(self, kind: int, n: int) -> Array:
@@ -238,7 +240,7 @@ class _Basis:
 
     def __init__(self, frame: Frame, sizes: tuple[int, int, int], first: int, last: int) -> None:
         self.frame, self.rows, self._sizes, self._first, self._last = frame, 1 + last - first, sizes, first, last
-        self.layout = frame.layout(np.zeros(1, dtype=int))
+        self.order, self.layout = np.arange(self.rows), frame.layout(np.zeros(1, dtype=int))
 
     def source(self, kind: int, n: int) -> Array:
         values, width = np.zeros((self.rows, self.frame.columns)), self.frame.width
@@ -281,7 +283,7 @@ class _Setting:
         now = pieces[0]
 
         def given(kind: int, n: int) -> Any:
-            return like_array(batch.source(kind, n)[now].reshape(shape), self.like)
+            return like_array(batch.source(kind, n)[batch.order[now]].reshape(shape), self.like)
 
         noise = Noise(lambda n: given(1, n) if n >= 0 else given(2, -1 - n), shape, self.most, self.keys)
         seen: list[list[int]] = []
@@ -294,7 +296,7 @@ class _Setting:
             for now in pieces:
                 noise.restart()
                 asked: list[int] = []
-                layout = batch.layout[now if len(batch.layout) > 1 else slice(None)]
+                layout = batch.layout[batch.order[now] if len(batch.layout) > 1 else slice(None)]
                 size = len(range(rows)[now])
                 answer = self._answering(frame, size, layout, asked, failed, met, note)
                 inputs = [given(0, n) for n in range(self.inputs)]
@@ -314,7 +316,8 @@ class _Setting:
                     raise failed[0]
                 seen.append(asked)
                 counts.add(noise.plain)
-        values = np.concatenate(found, axis=1)
+        back = np.argsort(batch.order)
+        values = np.concatenate(found, axis=1)[:, back]
         if len(kinds) > 1:
             raise Unreadable(f"run: expected arrays of one dtype, got {' and '.join(sorted(kinds))}")
         if len(counts) > 1 or any(asked != seen[0] for asked in seen):
@@ -330,7 +333,7 @@ class _Setting:
                 where += " (that of zeros: is there a norm or a standard deviation in the code?)"
             raise NotFinite(f"run: it returned NaN or infinity {where}, after {len(seen[0])} model calls")
         steps = len(seen[0]) + noise.count
-        return _Ran(values, (noise.plain, len(self.keys)), kind, seen[0], steps, np.concatenate(met))
+        return _Ran(values, (noise.plain, len(self.keys)), kind, seen[0], steps, np.concatenate(met)[back])
 
     def _checked(self, out: Any, shape: tuple[int, ...]) -> Array:
         like = self.like
@@ -512,7 +515,8 @@ def _once_more(tested: _Ran, again: _Ran) -> None:
     if tested.draws != again.draws or not np.array_equal(tested.outs, again.outs):
         raise Unreadable(
             "run: two runs on the same numbers differ: it draws random numbers of its own, or keeps state between "
-            "runs; draw with the noise that it is handed, and start afresh in every run"
+            "runs; draw with the noise that it is handed, noise() or, as from a NumPy generator, "
+            "noise.standard_normal(x.shape), and start afresh in every run"
         )
 
 
@@ -587,7 +591,8 @@ def _refuse_batches(frame: Frame) -> NoReturn:
     if not frame.full:
         raise NotPerMode("run: not affine: the rows of its batch, or its columns, influence each other")
     raise NotAffine(
-        "run: not affine: the rows of its batch influence each other: a norm, a mean or an adaptive step over all of x?"
+        "run: not affine: the rows of its batch influence each other: a norm, a mean or an adaptive step over all of x, "
+        "or one row or draw for all?"
     )
 
 

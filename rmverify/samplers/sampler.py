@@ -223,8 +223,8 @@ class Call:
         """Means and variances, mode by mode, from a start of these means and variances, or of this mean and covariance
         in coordinates (N(0, I) by default)."""
         if self.slope.ndim == 2:
-            means, covariance = self.together(start)
-            return means, np.diagonal(covariance)
+            center, covariance = self.together(start)
+            return center, np.diagonal(covariance)
         mean, variance = (0.0, 1.0) if start is None else start
         return self.shift + self.slope * mean, self.slope**2 * variance + self.noise
 

@@ -461,11 +461,11 @@ def audit(
         name or str(getattr(make, "name", "") or getattr(first, "name", "") or getattr(make, "__name__", "sampler")),
         kind, truth.dim, "W2" if singular else "TV", found, beside, _evaluations((*found, *beside)), curves, shared,
         isinstance(first, Sampler) and first.end is not None, causes,
-        rounding, rounded, each, (), (), _assumed(first, tuple(getattr(make, "assumed", ()))),
+        rounding, rounded, each, (), (), _assumed(first, target, tuple(getattr(make, "assumed", ()))),
     )  # fmt: skip
     declared = {"order": order, "unbiased": unbiased, "stationary": stationary, "bookkeeping": bookkeeping}
     findings = _findings(report, declared, make, target)
-    return _with(report, findings, _remarks(report))
+    return _with(report, findings, _remarks(report, target))
 
 
 def _with(report: Audit, findings: Iterable[Finding], remarks: Iterable[str]) -> Audit:
@@ -654,8 +654,10 @@ def _line(points: Sequence[tuple[int, int]]) -> str | None:
     shift = a - slope * n
     if over or any(e != slope * k + shift for k, e in points):
         return None
+    if slope == 0:
+        return str(shift)
     text = "N" if slope == 1 else f"{slope}N"
-    return (text if slope else "") + (f" {'+' if shift > 0 else '-'} {abs(shift)}" if shift else "")
+    return text + (f" {'+' if shift > 0 else '-'} {abs(shift)}" if shift else "")
 
 
 def _causes(curves: Mapping[str, Curve]) -> str:
@@ -675,7 +677,7 @@ def _causes(curves: Mapping[str, Curve]) -> str:
     return " and ".join(parts) or "no part alone"
 
 
-def _assumed(made: Any, known: Sequence[str]) -> tuple[str, ...]:
+def _assumed(made: Any, target: Target, known: Sequence[str]) -> tuple[str, ...]:
     """What the numbers rest on, and what would change it; `known` is what an adapter says of it."""
     said = list(known)
     if made is not None and not known:
@@ -687,20 +689,24 @@ def _assumed(made: Any, known: Sequence[str]) -> tuple[str, ...]:
                 "between timesteps look off by a part of one"
             )
     if isinstance(made, Sampler):
-        said.append(f"the model predicts {made.predicts}, exactly (predicts=..., or an EstimatedScore as target)")
+        exactly = ", exactly (predicts=..., or an EstimatedScore as target)" if target is truth_of(target) else ""
+        said.append(f"the model predicts {made.predicts}{exactly}")
         said.append("x_T is N(0, I) before any scaling of the code's own; another variance is a scaling in run")
         goal = "the data" if made.end is None else f"the marginal at level {made.end:g}"
         said.append(f"the output is to be {goal} (end=...)")
     return tuple(said)
 
 
-def _remarks(report: Audit) -> list[str]:
+def _remarks(report: Audit, target: Target) -> list[str]:
     together = sorted((*report.rungs, *report.odd), key=lambda r: r.steps)
     failures: dict[str, list[str]] = {}
     for r in together:
         if r.failure:
             failures.setdefault(r.failure.replace(f"({r.steps})", "(N)"), []).append(str(r.steps))
     said = [f"not known at N = {', '.join(at)}: {text}" for text, at in failures.items()]
+    truth = truth_of(target)
+    if target is not truth:
+        said.insert(0, f"the model is that of {target!r}: all errors, its own among them, are those against {truth!r}")
     slips: dict[str, list[Rung]] = {}
     for r in together:
         if r.bookkeeping in ("refuted", "inconclusive") or r.kind == "rounded":
@@ -726,8 +732,8 @@ def _remarks(report: Audit) -> list[str]:
     shared, last = report.curves["shared"], report.curves["last"]
     if shared.settled and last.settled and last.order < shared.order - _NEAR - shared.change - last.change:
         said.append(
-            f"the error at the shared level falls as N^-{shared.order:.2f}, that of the output from an exact start as "
-            f"N^-{last.order:.2f}: the steps below that level, which may move with N, decide it"
+            f"the error at the shared level falls as N^{-shared.order:.2f}, that of the output from an exact start as "
+            f"N^{0.0 - round(last.order, 2):.2f}: the steps below that level, which may move with N, decide it"
         )
     error = report.curves["error"]
     if error.floor is not None and report.kind == "sampler":
@@ -770,13 +776,14 @@ def _findings(report: Audit, declared: Mapping[str, Any], make: Make, target: Ta
 
 
 def _ordered(report: Audit, order: float) -> Finding:
-    curves, output = report.curves, "the output from an exact start"
+    curves = report.curves
     if report.kind == "kernel":
         return _of_order(order, curves["last"], "the law that it leaves invariant")
-    found = _of_order(order, curves["last"], output)
-    if report.shared is None or report.ends or found.verdict == "holds":
-        return found
-    return _of_order(order, curves["shared"], f"the input at level {report.shared:.6g}")
+    output = _of_order(order, curves["last"], "the output from an exact start")
+    if report.shared is None or report.ends:
+        return output
+    found = _of_order(order, curves["shared"], f"the input at level {report.shared:.6g}")
+    return output if output.verdict == "holds" != found.verdict else found
 
 
 def _of_order(order: float, c: Curve, which: str) -> Finding:
