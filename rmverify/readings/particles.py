@@ -171,7 +171,9 @@ def sample(
         Returns x's shape, dtype and device (a network should see the leading axes as one: NumPy takes
         (R, n, dim) @ (dim, m) as R products). A target or `EstimatedScore` stands for its own score. It is called
         once per round and tile: it sees some m of the n particles, every particle `plan.evaluations` evaluations in
-        `plan.rounds` rounds. On NumPy the particles of a tile may lie coordinate by coordinate (Fortran order).
+        `plan.rounds` rounds. On JAX long stages are compiled: the score is called while it is traced, t too being an
+        array without numbers yet; one that cannot be traced, or is another function each time, is called step by step.
+        On NumPy the particles of a tile may lie coordinate by coordinate (Fortran order).
     n : int
         At most 2^32.
     dim : int
@@ -185,7 +187,8 @@ def sample(
         An array of the wanted namespace, dtype and device; NumPy float64 by default, or as `x0`.
     progress : bool or callable
         True for a progress bar on stderr; a callable is called with 1, 2, .. up to the number of steps, each as soon
-        as that many steps are done, of all particles together; with several workers, from their threads.
+        as that many steps are done, of all particles together; with several workers, from their threads; where a
+        stage is compiled, when it is done.
     memory : number > 0
         Bytes for the arrays of steps that ask R strata or cells at once, those of all threads together, or of each
         worker of an executor: they are run on tiles of m particles with 8 R m dim numbers within it (a step holds five

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
 
+from rmverify.elementary import exp
 from rmverify.numbers.checks import Array, brief, finite_array
 from rmverify.targets.gaussian import Gaussian
 from rmverify.targets.process import mode_mean, mode_variance
@@ -97,7 +98,7 @@ class GaussianMixture:
         for weight, component in seen[1:]:
             height, score = _height_and_score(weight, component, t, x)
             higher, one = xp.maximum(top, height), xp.ones_like(top)
-            lower = xp.exp(-xp.abs(top - height))  # one of the two is 1
+            lower = exp(-xp.abs(top - height))  # one of the two is 1
             before, here = xp.where(top < height, lower, one), xp.where(top < height, one, lower)
             top, total, pulled = higher, before * total + here, before * pulled + here * score
         return pulled / total

@@ -11,6 +11,7 @@ from rmverify.numbers import backends
 from rmverify.samplers.arrays import host, quietly
 
 jax = pytest.importorskip("jax", reason="JAX is not installed")
+LEAST_WORK = backends.LEAST_WORK
 LEVELS = [1.5, 1.0, 0.7]
 EULER = Plan([Predict(schemes.euler, LEVELS)])
 DIAGONAL = Gaussian([0.5, -1.0, 0.25], [2.0, 0.5, 0.25])
@@ -226,6 +227,15 @@ def test_levels_that_single_precision_cannot_tell_are_numbers_of_python(built):
     sample(plan, score, 4, 3, rng=1, like=zeros("float32"))
     assert built == []
     assert all(isinstance(t, float) for t in seen)
+
+
+def test_what_is_done_sooner_than_compiled_is_not(built, monkeypatch):
+    """By how many numbers there are, and how many steps: 2 steps of 12 numbers, or a million of them."""
+    monkeypatch.setattr(backends, "LEAST_WORK", LEAST_WORK)
+    sample(EULER, DIAGONAL, 4, 3, rng=1, like=zeros())
+    assert built == []
+    sample(EULER, lambda t, x: -x, 2**18, 2, rng=1, like=zeros("float32"))
+    assert len(built) == 1
 
 
 def test_progress_is_told_of_every_step():

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import backends as timed
 from benchmarks import gpu
+from rmverify.numbers import backends as reading
 
 
 def test_without_a_device_it_says_so(monkeypatch, tmp_path, capsys):
@@ -57,3 +58,20 @@ def test_other_particles_are_told(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(gpu, "_TIMED", ())
     assert gpu.main(["--out", str(tmp_path / "gpu.json")]) == 1
     assert "equality: 0 of 1 runs" in capsys.readouterr().out
+
+
+@pytest.mark.gpu
+@pytest.mark.slow
+@pytest.mark.parametrize("library", timed.LIBRARIES)
+def test_every_scheme_gives_the_same_numbers_on_a_device(library):
+    found = gpu.devices()
+    if library not in found:
+        pytest.skip(f"{library} is not installed or sees no CUDA device")
+    assert [row for row in gpu.equality(library, found[library]["place"]) if not row["same"]] == []
+
+
+@pytest.mark.gpu
+def test_the_kernels_of_cupy_are_used():
+    if "cupy" not in gpu.devices():
+        pytest.skip("CuPy is not installed or sees no CUDA device")
+    assert all(reading._kernel(of) is not None for of in ("words", "normals"))
