@@ -231,6 +231,26 @@ def models_with_an_error_of_their_own():
     assert any("predicts eps, exactly" in text for text in audit(euler, data, steps=[6], odd=()).assumed)
 
 
+def first_calls_at_infinite_noise():
+    """Pure noise is a level like others, t = infinity of Ornstein and Uhlenbeck, where x is eps."""
+
+    def make(n):
+        times = np.array([math.inf, *np.linspace(3, 0.1, n), 0.0])
+
+        def run(model, x, noise):
+            for t, later in pairwise(times):
+                data = model(x, t)
+                eps = (x - math.exp(-t) * data) / math.sqrt(-math.expm1(-2 * t))
+                x = math.exp(-later) * data + math.sqrt(-math.expm1(-2 * later)) * eps
+            return x
+
+        return Sampler(run, path=paths.OU(), predicts="x0")
+
+    found = audit(make, Gaussian([1.0, -0.5], [4.0, 0.5]), steps=(10, 20, 40), odd=(), bookkeeping=True)
+    assert found.shared == pytest.approx(0.1)
+    assert found.findings[0].verdict == "holds", found
+
+
 def kernels():
     """One step x' = (1 - h/lam) x + sqrt(2h) z leaves the variance lam/(1 - h/(2 lam)) invariant; BAOAB leaves lam."""
     target = Gaussian([0.5, 0.0], [1.0, 0.25])
@@ -271,7 +291,8 @@ FACTS = {
     fact.__name__: fact
     for fact in (
         parts_of_the_error, orders_and_floors, evaluations_as_a_function_of_n, orders_that_are_declared,
-        orders_beside_cheap_guesses, models_with_an_error_of_their_own, kernels, causes_of_a_floor,
+        orders_beside_cheap_guesses, first_calls_at_infinite_noise, models_with_an_error_of_their_own, kernels,
+        causes_of_a_floor,
     )
 }  # fmt: skip
 

@@ -591,8 +591,8 @@ def _refuse_batches(frame: Frame) -> NoReturn:
     if not frame.full:
         raise NotPerMode("run: not affine: the rows of its batch, or its columns, influence each other")
     raise NotAffine(
-        "run: not affine: the rows of its batch influence each other: a norm, a mean or an adaptive step over all of x, "
-        "or one row or draw for all?"
+        "run: not affine: the rows of its batch influence each other: a norm, a mean or an adaptive step over all of "
+        "x, or one row or draw for all?"
     )
 
 

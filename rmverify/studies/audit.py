@@ -581,7 +581,7 @@ def _shared(kept: Mapping[int, Reading], away: Callable[..., Value]) -> tuple[fl
         if all(np.isclose(each, level, rtol=1e-6, atol=0).any() for each in levels)
     ]  # fmt: skip
     path = next(iter(kept.values())).sampler.path
-    firsts = max(path.noise_level(each[0]) for each in levels if math.isfinite(each[0])) if common else math.inf
+    firsts = max((path.noise_level(each[0]) for each in levels if math.isfinite(each[0])), default=math.inf)
     common = [level for level in common if 0 < path.noise_level(level) < firsts * (1 - 1e-6)]
     if not common:
         return None, {}

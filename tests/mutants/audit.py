@@ -30,6 +30,8 @@ LINES = [
     Line("the_highest_shared_level", audit, "_shared", "min(common", "max(common", "orders_that_are_declared"),
     Line("the_data_are_a_shared_level", audit, "_shared", "if 0 < path", "if 0 <= path",
          "orders_beside_cheap_guesses"),
+    Line("no_level_below_infinity", audit, "_shared", "default=math.inf", "default=0.0",
+         "first_calls_at_infinite_noise"),
     Line("the_output_is_not_enough", audit, "_ordered", "return output if output", "return found if output",
          "orders_beside_cheap_guesses"),
     Line("a_wrong_model_is_not_said", audit, "_remarks", "if target is not truth:", "if False:",
