@@ -232,7 +232,9 @@ class Audit(Record):
         return next((v for v in ("refuted", "inconclusive") if v in verdicts), "holds")
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """The rungs as texts, columns first."""
+        """The rungs as texts, columns first. Of a `Rung`, "start" is `effect`, "discret." `discretization`, "shared q"
+        `shared`, "exact start" `last` and "TV to q" `at_last`; of a kernel "stationary" is `last`.
+        """
         columns = COLUMNS if self.kind == "sampler" else KERNEL_COLUMNS
         together = sorted((*self.rungs, *self.odd), key=lambda r: r.steps)
         return list(columns), [[of(r) for of in columns.values()] for r in together]
