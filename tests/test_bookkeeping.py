@@ -1,5 +1,6 @@
 """Bookkeeping sees wrong timesteps, wrong levels and missing scalings where they happen, and nothing in sound loops."""
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -394,7 +395,19 @@ def test_read_in_coordinates(start):
 # --- what mutants fail ------------------------------------------------------------------------------------------------
 
 
+def test_infinite_noise_is_due():
+    """A finite input at sigma = infinity is off by all of its variance, though nothing divides."""
+
+    def run(model, x, noise):
+        return model(5 * x, 5.0) + 0 * model(x, math.inf)
+
+    first, second = Sampler(run, path=paths.VE(), predicts="x0").read(TARGET).bookkeeping()
+    assert first.misfit == pytest.approx(0, abs=1e-13)
+    assert (second.level, second.misfit) == (math.inf, 1.0)
+
+
 def inputs():
+    test_infinite_noise_is_due()
     test_inputs_are_those_of_the_closed_form(karras)
     test_the_start_error_is_left_in_from_a_normal_start()
     for call in flow(4).read(TARGET).bookkeeping():

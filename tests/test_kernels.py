@@ -366,6 +366,17 @@ def states_that_hide_something():
         Kernel(outside, single=True).stationary(TARGET)
 
 
+def a_size_that_is_not_handed():
+    def step(x, gradient, noise, h):
+        return x + h * gradient(x) + np.sqrt(2 * h) * noise()
+
+    for asked in (lambda kernel: kernel.law(TARGET, 10), lambda kernel: kernel.stationary(TARGET)):
+        with pytest.raises(samplers.Unreadable, match="pass a list of these as steps"):
+            asked(Kernel(step))
+    assert Kernel(step).law(TARGET, [0.01] * 2).components == 1
+    assert Kernel(step).stationary(TARGET, 0.01).components == 1
+
+
 def bends_at_the_scale_of_the_target():
     """A clip at 1e5 is none for numbers like draws, and one for a target of spread 1e6; a small dead zone likewise."""
 
@@ -424,7 +435,8 @@ def refused_steps():
         (Kernel(langevin, init=lambda x, noise: 3), "a state with an array of the shape of x"),
         (Kernel(langevin, position=1), "position: expected one of 1 components, got 1"),
         (Kernel(langevin, draws=0), "at most 0 draws"),
-        (Kernel(lambda x, gradient, noise, h: x), "it raised TypeError"),
+        (Kernel(lambda x, gradient, noise, h: x), "beside its noise, such as its size"),
+        (Kernel(lambda x, gradient: x), "it raised TypeError"),
         (Kernel(lambda x, gradient, noise: x.astype(np.float16)), "expected float64, the dtype of x, got float16"),
         (
             Kernel(lambda s, gradient, noise: (s[0], s[1].astype("f")), init=at_rest),
@@ -485,6 +497,7 @@ FACTS = {
         states_of_any_shape,
         a_gradient_that_is_kept,
         states_that_hide_something,
+        a_size_that_is_not_handed,
         bends_at_the_scale_of_the_target,
         hidden_mixing_is_in_the_stated_error,
         refused_steps,

@@ -163,7 +163,7 @@ def booked(reading: Reading, start: Any = "exact") -> list[Booked]:
 
 def _misfits(m: Array, v: Array, due_m: Array, due_v: Array) -> tuple[Array, Array]:
     with np.errstate(divide="ignore", invalid="ignore"):
-        wide = np.where(v == due_v, 0.0, np.abs(v - due_v) / due_v)
+        wide = np.where(v == due_v, 0.0, np.abs(v / due_v - 1))  # 1 where infinite noise is due
         off = np.where(m == due_m, 0.0, np.abs(m - due_m) / np.sqrt(due_v))
     return wide, off
 
@@ -225,7 +225,8 @@ def _in_steps(path: Path, levels: Array, apparent: Array) -> Array:
     have, told = np.where(plain, apparent, have), np.where(plain, levels, told)
     found = np.zeros_like(have)
     for n, level in enumerate(told):
-        gaps = np.abs(told[plain == plain[n]] - level)
+        with np.errstate(invalid="ignore"):  # of infinite levels
+            gaps = np.abs(told[plain == plain[n]] - level)
         gaps = gaps[gaps > 0]
         found[n] = (have[n] - level) / gaps.min() if gaps.size else 0.0
     return found

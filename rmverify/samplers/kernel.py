@@ -134,6 +134,11 @@ class Kernel:
         """
         truth = truth_of(target)
         example(self.like, dtype)
+        if not sizes and _required(self.step) == 4:
+            raise Unreadable(
+                "step: expected to be run with what it is handed beside its noise, such as its size; pass a list of "
+                "these as steps, or one of them as the size of a stationary law"
+            )
         try:
             found: tuple[Affine, Affine] = attempts(
                 truth, self.coordinates, self.shape, self.single,
@@ -319,7 +324,11 @@ def _runs(sizes: list[Any]) -> list[tuple[Any, int]]:
 def _required(function: Callable[..., Any]) -> int:
     """How many arguments it must be given by position."""
     kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
-    return sum(p.kind in kinds and p.default is p.empty for p in inspect.signature(function).parameters.values())
+    try:
+        given = inspect.signature(function).parameters.values()
+    except ValueError:  # a function that does not tell
+        return 0
+    return sum(p.kind in kinds and p.default is p.empty for p in given)
 
 
 @dataclass(frozen=True)

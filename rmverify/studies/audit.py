@@ -39,6 +39,7 @@ PARTS = {"error": "tv", "start": "effect", "discretization": "discretization", "
 """The curves, and of which field of a `Rung` each is."""
 
 _VAGUE = 0.1  # of an error: where it is known no better, it has no slope
+_FULL = 0.98  # of a TV: above it, all that falls looks flat
 _KEPT = 2**24  # numbers in the coefficients of all inputs of a reading that is kept
 _SETTLED = 0.1  # by how much the last two local slopes may differ
 _NEAR = 0.15  # by how much a settled order may miss the declared one
@@ -132,7 +133,7 @@ class Curve(Record):
         Whether the last two differ by at most 0.1, and the ones before by at most 0.2.
     floor : float or None
         f of error = c N^-p + f, if the last four errors are that to 5 % and f is more than half of the last; or an
-        error that stays where it is.
+        error that stays where it is, over at least a doubling of N.
     """
 
     steps: tuple[int, ...]
@@ -178,7 +179,8 @@ class Audit(Record):
     evaluations : str
         As a function of N, such as "2N - 1".
     curves : dict
-        Of "error" (`tv`, or `w2`), "start" (`effect`), "discretization", "shared" and "last".
+        Of "error" (`tv`, or `w2`), "start" (`effect`), "discretization", "shared" and "last". A TV above 0.98 is on
+        none: all that falls looks flat there.
     shared : float or None
         The lowest noise level that all rungs ask the model at, after the first and before the data: between one number
         of steps and another the level of the last call may move.
@@ -236,7 +238,9 @@ class Audit(Record):
         return next((v for v in ("refuted", "inconclusive") if v in verdicts), "holds")
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """The rungs as texts, columns first."""
+        """The rungs as texts, columns first. Of a `Rung`, "start" is `effect`, "discret." `discretization`, "shared q"
+        `shared`, "exact start" `last` and "TV to q" `at_last`; of a kernel "stationary" is `last`.
+        """
         columns = COLUMNS if self.kind == "sampler" else KERNEL_COLUMNS
         together = sorted((*self.rungs, *self.odd), key=lambda r: r.steps)
         return list(columns), [[of(r) for of in columns.values()] for r in together]
@@ -319,6 +323,8 @@ def _floor(N: Any, e: Any) -> float | None:
     if e.size < 4 or not (np.isfinite(e).all() and (e > 0).all()):
         return None
     n, late = N[-4:], e[-4:]
+    if n[-1] < 2 * n[0]:  # so few more steps change little
+        return None
     if late.max() <= 1.02 * late.min():
         return float(late[-1])
     best: tuple[float, float] | None = None
@@ -411,6 +417,9 @@ def audit(
         executor = None
     if not callable(make):
         raise TypeError(f"make: expected a function make(N) of the number of steps, got {type(make).__name__}")
+    for what, given in (("steps", steps), ("odd", odd)):
+        if not isinstance(given, Iterable):
+            raise ValueError(f"{what}: expected numbers of steps such as (10, 20, 40), got {given!r}")
     ladder = sorted({positive_integer("steps", n) for n in steps})
     others = sorted({positive_integer("odd", n) for n in odd} - set(ladder))
     if not ladder:
@@ -583,8 +592,10 @@ def _rounding(make: Make, steps: int, target: Target) -> tuple[float | None, str
     try:
         sampler = make(steps)
         assert isinstance(sampler, Sampler)
-        both = [sampler.read(target, dtype=dtype).law() for dtype in ("float64", "float32")]
-        fine, coarse = (np.sqrt(np.sort(np.repeat(law.variances, law.multiplicities.astype(int)))) for law in both)
+        p, q = (sampler.read(target, dtype=dtype).law() for dtype in ("float64", "float32"))
+        fine, coarse = np.sqrt(p.variances), np.sqrt(q.variances)
+        if fine.size != coarse.size:  # one of them read in coordinates, which are few
+            fine, coarse = (np.sqrt(np.sort(np.repeat(z.variances, z.multiplicities.astype(int)))) for z in (p, q))
     except Exception as error:  # a stranger's, and what is refused of his code
         text = " ".join(str(error).split())
         wide = text.startswith("run: expected float32, the dtype of x")
@@ -606,7 +617,7 @@ def _shared(kept: Mapping[int, Reading], away: Callable[..., Value]) -> tuple[fl
         if all(np.isclose(each, level, rtol=1e-6, atol=0).any() for each in levels)
     ]  # fmt: skip
     path = next(iter(kept.values())).sampler.path
-    firsts = max(path.noise_level(each[0]) for each in levels if math.isfinite(each[0])) if common else math.inf
+    firsts = max((path.noise_level(each[0]) for each in levels if math.isfinite(each[0])), default=math.inf)
     common = [level for level in common if 0 < path.noise_level(level) < firsts * (1 - 1e-6)]
     if not common:
         return None, {}
@@ -627,7 +638,8 @@ def _shared(kept: Mapping[int, Reading], away: Callable[..., Value]) -> tuple[fl
 def _series(rungs: Iterable[Rung], which: str, singular: bool) -> tuple[list[int], list[float]]:
     which = "w2" if which == "tv" and singular else which
     values = [(r.steps, getattr(r, which)) for r in rungs]
-    known = [(n, float(v)) for n, v in values if v is not None and v.error <= _VAGUE * v]
+    full = math.inf if which == "w2" or singular else _FULL
+    known = [(n, float(v)) for n, v in values if v is not None and v.error <= _VAGUE * v and v <= full]
     return [n for n, _ in known], [e for _, e in known]
 
 
@@ -789,7 +801,7 @@ def _ordered(report: Audit, order: float) -> Finding:
 def _of_order(order: float, c: Curve, which: str) -> Finding:
     declared = f"order {order:g}"
     if len(c.slopes) < 2:
-        return Finding(declared, "inconclusive", f"the error of {which} is known at {len(c.steps)} N; 3 are needed")
+        return Finding(declared, "inconclusive", f"the error of {which} can be told at {len(c.steps)} N; 3 are needed")
     slopes = ", ".join(f"{s:.2f}" for s in c.slopes)
     why = f"the error of {which} has the local slopes {slopes} over N = {', '.join(map(str, c.steps))}"
     if c.floor is not None:

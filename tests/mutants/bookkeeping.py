@@ -20,6 +20,8 @@ LINES = [
          "self.slope @ self.slope.T", "inputs"),
     Line("a_mean_that_is_skipped", sampler.Call, "together", "self.shift + self.slope @ center", "self.shift",
          "inputs"),
+    Line("infinite_by_infinite", bookkeeping, "_misfits", "np.abs(v / due_v - 1)", "np.abs(v - due_v) / due_v",
+         "inputs"),
     Line("means_in_variances", bookkeeping, "_misfits", "/ np.sqrt(due_v)", "/ due_v", "inputs"),
     Line("no_misfit_of_means", bookkeeping, "_misfits", "np.abs(m - due_m) / np.sqrt(due_v)", "0 * m", "inputs"),
     Line("a_scale_of_variances", bookkeeping, "_scale", "np.log(v / due_v) / 2", "np.log(v / due_v)", "kinds"),

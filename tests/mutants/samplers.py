@@ -119,6 +119,9 @@ SAMPLERS = [
 ]  # fmt: skip
 
 KERNELS = [
+    Line("any_size_is_handed", Kernel, "read", "if not sizes and _required(self.step) == 4:", "if False:",
+         "a_size_that_is_not_handed"),
+    Line("no_size_is_handed", Kernel, "read", "not sizes and ", "", "a_size_that_is_not_handed"),
     Line("coordinates_of_components_mixed", kernel, "_blocks", "z.transpose(0, 2, 1, 3)", "z.transpose(2, 0, 1, 3)",
          "coordinates_and_modes_agree"),
     Line("a_shift_not_carried_on", _Chain, "then", "(B @ self.b[..., None])[..., 0] + other.b", "self.b + other.b",
