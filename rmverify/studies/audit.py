@@ -417,9 +417,9 @@ def audit(
         executor = None
     if not callable(make):
         raise TypeError(f"make: expected a function make(N) of the number of steps, got {type(make).__name__}")
-    for what, given in (("steps", steps), ("odd", odd)):
-        if not isinstance(given, Iterable):
-            raise ValueError(f"{what}: expected numbers of steps such as (10, 20, 40), got {given!r}")
+    for what, numbers in (("steps", steps), ("odd", odd)):
+        if not isinstance(numbers, Iterable):
+            raise ValueError(f"{what}: expected numbers of steps such as (10, 20, 40), got {numbers!r}")
     ladder = sorted({positive_integer("steps", n) for n in steps})
     others = sorted({positive_integer("odd", n) for n in odd} - set(ladder))
     if not ladder:

@@ -10,6 +10,7 @@ import pytest
 from rmverify import Correct, Gaussian, GaussianMixture, Plan, Predict, sample, schemes
 from rmverify.readings.streams import Stream, key_of, threefry
 from rmverify.samplers.arrays import example, host, named, quietly
+from rmverify.schemes.contract import text
 from rmverify.tasks import pool
 
 KEY = (0xDEADBEEF, 0x0BADF00D)
@@ -64,7 +65,7 @@ def test_a_stream_is_the_same(like, kind, first):
     np.testing.assert_allclose(host(values), due, rtol=0, atol=tolerance(like))
 
 
-@pytest.mark.parametrize("scheme", PREDICTORS + CORRECTORS, ids=str)
+@pytest.mark.parametrize("scheme", PREDICTORS + CORRECTORS, ids=text)
 def test_a_sample_is_the_same(library, scheme):
     stage = Predict(scheme, LEVELS) if scheme in PREDICTORS else Correct(scheme, 0.7, 0.2, 3)
     with quietly(library):

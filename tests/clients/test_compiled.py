@@ -9,6 +9,7 @@ from rmverify import Correct, Gaussian, GaussianMixture, Plan, Predict, sample, 
 from rmverify.elementary import sqrt
 from rmverify.numbers import backends
 from rmverify.samplers.arrays import host, quietly
+from rmverify.schemes.contract import text
 
 jax = pytest.importorskip("jax", reason="JAX is not installed")
 LEAST_WORK = backends.LEAST_WORK
@@ -75,7 +76,7 @@ def agrees(values, due, dtype="float64"):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: str(stage.scheme))
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: text(stage.scheme))
 def test_every_scheme_gives_the_same_numbers(built, stage, dtype):
     plan = Plan([stage])
     values = sample(plan, TARGETS["dense"], 9, 3, rng=9, like=zeros(dtype))
