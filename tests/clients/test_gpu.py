@@ -11,8 +11,8 @@ import pytest
 from rmverify.numbers import backends as reading
 
 sys.path.append(str(Path(__file__).parents[2]))  # last, so that the package is the installed one
-from benchmarks import backends as timed  # noqa: E402
-from benchmarks import gpu  # noqa: E402
+from benchmarks import backends as timed
+from benchmarks import gpu
 
 
 def test_without_a_device_it_says_so(monkeypatch, tmp_path, capsys):
