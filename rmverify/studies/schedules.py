@@ -13,7 +13,7 @@ those of the averaged law (both are convex), and what particles that share their
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -30,23 +30,24 @@ from rmverify.paths import VP
 from rmverify.plans import Levels, Plan, Predict, footprint, sigma_of
 from rmverify.plans.schedules import Grid
 from rmverify.readings.duals import Dual
-from rmverify.schemes.contract import Draw, Score, Scheme, missing_parameters, unwrap, velocity_variance
-from rmverify.studies.budget import setting
+from rmverify.schemes.contract import Draw, Scheme, Score, missing_parameters, unwrap, velocity_variance
+from rmverify.studies.budget import Setting, setting
 from rmverify.studies.study import Record, html
-from rmverify.targets import Factor, Gaussian, Product
+from rmverify.targets import Factor, Gaussian
 from rmverify.targets.process import mode_mean, mode_score, mode_variance
 from rmverify.targets.spectra import spectrum
 
 __all__ = [
-    "GRIDS", "MOST_STEPS", "SCHEMES", "Metric", "Row", "Schedule", "best", "ddim", "edm_heun", "error", "lost",
-    "schedule", "transferred",
+    "GRIDS", "MOST_STEPS", "SCHEMES", "Carried", "Metric", "Row", "Schedule", "best", "ddim", "edm_heun", "error",
+    "lost", "schedule", "transferred",
 ]  # fmt: skip
 
 Metric = Literal["kl", "tv", "w2"]
 GRIDS: tuple[Grid, ...] = get_args(Grid)
 MOST_STEPS = 200
 """Steps of the longest grid that is searched for."""
-_LOOKED_AT = 2000  # steps up to which a named grid is followed
+_FOLLOWED, _LOOKED_AT = 10, 1000  # a named grid is followed to 10 times the best one's steps, or 1000
+_FEW = 2  # searches where many numbers of steps are tried
 _NODES = 24  # of the average over a midpoint
 _SPREAD = 0.5  # of the logarithms of a random start's ratios about those of a named grid
 _CLOSE = 1e-4  # relative difference of two minima that are one
@@ -133,9 +134,11 @@ class _Sums(NamedTuple):
 class _Error:
     """The error of a scheme's output on a spectrum as a function of the levels, with its gradient."""
 
-    def __init__(self, target: Gaussian, scheme: Scheme, metric: Metric, start: str) -> None:
+    def __init__(
+        self, target: Gaussian, scheme: Scheme, metric: Metric, start: str, nodes_used: int = _NODES
+    ) -> None:  # fmt: skip
         self.target, self.scheme, self.metric, self.start = target, scheme, metric, start
-        nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+        nodes, weights = np.polynomial.legendre.leggauss(nodes_used)
         self.drawn = bool(footprint(scheme).alphas)
         self.draw = _Midpoint((nodes + 1) / 2)
         self.weights = weights[:, None, None] / 2 if self.drawn else np.ones((1, 1, 1))
@@ -174,47 +177,52 @@ class _Error:
         with np.errstate(all="ignore"):
             a, b = self.steps(levels, True)
             found, by_a, by_b = self._found(levels, a.value, b.value)
-            first, last = (
-                (by_a * da + by_b * db).sum(axis=(0, 2)) for da, db in zip(a.slopes, b.slopes, strict=True)
-            )
+            first, last = ((by_a * da + by_b * db).sum(axis=(0, 2)) for da, db in zip(a.slopes, b.slopes, strict=True))
         return found, np.append(first, 0.0) + np.append(0.0, last)
 
-    def _found(self, levels: Array, a: Array, b: Array) -> tuple[float, Array, Array]:
-        """The error and its slopes in every a and b."""
+    def sums(self, levels: Array) -> _Sums:
+        """What of the output the error is made of."""
+        with np.errstate(all="ignore"):
+            return self._summed(levels, *self.steps(levels, False))[0]
+
+    def _summed(self, levels: Array, a: Array, b: Array) -> tuple[_Sums, dict[str, Array], list[Array], list[Array]]:
+        """The sums, the averages over midpoints that they are made of, and the mean's first two moments on the way."""
         w, target = self.weights, self.target
         goal = mode_variance(target.variances, levels[-1])
         variance, shift = np.ones_like(goal), -mode_mean(target.means, levels[0])
         if self.start == "exact":
             variance, shift = mode_variance(target.variances, levels[0]), 0 * goal
-        A2, AB, B2, A1, B1 = ((w * part).sum(axis=0) for part in (a * a, a * b, b * b, a, b))
-        size, start = np.abs(a), np.log(variance / goal)
-        absolute = (w * size).sum(axis=0)
+        products = {"A2": a * a, "AB": a * b, "B2": b * b, "A1": a, "B1": b, "size": np.abs(a)}
+        mean = {name: (w * part).sum(axis=0) for name, part in products.items()}
+        start = np.log(variance / goal)
         firsts, seconds = [shift], [shift * shift]
-        moved = bool(shift.any() or b.any())
-        for n in range(len(A2) if moved else 0):
+        for n in range(levels.size - 1 if shift.any() or b.any() else 0):
             first, second = firsts[-1], seconds[-1]
-            firsts.append(A1[n] * first + B1[n])
-            seconds.append(A2[n] * second + 2 * AB[n] * first + B2[n])
+            firsts.append(mean["A1"][n] * first + mean["B1"][n])
+            seconds.append(mean["A2"][n] * second + 2 * mean["AB"][n] * first + mean["B2"][n])
         sums = _Sums(
-            start + np.log(A2).sum(axis=0), start + 2 * (w * np.log(size)).sum(axis=(0, 1)),
-            start / 2 + np.log(absolute).sum(axis=0), seconds[-1] / goal,
+            start + np.log(mean["A2"]).sum(axis=0), start + 2 * (w * np.log(np.abs(a))).sum(axis=(0, 1)),
+            start / 2 + np.log(mean["size"]).sum(axis=0), seconds[-1] / goal,
         )  # fmt: skip
-        found, by = self.measure(sums, goal, target.multiplicities)
-        # the adjoint of the recursion of the means
-        to_second, to_first = by.square / goal, 0 * goal
-        slopes: dict[str, list[Array]] = {name: [] for name in ("A2", "AB", "B2", "A1", "B1")}
-        for n in reversed(range(len(A2) if moved else 0)):
-            parts = to_second * seconds[n], 2 * to_second * firsts[n], to_second, to_first * firsts[n], to_first
-            for name, part in zip(slopes, parts, strict=True):
-                slopes[name].insert(0, part)
-            to_first, to_second = A1[n] * to_first + 2 * AB[n] * to_second, A2[n] * to_second
-        by_A2 = by.log_variance / A2
-        by_a = w * (2 * a * by_A2 + 2 * by.mean_log / a + np.sign(a) * by.log_deviation / absolute)
+        return sums, mean, firsts, seconds
+
+    def _found(self, levels: Array, a: Array, b: Array) -> tuple[float, Array, Array]:
+        """The error and its slopes in every a and b."""
+        w, goal = self.weights, mode_variance(self.target.variances, levels[-1])
+        sums, mean, firsts, seconds = self._summed(levels, a, b)
+        found, by = self.measure(sums, goal, self.target.multiplicities)
+        by_a = w * (
+            2 * a * (by.log_variance / mean["A2"]) + 2 * by.mean_log / a
+            + np.sign(a) * by.log_deviation / mean["size"]
+        )  # fmt: skip
         by_b = 0 * by_a
-        if moved:
-            by_mean = {name: np.array(rows) for name, rows in slopes.items()}
-            by_a = by_a + w * (2 * a * by_mean["A2"] + b * by_mean["AB"] + by_mean["A1"])
-            by_b = w * (2 * b * by_mean["B2"] + a * by_mean["AB"] + by_mean["B1"])
+        to_first, to_second = 0 * goal, by.square / goal
+        for n in reversed(range(len(firsts) - 1)):  # the recursion of the mean, backwards
+            first, second, A1, A2, AB = firsts[n], seconds[n], mean["A1"][n], mean["A2"][n], mean["AB"][n]
+            a_n, b_n, w_n = a[:, n], b[:, n], w[:, 0]
+            by_a[:, n] += w_n * (2 * to_second * (a_n * second + b_n * first) + to_first * first)
+            by_b[:, n] += w_n * (2 * to_second * (b_n + a_n * first) + to_first)
+            to_first, to_second = A1 * to_first + 2 * AB * to_second, A2 * to_second
         return found, by_a, by_b
 
 
@@ -235,7 +243,7 @@ def _w2(sums: _Sums, goal: Array, counts: Array) -> tuple[float, _Sums]:
     return found, _Sums(share * np.exp(log_v), 0 * log_v, -2 * share * np.exp(log_s), share)
 
 
-_CONTOUR = np.linspace(0.0, 32.0, 641)  # y of u = sinh(y)/2
+_CONTOUR = np.linspace(0.0, 32.0, 321)  # y of u = sinh(y)/2
 _RULE = np.where(_CONTOUR == 0, 0.5, 1.0) * (2 / math.pi) * (_CONTOUR[1] - _CONTOUR[0]) / np.cosh(_CONTOUR)
 
 
@@ -256,15 +264,21 @@ def _tv(sums: _Sums, goal: Array, counts: Array) -> tuple[float, _Sums]:
 # --- the search -----------------------------------------------------------------------------------------------------
 
 
-def _searched(error: _Error, start: Array) -> tuple[float, Array]:
-    """The least error near a list of levels, its ends kept, and the levels."""
-    high, low = math.log(start[0]), math.log(start[-1])
+def _levels_of(start: Array) -> Callable[[Array], tuple[Array, Array]]:
+    """From the logarithms of the steps' shares of ln(T/delta) to the levels between the same ends, and the shares."""
 
     def levels_of(z: Array) -> tuple[Array, Array]:
         share = np.exp(z - z.max())
         share /= share.sum()
-        inner = np.exp(high + (low - high) * np.cumsum(share)[:-1])
+        inner = start[0] * (start[-1] / start[0]) ** np.cumsum(share)[:-1]
         return np.concatenate([start[:1], inner, start[-1:]]), share
+
+    return levels_of
+
+
+def _searched(error: _Error, start: Array) -> tuple[float, Array]:
+    """The least error near a list of levels, its ends kept, and the levels."""
+    levels_of, span = _levels_of(start), math.log(start[-1] / start[0])
 
     def objective(z: Array) -> tuple[float, Array]:
         levels, share = levels_of(z)
@@ -273,7 +287,7 @@ def _searched(error: _Error, start: Array) -> tuple[float, Array]:
         found, slope = error.gradient(levels)
         if not (math.isfinite(found) and np.isfinite(slope).all()):
             return _HUGE, np.zeros_like(z)
-        by_log = (slope * levels)[1:-1] * (low - high)
+        by_log = (slope * levels)[1:-1] * span
         by_share = np.append(np.cumsum(by_log[::-1])[::-1], 0.0)
         return math.log(max(found, _SMALL)), share * (by_share - share @ by_share) / max(found, _SMALL)
 
@@ -290,19 +304,27 @@ class _Best(NamedTuple):
     agreed: int
 
 
-def _best(error: _Error, where: Levels, steps: int, restarts: int, rng: int) -> _Best:
-    """The best of the searches from every named grid and from random ones."""
+def _best(
+    error: _Error, where: Levels, steps: int, restarts: int, rng: int, enough: float | None = None,
+    searches: int | None = None,
+) -> _Best:  # fmt: skip
+    """The best of the searches from every named grid and from random ones, or of the `searches` from the least errors;
+    or the first that is `enough`."""
     if steps == 1:
         levels = where.of(1)
         return _Best(levels, error.value(levels), 1, 1)
     generator = np.random.default_rng(rng)
-    named = [Levels(where.early_stop, where.horizon, grid).of(steps) for grid in GRIDS]
-    found = [_searched(error, levels) for levels in named]
+    starts = [_spaced(where, grid).of(steps) for grid in GRIDS]
     for n in range(restarts):
-        ratios = np.log(-np.diff(np.log(named[n % len(named)]))) + generator.normal(0, _SPREAD, steps)
+        ratios = np.log(-np.diff(np.log(starts[n % len(GRIDS)]))) + generator.normal(0, _SPREAD, steps)
         share = np.cumsum(np.exp(ratios - ratios.max()))
         inner = where.horizon * (where.early_stop / where.horizon) ** (share[:-1] / share[-1])
-        found.append(_searched(error, np.concatenate([[where.horizon], inner, [where.early_stop]])))
+        starts.append(np.concatenate([[where.horizon], inner, [where.early_stop]]))
+    found: list[tuple[float, Array]] = []
+    for start in sorted(starts, key=error.value)[:searches]:
+        found.append(_searched(error, start))
+        if enough is not None and found[-1][0] <= enough:
+            break
     least, levels = min(found, key=lambda each: each[0])
     agreed = sum(value <= least * (1 + _CLOSE) + 1e-14 for value, _ in found)
     return _Best(levels, least, len(found), agreed)
@@ -430,11 +452,16 @@ def _valued(error: _Error, levels: Array) -> dict[str, Value]:
 
 
 def _averaged(error: _Error, metric: Any, levels: Array) -> Value:
-    coarse, fine = (_Error(error.target, error.scheme, metric, error.start) for _ in range(2))
-    nodes, weights = np.polynomial.legendre.leggauss(2 * _NODES)
-    fine.draw, fine.weights = _Midpoint((nodes + 1) / 2), weights[:, None, None] / 2
+    """By rules of 24 and of twice as many nodes; the error is what every mode changes by."""
+    coarse, fine = (_Error(error.target, error.scheme, metric, error.start, nodes) for nodes in (_NODES, 2 * _NODES))
     value = fine.value(levels)
-    return Value(value, "exact", abs(value - coarse.value(levels)) + 1e-13 * value) if value < math.inf else Value(value)
+    if not value < math.inf:
+        return Value(value)
+    moved = 1e-13 * value + abs(value - coarse.value(levels))
+    if metric == "kl":
+        logs = fine.sums(levels).mean_log - coarse.sums(levels).mean_log
+        moved += float(error.target.multiplicities @ np.abs(logs)) / 2
+    return Value(value, "exact", moved)
 
 
 # --- the answer -----------------------------------------------------------------------------------------------------
@@ -445,7 +472,7 @@ class Row(Record):
     """One grid: what it costs, how far its output is from q_delta, and what it would take to be as good as the best.
 
     `tv` is None where midpoints are random. `needed` is the fewest steps at which this grid is as close as the best one
-    is in its own, None where none up to 2000 are.
+    is in its own, None where none up to the limit are.
     """
 
     grid: str
@@ -465,7 +492,9 @@ class Schedule(Record):
     """The best levels for a spectrum, beside the named grids; the first row is the best.
 
     `starts` is how many searches were made and `agreed` how many of them ended within 1e-4 of the least error.
-    `given_midpoints`: the errors are those given the midpoints, averaged over them.
+    `limit` is
+    the number of steps up to which the named grids were followed. `given_midpoints`: the errors are those given the
+    midpoints, averaged over them.
     """
 
     scheme: str
@@ -473,10 +502,11 @@ class Schedule(Record):
     accuracy: float | None
     start: str
     dim: int
-    setting: Levels
+    setting: Setting
     evaluations_per_step: int
     starts: int
     agreed: int
+    limit: int
     given_midpoints: bool
     rows: tuple[Row, ...]
 
@@ -542,28 +572,29 @@ def schedule(
     >>> from rmverify import Gaussian, plans, schemes
     >>> target = Gaussian([0.0, 0.0], [0.01, 9.0])
     >>> found = schedule(target, schemes.heun, 10, where=plans.Levels(0.001, 5.0))
-    >>> [row.grid for row in found.rows][:2], found.rows[0].kl < found.rows[1].kl
+    >>> [row.grid for row in found.rows[:2]], found.rows[0].kl < found.rows[1].kl
     (['best', 'geometric'], True)
     """
     if (steps is None) == (accuracy is None):
         raise ValueError("steps: expected either steps or accuracy")
     if accuracy is not None:
         accuracy = number("accuracy", accuracy, above=0)
-    if where is None:
-        within = accuracy if metric == "tv" and accuracy is not None and accuracy < 1 else 0.1
-        where = setting(target, within)
-    known = _checked(target, scheme, metric, start, where)
+    within = accuracy if metric == "tv" and accuracy is not None and accuracy < 1 else 0.1
+    ends = (None, None) if where is None else (where.early_stop, where.horizon)
+    place = setting(target, within, early_stop=ends[0], horizon=ends[1])
+    known = _checked(target, scheme, metric, start, place)
     tell = progress or (lambda text, fraction: None)
     restarts = _whole("restarts", restarts)
 
-    def find(count: int, restarts: int) -> _Best:
+    def find(count: int, enough: float | None = None, searches: int | None = None) -> _Best:
         tell(f"the best {count} levels", 0.0)
-        return _best(known, where, count, restarts, rng)
+        return _best(known, place, count, restarts, rng, enough, searches)
 
     if accuracy is None:
-        found = find(positive_integer("steps", steps, MOST_STEPS), restarts)
+        found = find(positive_integer("steps", steps, MOST_STEPS))
     else:
-        found = _fewest(lambda count: find(count, restarts), accuracy)
+        enough = [_first(known, _spaced(place, grid), accuracy, MOST_STEPS) for grid in GRIDS]
+        found = _fewest(find, accuracy, min((n for n in enough if n is not None), default=MOST_STEPS))
     count = found.levels.size - 1
     cost = footprint(scheme).evaluations
 
@@ -577,37 +608,161 @@ def schedule(
         )  # fmt: skip
 
     rows = [row("best", found.levels, count)]
+    most = min(_FOLLOWED * count, max(_LOOKED_AT, count))
     for n, grid in enumerate(GRIDS):
         tell(f"the {grid} grid", (n + 1) / (len(GRIDS) + 1))
-        spaced = Levels(where.early_stop, where.horizon, grid)
-        needed = _first(known, spaced, found.error)
-        own = count if accuracy is None else _first(known, spaced, accuracy)
+        spaced = _spaced(place, grid)
+        needed = _first(known, spaced, found.error, most)
+        own = count if accuracy is None else _first(known, spaced, accuracy, most)
         rows.append(row(grid, None if own is None else spaced.of(own), needed))
     return Schedule(
-        unwrap(scheme)[0].__name__, metric, accuracy, start, known.target.dim,
-        Levels(where.early_stop, where.horizon), cost, found.starts, found.agreed, known.drawn, tuple(rows),
+        unwrap(scheme)[0].__name__, metric, accuracy, start, known.target.dim, place, cost, found.starts,
+        found.agreed, most, known.drawn, tuple(rows),
     )  # fmt: skip
 
 
-def _fewest(find: Callable[[int], _Best], accuracy: float) -> _Best:
-    """The best grid of the fewest steps that is within the accuracy."""
-    low, high = 0, 1
-    found = find(high)
-    while found.error > accuracy:
-        if high == MOST_STEPS:
-            raise ValueError(f"accuracy: not reached in {MOST_STEPS} steps, whose best error is {found.error:.4g}")
-        low, high = high, min(2 * high, MOST_STEPS)
-        found = find(high)
+def _fewest(find: Callable[..., _Best], accuracy: float, high: int) -> _Best:
+    """The best grid of the fewest steps that is within the accuracy, some `high` being enough or the limit.
+
+    Bisection by few searches; then every search is made for one step less, until that is not enough.
+    """
+    if find(high, accuracy).error > accuracy:
+        raise ValueError(f"accuracy: not reached in {high} steps; ask for less, or for a later horizon")
+    low = 0
     while high - low > 1:
         middle = (low + high) // 2
-        tried = find(middle)
-        if tried.error <= accuracy:
-            high, found = middle, tried
-        else:
-            low = middle
-    return found
+        low, high = (low, middle) if find(middle, accuracy, _FEW).error <= accuracy else (middle, high)
+    while high > 1 and find(high - 1, accuracy).error <= accuracy:
+        high -= 1
+    return find(high)
 
 
-def _first(error: _Error, spaced: Levels, goal: float) -> int | None:
+def _spaced(where: Levels, grid: Grid) -> Levels:
+    return Levels(where.early_stop, where.horizon, grid)
+
+
+def _first(error: _Error, spaced: Levels, goal: float, most: int) -> int | None:
     """The fewest steps of a grid that are within `goal`."""
-    return next((n for n in range(1, _LOOKED_AT + 1) if error.value(spaced.of(n)) <= goal), None)
+    return next((n for n in range(1, most + 1) if error.value(spaced.of(n)) <= goal), None)
+
+
+# --- one spectrum's levels on other data ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, repr=False)
+class Carried(Record):
+    """A grid on data that it was not made for: its error there, and that of the grid that was."""
+
+    grid: str
+    on: str
+    error: Value
+    own: Value
+
+    @property
+    def lost(self) -> float:
+        """By what factor the error is larger."""
+        return float(self.error) / float(self.own)
+
+
+def transferred(
+    targets: Mapping[str, Gaussian], scheme: Scheme, steps: int, where: Levels, *, metric: Metric = "kl",
+    start: str = "normal",
+) -> tuple[Carried, ...]:  # fmt: skip
+    """The best grid of every spectrum on every other.
+
+    Parameters
+    ----------
+    targets : mapping
+        Gaussians by name.
+    scheme, steps, where, metric, start
+        As for `best`.
+
+    Returns
+    -------
+    tuple of Carried
+
+    Examples
+    --------
+    >>> from rmverify import Gaussian, plans
+    >>> targets = {"wide": Gaussian.isotropic(9.0, 2), "narrow": Gaussian.isotropic(0.01, 2)}
+    >>> found = transferred(targets, ddim, 10, plans.Levels(0.001, 4.0))
+    >>> [(each.grid, each.on, each.lost > 1) for each in found]
+    [('wide', 'narrow', True), ('narrow', 'wide', True)]
+    """
+    levels = {name: best(target, scheme, where, steps, metric=metric, start=start) for name, target in targets.items()}
+
+    def on(name: str, grid: str) -> Value:
+        return error(levels[grid], targets[name], scheme, metric=metric, start=start)
+
+    own = {name: on(name, name) for name in targets}
+    return tuple(Carried(grid, name, on(name, grid), own[name]) for grid in targets for name in targets if name != grid)
+
+
+def lost(
+    factor: Factor, scheme: Scheme, steps: int, where: Levels, *, metric: Metric = "tv", search: bool = True
+) -> tuple[Carried, ...]:
+    """What is lost on data that are not Gaussian: levels found on the Gaussian of the same mean and variance, and the
+    named grids, beside the best levels that are found on the data themselves.
+
+    Started from the true q_T. The last search is by finite differences, from the Gaussian's levels and from the best
+    named grid, so that `own` is the least error found and no more; on a scheme that folds the line an error is 1 in
+    total variation and infinite otherwise.
+
+    Parameters
+    ----------
+    factor : Factor
+        A law on the line.
+    scheme : predictor
+        That draws nothing.
+    steps, where, metric
+        As for `best`; a few steps only, as every error is a law on the line.
+    search : bool
+        Without it `own` is the least of the errors in the table.
+
+    Returns
+    -------
+    tuple of Carried
+        "gaussian" first, then the named grids.
+
+    Examples
+    --------
+    >>> from rmverify import plans, targets
+    >>> found = lost(targets.TwoGaussians(1.0), ddim, 3, plans.Levels(0.05, 2.0), search=False)
+    >>> found[0].grid, found[0].lost < 1.2
+    ('gaussian', True)
+    """
+    if not isinstance(factor, Factor):
+        raise TypeError(f"factor: expected a law on the line (a Factor), got {type(factor).__name__}")
+    if footprint(scheme).alphas:
+        raise ValueError("scheme: expected one that draws nothing")
+    alike = Gaussian([factor.mean], [factor.variance])
+    goal = factor.at(where.early_stop)
+    distance: Callable[..., Value] = getattr(divergences, metric)
+
+    def on(levels: Array) -> Value:
+        try:
+            return distance(output_law(Plan([Predict(scheme, levels)]), factor, start="exact"), goal)
+        except ArithmeticError:
+            return Value(1.0) if metric == "tv" else Value(math.inf)
+
+    grids = {"gaussian": best(alike, scheme, where, steps, metric=metric, start="exact")}
+    grids |= {grid: _spaced(where, grid).of(steps) for grid in GRIDS}
+    errors = {grid: on(levels) for grid, levels in grids.items()}
+    least = min(errors.values())
+    if search and steps > 1:
+        first = min(GRIDS, key=lambda grid: errors[grid])
+        least = min(least, *(_by_differences(on, grids[name]) for name in ("gaussian", first)))
+    return tuple(Carried(grid, repr(factor), value, least) for grid, value in errors.items())
+
+
+def _by_differences(on: Callable[[Array], Value], start: Array) -> Value:
+    levels_of = _levels_of(start)
+
+    def objective(z: Array) -> float:
+        levels = levels_of(z)[0]
+        found = float(on(levels)) if (np.diff(levels) < 0).all() else math.inf
+        return math.log(max(found, _SMALL)) if found < math.inf else _HUGE
+
+    z = np.log(np.diff(-np.log(start)))
+    done = minimize(objective, z, method="L-BFGS-B", options={"maxiter": 40, "eps": 1e-5, "ftol": 1e-7})
+    return on(levels_of(done.x)[0])
