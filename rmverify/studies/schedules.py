@@ -52,7 +52,7 @@ _NODES = 24  # of the average over a midpoint
 _SPREAD = 0.5  # of the logarithms of a random start's ratios about those of a named grid
 _CLOSE = 1e-4  # relative difference of two minima that are one
 _HUGE = 1e3  # the logarithm of an error that is no number
-_SMALL = 1e-300
+_SMALL, _NOTHING = 1e-300, 1e-19
 
 
 @schemes.scheme
@@ -251,14 +251,17 @@ def _tv(sums: _Sums, goal: Array, counts: Array) -> tuple[float, _Sums]:
     """TV = 1 - (1/pi) int_0^inf Re BC(1/2 + iu)/(u^2 + 1/4) du of two Gaussians by the trapezoid rule in y, and its
     slopes: as many digits as a search needs; what is reported is computed by `rmverify.tv`."""
     ratio, square = np.exp(sums.log_variance), sums.square
-    s = (0.5 + 0.5j * np.sinh(_CONTOUR))[:, None]
+    # |BC| is at most that of the variances alone: nodes of no weight are left out
+    size = ((1 + ratio) / 2) ** 2 + (np.sinh(_CONTOUR)[:, None] / 2 * (1 - ratio)) ** 2
+    kept = _RULE * np.exp((sums.log_variance - np.log(size)) @ counts / 4) > _NOTHING
+    rule, s = _RULE[kept], (0.5 + 0.5j * np.sinh(_CONTOUR[kept]))[:, None]
     between = (1 - s) * ratio + s
     logs = (1 - s) / 2 * sums.log_variance - np.log(between) / 2 - s * (1 - s) * square / (2 * between)
-    bc = _RULE * np.exp(logs @ counts)
+    bc = rule * np.exp(logs @ counts)
     by_log = (1 - s) / 2 - ratio * (1 - s) / (2 * between) + ratio * s * (1 - s) ** 2 * square / (2 * between**2)
     by_square = -s * (1 - s) / (2 * between)
     slopes = [-counts * (bc[:, None] * part).real.sum(axis=0) for part in (by_log, by_square)]
-    return float(np.sum(_RULE - bc.real)), _Sums(slopes[0], 0 * square, 0 * square, slopes[1])
+    return float(np.sum(rule - bc.real) + _RULE[~kept].sum()), _Sums(slopes[0], 0 * square, 0 * square, slopes[1])
 
 
 # --- the search -----------------------------------------------------------------------------------------------------
