@@ -103,7 +103,8 @@ def diffusers(scheduler: Any, *, path: Path | None = None, predicts: str | None 
         In place of what is read from the object; its network is then asked at its timesteps.
     **config
         Options of its constructor (`prediction_type`, `solver_order`, ...), of its step (`eta`, `s_churn`, ...) and of
-        `set_timesteps` (`sigmas` or `timesteps`: lists of one's own, for one N). Clipping and thresholding are switched off unless they are asked for.
+        `set_timesteps` (`sigmas` or `timesteps`: lists of one's own, for one N). Clipping and thresholding are switched
+        off unless they are asked for.
 
     Raises
     ------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 from typing import Any
 
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     target = target_of(options, turned=True)
     ends = {name: getattr(options, name) for name in ("early_stop", "early_stop_tv", "horizon")}
     steps = 20 if options.steps is None and options.accuracy is None else options.steps
-    with progress(options) as tell:
+    with progress(options) as tell, _named():
         found = schedules.schedule(
             target, schedules.SCHEMES[options.scheme], steps, accuracy=options.accuracy, metric=options.metric,
             where=setting(target, options.tv, **ends), start=options.start, restarts=options.restarts, progress=tell,
@@ -70,3 +71,14 @@ def run(options: argparse.Namespace) -> int:
     if suffix:
         atomic_write(options.plot, view.picture(found, name_of(options), suffix))
     return Exit.VERIFIED
+
+
+@contextlib.contextmanager
+def _named() -> Any:
+    """Here the accuracy has an option of its own."""
+    try:
+        yield
+    except ValueError as error:
+        if str(error).startswith("accuracy: "):
+            raise Usage(f"--{error}") from None
+        raise

@@ -46,10 +46,13 @@ Metric = Literal["kl", "tv", "w2"]
 GRIDS: tuple[Grid, ...] = get_args(Grid)
 MOST_STEPS = 200
 """Steps of the longest grid that is searched for."""
-_FOLLOWED, _LOOKED_AT = 10, 1000  # a named grid is followed to 10 times the best one's steps, or 1000
+_FOLLOWED, _DRAWN, _LOOKED_AT = 10, 3, 1000  # a named grid is followed to 10 (3) times the best one's steps, or 1000
 _FEW = 2  # searches where many numbers of steps are tried
-_NODES = 24  # of the average over a midpoint
+_RESOLVED = 1e-6  # relative change of an average over a midpoint that is one
+_NODES, _ROUGH = 24, 8  # of the average over a midpoint, in the search fewer
+_TRIED, _TRIED_ALL = 25, 1200  # random lists of a kind, of which the best is a start, and steps of them all
 _SPREAD = 0.5  # of the logarithms of a random start's ratios about those of a named grid
+_DOUBT = 1e-2  # relative to a goal: a total variation so close to it is computed to all digits
 _CLOSE = 1e-4  # relative difference of two minima that are one
 _HUGE = 1e3  # the logarithm of an error that is no number
 _SMALL, _NOTHING = 1e-300, 1e-19
@@ -144,6 +147,11 @@ class _Error:
         self.weights = weights[:, None, None] / 2 if self.drawn else np.ones((1, 1, 1))
         self.measure = {"kl": _kl, "w2": _w2, "tv": _tv}[metric]
 
+    @property
+    def rough(self) -> _Error:
+        """The same by fewer nodes, for the search."""
+        return _Error(self.target, self.scheme, self.metric, self.start, _ROUGH) if self.drawn else self
+
     def steps(self, levels: Array, slopes: bool) -> tuple[Any, Any]:
         """a and b of every midpoint, step and mode, (Q, N, modes)."""
         lam, mean = self.target.variances, self.target.means
@@ -171,6 +179,23 @@ class _Error:
         with np.errstate(all="ignore"):
             found = self._found(levels, *self.steps(levels, False))[0]
         return found if math.isfinite(found) else math.inf
+
+    def exact(self, levels: Array) -> float:
+        """The error to all digits: `value` has some three of a total variation, in few dimensions."""
+        if self.metric != "tv":
+            return self.value(levels)
+        try:
+            law = output_law(Plan([Predict(self.scheme, levels)]), self.target, start=self.start)
+        except OverflowError:
+            return 1.0
+        return float(divergences.tv(law, self.target.at(float(levels[-1]))))
+
+    def within(self, levels: Array, goal: float) -> bool:
+        """Whether the error is at most that."""
+        rough = self.value(levels)
+        if self.metric == "tv" and abs(rough - goal) <= _DOUBT * goal + _DOUBT**2:
+            rough = self.exact(levels)
+        return rough <= goal
 
     def gradient(self, levels: Array) -> tuple[float, Array]:
         """The error and its slope in every level."""
@@ -249,7 +274,7 @@ _RULE = np.where(_CONTOUR == 0, 0.5, 1.0) * (2 / math.pi) * (_CONTOUR[1] - _CONT
 
 def _tv(sums: _Sums, goal: Array, counts: Array) -> tuple[float, _Sums]:
     """TV = 1 - (1/pi) int_0^inf Re BC(1/2 + iu)/(u^2 + 1/4) du of two Gaussians by the trapezoid rule in y, and its
-    slopes: as many digits as a search needs; what is reported is computed by `rmverify.tv`."""
+    slopes: as many digits as a search needs, see `_Error.exact`."""
     ratio, square = np.exp(sums.log_variance), sums.square
     # |BC| is at most that of the variances alone: nodes of no weight are left out
     size = ((1 + ratio) / 2) ** 2 + (np.sinh(_CONTOUR)[:, None] / 2 * (1 - ratio)) ** 2
@@ -283,11 +308,13 @@ def _searched(error: _Error, start: Array) -> tuple[float, Array]:
     """The least error near a list of levels, its ends kept, and the levels."""
     levels_of, span = _levels_of(start), math.log(start[-1] / start[0])
 
+    rough = error.rough
+
     def objective(z: Array) -> tuple[float, Array]:
         levels, share = levels_of(z)
         if not (np.diff(levels) < 0).all():
             return _HUGE, np.zeros_like(z)
-        found, slope = error.gradient(levels)
+        found, slope = rough.gradient(levels)
         if not (math.isfinite(found) and np.isfinite(slope).all()):
             return _HUGE, np.zeros_like(z)
         by_log = (slope * levels)[1:-1] * span
@@ -297,7 +324,7 @@ def _searched(error: _Error, start: Array) -> tuple[float, Array]:
     z = np.log(np.diff(-np.log(start)))
     done = minimize(objective, z, jac=True, method="L-BFGS-B", options={"maxiter": 400, "ftol": 1e-12, "gtol": 1e-7})
     levels = levels_of(done.x)[0] if start.size > 2 else start
-    return error.value(levels), levels
+    return error.exact(levels), levels
 
 
 class _Best(NamedTuple):
@@ -315,14 +342,17 @@ def _best(
     or the first that is `enough`."""
     if steps == 1:
         levels = where.of(1)
-        return _Best(levels, error.value(levels), 1, 1)
+        return _Best(levels, error.exact(levels), 1, 1)
     generator = np.random.default_rng(rng)
     starts = [_spaced(where, grid).of(steps) for grid in GRIDS]
-    for n in range(restarts):
-        ratios = np.log(-np.diff(np.log(starts[n % len(GRIDS)]))) + generator.normal(0, _SPREAD, steps)
-        share = np.cumsum(np.exp(ratios - ratios.max()))
-        inner = where.horizon * (where.early_stop / where.horizon) ** (share[:-1] / share[-1])
-        starts.append(np.concatenate([[where.horizon], inner, [where.early_stop]]))
+    # a mode that a step makes vanish is a barrier of infinite KL: no search crosses it, so that starts are drawn widely
+    # and the more of them the fewer steps there are
+    named, tried, rough = np.log(-np.diff(np.log(starts))), max(_TRIED, _TRIED_ALL // steps), error.rough
+    for _ in range(restarts if searches is None else 0):
+        near = named[generator.integers(len(GRIDS), size=tried)] + generator.normal(0, _SPREAD, (tried, steps))
+        anywhere = np.log(generator.dirichlet(np.ones(steps), size=tried))
+        lists = [_levels_of(starts[0])(z)[0] for z in (*near, *anywhere)]
+        starts.append(min((levels for levels in lists if (np.diff(levels) < 0).all()), key=rough.value))
     found: list[tuple[float, Array]] = []
     for start in sorted(starts, key=error.value)[:searches]:
         found.append(_searched(error, start))
@@ -354,7 +384,7 @@ def best(
     start : {"normal", "exact"}
         N(0, I), or q_T.
     restarts, rng : int
-        Random starts beside the named grids, and their seed.
+        Random starts beside the named grids, each the best of many random lists, and their seed.
 
     Returns
     -------
@@ -421,8 +451,8 @@ def error(
     Returns
     -------
     Value
-        Exact, by `rmverify.output_law`. With a random midpoint the average over midpoints, exact up to the rule of 24
-        nodes that it is taken by: `error` is its change to 48 nodes.
+        Exact, by `rmverify.output_law`. With a random midpoint the average over midpoints by a rule of 48 nodes:
+        `error` is its change from 24 nodes, and its kind "surrogate" where that is more than 1e-6 of it.
 
     Examples
     --------
@@ -455,7 +485,8 @@ def _valued(error: _Error, levels: Array) -> dict[str, Value]:
 
 
 def _averaged(error: _Error, metric: Any, levels: Array) -> Value:
-    """By rules of 24 and of twice as many nodes; the error is what every mode changes by."""
+    """By rules of 24 and of twice as many nodes; the error is what every mode changes by. A surrogate where the rules
+    do not agree, as where some midpoint makes a mode vanish and its logarithm infinite."""
     coarse, fine = (_Error(error.target, error.scheme, metric, error.start, nodes) for nodes in (_NODES, 2 * _NODES))
     value = fine.value(levels)
     if not value < math.inf:
@@ -464,7 +495,7 @@ def _averaged(error: _Error, metric: Any, levels: Array) -> Value:
     if metric == "kl":
         logs = fine.sums(levels).mean_log - coarse.sums(levels).mean_log
         moved += float(error.target.multiplicities @ np.abs(logs)) / 2
-    return Value(value, "exact", moved)
+    return Value(value, "exact" if moved <= _RESOLVED * value else "surrogate", moved)
 
 
 # --- the answer -----------------------------------------------------------------------------------------------------
@@ -611,7 +642,7 @@ def schedule(
         )  # fmt: skip
 
     rows = [row("best", found.levels, count)]
-    most = min(_FOLLOWED * count, max(_LOOKED_AT, count))
+    most = min((_DRAWN if known.drawn else _FOLLOWED) * count, max(_LOOKED_AT, count))
     for n, grid in enumerate(GRIDS):
         tell(f"the {grid} grid", (n + 1) / (len(GRIDS) + 1))
         spaced = _spaced(place, grid)
@@ -646,7 +677,7 @@ def _spaced(where: Levels, grid: Grid) -> Levels:
 
 def _first(error: _Error, spaced: Levels, goal: float, most: int) -> int | None:
     """The fewest steps of a grid that are within `goal`."""
-    return next((n for n in range(1, most + 1) if error.value(spaced.of(n)) <= goal), None)
+    return next((n for n in range(1, most + 1) if error.within(spaced.of(n), goal)), None)
 
 
 # --- one spectrum's levels on other data ------------------------------------------------------------------------------
