@@ -256,11 +256,16 @@ FACTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("fact", FACTS.values(), ids=FACTS)
+@pytest.mark.parametrize(
+    "fact",
+    [pytest.param(f, marks=pytest.mark.slow if f in (one_level_between, counts) else ()) for f in FACTS.values()],
+    ids=FACTS,
+)
 def test_facts(fact):
     fact()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", LINES, ids=lambda mutant: mutant.name)
 def test_its_fact_refutes_the_mutant(mutant, monkeypatch):
     mutant.write(monkeypatch)
@@ -282,6 +287,7 @@ def test_the_search_repeats_and_starts_agree():
     assert found[0].agreed >= 2
 
 
+@pytest.mark.slow
 def test_the_first_try_on_digits_is_reproduced():
     """DDIM in 40 steps from N(0, I) at the default T to the default delta, TV: computed elsewhere, to three digits."""
     from rmverify.io import read_covariance
@@ -294,9 +300,6 @@ def test_the_first_try_on_digits_is_reproduced():
     assert errors["geometric"] == 0.249
     assert errors["karras"] == pytest.approx(0.194, abs=0.0011)
     assert errors["best"] == 0.152
-
-
-test_the_first_try_on_digits_is_reproduced = pytest.mark.slow(test_the_first_try_on_digits_is_reproduced)
 
 
 def test_one_step_has_no_levels_to_choose():
@@ -446,6 +449,7 @@ def test_the_tables_fit_a_terminal_and_lists_can_be_pasted(run, monkeypatch):
     assert all(grid in out for grid in schedules.GRIDS)
 
 
+@pytest.mark.slow
 def test_an_accuracy_and_a_random_midpoint(run):
     code, out, _ = run(*SPECTRUM, "--scheme", "ddim", "--accuracy", 0.3, "--json")
     assert code == 0

@@ -35,7 +35,10 @@ def add(commands: Any) -> None:
     schedule.add_argument(
         "--metric", choices=("kl", "tv", "w2"), default="kl", help="the error, of the output against q_delta"
     )
-    schedule.add_argument("--tv", type=real(0, 1), default=0.1, metavar="EPS", help="sets the default horizon")
+    schedule.add_argument(
+        "--tv", type=real(0, 1), metavar="EPS",
+        help="sets the default horizon; default: the accuracy in total variation if there is one, and 0.1",
+    )  # fmt: skip
     add_ends(schedule)
     schedule.add_argument("--start", choices=("normal", "exact"), default="normal", help="N(0, I), or the true q_T")
     schedule.add_argument("--restarts", type=whole(0, 100), default=3, metavar="N", help="random starts of the search")
@@ -59,11 +62,13 @@ def run(options: argparse.Namespace) -> int:
         raise Usage("--metric: the total variation given a random midpoint has no closed form; use kl or w2")
     target = target_of(options, turned=True)
     ends = {name: getattr(options, name) for name in ("early_stop", "early_stop_tv", "horizon")}
+    accuracy = options.accuracy if options.metric == "tv" else None
+    within = options.tv or (accuracy if accuracy is not None and accuracy < 1 else 0.1)
     steps = 20 if options.steps is None and options.accuracy is None else options.steps
     with progress(options) as tell, _named():
         found = schedules.schedule(
             target, schedules.SCHEMES[options.scheme], steps, accuracy=options.accuracy, metric=options.metric,
-            where=setting(target, options.tv, **ends), start=options.start, restarts=options.restarts, progress=tell,
+            where=setting(target, within, **ends), start=options.start, restarts=options.restarts, progress=tell,
         )  # fmt: skip
     about = found, name_of(options), options.betas
     form = {"json": lambda: document("schedule", view.as_record(*about))}
