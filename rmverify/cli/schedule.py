@@ -75,7 +75,8 @@ def run(options: argparse.Namespace) -> int:
     write(options, form, lambda: view.shown(*about, width()))
     if suffix:
         atomic_write(options.plot, view.picture(found, name_of(options), suffix))
-    return Exit.VERIFIED
+    reached = found.accuracy is None or getattr(found.rows[0], found.metric).upper <= found.accuracy
+    return Exit.VERIFIED if reached else Exit.INCONCLUSIVE
 
 
 @contextlib.contextmanager

@@ -6,6 +6,10 @@ t and t'. So the levels that minimise KL, TV or W_2 are found by a quasi-Newton 
 of neighbouring levels, from every named grid and from random ones, and what is reported of the levels found is computed
 anew by `rmverify.output_law` and the divergences.
 
+A least error is global as far as all starts end at it, which is counted. Few long steps have many minima: where a step
+makes a mode vanish KL is infinite, and between such places a scheme of second order may cancel its errors, and that of
+the start, mode by mode. Such levels fit the spectrum that they were found on and little else (`transferred`).
+
 Where midpoints are random, KL and W_2^2 are those of the law given the midpoints, averaged over them: an upper bound on
 those of the averaged law (both are convex), and what particles that share their midpoints are off by.
 """

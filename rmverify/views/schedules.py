@@ -66,7 +66,8 @@ def shown(found: Schedule, data: str, betas: str, width: int | None = None) -> l
         f"Search        {found.agreed} of {found.starts} starts ended at the least {_METRICS[found.metric]}",
     ]
     metric = _METRICS[found.metric]
-    goal = f"{found.steps} steps" if found.accuracy is None else f"the fewest steps to {metric} <= {found.accuracy:g}"
+    count = f"{found.steps} step{'s' * (found.steps > 1)}"
+    goal = count if found.accuracy is None else f"the fewest steps to {metric} <= {found.accuracy:g}"
     title = f"Output against q_delta: {goal}, levels best in {metric}"
     used = ("KL", "W2") if found.given_midpoints else ("KL", "TV", "W2")
     columns = ("grid", "steps", "evaluations", *used, "to match")
@@ -76,6 +77,11 @@ def shown(found: Schedule, data: str, betas: str, width: int | None = None) -> l
         "to match: the fewest evaluations at which a named grid is as close as the best one is at its own; "
         f">: none of the numbers of steps up to {found.limit}."
     ]
+    if found.agreed == 1 < found.starts:
+        notes.append(
+            "No two starts ended at the least error: there are many minima, a better one may exist, and these levels "
+            "may fit this spectrum only. More steps or --restarts help."
+        )
     if found.given_midpoints:
         notes.append("KL and the square of W2 are those given the random midpoints, averaged over them.")
     notes += omitted(dropped, "--json")
