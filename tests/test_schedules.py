@@ -14,7 +14,7 @@ from oracles.plain import euler, exponential_integrator, heun, noised, randomize
 from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
 
-from rmverify import Gaussian, schedules, schemes, targets
+from rmverify import Gaussian, Plan, Predict, output_law, schedules, schemes, targets, tv
 from rmverify.cli import main
 from rmverify.plans import Levels, level_of, sigma_of
 
@@ -247,18 +247,69 @@ def counts():
         assert due is None or due >= within.steps
 
 
+def close_to_a_goal():
+    """A total variation on one mode that differs from the goal by 1e-7 of it is above or below."""
+    levels, one = Levels(0.05, 2.0).of(9), np.array([0.2])
+    due = distance("tv", *law(ddim, levels, one, 0.0, "normal"), 0.0, one, 0.05)
+    known = schedules._checked(Gaussian([0.0], one), schedules.ddim, "tv", "normal", Levels(0.05, 2.0))
+    assert known.within(levels, due * (1 + 1e-7))
+    assert not known.within(levels, due * (1 - 1e-7))
+
+
+def other_spectra():
+    """Of two variances: equal angles of the one on the other, by the product of cosines."""
+    found = schedules.transferred(
+        {name: Gaussian.isotropic(lam, 1) for name, lam in {"a": 1.0, "b": 9.0}.items()}, schedules.ddim, 5, WHERE,
+        start="exact",
+    )  # fmt: skip
+    first, last = np.sqrt(np.expm1(2 * np.array([3.0, 0.01])))
+
+    def kl(lam, own):
+        sigmas = math.sqrt(own) * np.tan(np.linspace(*np.arctan(np.array([first, last]) / math.sqrt(own)), 6))
+        factor = np.prod(np.cos(np.diff(np.arctan(sigmas / math.sqrt(lam)))))
+        return (factor**2 - 1) / 2 - math.log(factor)
+
+    for each in found:
+        lam, own = (1.0, 9.0) if each.on == "a" else (9.0, 1.0)
+        assert each.error == pytest.approx(kl(lam, own), rel=1e-3)
+        assert each.own == pytest.approx(kl(lam, lam), rel=1e-5)
+        assert each.lost > 1.05
+
+
+def laws_of_the_line():
+    """The least error that is found on two Gaussians with one level between is that of a scan over it."""
+    factor, where = targets.TwoGaussians(1.5), Levels(0.05, 2.0)
+    found = schedules.lost(factor, schedules.ddim, 2, where)
+
+    def of(t):
+        out = output_law(Plan([Predict(schedules.ddim, [2.0, t, 0.05])]), factor, start="exact")
+        return float(tv(out, factor.at(0.05)))
+
+    scan = min(of(t) for t in np.geomspace(0.06, 1.9, 80))
+    assert scan * (1 - 1e-2) <= found[0].own <= scan
+    assert [each.grid for each in found] == ["gaussian", *schedules.GRIDS]
+    for each in found[1:]:
+        assert each.error == pytest.approx(of(Levels(0.05, 2.0, each.grid).of(2)[1]), rel=1e-9)
+    assert found[0].lost >= 1
+
+
+SLOW = equal_angles, one_level_between, counts, laws_of_the_line
 FACTS = {
     fact.__name__: fact
     for fact in (
         named_grids, steps_of_practice, errors_of_a_list, slopes_of_the_error, given_the_midpoint, two_midpoints,
         equal_angles, one_level_between, counts,
+        close_to_a_goal, other_spectra, laws_of_the_line,
     )
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "fact",
-    [pytest.param(f, marks=pytest.mark.slow if f in (one_level_between, counts) else ()) for f in FACTS.values()],
+    [
+        pytest.param(f, marks=pytest.mark.slow if f in (one_level_between, counts, laws_of_the_line) else ())
+        for f in FACTS.values()
+    ],
     ids=FACTS,
 )
 def test_facts(fact):
@@ -360,26 +411,6 @@ def test_an_average_that_is_not_resolved_says_so():
 
 
 # --- other data -------------------------------------------------------------------------------------------------------
-
-
-def test_a_grid_of_one_spectrum_on_another():
-    """Of two variances: equal angles of the one on the other, by the product of cosines."""
-    found = schedules.transferred(
-        {name: Gaussian.isotropic(lam, 1) for name, lam in {"a": 1.0, "b": 9.0}.items()}, schedules.ddim, 5, WHERE,
-        start="exact",
-    )  # fmt: skip
-    first, last = np.sqrt(np.expm1(2 * np.array([3.0, 0.01])))
-
-    def kl(lam, own):
-        sigmas = math.sqrt(own) * np.tan(np.linspace(*np.arctan(np.array([first, last]) / math.sqrt(own)), 6))
-        factor = np.prod(np.cos(np.diff(np.arctan(sigmas / math.sqrt(lam)))))
-        return (factor**2 - 1) / 2 - math.log(factor)
-
-    for each in found:
-        lam, own = (1.0, 9.0) if each.on == "a" else (9.0, 1.0)
-        assert each.error == pytest.approx(kl(lam, own), rel=1e-3)
-        assert each.own == pytest.approx(kl(lam, lam), rel=1e-5)
-        assert each.lost > 1.05
 
 
 FIVE = (

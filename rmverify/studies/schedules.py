@@ -42,7 +42,7 @@ from rmverify.targets.process import mode_mean, mode_score, mode_variance
 from rmverify.targets.spectra import spectrum
 
 __all__ = [
-    "GRIDS", "MOST_STEPS", "SCHEMES", "Carried", "Metric", "Row", "Schedule", "best", "ddim", "edm_heun", "error",
+    "GRIDS", "MOST_STEPS", "SCHEMES", "Carried", "Row", "Schedule", "best", "ddim", "edm_heun", "error",
     "lost", "schedule", "transferred",
 ]  # fmt: skip
 

@@ -45,4 +45,10 @@ LINES = [
     Line("as_good_is_not_enough", schedules, "_first", "of(n), goal)", "of(n), goal / 2)", "counts"),
     Line("counted_from_two", schedules, "_first", "range(1, most + 1)", "range(2, most + 1, 2)", "counts"),
     Line("one_step_too_many", schedules, "_fewest", "return find(high)", "return find(high + 1)", "counts"),
+    Line("rough_near_a_goal", _Error, "within", 'self.metric == "tv" and', "False and", "close_to_a_goal"),
+    Line("grid_and_data_swapped", schedules, "transferred", "error(levels[grid], targets[name]",
+         "error(levels[name], targets[grid]", "other_spectra"),
+    Line("no_search_on_the_line", schedules, "lost", "if search and", "if False and", "laws_of_the_line"),
+    Line("the_normal_start_on_the_line", schedules, "lost", 'factor, start="exact"), goal', 'factor), goal',
+         "laws_of_the_line"),
 ]  # fmt: skip
