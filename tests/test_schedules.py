@@ -14,7 +14,7 @@ from oracles.plain import euler, exponential_integrator, heun, noised, randomize
 from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
 
-from rmverify import Gaussian, Plan, Predict, output_law, schedules, schemes, targets, tv
+from rmverify import Gaussian, Plan, Predict, Value, output_law, schedules, schemes, targets, tv
 from rmverify.cli import main
 from rmverify.plans import Levels, level_of, sigma_of
 
@@ -427,6 +427,13 @@ def test_the_gaussians_grid_on_the_five_laws_of_the_line(factor):
     assert [each.grid for each in found] == ["gaussian", *schedules.GRIDS]
     assert found[0].lost < 1.1
     assert all(each.error >= each.own for each in found)
+
+
+def test_nothing_is_lost_beside_nothing():
+    """The standard normal law stays itself under Heun's rule, whatever the levels."""
+    unit = {"a": Gaussian.isotropic(1.0, 2), "b": Gaussian.isotropic(1.0, 3)}
+    assert [each.lost for each in schedules.transferred(unit, schemes.heun, 3, WHERE)] == [1.0, 1.0]
+    assert schedules.Carried("a", "b", Value(0.5), Value(0.0)).lost == math.inf
 
 
 def test_data_that_are_no_law_of_the_line_are_refused():
