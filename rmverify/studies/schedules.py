@@ -699,7 +699,7 @@ class Carried(Record):
     @property
     def lost(self) -> float:
         """By what factor the error is larger; infinite beside none."""
-        if self.own == 0:
+        if not self.own > 0:
             return math.inf if self.error > 0 else 1.0
         return float(self.error) / float(self.own)
 
