@@ -58,6 +58,7 @@ _ROOMS = {
     "rates": "studies.rates",
     "rounds": "studies.rounds",
     "samplers": "samplers",
+    "schedules": "studies.schedules",
     "schemes": "schemes",
     "sweep": "studies.sweep",
     "targets": "targets",
@@ -105,6 +106,7 @@ __all__ = [
     "rounds",
     "sample",
     "samplers",
+    "schedules",
     "schemes",
     "stationary_law",
     "sweep",
@@ -143,7 +145,7 @@ if TYPE_CHECKING:
     from rmverify.plans import Correct, Plan, Predict
     from rmverify.readings.particles import sample
     from rmverify.samplers import Kernel, Sampler
-    from rmverify.studies import budget, log_concave, rates, rounds, sweep
+    from rmverify.studies import budget, log_concave, rates, rounds, schedules, sweep
     from rmverify.studies.audit import Audit, audit
     from rmverify.targets import EstimatedScore, Gaussian, GaussianMixture, Product
 

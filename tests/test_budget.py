@@ -250,7 +250,7 @@ def test_the_defaults_keep_their_promise_on_every_scale(variance):
         {"early_stop_tv": 0.1, "early_stop": 0.1},
         {"early_stop": 1, "horizon": 1},
         {"early_stop": 2, "horizon": 1},
-        {"grid": "cosine"},
+        {"grid": "sine"},
         {"target": Gaussian([1.0], [0.0])},
     ],
 )
@@ -750,7 +750,7 @@ def test_every_plan_is_announced():
         (("digits",), {}, TypeError),
         ((Gaussian.isotropic(4.0, 3), 0.0), {}, ValueError),
         ((Gaussian.isotropic(4.0, 3), math.nan), {}, ValueError),
-        ((Gaussian.isotropic(4.0, 3),), {"grid": "cosine"}, ValueError),
+        ((Gaussian.isotropic(4.0, 3),), {"grid": "sine"}, ValueError),
         ((Gaussian.isotropic(4.0, 3),), {"early_stop": -1}, ValueError),
         ((Gaussian.isotropic(4.0, 3),), {"precision": 0}, ValueError),
         ((Gaussian.isotropic(4.0, 3),), {"precision": 1}, ValueError),

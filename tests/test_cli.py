@@ -27,7 +27,7 @@ from scipy.stats import chi2
 
 from rmverify.cli import main
 
-COMMANDS = ("budget", "law", "sample")
+COMMANDS = ("budget", "law", "sample", "schedule")
 DIAGONAL = (4.0, 0.25, 0.04)  # a covariance for quick runs
 MEAN = (1.0, -2.0, 0.5)
 QUICK = ("--scheme", "heun")
@@ -375,7 +375,7 @@ def test_a_search_of_no_steps_is_refused_in_one_line(run, covariance, limit):
         ["law", "covariance.csv", "--tv", "ten"],
         ["law", "covariance.csv", "--scheme", "leapfrog"],
         ["law", "covariance.csv", "--start", "zero"],
-        ["budget", "covariance.csv", "--grid", "cosine"],
+        ["budget", "covariance.csv", "--grid", "sine"],
         ["budget", "covariance.csv", "--fly"],
         ["budget", "covariance.csv", "other.csv"],
     ],

@@ -211,7 +211,7 @@ def test_a_sign_change_beyond_the_last_point_is_seen_too():
         ({"metric": "chi2"}, "metric: expected one of tv, kl, w2, got 'chi2'"),
         ({"law": "expected"}, "law: expected exact for this scheme"),
         ({"max_steps": 0}, "max_steps: expected an integer from 1 to 20000000, got 0"),
-        ({"grid": "log"}, "grid: expected 'geometric' or 'uniform', got 'log'"),
+        ({"grid": "log"}, "grid: expected one of 'geometric', 'uniform', 'cosine', 'karras', 'kl_optimal', got 'log'"),
         ({"early_stop": 3.0}, "horizon: expected a level above the last one, 3, got 3.0"),
         ({"early_stop": 0.0, "grid": "geometric"}, "early_stop: a geometric grid cannot reach 0"),
         ({"guess": 2.5}, "guess: expected an integer >= 1, got 2.5"),

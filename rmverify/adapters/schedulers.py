@@ -103,7 +103,8 @@ def diffusers(scheduler: Any, *, path: Path | None = None, predicts: str | None 
         In place of what is read from the object; its network is then asked at its timesteps.
     **config
         Options of its constructor (`prediction_type`, `solver_order`, ...), of its step (`eta`, `s_churn`, ...) and of
-        `set_timesteps`. Clipping and thresholding are switched off unless they are asked for.
+        `set_timesteps` (`sigmas` or `timesteps`: lists of one's own, for one N). Clipping and thresholding are switched
+        off unless they are asked for.
 
     Raises
     ------
@@ -212,7 +213,10 @@ class _Scheduler:
     def set(self, N: int) -> Any:
         """A copy of its own, for N steps."""
         scheduler = copy.deepcopy(self.prototype)
-        scheduler.set_timesteps(N, **self.timesteps)
+        own = next((key for key in ("sigmas", "timesteps") if self.timesteps.get(key) is not None), None)
+        scheduler.set_timesteps(N if own is None else None, **self.timesteps)
+        if own is not None and scheduler.num_inference_steps != N:
+            raise ValueError(f"N: expected {scheduler.num_inference_steps}, as {own} are given, got {N}")
         return scheduler
 
     def end(self, N: int) -> float | None:

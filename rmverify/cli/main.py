@@ -8,10 +8,10 @@ import signal
 import sys
 from typing import NoReturn
 
-from rmverify.cli import audit, budget, explain, exponents, gallery, law, rates, sample, verify
+from rmverify.cli import audit, budget, explain, exponents, gallery, law, rates, sample, schedule, verify
 from rmverify.cli.output import DATA, EXITS, Exit, Usage, complain
 
-_COMMANDS = (budget, law, sample, verify, rates, audit, explain, exponents, gallery)
+_COMMANDS = (budget, law, schedule, sample, verify, rates, audit, explain, exponents, gallery)
 
 _OPTIONS = {"accuracy": "--tv", "early_stop": "--early-stop", "early_stop_tv": "--early-stop-tv",
             "horizon": "--horizon", "grid": "--grid", "steps": "--steps", "precision": "--precision", "n": "-n",

@@ -13,6 +13,8 @@ from rmverify.cli.output import DATA, EXITS, Usage, remark
 SEQUENTIAL = ("euler", "exponential_integrator", "heun", "midpoint", "randomized_midpoint")
 PREDICTORS = (*SEQUENTIAL, "parallel_midpoint")
 
+GRIDS = ("geometric", "uniform", "cosine", "karras", "kl_optimal")
+"""`rmverify.plans.schedules.Grid`."""
 MOST_STEPS = 20_000_000
 """Steps of the longest plan, whose levels are held in memory: `rmverify.plans.schedules.MOST_STEPS`."""
 
@@ -132,6 +134,13 @@ def add_setting(parser: argparse.ArgumentParser, accuracy: str) -> None:
     """DATA, where a plan for it starts and stops, the accuracy that this is for, and the seed."""
     add_data(parser)
     parser.add_argument("--tv", type=real(0, 1), default=0.1, metavar="EPS", help=accuracy)
+    add_ends(parser)
+    parser.add_argument("--grid", choices=GRIDS, default="geometric", help="noise levels between")
+    parser.add_argument("--seed", type=whole(0), help="seed of the random numbers; default: drawn and printed")
+
+
+def add_ends(parser: argparse.ArgumentParser) -> None:
+    """The last noise level and the first."""
     stop = parser.add_mutually_exclusive_group()
     stop.add_argument(
         "--early-stop", type=real(0, 350), metavar="DELTA",
@@ -145,8 +154,6 @@ def add_setting(parser: argparse.ArgumentParser, accuracy: str) -> None:
         "--horizon", type=real(0, 350), metavar="T",
         help="first noise level; default: the smallest with TV(q_T, N(0,I)) <= EPS/10",
     )  # fmt: skip
-    parser.add_argument("--grid", choices=("geometric", "uniform"), default="geometric", help="noise levels between")
-    parser.add_argument("--seed", type=whole(0), help="seed of the random numbers; default: drawn and printed")
 
 
 def levels_of(options: argparse.Namespace) -> dict[str, Any]:

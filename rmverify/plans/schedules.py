@@ -1,14 +1,16 @@
 """Schedules: where a sampler's steps lie between the first noise level and the last, and where its corrector runs.
 
 Small variances show only at small levels, and there the score is steep: levels in geometric progression shorten the
-steps with the level, and a corrector comes back whenever the target's smoothness has changed.
+steps with the level, and a corrector comes back whenever the target's smoothness has changed. Practice spaces levels in
+other clocks, in those of sigma/alpha = sqrt(e^{2t} - 1) mostly; they are here to be compared.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -19,9 +21,9 @@ from rmverify.schemes.contract import Scheme
 from rmverify.targets import Gaussian
 from rmverify.targets.process import mode_variance
 
-__all__ = ["MOST_STEPS", "Grid", "Levels", "schedule"]
+__all__ = ["MOST_STEPS", "Grid", "Levels", "level_of", "schedule", "sigma_of"]
 
-Grid = Literal["geometric", "uniform"]
+Grid = Literal["geometric", "uniform", "cosine", "karras", "kl_optimal"]
 MOST_STEPS = 20_000_000
 """Steps of the longest plan that is made: the level of every step is held in memory."""
 
@@ -34,13 +36,17 @@ class Levels:
     ----------
     early_stop, horizon : float
         delta and T: the last level and the first one, 0 <= delta < T; delta > 0 on a geometric grid.
-    grid : {"geometric", "uniform"}
-        How the levels between are spaced.
+    grid : {"geometric", "uniform", "cosine", "karras", "kl_optimal"}
+        How the levels between are spaced: geometrically; evenly in t; evenly in the time of the cosine schedule, whose
+        alphas_cumprod is e^{-2t} = cos^2(pi (u+s)/(2 (1+s)))/cos^2(pi s/(2 (1+s))), s = 0.008 (Nichol, Dhariwal 2021);
+        evenly in sigma^{1/7} (Karras et al. 2022); evenly in arctan sigma, sigma = sqrt(e^{2t} - 1).
 
     Examples
     --------
     >>> Levels(0.25, 4.0).of(2), Levels(0.0, 3.0, "uniform").of(3)
     (array([4.  , 1.  , 0.25]), array([3., 2., 1., 0.]))
+    >>> sigma_of(Levels(0.0, 4.0, "karras").of(2)).round(3)  # the one between: 54.6 at T, over 2^7
+    array([54.589,  0.426,  0.   ])
     """
 
     early_stop: float
@@ -48,8 +54,8 @@ class Levels:
     grid: Grid = "geometric"
 
     def __post_init__(self) -> None:
-        if self.grid not in ("geometric", "uniform"):
-            raise ValueError(f"grid: expected 'geometric' or 'uniform', got {self.grid!r}")
+        if self.grid not in get_args(Grid):
+            raise ValueError(f"grid: expected one of {', '.join(map(repr, get_args(Grid)))}, got {self.grid!r}")
         if not number("horizon", self.horizon, above=0) > number("early_stop", self.early_stop, least=0):
             raise ValueError(f"horizon: expected a level above the last one, {self.early_stop:g}, got {self.horizon!r}")
         if self.grid == "geometric" and self.early_stop == 0:
@@ -59,7 +65,56 @@ class Levels:
         """Those of so many steps, both ends as given."""
         if positive_integer("steps", steps) > MOST_STEPS:
             raise ValueError(f"steps: a plan holds the level of every step, at most {MOST_STEPS}; got {steps}")
-        return (np.geomspace if self.grid == "geometric" else np.linspace)(self.horizon, self.early_stop, steps + 1)
+        if self.grid == "geometric":
+            return np.geomspace(self.horizon, self.early_stop, steps + 1)
+        there, back = _CLOCKS[self.grid]
+        levels = np.asarray(back(np.linspace(there(self.horizon), there(self.early_stop), steps + 1)))
+        levels[[0, -1]] = self.horizon, self.early_stop
+        return levels
+
+
+def sigma_of(t: Any) -> Any:
+    """sigma/alpha = sqrt(e^{2t} - 1) at noise level t: the sigma of EDM, k-diffusion and diffusers.
+
+    Examples
+    --------
+    >>> float(sigma_of(np.log(2) / 2))
+    1.0
+    """
+    return np.sqrt(np.expm1(2 * np.asarray(t, dtype=float)))
+
+
+def level_of(sigma: Any) -> Any:
+    """The noise level log(1 + sigma^2)/2 of sigma/alpha.
+
+    Examples
+    --------
+    >>> float(level_of(sigma_of(0.25)))
+    0.25
+    """
+    return np.log1p(np.square(np.asarray(sigma, dtype=float))) / 2
+
+
+_OFFSET = 0.008  # s of the cosine schedule
+_FIRST_ANGLE = math.pi * _OFFSET / (2 * (1 + _OFFSET))
+
+
+def _same(t: Any) -> Any:
+    return t
+
+
+_CLOCKS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "uniform": (_same, _same),
+    "cosine": (  # linear in u as the angle is
+        lambda t: np.arccos(np.exp(-t) * math.cos(_FIRST_ANGLE)),
+        lambda angle: (  # e^{2t} - 1 = cos^2(first)/cos^2(angle) - 1
+            np.log1p(np.sin(angle - _FIRST_ANGLE) * np.sin(angle + _FIRST_ANGLE) / np.cos(angle) ** 2) / 2
+        ),
+    ),
+    "karras": (lambda t: sigma_of(t) ** (1 / 7), lambda root: level_of(root**7)),
+    "kl_optimal": (lambda t: np.arctan(sigma_of(t)), lambda angle: level_of(np.tan(angle))),
+}
+"""The clocks in which levels are evenly spaced: from t, and back."""
 
 
 def schedule(

@@ -292,7 +292,7 @@ def budget(
         delta and T; see `setting` for the defaults.
     early_stop_tv : float in (0, 1), optional
         In place of `early_stop`: delta is the largest with TV(q_delta, q_0) at most that.
-    grid : {"geometric", "uniform"}
+    grid : {"geometric", "uniform", "cosine", "karras", "kl_optimal"}
     predictors : sequence of schemes on x
     correctors : sequence of bool
         Without, with the underdamped corrector after every window.

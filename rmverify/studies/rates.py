@@ -140,7 +140,7 @@ def steps_to(
         The score handed over is (1 + score_error) s_t.
     horizon, early_stop : float
         T and delta, in the process's time; delta is 0 by default, and 0.001 of T with a corrector or a geometric grid.
-    grid : {"uniform", "geometric"}
+    grid : {"uniform", "geometric", "cosine", "karras", "kl_optimal"}
         Of the noise levels.
     max_steps : int
         Where the search gives up, and says so.

@@ -11,7 +11,7 @@ import pytest
 from libraries import library
 from mutants.clients import DIFFUSERS
 
-from rmverify import Gaussian, adapters
+from rmverify import Gaussian, adapters, audit, paths, schedules
 from rmverify.samplers import NotAffine
 
 torch = library("torch")
@@ -350,3 +350,23 @@ def test_the_mutant_is_refuted(mutant, monkeypatch):
     mutant.write(monkeypatch)
     with pytest.raises((AssertionError, NotAffine)):
         FACTS[mutant.killed_by]()
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "scheme", "config"),
+    [("EulerDiscreteScheduler", "ddim", {}), ("HeunDiscreteScheduler", "edm_heun", {"beta_end": 0.02})],
+)
+def test_the_best_levels_have_the_promised_error(scheduler, scheme, config):
+    """Pasted into the scheduler, from an exact start, they have at the last level the total variation that was found;
+    one step more, from there to 0, is the scheduler's own."""
+    found = schedules.schedule(TARGET, schedules.SCHEMES[scheme], 12, start="exact", metric="tv", restarts=0)
+    if scheme == "ddim":
+        pasted = {"sigmas": [*found.sigmas.tolist(), 0.0]}
+    else:  # betas of its own, 0.00085 to 0.012, do not reach far enough
+        squares = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
+        pasted = {"timesteps": found.timesteps(paths.VP(squares)).tolist(), "beta_start": 1e-4}
+    family = adapters.diffusers(getattr(diffusers, scheduler), **pasted, **config)
+    (rung,) = audit(family, TARGET, steps=[13], odd=(), variants=False).rungs
+    assert rung.discretization == pytest.approx(found.rows[0].tv, rel=1e-3)
+    with pytest.raises(ValueError, match="N: expected 13, as .* are given, got 12"):
+        family(12).read(TARGET)
