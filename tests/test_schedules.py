@@ -294,12 +294,21 @@ def laws_of_the_line():
 
 
 SLOW = equal_angles, one_level_between, counts, laws_of_the_line
+
+
+def folds_of_the_line():
+    """A midpoint step from level 1 to 0.2 on modes at -6 and 6: the slope of its map is negative between them."""
+    for metric, most in (("tv", 1.0), ("kl", math.inf)):
+        found = schedules.lost(targets.TwoGaussians(6.0), schemes.midpoint, 1, Levels(0.2, 1.0), metric=metric)
+        assert {(each.error.kind, each.error.lower, each.error.upper) for each in found} == {("upper", 0.0, most)}
+
+
 FACTS = {
     fact.__name__: fact
     for fact in (
         named_grids, steps_of_practice, errors_of_a_list, slopes_of_the_error, given_the_midpoint, two_midpoints,
         equal_angles, one_level_between, counts,
-        close_to_a_goal, other_spectra, laws_of_the_line,
+        close_to_a_goal, other_spectra, laws_of_the_line, folds_of_the_line,
     )
 }  # fmt: skip
 

@@ -745,8 +745,8 @@ def lost(
     named grids, beside the best levels that are found on the data themselves.
 
     Started from the true q_T. The last search is by finite differences, from the Gaussian's levels and from the best
-    named grid, so that `own` is the least error found and no more; on a scheme that folds the line an error is 1 in
-    total variation and infinite otherwise.
+    named grid, so that `own` is the least error found and no more. On levels with which the scheme folds the line the
+    law is not known, and the error is a bracket: from 0 to 1 in total variation, else to infinity.
 
     Parameters
     ----------
@@ -782,8 +782,9 @@ def lost(
     def on(levels: Array) -> Value:
         try:
             return distance(output_law(Plan([Predict(scheme, levels)]), factor, start="exact"), goal)
-        except ArithmeticError:
-            return Value(1.0) if metric == "tv" else Value(math.inf)
+        except ArithmeticError:  # its law is not known, and the error counts as the largest there is
+            most = 1.0 if metric == "tv" else math.inf
+            return Value(most, "upper", lower=0.0, upper=most)
 
     grids = {"gaussian": best(alike, scheme, where, steps, metric=metric, start="exact")}
     grids |= {grid: _spaced(where, grid).of(steps) for grid in GRIDS}

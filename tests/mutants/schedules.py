@@ -51,4 +51,6 @@ LINES = [
     Line("no_search_on_the_line", schedules, "lost", "if search and", "if False and", "laws_of_the_line"),
     Line("the_normal_start_on_the_line", schedules, "lost", 'factor, start="exact"), goal', 'factor), goal',
          "laws_of_the_line"),
+    Line("a_fold_called_exact", schedules, "lost", 'Value(most, "upper", lower=0.0, upper=most)', "Value(most)",
+         "folds_of_the_line"),
 ]  # fmt: skip
