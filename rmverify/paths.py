@@ -15,9 +15,31 @@ import numpy as np
 
 from rmverify.numbers.checks import Array, finite_array, number
 
-__all__ = ["OU", "VE", "VP", "Flow", "Path"]
+__all__ = ["OU", "VE", "VP", "Flow", "Path", "level_of", "sigma_of"]
 
 Coefficient = Callable[[Array], Any]
+
+
+def sigma_of(t: Any) -> Any:
+    """sigma/alpha = sqrt(e^{2t} - 1) at noise level t: the sigma of EDM, k-diffusion and diffusers.
+
+    Examples
+    --------
+    >>> float(sigma_of(np.log(2) / 2))
+    1.0
+    """
+    return np.sqrt(np.expm1(2 * np.asarray(t, dtype=float)))
+
+
+def level_of(sigma: Any) -> Any:
+    """The noise level log(1 + sigma^2)/2 of sigma/alpha.
+
+    Examples
+    --------
+    >>> float(level_of(sigma_of(0.25)))
+    0.25
+    """
+    return np.log1p(np.square(np.asarray(sigma, dtype=float))) / 2
 
 
 class Path:
@@ -93,7 +115,7 @@ class Path:
         """
         alpha, sigma = self.at(t)
         with np.errstate(divide="ignore", over="ignore"):
-            return np.log1p(np.square(np.divide(sigma, alpha))) / 2
+            return level_of(np.divide(sigma, alpha))
 
 
 class OU(Path):

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from rmverify.numbers.checks import Array, number, positive_integer
+from rmverify.paths import level_of, sigma_of
 from rmverify.plans.stages import Correct, Plan, Predict, Stage
 from rmverify.schemes import underdamped
 from rmverify.schemes.contract import Scheme
@@ -71,28 +72,6 @@ class Levels:
         levels = np.asarray(back(np.linspace(there(self.horizon), there(self.early_stop), steps + 1)))
         levels[[0, -1]] = self.horizon, self.early_stop
         return levels
-
-
-def sigma_of(t: Any) -> Any:
-    """sigma/alpha = sqrt(e^{2t} - 1) at noise level t: the sigma of EDM, k-diffusion and diffusers.
-
-    Examples
-    --------
-    >>> float(sigma_of(np.log(2) / 2))
-    1.0
-    """
-    return np.sqrt(np.expm1(2 * np.asarray(t, dtype=float)))
-
-
-def level_of(sigma: Any) -> Any:
-    """The noise level log(1 + sigma^2)/2 of sigma/alpha.
-
-    Examples
-    --------
-    >>> float(level_of(sigma_of(0.25)))
-    0.25
-    """
-    return np.log1p(np.square(np.asarray(sigma, dtype=float))) / 2
 
 
 _OFFSET = 0.008  # s of the cosine schedule

@@ -71,7 +71,7 @@ def exact_model(target: Target, path: Path, predicts: str) -> Model:
                 weight = _weight(predicts, alpha, sigma)
                 a, b = _gaussian("score", lam, mean, alpha, sigma)
                 size = np.hypot(alpha, sigma)
-                bias = truth.to_modes("bias", target._bias(np.log1p((sigma / alpha) ** 2) / 2))
+                bias = truth.to_modes("bias", target._bias(np.asarray(path.noise_level(t))[..., None]))
                 more, off = target.gain * a, target.gain * b + bias / size  # a score of 0 more is none, at any weight
                 gain = gain + np.where((weight == 0) | (more == 0), 0.0, weight * more)
                 shift = shift + np.where((weight == 0) | (off == 0), 0.0, weight * off)
