@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rmverify.adapters import karras as sigmas
 from rmverify.numbers.checks import Array
 from rmverify.paths import VP, Path
 
@@ -25,4 +26,4 @@ def geometric(n: int, first: float = 15.0, last: float = 0.03) -> Array:
 
 def karras(n: int, first: float = 14.6146, last: float = 0.0291675) -> Array:
     """n levels, evenly spaced in sigma^(1/7): equation 5 of Karras et al. 2022."""
-    return np.linspace(first ** (1 / 7), last ** (1 / 7), n) ** 7
+    return sigmas(n, low=last, high=first)[:-1]
