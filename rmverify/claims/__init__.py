@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import get_args
 
-from rmverify.claims.evidence import Kind
+from rmverify.claims.evidence import PAPER, Kind
 from rmverify.claims.ledger import Claim, Evidence, Look, Report, Result, load, run
 from rmverify.errors import EFFORT
 from rmverify.numbers.checks import positive_integer
@@ -28,6 +28,7 @@ def verify(
     effort: int = EFFORT,
     first_violation: bool = False,
     workers: int = 1,
+    field: bool = False,
     progress: Callable[[str, float], None] | None = None,
 ) -> Report:
     """Go through the claims of the ledger and say of each what was found.
@@ -35,7 +36,7 @@ def verify(
     Parameters
     ----------
     ids : iterable of str, optional
-        Such as ``["B2", "D1"]``; all of them by default.
+        Such as ``["B2", "D1"]``; by default all those of Gupta, Cai and Chen, and of what they rest on.
     kinds : iterable of {"symbolic", "certified", "exact", "fitted", "monte-carlo"}, optional
         The evidence to gather; by default all but certified. Monte-carlo is only where a target calls for it.
     certified : bool
@@ -52,6 +53,8 @@ def verify(
         Stop asking a claim as soon as something violates it.
     workers : int
         Processes.
+    field : bool
+        Without `ids`: go through the theorems of other papers as well.
     progress : callable, optional
         Called with a text and the fraction that is done.
 
@@ -86,7 +89,8 @@ def verify(
     if not isinstance(given, Mapping) or not all(map(callable, given.values())):
         raise ValueError(f"schemes: expected a mapping of names to step functions, got {given!r}")
     _checked("schemes", given, SCHEMES)
-    about = [id for id, claim in claims.items() if not given or any(name in given for name in claim.schemes)]
+    about = [id for id, claim in claims.items() if field or given or claim.paper == PAPER]
+    about = [id for id in about if not given or any(name in given for name in claims[id].schemes)]
     chosen = about if ids is None else _checked("ids", ids, claims)
     if not (isinstance(workers, int) and workers >= 1):
         raise ValueError(f"workers: expected an integer >= 1, got {workers!r}")

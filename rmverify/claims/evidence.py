@@ -17,7 +17,10 @@ from rmverify.exponents import Bound
 from rmverify.numbers.values import Value
 from rmverify.schemes.contract import Scheme
 
-__all__ = ["Claim", "Evidence", "Finding", "Kind", "Look", "Result", "worst"]
+__all__ = ["PAPER", "Claim", "Evidence", "Finding", "Kind", "Look", "Result", "worst"]
+
+PAPER = "Gupta, Cai, Chen 2024, and what it rests on"
+"""Whose claims are asked by default."""
 
 Kind = Literal["symbolic", "certified", "exact", "fitted", "monte-carlo"]
 Finding = Literal["holds", "holds with constant", "not implied", "not yet", "inconclusive", "violated"]
@@ -97,7 +100,9 @@ class Claim:
         LaTeX, with %s where the bounds stand, in their order.
     source : str
     provenance : str
-        With one of the marks abstract, quoted, derived, recalled.
+        With one of the marks abstract, found, quoted, derived, recalled.
+    paper : str
+        The paper whose theorems it is reported among; by default that which this package is about.
     left : str
         What is measured, in words.
     bounds : tuple of Bound
@@ -126,6 +131,7 @@ class Claim:
     kinds: tuple[Kind, ...] = ()
     schemes: tuple[str, ...] = ()
     measure: Callable[..., Iterator[Evidence]] | None = None
+    paper: str = PAPER
 
     @property
     def latex(self) -> str:
@@ -151,7 +157,9 @@ class Claim:
 
     def as_dict(self) -> dict[str, Any]:
         """As plain data, without the function."""
-        plain = {name: getattr(self, name) for name in ("id", "statement", "latex", "source", "provenance", "left")}
+        plain = {
+            name: getattr(self, name) for name in ("id", "paper", "statement", "latex", "source", "provenance", "left")
+        }
         return plain | {"right": self.right, "hypotheses": self.hypotheses}
 
     def __repr__(self) -> str:

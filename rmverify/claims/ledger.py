@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from rmverify.claims import a, b, c, d
+from rmverify.claims import a, b, c, d, e, f, g, h, k
 from rmverify.claims.evidence import Claim, Evidence, Look, Result
 from rmverify.claims.words import finding_text
 from rmverify.numbers.html import html_table
@@ -56,8 +56,8 @@ class Report(Mapping[str, Result]):
 
 
 def load() -> dict[str, Claim]:
-    """Every claim, in order."""
-    return {claim.id: claim for letter in (a, b, c, d) for claim in letter.CLAIMS}
+    """Every claim, in order: those of the paper and what it rests on, and then those of others."""
+    return {claim.id: claim for letter in (a, b, c, d, e, f, g, h, k) for claim in letter.CLAIMS}
 
 
 def run(claim: Claim, look: Look) -> Result:

@@ -16,9 +16,13 @@ def add(commands: Any) -> None:
     """The command and its options."""
     verify = add_command(
         commands, "verify", "every claim of the ledger, and what was found about it", run,
-        "rmverify verify\n  rmverify verify B2 D1 --verbose\n  rmverify verify --target digits --html digits.html",
+        "rmverify verify\n  rmverify verify B2 D1 --verbose\n  rmverify verify --all\n"
+        "  rmverify verify --target digits --html digits.html",
     )  # fmt: skip
-    verify.add_argument("ids", nargs="*", metavar="IDS", help="such as B2 D1; default: all of them")
+    verify.add_argument(
+        "ids", nargs="*", metavar="IDS", help="such as B2 D1; default: those of the paper and what it rests on"
+    )
+    verify.add_argument("--all", action="store_true", help="also the theorems of the field's other papers")
     verify.add_argument(
         "--kind", action="append", choices=KINDS, metavar="KIND",
         help=f"restrict to this kind of evidence (repeatable); one of {', '.join(KINDS)}; default: all but certified",
@@ -57,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
             target=target,
             effort=effort,
             workers=options.workers,
+            field=options.all,
             progress=tell,
         )
     left_out = []

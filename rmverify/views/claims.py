@@ -23,6 +23,7 @@ _STYLES = {
 }
 _PROVENANCE = {
     "abstract": "stated in the paper's abstract",
+    "found": "read in a public copy",
     "quoted": "from its source, by later papers or public reviews",
     "derived": "in this project",
     "recalled": "the published form from memory",
@@ -70,13 +71,16 @@ def shown(report: Report, asked: Asked, width: int | None = None, verbose: bool 
     """What a person reads: a line for every claim and, if asked for, its evidence, as rich renderables."""
     from rich.text import Text
 
-    roomy, lines = width is None or width >= _ROOMY, []
+    roomy, lines = width is None or width >= _ROOMY, dict[str, list[Any]]()
     for result in report.values():
         kinds = [kind if roomy else kind[0] for kind in kinds_of(result)]
         finding = Text(finding_text(result), style=_STYLES[result.finding])
-        lines.append([result.id, result.claim.statement, finding, " ".join(kinds), seconds_text(result.seconds)])
-    table = grid(("id", "claim", "finding", "evidence", "time"), lines, right=["time"])
-    blocks: list[Any] = [listed(asked.lines()), "", table, ""]
+        line = [result.id, result.claim.statement, finding, " ".join(kinds), seconds_text(result.seconds)]
+        lines.setdefault(result.claim.paper, []).append(line)
+    blocks: list[Any] = [listed(asked.lines()), ""]
+    for paper, rows in lines.items():
+        heads = [Text(paper, style="bold")] if len(lines) > 1 else []
+        blocks += [*heads, grid(("id", "claim", "finding", "evidence", "time"), rows, right=["time"]), ""]
     if verbose:
         blocks += [block for result in report.values() for block in _evidence_blocks(result, asked)]
     notes = [tally(report)]
@@ -157,6 +161,7 @@ def claim_lines(claim: Claim) -> list[tuple[str, str]]:
     """Where a claim is from, what it assumes and what it compares, under names."""
     meanings = "; ".join(meaning for mark, meaning in _PROVENANCE.items() if mark in claim.provenance)
     lines = [
+        ("paper", claim.paper),
         ("source", claim.source),
         ("provenance", claim.provenance + (f" ({meanings})" if meanings else "")),
         ("hypotheses", "\n".join(claim.hypotheses)),
