@@ -34,8 +34,9 @@ def exponential_integrator(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> 
 def randomized_midpoint(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
     """x_half = e^{ah} x + (e^{ah}-1) s_t(x);  x' = e^h x + h e^{(1-a)h} s_{t-ah}(x_half),  a ~ U[0,1].
 
-    Source: Gupta, Cai, Chen 2024, Algorithm 1, equations (7)-(8) [quoted by later papers]. The integral of the
-    flow is estimated without bias in a. Two evaluations, two rounds.
+    Source: Gupta, Cai, Chen 2024, Algorithm 1, equations (7)-(8) [confirmed by the authors' own code, in commented
+    lines; the code that runs there is not Algorithm 1: a DDIM update from a midpoint uniform in the timestep's index].
+    The integral of the flow is estimated without bias in a. Two evaluations, two rounds.
 
     Examples
     --------
