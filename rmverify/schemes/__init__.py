@@ -4,7 +4,7 @@ What is shipped is `SHIPPED`, by name; the rest is what a step of your own is ma
 """
 
 from rmverify.schemes.contract import SHIPPED, Draw, Score, parameters, scheme, velocity_variance
-from rmverify.schemes.langevin import overdamped, randomized_midpoint_langevin, underdamped
+from rmverify.schemes.langevin import overdamped, overdamped_midpoint, randomized_midpoint_langevin, underdamped
 from rmverify.schemes.parallel import parallel_midpoint, parallel_underdamped
 from rmverify.schemes.probability_flow import (
     euler,
@@ -25,6 +25,7 @@ __all__ = [
     "importance_midpoint",
     "midpoint",
     "overdamped",
+    "overdamped_midpoint",
     "parallel_midpoint",
     "parallel_underdamped",
     "parameters",
@@ -40,5 +41,6 @@ SHIPPED |= {
     for step in (
         euler, exponential_integrator, heun, importance_midpoint, midpoint, overdamped, parallel_midpoint,
         parallel_underdamped, randomized_midpoint, randomized_midpoint_langevin, underdamped,
+        overdamped_midpoint,
     )
 }  # fmt: skip

@@ -43,6 +43,7 @@ CLAIMS = {
     "euler": "B7",
     "underdamped": "C2",
     "overdamped": "C2",
+    "overdamped_midpoint": "K1",
     "randomized_midpoint_langevin": "C3",
     "parallel_underdamped": "D2",
     "importance_midpoint": "H1",

@@ -92,6 +92,14 @@ def overdamped(h, alphas, k, m):
     return mp.matrix([[1 - h * k]]), mp.matrix([h * k * m]), mp.matrix([[2 * h]])
 
 
+def overdamped_midpoint(h, alphas, k, m):
+    """half = x + ah s(x) + sqrt(2) W_{ah}, x' = x + h s(half) + sqrt(2) W_h."""
+    (a,) = alphas
+    slope, shift = 1 - a * h * k, a * h * k * m  # of half
+    early = (1 - h * k) ** 2 * 2 * a * h  # what came before ah moves x' itself, and back through half
+    return mp.matrix([[1 - h * k * slope]]), mp.matrix([h * k * (m - shift)]), mp.matrix([[early + 2 * (1 - a) * h]])
+
+
 def kinetic_covariance(h, friction, mass):
     """[[Var W_x, Cov], [Cov, Var W_v]] of what the noise adds over a time h: the printed closed forms."""
     g, E = friction, mp.exp(-friction * h)
@@ -185,7 +193,9 @@ def parallel_underdamped(h, alphas, k, m, friction, mass, cells, rounds):
     return mp.matrix([[out[0][1], out[0][2]], [out[1][1], out[1][2]]]), mp.matrix([out[0][0], out[1][0]]), C
 
 
-CORRECTORS = {f.__name__: f for f in (overdamped, underdamped, randomized_midpoint_langevin, parallel_underdamped)}
+OVERDAMPED = {f.__name__: f for f in (overdamped, overdamped_midpoint)}
+KINETIC = {f.__name__: f for f in (underdamped, randomized_midpoint_langevin, parallel_underdamped)}
+CORRECTORS = OVERDAMPED | KINETIC
 
 
 # --- when the score is asked, step by step ----------------------------------------------------------------------
@@ -203,6 +213,7 @@ def score_times(name, t, h, alphas, parameters):
         "importance_midpoint": [[t], [t + np.log(1 - a * (1 - np.exp(-h))) for a in alphas]],
         "parallel_midpoint": [[t]] + [inner] * (parameters.get("rounds", 0) + 1),
         "overdamped": [[t]],
+        "overdamped_midpoint": [[t], [t]],
         "underdamped": [[t]],
         "randomized_midpoint_langevin": [[t], [t]],
         "parallel_underdamped": [[t]] * parameters.get("rounds", 1),
