@@ -23,6 +23,7 @@ PREDICTORS = {
     "midpoint": schemes.midpoint,
     "randomized_midpoint": schemes.randomized_midpoint,
     "parallel_midpoint": schemes.parallel_midpoint(strata=4, rounds=2),
+    "importance_midpoint": schemes.importance_midpoint,
 }
 CORRECTORS = {
     "overdamped": schemes.overdamped,

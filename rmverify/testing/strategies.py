@@ -403,6 +403,7 @@ def predictors() -> SearchStrategy[Scheme]:
         schemes.heun,
         schemes.midpoint,
         schemes.randomized_midpoint,
+        schemes.importance_midpoint,
     )
     return st.one_of(
         st.sampled_from(plain), _bound(schemes.parallel_midpoint, strata=st.integers(1, 2), rounds=st.integers(0, 2))

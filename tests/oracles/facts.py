@@ -25,7 +25,7 @@ CLOSE = mp.mpf(10) ** -40
 UNIT = 2.0**-53
 
 PREDICTORS = tuple(textbook.PREDICTORS)
-RANDOM = ("randomized_midpoint", "parallel_midpoint")
+RANDOM = ("randomized_midpoint", "parallel_midpoint", "importance_midpoint")
 CORRECTORS = tuple(textbook.CORRECTORS)
 OVERDAMPED, KINETIC = tuple(textbook.OVERDAMPED), tuple(textbook.KINETIC)
 
@@ -88,7 +88,7 @@ def bound(step, parameters):
 
 def drawn(of, parameters):
     """Midpoints away from 1/2, one per uniform, inside their strata."""
-    if of in ("randomized_midpoint", "overdamped_midpoint", "randomized_midpoint_langevin"):
+    if of in ("randomized_midpoint", "importance_midpoint", "overdamped_midpoint", "randomized_midpoint_langevin"):
         return [rational(3, 10)]
     strata = parameters.get("strata", 0) if of == "parallel_midpoint" else 0
     return [(i + rational(3 + 2 * (i % 3), 10)) / strata for i in range(strata)]
@@ -369,7 +369,7 @@ def out(step, parameters, x, t, h, alphas, score):
     return plain(bound(step, parameters)(x, t, h, elementwise(score), UnitDraw(alphas)))
 
 
-@fact("midpoint", "randomized_midpoint", "parallel_midpoint", "heun")
+@fact("midpoint", "randomized_midpoint", "importance_midpoint", "parallel_midpoint", "heun")
 def points_on_the_flow(step, of):
     """Where the score is the constant 1 the exact flow is e^r (x + 1) - 1, and each inner point lies on it at its own
     level (Heun's: on its Euler step): the Picard weights of every round telescope."""
@@ -384,6 +384,8 @@ def points_on_the_flow(step, of):
 
         bound(step, parameters)(x, t, h, ask, UnitDraw(alphas))
         inner = {"midpoint": [rational(1, 2)]}.get(of, alphas)
+        if of == "importance_midpoint":
+            inner = [textbook.tilted(a, h) / h for a in alphas]
         due = [mp.exp(a * h) * (x + 1) - 1 for a in inner] if of != "heun" else [x + h * (x + 1)]
         same(asked[0], [x], f"{of} {parameters}: first point")
         for k, points in enumerate(asked[1:]):

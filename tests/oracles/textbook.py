@@ -7,6 +7,7 @@ steps come as the pair (A, b), C of x' = A x + b + N(0, C) for the score -k (x -
 from __future__ import annotations
 
 import mpmath as mp
+import numpy as np
 
 
 def gaussian_score(lam, mean):
@@ -34,6 +35,18 @@ def randomized_midpoint(x, t, h, alphas, score):
     (a,) = alphas
     half = mp.exp(a * h) * x + (mp.exp(a * h) - 1) * score(t, x)
     return mp.exp(h) * x + h * mp.exp((1 - a) * h) * score(t - a * h, half)
+
+
+def tilted(a, h):
+    """The r of [0, h] below which a density e^{h-r}/(e^h - 1) has the mass a."""
+    return -mp.log(1 - a * (1 - mp.exp(-h)))
+
+
+def importance_midpoint(x, t, h, alphas, score):
+    """An average over r of density e^{h-r}/(e^h - 1) of (e^h - 1) s_{t-r}(x_r) is the flow's integral."""
+    r = tilted(alphas[0], h)
+    half = mp.exp(r) * x + (mp.exp(r) - 1) * score(t, x)
+    return mp.exp(h) * x + (mp.exp(h) - 1) * score(t - r, half)
 
 
 def midpoint(x, t, h, alphas, score):
@@ -64,8 +77,11 @@ def parallel_midpoint(x, t, h, alphas, score, strata, rounds):
 
 
 PREDICTORS = {
-    f.__name__: f for f in (euler, heun, exponential_integrator, randomized_midpoint, midpoint, parallel_midpoint)
-}
+    f.__name__: f
+    for f in (
+        euler, heun, exponential_integrator, randomized_midpoint, midpoint, parallel_midpoint, importance_midpoint,
+    )
+}  # fmt: skip
 
 
 # --- correctors: (A, b, C) --------------------------------------------------------------------------------------
@@ -194,6 +210,7 @@ def score_times(name, t, h, alphas, parameters):
         "heun": [[t], [t - h]],
         "midpoint": [[t], [t - h / 2]],
         "randomized_midpoint": [[t], inner],
+        "importance_midpoint": [[t], [t + np.log(1 - a * (1 - np.exp(-h))) for a in alphas]],
         "parallel_midpoint": [[t]] + [inner] * (parameters.get("rounds", 0) + 1),
         "overdamped": [[t]],
         "overdamped_midpoint": [[t], [t]],

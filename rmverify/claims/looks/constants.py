@@ -45,6 +45,7 @@ PREDICTORS: Table = {
             (3, 1, "-(v-1)*h**3/(54*v**3)"),
         )
     },
+    "importance_midpoint": {(): _NONE | {"slope": _RANDOM, "variance": "(v-1)**2*h**4/(12*v**4)"}},
 }  # fmt: skip
 """On a mode N(m, v) of q_t with the score of q: see `rmverify.errors.jets.predictor_jets` for the names."""
 
