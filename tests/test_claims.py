@@ -21,6 +21,7 @@ from sympy import QQ
 import rmverify as rm
 from rmverify import schemes
 from rmverify.claims import Report, verify
+from rmverify.claims.evidence import PAPER
 from rmverify.claims.ledger import Claim, Evidence, Look, Result, load, run
 from rmverify.claims.looks.constants import KINETIC, PREDICTORS
 from rmverify.claims.looks.measure import fitted, one_step, residuals, searched
@@ -275,10 +276,10 @@ def test_a_printed_report_says_why():
 
 
 def test_the_ledger_has_all_claims_in_order():
-    assert list(load()) == IDS
+    assert [id for id, claim in load().items() if claim.paper == PAPER] == IDS
 
 
-@pytest.mark.parametrize("id", IDS)
+@pytest.mark.parametrize("id", load())
 def test_every_claim_says_where_it_is_from(id):
     claim = load()[id]
     for field in (claim.statement, claim.latex, claim.source, claim.provenance, claim.left, claim.right):
@@ -309,7 +310,7 @@ def test_claims_say_about_which_schemes_they_are(report, asked_for):
     assert asked_for == {id: set(claim.schemes) for id, claim in load().items() if claim.schemes}
 
 
-@pytest.mark.parametrize("id", IDS)
+@pytest.mark.parametrize("id", load())
 def test_claims_say_which_evidence_there_can_be(id):
     asked = []
 
