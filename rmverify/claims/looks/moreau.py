@@ -64,8 +64,8 @@ def envelope_tv(bumps: Sequence[Bump], s: float, t: float) -> Value:
     Examples
     --------
     >>> tv = envelope_tv([Bump(1.0, 0.0, 1e4)], 0.0, 0.01)
-    >>> round(tv / (0.01**2 / 6), 2)  # pi(0) t^2/3, and pi(0) is near 1/2
-    1.01
+    >>> abs(tv / (0.01**2 / 6) - 1) < 0.02  # pi(0) t^2/3, and pi(0) is near 1/2
+    True
     """
     with ctx.workprec(BITS):
         low, high = arb(s), arb(t)
@@ -226,7 +226,7 @@ def _of_gaussians() -> Evidence:
 FLAT, START, STEPS = 0.1, (12.0, 1.0), 20  # F = FLAT x^2/2; N(12, 1); gradients
 REACH = 24.0
 WIDTH = 2.5  # of a panel, in deviations of a step's noise
-END = 0.04  # the same for the last, in units of b
+END = 0.1  # the same for the last, in units of b
 
 
 def chain_tv(levels: Sequence[float], steps: Sequence[float]) -> Value:
