@@ -4,9 +4,16 @@ What is shipped is `SHIPPED`, by name; the rest is what a step of your own is ma
 """
 
 from rmverify.schemes.contract import SHIPPED, Draw, Score, parameters, scheme, velocity_variance
-from rmverify.schemes.langevin import overdamped, randomized_midpoint_langevin, underdamped
+from rmverify.schemes.langevin import overdamped, overdamped_midpoint, randomized_midpoint_langevin, underdamped
 from rmverify.schemes.parallel import parallel_midpoint, parallel_underdamped
-from rmverify.schemes.probability_flow import euler, exponential_integrator, heun, midpoint, randomized_midpoint
+from rmverify.schemes.probability_flow import (
+    euler,
+    exponential_integrator,
+    heun,
+    importance_midpoint,
+    midpoint,
+    randomized_midpoint,
+)
 
 __all__ = [
     "SHIPPED",
@@ -15,8 +22,10 @@ __all__ = [
     "euler",
     "exponential_integrator",
     "heun",
+    "importance_midpoint",
     "midpoint",
     "overdamped",
+    "overdamped_midpoint",
     "parallel_midpoint",
     "parallel_underdamped",
     "parameters",
@@ -30,7 +39,8 @@ __all__ = [
 SHIPPED |= {
     step.__name__: step
     for step in (
-        euler, exponential_integrator, heun, midpoint, overdamped, parallel_midpoint, parallel_underdamped,
-        randomized_midpoint, randomized_midpoint_langevin, underdamped,
+        euler, exponential_integrator, heun, importance_midpoint, midpoint, overdamped, parallel_midpoint,
+        parallel_underdamped, randomized_midpoint, randomized_midpoint_langevin, underdamped,
+        overdamped_midpoint,
     )
 }  # fmt: skip

@@ -43,8 +43,10 @@ CLAIMS = {
     "euler": "B7",
     "underdamped": "C2",
     "overdamped": "C2",
+    "overdamped_midpoint": "K1",
     "randomized_midpoint_langevin": "C3",
     "parallel_underdamped": "D2",
+    "importance_midpoint": "H1",
 }
 """The claim of the ledger that is about a scheme; for its mutants that bias the integral B1, the variance B3."""
 MUTANTS: dict[str, Mutant] = {}

@@ -9,6 +9,7 @@ next term of the series, known exactly.
 from __future__ import annotations
 
 import functools
+import itertools
 from fractions import Fraction
 
 import mpmath as mp
@@ -24,9 +25,9 @@ CLOSE = mp.mpf(10) ** -40
 UNIT = 2.0**-53
 
 PREDICTORS = tuple(textbook.PREDICTORS)
-RANDOM = ("randomized_midpoint", "parallel_midpoint")
+RANDOM = ("randomized_midpoint", "parallel_midpoint", "importance_midpoint")
 CORRECTORS = tuple(textbook.CORRECTORS)
-KINETIC = CORRECTORS[1:]
+OVERDAMPED, KINETIC = tuple(textbook.OVERDAMPED), tuple(textbook.KINETIC)
 
 
 FACTS = {}
@@ -87,7 +88,7 @@ def bound(step, parameters):
 
 def drawn(of, parameters):
     """Midpoints away from 1/2, one per uniform, inside their strata."""
-    if of in ("randomized_midpoint", "randomized_midpoint_langevin"):
+    if of in ("randomized_midpoint", "importance_midpoint", "overdamped_midpoint", "randomized_midpoint_langevin"):
         return [rational(3, 10)]
     strata = parameters.get("strata", 0) if of == "parallel_midpoint" else 0
     return [(i + rational(3 + 2 * (i % 3), 10)) / strata for i in range(strata)]
@@ -112,9 +113,7 @@ def langevin(step, of, parameters, alphas, h=None, score=True):
     """(A, b, C) of the step and of the textbook, for a score -k (x - m)."""
     h = rational(2, 5) if h is None else h
     k, m = (rational(5, 4), rational(-2, 3)) if score else (mp.mpf(0), mp.mpf(0))
-    found = transition(
-        bound(step, parameters), lambda t, x: -k * (x - m), mp.mpf(1), h, alphas, kinetic=of != "overdamped"
-    )
+    found = transition(bound(step, parameters), lambda t, x: -k * (x - m), mp.mpf(1), h, alphas, kinetic=of in KINETIC)
     return found, textbook.CORRECTORS[of](h, alphas, k, m, **parameters)
 
 
@@ -291,6 +290,28 @@ def started_invariant(step, of):
             raise Refuted(f"{of} entry {i}{j}: constant {mp.nstr(2 * half - one, 12)}, due {mp.nstr(P[0], 12)}")
 
 
+@fact("overdamped_midpoint")
+def kept_variance(step, of):
+    """E_a(A^2)/k + C - 1/k, what one step does to the invariant variance: a polynomial in h, whole."""
+    h, k = rational(2, 5), rational(5, 4)
+    for parameters in variants(of):
+        residual = -1 / k
+        for alphas, weight in rule(of, parameters, 4):
+            A, _, C = transition(bound(step, parameters), lambda t, x: -k * x, mp.mpf(1), h, alphas)
+            residual += weight * (A[0, 0] ** 2 / k + C[0, 0])
+        same(residual, KEPT[of](k, h, **parameters), f"{of} {parameters}", mp.mpf(10) ** -25)
+
+
+KEPT = {"overdamped_midpoint": lambda k, h: k**3 * h**4 / 3}
+
+
+def rule(of, parameters, count):
+    """(midpoints, weight) pairs that average polynomials of degree 2 count - 1 in each of them."""
+    number = len(drawn(of, parameters))
+    each = [[((i + a) / number, w) for a, w in legendre(count)] for i in range(number)]
+    return [([a for a, _ in point], mp.fprod(w for _, w in point)) for point in itertools.product(*each)]
+
+
 @functools.cache
 def invariance(of, g, u, k):
     convert = [QQ(x.numerator, x.denominator) for x in (g, u, k)]
@@ -348,7 +369,7 @@ def out(step, parameters, x, t, h, alphas, score):
     return plain(bound(step, parameters)(x, t, h, elementwise(score), UnitDraw(alphas)))
 
 
-@fact("midpoint", "randomized_midpoint", "parallel_midpoint", "heun")
+@fact("midpoint", "randomized_midpoint", "importance_midpoint", "parallel_midpoint", "heun")
 def points_on_the_flow(step, of):
     """Where the score is the constant 1 the exact flow is e^r (x + 1) - 1, and each inner point lies on it at its own
     level (Heun's: on its Euler step): the Picard weights of every round telescope."""
@@ -363,6 +384,8 @@ def points_on_the_flow(step, of):
 
         bound(step, parameters)(x, t, h, ask, UnitDraw(alphas))
         inner = {"midpoint": [rational(1, 2)]}.get(of, alphas)
+        if of == "importance_midpoint":
+            inner = [textbook.tilted(a, h) / h for a in alphas]
         due = [mp.exp(a * h) * (x + 1) - 1 for a in inner] if of != "heun" else [x + h * (x + 1)]
         same(asked[0], [x], f"{of} {parameters}: first point")
         for k, points in enumerate(asked[1:]):
@@ -462,7 +485,7 @@ class RowsDraw:
 def places(of):
     """(t, h, parameters) where a step may be wrong though it is right elsewhere."""
     motions = [{"friction": 0.5, "mass": 3.0}, {"friction": 7.0, "mass": 0.05}]
-    if of == "overdamped":
+    if of in OVERDAMPED:
         return [(1.0, 0.3, {})]
     if of in KINETIC:
         more = {"cells": 4, "rounds": 5} if of == "parallel_underdamped" else {}
@@ -507,7 +530,7 @@ def textbook_row(of, t, h, parameters, x, v, draw, row, lam, mean, k):
         return [textbook.PREDICTORS[of](x, t, h, alphas, textbook.gaussian_score(lam, mean), **parameters)]
     A, b, C = textbook.CORRECTORS[of](h, alphas, k, mean, **parameters)
     z = [mp.mpf(float(each[row, 0])) for each in draw.z]
-    if of == "overdamped":
+    if of in OVERDAMPED:
         return [A[0, 0] * x + b[0] + mp.sqrt(C[0, 0]) * z[0]]
     w_v = mp.sqrt(C[1, 1]) * z[0]
     w_x = C[0, 1] / mp.sqrt(C[1, 1]) * z[0] + mp.sqrt(abs(C[0, 0] - C[0, 1] ** 2 / C[1, 1])) * z[1]

@@ -7,6 +7,7 @@ steps come as the pair (A, b), C of x' = A x + b + N(0, C) for the score -k (x -
 from __future__ import annotations
 
 import mpmath as mp
+import numpy as np
 
 
 def gaussian_score(lam, mean):
@@ -34,6 +35,18 @@ def randomized_midpoint(x, t, h, alphas, score):
     (a,) = alphas
     half = mp.exp(a * h) * x + (mp.exp(a * h) - 1) * score(t, x)
     return mp.exp(h) * x + h * mp.exp((1 - a) * h) * score(t - a * h, half)
+
+
+def tilted(a, h):
+    """The r of [0, h] below which a density e^{h-r}/(e^h - 1) has the mass a."""
+    return -mp.log(1 - a * (1 - mp.exp(-h)))
+
+
+def importance_midpoint(x, t, h, alphas, score):
+    """An average over r of density e^{h-r}/(e^h - 1) of (e^h - 1) s_{t-r}(x_r) is the flow's integral."""
+    r = tilted(alphas[0], h)
+    half = mp.exp(r) * x + (mp.exp(r) - 1) * score(t, x)
+    return mp.exp(h) * x + (mp.exp(h) - 1) * score(t - r, half)
 
 
 def midpoint(x, t, h, alphas, score):
@@ -64,8 +77,11 @@ def parallel_midpoint(x, t, h, alphas, score, strata, rounds):
 
 
 PREDICTORS = {
-    f.__name__: f for f in (euler, heun, exponential_integrator, randomized_midpoint, midpoint, parallel_midpoint)
-}
+    f.__name__: f
+    for f in (
+        euler, heun, exponential_integrator, randomized_midpoint, midpoint, parallel_midpoint, importance_midpoint,
+    )
+}  # fmt: skip
 
 
 # --- correctors: (A, b, C) --------------------------------------------------------------------------------------
@@ -74,6 +90,14 @@ PREDICTORS = {
 def overdamped(h, alphas, k, m):
     """x' = x + h s(x) + sqrt(2h) W."""
     return mp.matrix([[1 - h * k]]), mp.matrix([h * k * m]), mp.matrix([[2 * h]])
+
+
+def overdamped_midpoint(h, alphas, k, m):
+    """half = x + ah s(x) + sqrt(2) W_{ah}, x' = x + h s(half) + sqrt(2) W_h."""
+    (a,) = alphas
+    slope, shift = 1 - a * h * k, a * h * k * m  # of half
+    early = (1 - h * k) ** 2 * 2 * a * h  # what came before ah moves x' itself, and back through half
+    return mp.matrix([[1 - h * k * slope]]), mp.matrix([h * k * (m - shift)]), mp.matrix([[early + 2 * (1 - a) * h]])
 
 
 def kinetic_covariance(h, friction, mass):
@@ -169,7 +193,9 @@ def parallel_underdamped(h, alphas, k, m, friction, mass, cells, rounds):
     return mp.matrix([[out[0][1], out[0][2]], [out[1][1], out[1][2]]]), mp.matrix([out[0][0], out[1][0]]), C
 
 
-CORRECTORS = {f.__name__: f for f in (overdamped, underdamped, randomized_midpoint_langevin, parallel_underdamped)}
+OVERDAMPED = {f.__name__: f for f in (overdamped, overdamped_midpoint)}
+KINETIC = {f.__name__: f for f in (underdamped, randomized_midpoint_langevin, parallel_underdamped)}
+CORRECTORS = OVERDAMPED | KINETIC
 
 
 # --- when the score is asked, step by step ----------------------------------------------------------------------
@@ -184,8 +210,10 @@ def score_times(name, t, h, alphas, parameters):
         "heun": [[t], [t - h]],
         "midpoint": [[t], [t - h / 2]],
         "randomized_midpoint": [[t], inner],
+        "importance_midpoint": [[t], [t + np.log(1 - a * (1 - np.exp(-h))) for a in alphas]],
         "parallel_midpoint": [[t]] + [inner] * (parameters.get("rounds", 0) + 1),
         "overdamped": [[t]],
+        "overdamped_midpoint": [[t], [t]],
         "underdamped": [[t]],
         "randomized_midpoint_langevin": [[t], [t]],
         "parallel_underdamped": [[t]] * parameters.get("rounds", 1),
