@@ -21,6 +21,7 @@ CLAIMS = (
         bounds=(BOUNDS["F1"],),
         hypotheses=(CONVEX, "M h + sqrt(kappa) (M h)^{3/2} <= 1/4", "W_0 = W_2(nu_0, pi)"),
         kinds=("exact",),
+        schemes=("overdamped_midpoint",),
     ),
     Claim(
         id="F2",

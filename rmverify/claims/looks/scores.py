@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,7 +60,7 @@ def lipschitz(look: Look, scheme: Any, bound: Bound) -> Evidence:
         far = np.sqrt((A - F) ** 2 * v + c**2)
         return np.asarray((at_half - under_q) / bound(L=L, distance=far))
 
-    return searched(
+    found = searched(
         "the largest ratio of what the score's error gains at x_half to its bound, estimated score Lipschitz", ratio,
         [Axis("lambda", 1e-3, 1e3), Axis("t", 1e-3, 10), Axis("h/limit", 0.03, 1, ends=("high",)),
          Axis("alpha", 0.01, 1, log=False, ends=("high",)), Axis("gain", -3, 3, log=False),
@@ -68,6 +69,14 @@ def lipschitz(look: Look, scheme: Any, bound: Bound) -> Evidence:
         domain="limit = min(1/L, t)",
         effort=effort(look, 1024, 24, 4, 32),
     )  # fmt: skip
+    assert found.constant is not None
+    # by another route: e is Lipschitz with |gain|/v, and 2 max(1, |1 + gain|) >= |gain| with equality at -2
+    sharp = float(2.0 / bound(L=1.0, distance=1.0))
+    if found.constant - found.constant.error > 1:
+        text = f"{found.computed}: {found.constant:.4g} of the bound there, {sharp:.4g} where gain = -2 and v = 1/L"
+        return replace(found, finding="violated" if sharp > 1 else "inconclusive", computed=text)
+    reached = found.constant > 0.999
+    return replace(found, remark="the bound is sharp" if reached else "the bound is not reached")
 
 
 WITNESS = {"lambda": 0.25, "t": 0.25, "h": 0.25}

@@ -17,7 +17,7 @@ import numpy as np
 from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import unit_rule
 
-__all__ = ["rare", "squared_distance"]
+__all__ = ["rare", "squared_distance", "squared_distance_of_scales"]
 
 FAR = 9.0  # beyond it lies 2e-19 of N(0, 1)
 NODES = 32  # of Gauss-Legendre in r: exponents up to FAR times twice the largest value
@@ -38,6 +38,33 @@ def squared_distance(values: Array, chances: Array, spacing: float = 0.125) -> A
     z = np.arange(-FAR, FAR + spacing / 2, spacing)
     density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
     return np.asarray((_moved(z, values, chances) ** 2 * density).sum(axis=-1) * spacing)
+
+
+def squared_distance_of_scales(excess: Array, chances: Array, spacing: float = 0.125) -> float:
+    """The same of a mixture of N(0, 1 + excess), (J,): W_2^2 to N(0, 1).
+
+    Examples
+    --------
+    >>> found = squared_distance_of_scales(np.array([0.21]), np.array([1.0]))  # of N(0, 1.1^2)
+    >>> bool(abs(found / 0.01 - 1) < 1e-12)
+    True
+    """
+    z = np.arange(-FAR, FAR + spacing / 2, spacing)
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    s = np.sqrt(1 + excess)
+    less = -excess / (1 + s)  # 1 - s
+    r, weights = unit_rule(NODES)
+    x, u = z[:, None], 0 * z
+    for _ in range(ROUNDS):
+        w = (u[:, None] + x * less) / s
+        grown = np.exp(-x[..., None] * w[..., None] * r - (w[..., None] * r) ** 2 / 2)
+        inner = ((x[..., None] + w[..., None] * r) * grown) @ (weights * (1 - r))
+        off = (chances * (w - w**2 * inner)).sum(axis=-1)
+        new = u - off / (chances / s * np.exp(-x * w - w**2 / 2)).sum(axis=-1)
+        done, u = np.abs(new - u) <= 1e-15 * np.abs(new).max(), new
+        if done.all():
+            break
+    return float((u**2 * density).sum() * spacing)
 
 
 def _moved(z: Array, values: Array, chances: Array) -> Array:

@@ -143,6 +143,8 @@ def leading() -> tuple[float, float]:
 
 def strong_and_weak(look: Look, scheme: Any, strong_power: float, weak_power: float) -> Iterator[Evidence]:
     """Powers of 1/N and leading constants of both."""
+    if not (look.wants("exact") + look.wants("fitted")):
+        return
     found = [errors(scheme(friction=FRICTION, mass=MASS), n) for n in COUNTS]
     x = [1 / n for n in COUNTS]
     strong, weak = [math.sqrt(float(e.strong)) for e in found], [abs(float(e.weak)) for e in found]
