@@ -4,9 +4,16 @@ What is shipped is `SHIPPED`, by name; the rest is what a step of your own is ma
 """
 
 from rmverify.schemes.contract import SHIPPED, Draw, Score, parameters, scheme, velocity_variance
-from rmverify.schemes.langevin import overdamped, randomized_midpoint_langevin, underdamped
+from rmverify.schemes.langevin import overdamped, randomized_midpoint_langevin, underdamped, underdamped_euler
 from rmverify.schemes.parallel import parallel_midpoint, parallel_underdamped
-from rmverify.schemes.probability_flow import euler, exponential_integrator, heun, midpoint, randomized_midpoint
+from rmverify.schemes.probability_flow import (
+    euler,
+    exponential_integrator,
+    heun,
+    midpoint,
+    randomized_midpoint,
+    reverse_euler,
+)
 
 __all__ = [
     "SHIPPED",
@@ -22,8 +29,10 @@ __all__ = [
     "parameters",
     "randomized_midpoint",
     "randomized_midpoint_langevin",
+    "reverse_euler",
     "scheme",
     "underdamped",
+    "underdamped_euler",
     "velocity_variance",
 ]
 
@@ -31,6 +40,6 @@ SHIPPED |= {
     step.__name__: step
     for step in (
         euler, exponential_integrator, heun, midpoint, overdamped, parallel_midpoint, parallel_underdamped,
-        randomized_midpoint, randomized_midpoint_langevin, underdamped,
+        randomized_midpoint, randomized_midpoint_langevin, reverse_euler, underdamped, underdamped_euler,
     )
 }  # fmt: skip
