@@ -28,7 +28,7 @@ from rmverify.readings.balls import lift, lift_scheme, precision
 __all__ = ["Errors", "errors", "leading", "strong_and_weak"]
 
 BITS, NODES = 192, 12  # entries are analytic in the midpoint and in time: 1e-25 at gh = 1/2
-K, FRICTION, MASS, TIME = 1.0, 2.0, 1.0, 1.0
+K, FRICTION, MASS, TIME = 0.75, 1.5, 2.0, 1.0  # a parameter that is lost is seen
 COUNTS = (8, 16, 32, 64)
 
 
@@ -50,8 +50,8 @@ def errors(scheme: Any, steps: int) -> Errors:
     Examples
     --------
     >>> from rmverify.schemes import randomized_midpoint_langevin
-    >>> found = errors(randomized_midpoint_langevin(friction=2, mass=1), 8)
-    >>> 0 < float(found.strong) < 1e-3 and 0 < float(found.weak) < float(found.strong)
+    >>> found = errors(randomized_midpoint_langevin(friction=1.5, mass=2), 8)
+    >>> 0 < float(found.strong) < 0.01 and 0 < float(found.weak) < float(found.strong)
     True
     """
     from flint import arb, arb_mat
@@ -148,9 +148,7 @@ def strong_and_weak(look: Look, scheme: Any, strong_power: float, weak_power: fl
     found = [errors(scheme(friction=FRICTION, mass=MASS), n) for n in COUNTS]
     x = [1 / n for n in COUNTS]
     strong, weak = [math.sqrt(float(e.strong)) for e in found], [abs(float(e.weak)) for e in found]
-    domain = (
-        f"force -x, friction {FRICTION:g}, mass {MASS:g}, time {TIME:g}, started from the invariant law; over balls"
-    )
+    domain = f"force -{K:g} x, friction {FRICTION:g}, mass {MASS:g}, time {TIME:g}, invariant start; over balls"
     if look.wants("fitted"):
         yield fitted("root mean square distance to the exact dynamics on the same Brownian path", x, strong,
                      strong_power, names=("1/N", "strong error"), domain=domain)  # fmt: skip
