@@ -99,6 +99,7 @@ def test_the_longest_step_solves_its_equation():
     np.testing.assert_allclose(s + np.sqrt(kappa) * s**1.5, 0.25, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("id", "changed", "found"),
     [
@@ -266,6 +267,7 @@ def test_mutants_of_the_sampler_lose_an_order_or_a_constant():
     assert [name for name in WRONG if not caught(name)] == []
 
 
+@pytest.mark.slow
 def test_fewest_steps_in_parallel_grow_like_kappa():
     found: list[Evidence] = list(load()["F8"].check(Look(frozenset({"fitted"}))))
     assert [e.finding for e in found] == ["holds", "holds"]
