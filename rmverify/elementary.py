@@ -8,6 +8,7 @@ inside a step cancels here and nowhere else:
 ========================  =====================================================================
 ``expm1(z)``              e^z - 1
 ``phi1, phi2, phi3(z)``   phi_k(z) = sum_n z^n/(n+k)!; phi_1 = (e^z-1)/z, phi_{k+1} = (phi_k-1/k!)/z
+``log1p(z)``              ln(1+z)
 ``log1p_minus(z)``        ln(1+z) - z
 ``total(z)``              the sum over the leading axis
 ``prefix(z)``             the sums of the entries before each one, over the leading axis (exclusive)
@@ -31,7 +32,7 @@ from array_api_compat import array_namespace, device, is_array_api_obj
 
 from rmverify.numbers.backends import settled
 
-__all__ = ["exp", "expm1", "like", "log1p_minus", "phi1", "phi2", "phi3", "prefix", "sqrt", "total"]
+__all__ = ["exp", "expm1", "like", "log1p", "log1p_minus", "phi1", "phi2", "phi3", "prefix", "sqrt", "total"]
 
 _TERMS = 19  # 1/19! < 2^-56: the Taylor series of phi_k inside the unit disc
 _ATANH_TERMS = 17  # (1/9)^17 < 2^-53: log1p(z) for |z| <= 1/2 as 2 atanh(z/(2+z))
@@ -142,10 +143,18 @@ def _log1p_minus_array(z: Any, xp: Any) -> Any:
     return xp.where(near, _log1p_minus_near(xp.where(near, z, xp.zeros_like(z))), xp.log1p(far) - far)
 
 
+def _log1p_complex(z: Any, xp: Any) -> Any:
+    """NumPy's own loses the real part of a small number to the square of its imaginary one."""
+    near = xp.abs(z) <= 0.5
+    close = xp.where(near, z, xp.zeros_like(z))
+    return xp.where(near, close + _log1p_minus_near(close), xp.log(1 + xp.where(near, xp.ones_like(z), z)))
+
+
 _ON_ARRAYS: dict[str, Callable[[Any, Any], Any]] = {
     "exp": lambda z, xp: xp.exp(z),
     "expm1": lambda z, xp: xp.expm1(z),
     "sqrt": lambda z, xp: xp.sqrt(z),
+    "log1p": lambda z, xp: _log1p_complex(z, xp) if xp.isdtype(z.dtype, "complex floating") else xp.log1p(z),
     "phi1": partial(_phi_array, 1),
     "phi2": partial(_phi_array, 2),
     "phi3": partial(_phi_array, 3),
@@ -158,14 +167,15 @@ sqrt = _dispatcher("sqrt", "The square root.")
 phi1 = _dispatcher("phi1", "(e^z - 1)/z, 1 at 0.")
 phi2 = _dispatcher("phi2", "(e^z - 1 - z)/z^2, 1/2 at 0.")
 phi3 = _dispatcher("phi3", "(e^z - 1 - z - z^2/2)/z^3, 1/6 at 0.")
+log1p = _dispatcher("log1p", "ln(1+z), accurate near 0.")
 log1p_minus = _dispatcher("log1p_minus", "ln(1+z) - z, accurate near 0.")
 
 
 def _register(
-    *types: type, exp: Any, expm1: Any, sqrt: Any, log1p_minus: Any, phi: Callable[[int, Any], Any]
+    *types: type, exp: Any, expm1: Any, sqrt: Any, log1p: Any, log1p_minus: Any, phi: Callable[[int, Any], Any]
 ) -> None:  # fmt: skip
     """What every function is on numbers of these types; phi_k(z) is phi(k, z)."""
-    for function, here in zip(_FUNCTIONS, (exp, expm1, sqrt, log1p_minus), strict=True):
+    for function, here in zip(_FUNCTIONS, (exp, expm1, sqrt, log1p, log1p_minus), strict=True):
         for kind in types:
             function.register(kind, here)
     for k, function in enumerate((phi1, phi2, phi3), 1):
@@ -173,7 +183,7 @@ def _register(
             function.register(kind, partial(phi, k))
 
 
-_FUNCTIONS = exp, expm1, sqrt, log1p_minus
+_FUNCTIONS = exp, expm1, sqrt, log1p, log1p_minus
 
 
 # --- Python numbers -----------------------------------------------------------------------------------------
@@ -192,9 +202,10 @@ def _log1p_minus_number(z: complex) -> complex:
     return cmath.log(1 + z) - z if isinstance(z, complex) else math.log1p(z) - z
 
 
-_register(int, float, exp=math.exp, expm1=math.expm1, sqrt=math.sqrt,
+_register(int, float, exp=math.exp, expm1=math.expm1, sqrt=math.sqrt, log1p=math.log1p,
           log1p_minus=_log1p_minus_number, phi=_phi_number)  # fmt: skip
 _register(complex, exp=cmath.exp, expm1=lambda z: complex(np.expm1(z)), sqrt=cmath.sqrt,
+          log1p=lambda z: z + _log1p_minus_near(z) if abs(z) <= 0.5 else cmath.log(1 + z),
           log1p_minus=_log1p_minus_number, phi=_phi_number)  # fmt: skip
 
 
@@ -210,14 +221,14 @@ def _register_sympy() -> None:
         return (sp.exp(z) - sum(z**j / sp.factorial(j) for j in range(k))) / z**k
 
     _register(sp.Basic, exp=sp.exp, expm1=lambda z: sp.exp(z) - 1, sqrt=sp.sqrt,
-              log1p_minus=lambda z: sp.log(1 + z) - z, phi=phi)  # fmt: skip
+              log1p=lambda z: sp.log(1 + z), log1p_minus=lambda z: sp.log(1 + z) - z, phi=phi)  # fmt: skip
 
 
 def _register_mpmath() -> None:
     import mpmath
     from mpmath.ctx_mp_python import _mpc, _mpf
 
-    _register(_mpf, _mpc, exp=mpmath.exp, expm1=mpmath.expm1, sqrt=mpmath.sqrt,
+    _register(_mpf, _mpc, exp=mpmath.exp, expm1=mpmath.expm1, sqrt=mpmath.sqrt, log1p=mpmath.log1p,
               log1p_minus=lambda z: -z * z / 2 * mpmath.hyp2f1(1, 2, 3, -z),
               phi=lambda k, z: mpmath.hyp1f1(1, k + 1, z) / math.factorial(k))  # fmt: skip
 
@@ -241,13 +252,18 @@ def _register_flint() -> None:
     def expm1_series(z: Any) -> Any:
         return arb_series([z[0].expm1(), *z.exp().coeffs()[1:]], prec=z.prec)
 
+    def log1p_series(z: Any) -> Any:
+        return arb_series([z[0].log1p(), *(1 + z).log().coeffs()[1:]], prec=z.prec)
+
     def log1p_minus_series(z: Any) -> Any:
         return arb_series([log1p_minus(z[0]), *((1 + z).log() - z).coeffs()[1:]], prec=z.prec)
 
     methods = {"exp": lambda z: z.exp(), "sqrt": lambda z: z.sqrt()}
-    _register(arb, acb, **methods, expm1=lambda z: z.expm1(), phi=lambda k, z: taylor(k, 0, z),
-              log1p_minus=lambda z: -z * z / 2 * (-z).hypgeom_2f1(type(z)(1), type(z)(2), type(z)(3)))  # fmt: skip
-    _register(arb_series, **methods, expm1=expm1_series, log1p_minus=log1p_minus_series, phi=phi_series)
+    _register(arb, acb, **methods, expm1=lambda z: z.expm1(), log1p=lambda z: z.log1p(),
+              log1p_minus=lambda z: -z * z / 2 * (-z).hypgeom_2f1(type(z)(1), type(z)(2), type(z)(3)),
+              phi=lambda k, z: taylor(k, 0, z))  # fmt: skip
+    _register(arb_series, **methods, expm1=expm1_series, log1p=log1p_series, log1p_minus=log1p_minus_series,
+              phi=phi_series)  # fmt: skip
 
 
 _LATE: dict[str, Callable[[], None]] = {

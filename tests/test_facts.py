@@ -37,6 +37,8 @@ v = symbols("v")
         ("randomized_midpoint", "mean_x", 3, (v - 1) / (6 * v**3)),
         ("randomized_midpoint", "mean_x", 4, -(v - 1) * (5 * v - 9) / (24 * v**4)),
         ("randomized_midpoint", "var_x", 4, (2 * v - 1) ** 2 / (12 * v**4)),
+        ("importance_midpoint", "mean_x", 3, (v - 1) / (6 * v**3)),
+        ("importance_midpoint", "var_x", 4, (v - 1) ** 2 / (12 * v**4)),
         ("midpoint", "mean_x", 3, (4 * v - 3) / (24 * v**2)),
         ("euler", "mean_x", 2, -(v - 1) * (v + 1) / (2 * v**2)),
         ("heun", "mean_x", 3, -(v - 1) * (v**2 - 3) / (6 * v**3)),
@@ -108,12 +110,14 @@ def test_kinetic_covariance_is_an_ito_integral():
 @pytest.mark.parametrize("name", textbook.PREDICTORS)
 def test_the_predictors_in_numpy_are_those_in_mpmath(name):
     lam, mean, x, t, h = 0.3, 1.7, 0.6, 1.1, 0.25
-    alphas = {"randomized_midpoint": [0.3], "midpoint": [], "parallel_midpoint": [0.2, 0.9]}.get(name, [])
+    alphas = {"randomized_midpoint": [0.3], "importance_midpoint": [0.3], "parallel_midpoint": [0.2, 0.9]}.get(name, [])
     more = [2, 3] if name == "parallel_midpoint" else []
     due = textbook.PREDICTORS[name](*map(mp.mpf, (x, t, h)), alphas, textbook.gaussian_score(lam, mean), *more)
     score = plain.score_of(lam, mean)
     if name == "parallel_midpoint":
         found = plain.parallel_midpoint(x, t, h, alphas, score, 3)
+    elif name == "importance_midpoint":
+        found = plain.importance_midpoint(x, t, h, *alphas, score)
     elif name.endswith("midpoint"):
         found = plain.randomized_midpoint(x, t, h, *(alphas or [0.5]), score)
     else:

@@ -437,6 +437,7 @@ def two_strata(f):
 
 ERROR_CASES = [
     (schemes.randomized_midpoint, textbook.randomized_midpoint, one_midpoint),
+    (schemes.importance_midpoint, textbook.importance_midpoint, one_midpoint),
     (schemes.euler, textbook.euler, lambda f: f([])),
     (schemes.heun, textbook.heun, lambda f: f([])),
     (schemes.exponential_integrator, textbook.exponential_integrator, lambda f: f([])),
@@ -829,6 +830,7 @@ def every_stage():
         schemes.midpoint,
         schemes.randomized_midpoint,
         schemes.parallel_midpoint(strata=2, rounds=1),
+        schemes.importance_midpoint,
     ]
     edges = np.linspace(2.0, 0.8, len(predictors) + 1)
     stages = [rm.Predict(p, [a, b]) for p, a, b in zip(predictors, edges, edges[1:], strict=False)]

@@ -23,10 +23,13 @@ PREDICTORS = {
     "midpoint": schemes.midpoint,
     "randomized_midpoint": schemes.randomized_midpoint,
     "parallel_midpoint": schemes.parallel_midpoint(strata=4, rounds=2),
+    "importance_midpoint": schemes.importance_midpoint,
 }
 CORRECTORS = {
     "overdamped": schemes.overdamped,
+    "overdamped_midpoint": schemes.overdamped_midpoint,
     "underdamped": schemes.underdamped(friction=2, mass=3),
+    "underdamped_euler": schemes.underdamped_euler(friction=2, mass=3),
     "randomized_midpoint_langevin": schemes.randomized_midpoint_langevin(friction=2, mass=3),
     "parallel_underdamped": schemes.parallel_underdamped(cells=3, rounds=2, friction=2, mass=3),
 }
@@ -331,6 +334,19 @@ def test_overdamped_has_its_law():
     values = run_corrector(schemes.overdamped, step=0.2)[:, 0]
     assert_cells(values, lambda x: scipy.stats.norm.cdf(x, START * (1 - 0.2 * K), math.sqrt(0.4)))
     assert_another_law_would_fail(values, lambda x: scipy.stats.norm.cdf(x, START * (1 - 0.2 * K), math.sqrt(0.2)))
+
+
+def test_overdamped_midpoint_has_its_law():
+    """Given a it is Gaussian; the law is its mixture over a, and not that of the midpoint at 1/2."""
+    h, (nodes, weights) = 0.2, plain.unit_rule(40)
+
+    def law(a):
+        early = (1 - h * K) ** 2 * 2 * a * h
+        return START * (1 - h * K * (1 - a * h * K)), math.sqrt(early + 2 * (1 - a) * h)
+
+    values = run_corrector(schemes.overdamped_midpoint, step=h)[:, 0]
+    assert_cells(values, lambda x: weights @ [scipy.stats.norm.cdf(x, *law(a)) for a in nodes])
+    assert_another_law_would_fail(values, lambda x: scipy.stats.norm.cdf(x, *law(1.0)))
 
 
 def test_underdamped_has_its_law():

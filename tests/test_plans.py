@@ -31,6 +31,7 @@ PREDICTORS = [
 ]
 CORRECTORS = [
     (schemes.overdamped, [1]),
+    (schemes.overdamped_midpoint, [1, 1]),
     (schemes.underdamped(friction=2), [1]),
     (schemes.randomized_midpoint_langevin(friction=2, mass=3), [1, 1]),
     (schemes.parallel_underdamped(cells=1, rounds=1, friction=2), [1]),

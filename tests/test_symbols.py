@@ -41,6 +41,7 @@ def same(series, coefficients):
         ("phi1", lambda n: Fraction(1, math.factorial(n + 1))),
         ("phi2", lambda n: Fraction(1, math.factorial(n + 2))),
         ("phi3", lambda n: Fraction(1, math.factorial(n + 3))),
+        ("log1p", lambda n: Fraction((-1) ** (n + 1), n) if n else 0),
         ("log1p_minus", lambda n: Fraction((-1) ** (n + 1), n) if n > 1 else 0),
     ],
 )
@@ -151,6 +152,11 @@ TEXTBOOK = {
     "exponential_integrator": sp.exp(H) - (sp.exp(H) - 1) * slope(0),
     "randomized_midpoint": sp.exp(H)
     - H * sp.exp((1 - A) * H) * slope(-A * H) * (sp.exp(A * H) - (sp.exp(A * H) - 1) * slope(0)),
+    "importance_midpoint": sp.exp(H)
+    - (sp.exp(H) - 1)
+    * slope(sp.log(1 - A * (1 - sp.exp(-H))))
+    * (1 - A * (1 - sp.exp(-H)) * slope(0))
+    / (1 - A * (1 - sp.exp(-H))),
     "midpoint": sp.exp(H) - H * sp.exp(H / 2) * slope(-H / 2) * (sp.exp(H / 2) - (sp.exp(H / 2) - 1) * slope(0)),
     "heun": 1 + H / 2 * ((1 - slope(0)) + (1 - slope(-H)) * (1 + H * (1 - slope(0)))),
     "euler": 1 + H * (1 - slope(0)),

@@ -35,6 +35,7 @@ STEPS = {
     "midpoint": (schemes.midpoint, {}, None),
     "exponential_integrator": (schemes.exponential_integrator, {}, None),
     "randomized_midpoint": (schemes.randomized_midpoint, {}, [0.25, 0.875]),
+    "importance_midpoint": (schemes.importance_midpoint, {}, [0.25, 0.875]),
     "parallel_midpoint": (PARALLEL, {"strata": 2, "rounds": 1}, [[0.125, 0.75], [0.5, 0.625]]),
 }
 

@@ -1,5 +1,22 @@
 """K: other Langevin and Hamiltonian steps, by their one-step errors."""
 
 from rmverify.claims.evidence import Claim
+from rmverify.exponents import BOUNDS
 
-CLAIMS: tuple[Claim, ...] = ()
+LINEAR = ("the score is -k x: a mode N(0, 1/k)", "steps of length h, started anywhere, forever")
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        id="K1",
+        paper="He, Balasubramanian, Erdogdu 2020",
+        statement="the overdamped randomized midpoint leaves a law invariant that is biased, on a Gaussian by h^3 only",
+        formula=r"k\,\mathrm{Var}(x_\infty) - 1 \sim %s, \qquad \text{Euler-Maruyama: } %s",
+        source="arXiv 2011.03176, whose abstract says that the law is biased; the constants are this project's",
+        provenance="derived",
+        left="excess of the variance left invariant over 1/k, unconditional, to its leading term",
+        bounds=(BOUNDS["K1"], BOUNDS["K1, overdamped"]),
+        hypotheses=LINEAR,
+        kinds=("symbolic", "exact"),
+        schemes=("overdamped", "overdamped_midpoint"),
+    ),
+)

@@ -45,4 +45,7 @@ BOUNDS: Mapping[str, Bound] = {name: Bound(text) for name, text in {
     "D1, time": "L^{-1/2} d^{-1/18}",
     "D5, time": "L^{-19/30} d^{-1/15} eps^{2/15}",
     "D7, time": "L^{-17/26} d^{-1/13} eps^{2/13}",
+    # of the variance left invariant, k Var - 1, for curvature k: leading terms
+    "K1": "k^3 h^3/6",
+    "K1, overdamped": "k h/2",
 }.items()}  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.elementary import exp, expm1, prefix, sqrt, total
+from rmverify.elementary import exp, expm1, log1p, prefix, sqrt, total
 from rmverify.readings.affine import AffineForm
 
 __all__ = ["Dual", "identity"]
@@ -97,6 +97,9 @@ class Dual:
     def expm1(self) -> Dual:
         return self.apply(expm1(self.value), exp(self.value))
 
+    def log1p(self) -> Dual:
+        return self.apply(log1p(self.value), 1 / (1 + self.value))
+
     def log(self) -> Dual:
         return self.apply(self.value.log(), 1 / self.value)
 
@@ -112,6 +115,7 @@ class Dual:
 
 exp.register(Dual, Dual.exp)
 expm1.register(Dual, Dual.expm1)
+log1p.register(Dual, Dual.log1p)
 sqrt.register(Dual, Dual.sqrt)
 total.register(Dual, lambda z: z.spread().map(total))
 prefix.register(Dual, lambda z: z.spread().map(prefix))

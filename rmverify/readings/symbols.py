@@ -194,9 +194,15 @@ elementary.expm1.register(Series, lambda z: z * _phi(1, z))
 for _k, _function in ((1, elementary.phi1), (2, elementary.phi2), (3, elementary.phi3)):
     _function.register(Series, partial(_phi, _k))
 elementary.sqrt.register(Series, lambda z: (z - 1).substitute([sp.binomial(sp.S.Half, n) for n in range(z.order)]))
-elementary.log1p_minus.register(
-    Series, lambda z: z.substitute([0, 0, *(sp.Rational((-1) ** (n + 1), n) for n in range(2, z.order))])
-)
+
+
+def _log1p(first: int, z: Series) -> Series:
+    """ln(1+z) from the power `first` on."""
+    return z.substitute([0] * first + [sp.Rational((-1) ** (n + 1), n) for n in range(first, z.order)])
+
+
+elementary.log1p.register(Series, partial(_log1p, 1))
+elementary.log1p_minus.register(Series, partial(_log1p, 2))
 
 
 class Draws:

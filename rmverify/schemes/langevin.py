@@ -14,7 +14,10 @@ from typing import Any
 from rmverify.elementary import exp, expm1, phi1, phi2, phi3
 from rmverify.schemes.contract import Draw, Score, scheme
 
-__all__ = ["kinetic_noise", "overdamped", "randomized_midpoint_langevin", "underdamped", "underdamped_euler"]
+__all__ = [
+    "kinetic_noise", "overdamped", "overdamped_midpoint", "path_noise", "randomized_midpoint_langevin", "underdamped",
+    "underdamped_euler",
+]  # fmt: skip
 
 
 def kinetic_noise(h: Any, friction: Any, mass: Any) -> Any:
@@ -102,6 +105,34 @@ def randomized_midpoint_langevin(
         x + h * phi1(-friction * h) * v + mass * h * p * s + x_1 + p * v_1 + x_2,
         exp(-friction * h) * v + mass * h * decay * s + decay * v_1 + v_2,
     )
+
+
+def path_noise(h: Any, b: Any) -> Any:
+    """The covariance of sqrt(2) (B_h, B_b) on one Brownian path, 0 <= b <= h."""
+    early = 2 * b
+    return ((2 * h, early), (early, early))
+
+
+@scheme
+def overdamped_midpoint(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
+    r"""Randomized midpoint for overdamped Langevin: the score asked at the time ah, a ~ U[0,1].
+
+    x_half = x + a h s_t(x) + sqrt(2) B_{ah};  x' = x + h s_t(x_half) + sqrt(2) B_h, on one Brownian path.
+
+    Source: He, Balasubramanian, Erdogdu 2020; Yu, Karagulyan, Dalalyan 2024, RLMC [recalled]. Two evaluations, two
+    rounds.
+
+    Examples
+    --------
+    >>> from rmverify import Gaussian, stationary_law
+    >>> law = stationary_law(overdamped_midpoint, Gaussian.isotropic(1.0, 1), 0.05)
+    >>> f"{law.excess[0] / (0.05**3 / 6):.3f}"  # of its variance, in units of h^3/6: 1 + O(h)
+    '1.051'
+    """
+    a = draw.uniform()
+    w, w_half = draw.normal(path_noise(h, a * h))
+    half = x + a * h * score(t, x) + w_half
+    return x + h * score(t, half) + w
 
 
 @scheme

@@ -403,6 +403,8 @@ def predictors() -> SearchStrategy[Scheme]:
         schemes.heun,
         schemes.midpoint,
         schemes.randomized_midpoint,
+        schemes.importance_midpoint,
+        schemes.reverse_euler,
     )
     return st.one_of(
         st.sampled_from(plain), _bound(schemes.parallel_midpoint, strata=st.integers(1, 2), rounds=st.integers(0, 2))
@@ -428,8 +430,9 @@ def correctors() -> SearchStrategy[Scheme]:
     kinetic = {"friction": _logarithmic("friction", (0.25, 4.0)), "mass": _logarithmic("mass", (0.25, 4.0))}
     few = st.integers(1, 3)
     return st.one_of(
-        st.just(schemes.overdamped),
+        st.sampled_from((schemes.overdamped, schemes.overdamped_midpoint)),
         _bound(schemes.underdamped, **kinetic),
+        _bound(schemes.underdamped_euler, **kinetic),
         _bound(schemes.randomized_midpoint_langevin, **kinetic),
         _bound(schemes.parallel_underdamped, cells=few, rounds=few, **kinetic),
     )

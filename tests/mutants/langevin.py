@@ -29,6 +29,34 @@ kinetic("gradient_for_score", "s = score(t, x)", "s = -score(t, x)", killed_by="
 
 patch("overdamped_half_drift", "h * score", "h / 2 * score", of="overdamped", killed_by="langevin_drift")
 
+# --- overdamped randomized midpoint ----------------------------------------------------------------------------
+
+midpoint = partial(patch, of="overdamped_midpoint")
+midpoint("overdamped_midpoint_without_noise", " + w_half", "", killed_by="kept_variance")
+midpoint(
+    "overdamped_midpoint_with_a_noise_of_its_own",
+    "+ w_half",
+    "+ draw.normal(((2 * a * h,),))[0]",
+    killed_by="langevin_noise",
+)
+midpoint(
+    "overdamped_midpoint_moved_by_the_whole_step", "x + a * h * score", "x + h * score", killed_by="langevin_drift"
+)
+midpoint("overdamped_midpoint_halved", "x + a * h * score", "x + a * h / 2 * score", killed_by="kept_variance")
+midpoint("overdamped_midpoint_noise_of_the_end", "path_noise(h, a * h)", "path_noise(h, h)", killed_by="langevin_noise")
+midpoint(
+    "overdamped_midpoint_score_by_the_midpoint",
+    "h * score(t, half)",
+    "a * h * score(t, half)",
+    killed_by="langevin_drift",
+)
+midpoint(
+    "overdamped_midpoint_kept_from_the_ends",
+    "a = draw.uniform()",
+    "a = 0.99 * draw.uniform()",
+    killed_by="langevin_drift",
+)
+
 # --- randomized midpoint ----------------------------------------------------------------------------------------
 
 randomized = partial(patch, of="randomized_midpoint_langevin")
@@ -53,3 +81,18 @@ randomized(
     killed_by="langevin_drift",
 )
 randomized("velocity_push_not_decayed", "mass * h * decay", "mass * h", killed_by="started_invariant")
+
+# --- Euler and Maruyama ------------------------------------------------------------------------------------------
+
+plain = partial(patch, of="underdamped_euler")
+plain("euler_position_by_the_new_velocity",
+      "return x + h * v, (1 - friction * h) * v + mass * h * score(t, x) + w",
+      "new = (1 - friction * h) * v + mass * h * score(t, x) + w\n    return x + h * new, new",
+      killed_by="langevin_drift")  # fmt: skip
+plain("euler_mass_forgotten_in_the_force", "+ mass * h * score", "+ h * score", killed_by="langevin_drift")
+plain("euler_friction_missing", "(1 - friction * h) * v", "v", killed_by="langevin_drift")
+plain("euler_friction_implicit", "(1 - friction * h) * v", "v / (1 + friction * h)", killed_by="langevin_drift")
+plain("euler_gradient_for_score", "+ mass * h * score", "- mass * h * score", killed_by="langevin_drift")
+plain("euler_mass_forgotten_in_the_noise", "2 * friction * mass * h", "2 * friction * h", killed_by="langevin_noise")
+plain("euler_noise_without_the_two", "2 * friction * mass * h", "friction * mass * h", killed_by="langevin_noise")
+plain("euler_noise_without_friction", "2 * friction * mass * h", "2 * mass * h", killed_by="langevin_noise")

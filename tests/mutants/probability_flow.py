@@ -48,6 +48,21 @@ def score_of_the_start_twice(x, t, h, score, draw):
     return exp(h) * x + h * exp((1 - a) * h) * half
 
 
+# --- importance-sampled midpoint --------------------------------------------------------------------------------
+
+tilted = partial(patch, of="importance_midpoint")
+tilted("level_of_a_plain_uniform", "log1p((1 - a) * expm1(h))", "(1 - a) * h", killed_by="score_calls")
+tilted("point_of_a_plain_uniform", "(x - a * expm1(-h) * score(t, x)) / (1 - a + a * exp(-h))",
+       "exp(a * h) * x + expm1(a * h) * score(t, x)", killed_by="points_on_the_flow")  # fmt: skip
+tilted("density_the_other_way_round", "a = draw.uniform()", "a = draw.uniform()\n    a = a / (a + (1 - a) * exp(h))",
+       killed_by="unbiased")  # fmt: skip
+tilted("weight_of_the_randomized_midpoint", "+ expm1(h) *", "+ h *", killed_by="bias_constant")
+tilted("midpoint_in_logarithms_complemented", "(1 - a + a * exp(-h))", "(a + (1 - a) * exp(-h))", killed_by="flow_step")
+tilted("midpoint_score_counted_twice", "x - a * expm1(-h)", "x - 2 * a * expm1(-h)", killed_by="bias_constant")
+tilted("midpoint_always_in_the_middle", "a = draw.uniform()", "a = (0 * draw.uniform() + 1) / 2",
+       killed_by="variance_constant")  # fmt: skip
+tilted("point_complemented_in_the_level", "log1p((1 - a) *", "log1p(a *", killed_by="variance_constant")
+
 # --- exponential integrator -------------------------------------------------------------------------------------
 
 integrator = partial(patch, of="exponential_integrator")
@@ -80,3 +95,16 @@ explicit(
     "euler_half_exponential", "x + h * (x + score(t, x))", "exp(h) * x + h * score(t, x)", killed_by="bias_constant"
 )
 explicit("euler_score_at_the_end", "score(t, x)", "score(t - h, x)", killed_by="flow_step")
+
+# --- the reverse diffusion --------------------------------------------------------------------------------------
+
+reverse = partial(patch, of="reverse_euler")
+reverse("reverse_score_of_the_flow", "(expm1(h) - expm1(-h)) * score", "expm1(h) * score", killed_by="reverse_mean")
+reverse("reverse_weight_linear", "(expm1(h) - expm1(-h)) * score", "2 * h * score", killed_by="reverse_mean")
+reverse("reverse_weight_as_exponential_integrator", "(expm1(h) - expm1(-h)) * score", "2 * expm1(h) * score",
+        killed_by="reverse_mean")  # fmt: skip
+reverse("reverse_score_of_the_end", "score(t, x)", "score(t - h, x)", killed_by="reverse_mean")
+reverse("reverse_drift_linear", "exp(h) * x", "(1 + h) * x", killed_by="reverse_mean")
+reverse("reverse_noise_linear", "expm1(2 * h)", "2 * h", killed_by="reverse_step")
+reverse("reverse_noise_forward", "expm1(2 * h)", "-expm1(-2 * h)", killed_by="reverse_step")
+reverse("reverse_noise_of_half_the_step", "expm1(2 * h)", "expm1(h)", killed_by="reverse_step")

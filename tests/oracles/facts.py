@@ -9,6 +9,7 @@ next term of the series, known exactly.
 from __future__ import annotations
 
 import functools
+import itertools
 from fractions import Fraction
 
 import mpmath as mp
@@ -24,9 +25,11 @@ CLOSE = mp.mpf(10) ** -40
 UNIT = 2.0**-53
 
 PREDICTORS = tuple(textbook.PREDICTORS)
-RANDOM = ("randomized_midpoint", "parallel_midpoint")
+RANDOM = ("randomized_midpoint", "parallel_midpoint", "importance_midpoint")
 CORRECTORS = tuple(textbook.CORRECTORS)
-KINETIC = CORRECTORS[1:]
+REVERSE = tuple(textbook.REVERSE)
+OVERDAMPED, KINETIC = tuple(textbook.OVERDAMPED), tuple(textbook.KINETIC)
+EXACT = tuple(of for of in KINETIC if of != "underdamped_euler")  # without a score
 
 
 FACTS = {}
@@ -72,6 +75,7 @@ def variants(of):
     return {
         "parallel_midpoint": [{"strata": 2, "rounds": 2}, {"strata": 3, "rounds": 1}, {"strata": 1, "rounds": 0}],
         "underdamped": [motion],
+        "underdamped_euler": [motion],
         "randomized_midpoint_langevin": [motion],
         "parallel_underdamped": [
             motion | {"cells": 3, "rounds": 2},
@@ -87,7 +91,7 @@ def bound(step, parameters):
 
 def drawn(of, parameters):
     """Midpoints away from 1/2, one per uniform, inside their strata."""
-    if of in ("randomized_midpoint", "randomized_midpoint_langevin"):
+    if of in ("randomized_midpoint", "importance_midpoint", "overdamped_midpoint", "randomized_midpoint_langevin"):
         return [rational(3, 10)]
     strata = parameters.get("strata", 0) if of == "parallel_midpoint" else 0
     return [(i + rational(3 + 2 * (i % 3), 10)) / strata for i in range(strata)]
@@ -108,13 +112,31 @@ def flow_step(step, of):
             same([A, b, C], [image[1] - image[0], image[0], 0], f"{of} {parameters}")
 
 
+@fact(*REVERSE)
+def reverse_step(step, of):
+    """A, b and C against the printed formula in the coordinates of dY = dW, on both sides of variance 1, off centre."""
+    t, h = rational(7, 10), rational(3, 10)
+    for lam, mean in ((rational(1, 4), rational(3, 2)), (mp.mpf(3), mp.mpf(-1))):
+        found = transition(step, textbook.gaussian_score(lam, mean), t, h)
+        same(found, textbook.REVERSE[of](t, h, lam, mean), of)
+
+
+@fact(*REVERSE)
+def reverse_mean(step, of):
+    """On a Gaussian the step has the mean of x_{t-h} given x_t, of the process run backwards, exactly."""
+    t, h = rational(7, 10), rational(3, 10)
+    for lam, mean in ((rational(1, 4), rational(3, 2)), (mp.mpf(3), mp.mpf(-1))):
+        A, b, _ = transition(step, textbook.gaussian_score(lam, mean), t, h)
+        before, after = (1 + (lam - 1) * mp.exp(-2 * s) for s in (t, t - h))
+        slope = mp.exp(-h) * after / before  # Cov(x_{t-h}, x_t)/Var x_t
+        same([A, b], [slope, mp.exp(-(t - h)) * mean - slope * mp.exp(-t) * mean], of)
+
+
 def langevin(step, of, parameters, alphas, h=None, score=True):
     """(A, b, C) of the step and of the textbook, for a score -k (x - m)."""
     h = rational(2, 5) if h is None else h
     k, m = (rational(5, 4), rational(-2, 3)) if score else (mp.mpf(0), mp.mpf(0))
-    found = transition(
-        bound(step, parameters), lambda t, x: -k * (x - m), mp.mpf(1), h, alphas, kinetic=of != "overdamped"
-    )
+    found = transition(bound(step, parameters), lambda t, x: -k * (x - m), mp.mpf(1), h, alphas, kinetic=of in KINETIC)
     return found, textbook.CORRECTORS[of](h, alphas, k, m, **parameters)
 
 
@@ -134,7 +156,7 @@ def langevin_noise(step, of):
         same(C, due, f"{of} {parameters}")
 
 
-@fact(*KINETIC)
+@fact(*EXACT)
 def free_motion(step, of):
     """Without a score every kinetic step is the exact free motion over h, whatever its midpoint, cells and rounds."""
     for parameters in variants(of):
@@ -145,7 +167,7 @@ def free_motion(step, of):
         same(C, textbook.kinetic_covariance(h, g, u), f"{of} {parameters}: free noise")
 
 
-@fact(*KINETIC)
+@fact(*EXACT)
 def noise_schur(step, of):
     """Var W_x - Cov^2/Var W_v = (2/g^2)(gh - 2 tanh(gh/2)) u, positive at every h, and in floats down to gh = 1e-12."""
     for parameters in variants(of):
@@ -156,7 +178,7 @@ def noise_schur(step, of):
             same((C[0, 0] - C[0, 1] ** 2 / C[1, 1]) / due, 1, f"{of} {parameters} h={h}", mp.mpf(10) ** -30)
 
 
-@fact(*KINETIC)
+@fact(*EXACT)
 def noise_in_floats(step, of):
     """The noise of the free motion in float64: relative accuracy 1e-13 in every entry down to gh = 1e-12."""
     for parameters in variants(of):
@@ -291,6 +313,28 @@ def started_invariant(step, of):
             raise Refuted(f"{of} entry {i}{j}: constant {mp.nstr(2 * half - one, 12)}, due {mp.nstr(P[0], 12)}")
 
 
+@fact("overdamped_midpoint")
+def kept_variance(step, of):
+    """E_a(A^2)/k + C - 1/k, what one step does to the invariant variance: a polynomial in h, whole."""
+    h, k = rational(2, 5), rational(5, 4)
+    for parameters in variants(of):
+        residual = -1 / k
+        for alphas, weight in rule(of, parameters, 4):
+            A, _, C = transition(bound(step, parameters), lambda t, x: -k * x, mp.mpf(1), h, alphas)
+            residual += weight * (A[0, 0] ** 2 / k + C[0, 0])
+        same(residual, KEPT[of](k, h, **parameters), f"{of} {parameters}", mp.mpf(10) ** -25)
+
+
+KEPT = {"overdamped_midpoint": lambda k, h: k**3 * h**4 / 3}
+
+
+def rule(of, parameters, count):
+    """(midpoints, weight) pairs that average polynomials of degree 2 count - 1 in each of them."""
+    number = len(drawn(of, parameters))
+    each = [[((i + a) / number, w) for a, w in legendre(count)] for i in range(number)]
+    return [([a for a, _ in point], mp.fprod(w for _, w in point)) for point in itertools.product(*each)]
+
+
 @functools.cache
 def invariance(of, g, u, k):
     convert = [QQ(x.numerator, x.denominator) for x in (g, u, k)]
@@ -348,7 +392,7 @@ def out(step, parameters, x, t, h, alphas, score):
     return plain(bound(step, parameters)(x, t, h, elementwise(score), UnitDraw(alphas)))
 
 
-@fact("midpoint", "randomized_midpoint", "parallel_midpoint", "heun")
+@fact("midpoint", "randomized_midpoint", "importance_midpoint", "parallel_midpoint", "heun")
 def points_on_the_flow(step, of):
     """Where the score is the constant 1 the exact flow is e^r (x + 1) - 1, and each inner point lies on it at its own
     level (Heun's: on its Euler step): the Picard weights of every round telescope."""
@@ -363,6 +407,8 @@ def points_on_the_flow(step, of):
 
         bound(step, parameters)(x, t, h, ask, UnitDraw(alphas))
         inner = {"midpoint": [rational(1, 2)]}.get(of, alphas)
+        if of == "importance_midpoint":
+            inner = [textbook.tilted(a, h) / h for a in alphas]
         due = [mp.exp(a * h) * (x + 1) - 1 for a in inner] if of != "heun" else [x + h * (x + 1)]
         same(asked[0], [x], f"{of} {parameters}: first point")
         for k, points in enumerate(asked[1:]):
@@ -373,7 +419,7 @@ def points_on_the_flow(step, of):
             raise Refuted(f"{of} {parameters}: {len(asked)} rounds, due {2 + parameters.get('rounds', 0)}")
 
 
-@fact(*PREDICTORS, *CORRECTORS)
+@fact(*PREDICTORS, *REVERSE, *CORRECTORS)
 def score_calls(step, of):
     """One call of the score per round, with the textbook's noise levels, on arrays of the stated shapes."""
     n, d, t, h = 3, 2, 0.75, 0.25
@@ -462,7 +508,7 @@ class RowsDraw:
 def places(of):
     """(t, h, parameters) where a step may be wrong though it is right elsewhere."""
     motions = [{"friction": 0.5, "mass": 3.0}, {"friction": 7.0, "mass": 0.05}]
-    if of == "overdamped":
+    if of in OVERDAMPED:
         return [(1.0, 0.3, {})]
     if of in KINETIC:
         more = {"cells": 4, "rounds": 5} if of == "parallel_underdamped" else {}
@@ -472,19 +518,19 @@ def places(of):
     return [(t, t / 2, {}) for t in (0.0122, 0.05, 0.7, 2.5, 16.0)]
 
 
-@fact(*PREDICTORS, *CORRECTORS)
+@fact(*PREDICTORS, *REVERSE, *CORRECTORS)
 def every_place(step, of):
     """Each of four particles is moved as the textbook moves it alone, in one step and in the one after it, and the
     state that is handed over is left as it is."""
     lam, mean, k = 0.25, 1.5, 1.25
-    quiet = of not in ("overdamped", "underdamped")
+    quiet = of not in ("overdamped", "underdamped", "underdamped_euler", *REVERSE)
     for t, h, parameters in places(of):
         stepped = bound(step, parameters)
         for number in range(2):
             x, v = np.array([[0.3], [-1.0], [2.0], [0.7]]), np.array([[0.4], [0.1], [-0.6], [1.1]])
             draw, state = RowsDraw(number, quiet), ((x, v) if of in KINETIC else x)
             kept = x.copy()
-            if of in PREDICTORS:
+            if of in PREDICTORS + REVERSE:
                 found = stepped(
                     state, t, h, lambda s, y: (np.exp(-s) * mean - y) / (1 + (lam - 1) * np.exp(-2 * s)), draw
                 )
@@ -505,9 +551,12 @@ def textbook_row(of, t, h, parameters, x, v, draw, row, lam, mean, k):
     alphas = [u] if count is None else [(i + u) / count for i in range(count)]
     if of in PREDICTORS:
         return [textbook.PREDICTORS[of](x, t, h, alphas, textbook.gaussian_score(lam, mean), **parameters)]
-    A, b, C = textbook.CORRECTORS[of](h, alphas, k, mean, **parameters)
     z = [mp.mpf(float(each[row, 0])) for each in draw.z]
-    if of == "overdamped":
+    if of in REVERSE:
+        A, b, C = textbook.REVERSE[of](t, h, mp.mpf(lam), mp.mpf(mean))
+        return [A[0, 0] * x + b[0] + mp.sqrt(C[0, 0]) * z[0]]
+    A, b, C = textbook.CORRECTORS[of](h, alphas, k, mean, **parameters)
+    if of in OVERDAMPED:
         return [A[0, 0] * x + b[0] + mp.sqrt(C[0, 0]) * z[0]]
     w_v = mp.sqrt(C[1, 1]) * z[0]
     w_x = C[0, 1] / mp.sqrt(C[1, 1]) * z[0] + mp.sqrt(abs(C[0, 0] - C[0, 1] ** 2 / C[1, 1])) * z[1]

@@ -44,6 +44,12 @@ def randomized_midpoint(x, t, h, a, score):
     return np.exp(h) * x + h * np.exp((1 - a) * h) * score(t - a * h, half)
 
 
+def importance_midpoint(x, t, h, a, score):
+    r = -np.log(1 - a * (1 - np.exp(-h)))
+    half = np.exp(r) * x + np.expm1(r) * score(t, x)
+    return np.exp(h) * x + np.expm1(h) * score(t - r, half)
+
+
 def parallel_midpoint(x, t, h, alphas, score, rounds):
     """A midpoint of `alphas` (R, ...) in every stratum."""
     R = len(alphas)

@@ -40,6 +40,9 @@ class Series:
     def exp(self, p):
         return self.power_sum(p, [QQ(1, math.factorial(n)) for n in range(ORDER)])
 
+    def log1p(self, p):
+        return self.power_sum(p, [QQ(0)] + [QQ((-1) ** (n + 1), n) for n in range(1, ORDER)])
+
     def phi(self, k, p):
         return self.power_sum(p, [QQ(1, math.factorial(n + k)) for n in range(ORDER)])
 
@@ -73,7 +76,7 @@ def predictor(name, v, strata=1, rounds=0, domain=QQ):
     mean_x, mean_m    E_alpha of the error's coefficients of x - m and of m
     var_x, var_m      their variances over alpha
     """
-    drawing = {"randomized_midpoint": 1, "parallel_midpoint": strata}.get(name, 0)
+    drawing = {"randomized_midpoint": 1, "importance_midpoint": 1, "parallel_midpoint": strata}.get(name, 0)
     S = Series(drawing, domain)
     h = S.h
 
@@ -104,6 +107,10 @@ def predictor(name, v, strata=1, rounds=0, domain=QQ):
         up = S.exp(h * a)
         half = add(scale(up, x), scale(up - 1, score(zero, x)))
         out = add(scale(e, x), scale(S.times(h, S.exp(h * (1 - a))), score(h * a, half)))
+    elif name == "importance_midpoint":
+        r = -S.log1p(S.times(S.a[0], S.exp(-h) - 1))
+        half = add(scale(S.exp(r), x), scale(S.exp(r) - 1, score(zero, x)))
+        out = add(scale(e, x), scale(e - 1, score(r, half)))
     elif name == "parallel_midpoint":
         first = score(zero, x)
         ups = [S.exp(h * a) for a in S.a]

@@ -7,6 +7,7 @@ steps come as the pair (A, b), C of x' = A x + b + N(0, C) for the score -k (x -
 from __future__ import annotations
 
 import mpmath as mp
+import numpy as np
 
 
 def gaussian_score(lam, mean):
@@ -34,6 +35,18 @@ def randomized_midpoint(x, t, h, alphas, score):
     (a,) = alphas
     half = mp.exp(a * h) * x + (mp.exp(a * h) - 1) * score(t, x)
     return mp.exp(h) * x + h * mp.exp((1 - a) * h) * score(t - a * h, half)
+
+
+def tilted(a, h):
+    """The r of [0, h] below which a density e^{h-r}/(e^h - 1) has the mass a."""
+    return -mp.log(1 - a * (1 - mp.exp(-h)))
+
+
+def importance_midpoint(x, t, h, alphas, score):
+    """An average over r of density e^{h-r}/(e^h - 1) of (e^h - 1) s_{t-r}(x_r) is the flow's integral."""
+    r = tilted(alphas[0], h)
+    half = mp.exp(r) * x + (mp.exp(r) - 1) * score(t, x)
+    return mp.exp(h) * x + (mp.exp(h) - 1) * score(t - r, half)
 
 
 def midpoint(x, t, h, alphas, score):
@@ -64,8 +77,30 @@ def parallel_midpoint(x, t, h, alphas, score, strata, rounds):
 
 
 PREDICTORS = {
-    f.__name__: f for f in (euler, heun, exponential_integrator, randomized_midpoint, midpoint, parallel_midpoint)
-}
+    f.__name__: f
+    for f in (
+        euler, heun, exponential_integrator, randomized_midpoint, midpoint, parallel_midpoint, importance_midpoint,
+    )
+}  # fmt: skip
+
+
+# --- the reverse diffusion: (A, b, C) on a mode N(mean, lam) of the data ----------------------------------------
+
+
+def reverse_euler(t, h, lam, mean):
+    """y' = y + eta s(y) + sqrt(eta) xi with s(y) = (mean - y)/(lam + tau), eta = tau - tau', in x = y/sqrt(1 + tau)."""
+    tau, after = (mp.exp(2 * s) - 1 for s in (t, t - h))
+    eta = tau - after
+    slope = 1 - eta / (lam + tau)
+    back = mp.sqrt(1 + after)
+    return (
+        mp.matrix([[slope * mp.sqrt(1 + tau) / back]]),
+        mp.matrix([eta * mean / (lam + tau) / back]),
+        mp.matrix([[eta / back**2]]),
+    )
+
+
+REVERSE = {f.__name__: f for f in (reverse_euler,)}
 
 
 # --- correctors: (A, b, C) --------------------------------------------------------------------------------------
@@ -74,6 +109,14 @@ PREDICTORS = {
 def overdamped(h, alphas, k, m):
     """x' = x + h s(x) + sqrt(2h) W."""
     return mp.matrix([[1 - h * k]]), mp.matrix([h * k * m]), mp.matrix([[2 * h]])
+
+
+def overdamped_midpoint(h, alphas, k, m):
+    """half = x + ah s(x) + sqrt(2) W_{ah}, x' = x + h s(half) + sqrt(2) W_h."""
+    (a,) = alphas
+    slope, shift = 1 - a * h * k, a * h * k * m  # of half
+    early = (1 - h * k) ** 2 * 2 * a * h  # what came before ah moves x' itself, and back through half
+    return mp.matrix([[1 - h * k * slope]]), mp.matrix([h * k * (m - shift)]), mp.matrix([[early + 2 * (1 - a) * h]])
 
 
 def kinetic_covariance(h, friction, mass):
@@ -169,7 +212,16 @@ def parallel_underdamped(h, alphas, k, m, friction, mass, cells, rounds):
     return mp.matrix([[out[0][1], out[0][2]], [out[1][1], out[1][2]]]), mp.matrix([out[0][0], out[1][0]]), C
 
 
-CORRECTORS = {f.__name__: f for f in (overdamped, underdamped, randomized_midpoint_langevin, parallel_underdamped)}
+def underdamped_euler(h, alphas, k, m, friction, mass):
+    """x' = x + h v, v' = v + h (u s(x) - g v) + sqrt(2 g u h) W."""
+    g, u = friction, mass
+    A = mp.matrix([[1, h], [-u * h * k, 1 - g * h]])
+    return A, mp.matrix([0, u * h * k * m]), mp.matrix([[0, 0], [0, 2 * g * u * h]])
+
+
+OVERDAMPED = {f.__name__: f for f in (overdamped, overdamped_midpoint)}
+KINETIC = {f.__name__: f for f in (underdamped, randomized_midpoint_langevin, parallel_underdamped, underdamped_euler)}
+CORRECTORS = OVERDAMPED | KINETIC
 
 
 # --- when the score is asked, step by step ----------------------------------------------------------------------
@@ -184,9 +236,13 @@ def score_times(name, t, h, alphas, parameters):
         "heun": [[t], [t - h]],
         "midpoint": [[t], [t - h / 2]],
         "randomized_midpoint": [[t], inner],
+        "importance_midpoint": [[t], [t + np.log(1 - a * (1 - np.exp(-h))) for a in alphas]],
         "parallel_midpoint": [[t]] + [inner] * (parameters.get("rounds", 0) + 1),
         "overdamped": [[t]],
+        "overdamped_midpoint": [[t], [t]],
         "underdamped": [[t]],
+        "underdamped_euler": [[t]],
+        "reverse_euler": [[t]],
         "randomized_midpoint_langevin": [[t], [t]],
         "parallel_underdamped": [[t]] * parameters.get("rounds", 1),
     }[name]

@@ -38,7 +38,7 @@ def unbiased_on_powers(look: Look, name: str) -> Evidence:
     scheme = look.scheme(name)
     worst: dict[str, Any] | None = None
     count = 0
-    for bound in ({},) if name == "randomized_midpoint" else ({"strata": 1, "rounds": 1}, {"strata": 3, "rounds": 1}):
+    for bound in ({"strata": 1, "rounds": 1}, {"strata": 3, "rounds": 1}) if name == "parallel_midpoint" else ({},):
         step = scheme(**bound) if bound else scheme
         for power in range(4):
             for n, difference in enumerate(integral_jets(step, power, 8)):

@@ -13,10 +13,12 @@ from typing import Any, TypeAlias
 
 from flint import arb, arb_series, ctx
 
+from rmverify import schemes
 from rmverify.claims.evidence import Evidence, Look
 from rmverify.errors.jets import kinetic_jets, noise_rounding, predictor_jets
 from rmverify.exponents import Bound
 from rmverify.numbers.values import Value
+from rmverify.schemes.contract import missing_parameters, parameters
 
 __all__ = ["KINETIC", "PREDICTORS", "leading_constants", "noise_in_floats"]
 
@@ -43,6 +45,7 @@ PREDICTORS: Table = {
             (3, 1, "-(v-1)*h**3/(54*v**3)"),
         )
     },
+    "importance_midpoint": {(): _NONE | {"slope": _RANDOM, "variance": "(v-1)**2*h**4/(12*v**4)"}},
 }  # fmt: skip
 """On a mode N(m, v) of q_t with the score of q: see `rmverify.errors.jets.predictor_jets` for the names."""
 
@@ -51,6 +54,10 @@ KINETIC: Table = {
     "overdamped": {
         (): {"xx": "-k**2*h**2/2", "noise_xx": "2*k*h**2", "kept_xx": "k*h**2", "force_x": "0", "spread_xx": "0"}
     },
+    "overdamped_midpoint": {(): {
+        "xx": "k**3*h**3/6", "noise_xx": "-k**2*h**3/3", "kept_xx": "k**3*h**4/3", "force_x": "0",
+        "spread_xx": "4*k**2*h**4/3",
+    }},
     "underdamped": {(): {
         "xx": "-(u*k)**2*h**4/24", "xv": "u*k*h**3/6", "vx": "-(u*k)**2*h**3/6", "vv": "u*k*h**2/2",
         "noise_xx": "2*g*k*u**2*h**5/15", "noise_xv": "g*k*u**2*h**4/3", "noise_vv": "2*g*k*u**2*h**3/3",
@@ -124,7 +131,9 @@ def leading_constants(look: Look, name: str, entries: tuple[str, ...] = ()) -> E
 def _jets(scheme: Any, name: str, given: dict[str, Any], point: Mapping[str, float]) -> dict[str, list[Any]]:
     if name not in KINETIC:
         return predictor_jets(_with(scheme, given), point["v"], point["m"], point["t"], ORDER)
-    motion = {} if name == "overdamped" else {"friction": point["friction"], "mass": point["mass"]}
+    shipped = getattr(schemes, name)
+    names = {*parameters(shipped), *missing_parameters(shipped)}
+    motion = {key: point[key] for key in ("friction", "mass") if key in names}
     return kinetic_jets(_with(scheme, given | motion), point["k"], ORDER)
 
 

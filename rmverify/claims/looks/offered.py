@@ -18,6 +18,7 @@ import numpy as np
 
 from rmverify import schemes
 from rmverify.claims.evidence import Evidence
+from rmverify.claims.looks.constants import KINETIC
 from rmverify.numbers.checks import Array
 from rmverify.numbers.rounding import EPS
 from rmverify.numbers.values import Value
@@ -165,7 +166,7 @@ def same_step(offered: Scheme, name: str) -> Evidence:
     step, bound = unwrap(offered)
     if step is unwrap(shipped)[0] and not bound:
         return Evidence("exact", what, "holds", computed="it is the shipped one", bound="equal")
-    predictor = velocity_variance(shipped) is None and name != "overdamped"
+    predictor = name not in KINETIC
     places = list(_places(offered, name, predictor))
     domain = (
         f"{len(places)} places: t from {LOW:g} to {HIGH:g}, h up to {'t' if predictor else 'a few units of its time'}, "

@@ -1,0 +1,69 @@
+"""What K measures: leading constants of one step and of the law that steps leave invariant, on linear forces."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rmverify.claims.evidence import Evidence, Look
+from rmverify.claims.looks.constants import leading_constants
+from rmverify.exponents import Bound
+from rmverify.laws import StationaryLaw, stationary_law
+from rmverify.numbers.values import Value
+from rmverify.targets import Gaussian
+
+CURVATURES = (0.375, 1.25)
+SIZES = (8, 9, 10, 11)  # h = 2^-n/k
+
+
+def k1(look: Look, midpoint: Bound, euler: Bound) -> Iterator[Evidence]:
+    if look.wants("exact"):
+        yield leading_constants(look, "overdamped_midpoint")
+        yield left_invariant(look, "overdamped_midpoint", midpoint)
+        yield left_invariant(look, "overdamped", euler)
+
+
+def left_invariant(look: Look, name: str, due: Bound, **given: Any) -> Evidence:
+    """The excess of the variance that a step leaves invariant, over its leading term: 1 in the limit of short steps.
+
+    The ratio is a power series in h; two rounds of Richardson's extrapolation leave its term of h^3, and the change of
+    the last round, which has that of h^2, is what is allowed.
+    """
+    scheme = look.scheme(name)(**given) if given else look.scheme(name)
+    rows: list[dict[str, Any]] = []
+    worst: tuple[float, Value, Mapping[str, Any]] | None = None
+    for k in _curvatures(look):
+        steps = [2.0**-n / k for n in SIZES]
+        excess = [_excess(scheme, k, h) for h in steps]
+        ratios = [x / due(k=k, h=h) for x, h in zip(excess, steps, strict=True)]
+        once = [2 * b - a for a, b in itertools.pairwise(ratios)]
+        twice = [(4 * b - a) / 3 for a, b in itertools.pairwise(once)]
+        allowed = abs(twice[-1] - once[-1]) + 1e-12
+        rows += [{"k": k, "h": h, "excess": x, "in leading terms": r}
+                 for h, x, r in zip(steps, excess, ratios, strict=True)]  # fmt: skip
+        off = abs(twice[-1] - 1)
+        share = off / allowed if math.isfinite(off) else math.inf
+        if worst is None or share > worst[0]:
+            worst = share, Value(twice[-1], "exact", allowed), {"k": k} | given
+    assert worst is not None
+    share, limit, where = worst
+    return Evidence(
+        "exact", f"the variance that {name} leaves invariant, k Var - 1, over its leading term, as h goes to 0",
+        "holds" if share <= 1 else "violated", computed=f"{limit:.9g} of the leading term", bound=str(due),
+        constant=limit, where=where, rows=tuple(rows),
+        domain=f"k = {', '.join(f'{k:g}' for k in _curvatures(look))}; k h from 2^-{SIZES[0]} to 2^-{SIZES[-1]}",
+    )  # fmt: skip
+
+
+def _excess(scheme: Any, k: float, h: float) -> float:
+    law = stationary_law(scheme, Gaussian.isotropic(1 / k, 1), h)
+    return float(law.excess[0] if isinstance(law, StationaryLaw) else k * law.variances[0] - 1)
+
+
+def _curvatures(look: Look) -> tuple[float, ...]:
+    """Of the target its smallest and largest."""
+    if look.target is None:
+        return CURVATURES
+    return (1 / float(look.target.variances.max()), 1 / float(look.target.variances.min()))
