@@ -65,6 +65,11 @@ def plain(value):
     return value.item() if isinstance(value, np.ndarray) else value
 
 
+def own(entry, copy):
+    """Of a copy, where each has its own."""
+    return entry[copy].item() if isinstance(entry, np.ndarray) and entry.size > 1 else plain(entry)
+
+
 def transition(step, score, t, h, alphas=(), *, kinetic=False):
     """(A, b, C) of one step as mpmath matrices, over (x,) or (x, v)."""
     size = 2 if kinetic else 1
@@ -92,5 +97,5 @@ def transition(step, score, t, h, alphas=(), *, kinetic=False):
                 image, _ = run([0] * size, (which, j, copy))
                 for i in range(size):
                     L[i, j] = image[i] - zero[i]
-            C += L * mp.matrix([[plain(e) for e in row] for row in covariance]) * L.T
+            C += L * mp.matrix([[own(e, copy) for e in row] for row in covariance]) * L.T
     return A, b, C
