@@ -50,8 +50,7 @@ def midpoints(of, parameters, rng, steps, paths=1):
     count = len(drawn(of, parameters))
     if not count:
         return None
-    floors = np.arange(count).reshape(-1, 1, 1, 1) / count if of == "parallel_midpoint" else 0
-    return floors + rng.random((count, steps, paths, 1)) / (count if of == "parallel_midpoint" else 1)
+    return (np.arange(count).reshape(-1, 1, 1, 1) + rng.random((count, steps, paths, 1))) / count
 
 
 # --- the algebra --------------------------------------------------------------------------------------------------

@@ -19,4 +19,17 @@ CLAIMS: tuple[Claim, ...] = (
         kinds=("symbolic", "exact"),
         schemes=("overdamped", "overdamped_midpoint"),
     ),
+    Claim(
+        id="K2",
+        paper="Yu, Dalalyan 2024",
+        statement="parallel midpoints in R strata: on a Gaussian more than one of them costs the law its order h^3",
+        formula=r"k\,\mathrm{Var}(x_\infty) - 1 \sim %s \;(K \ge 1), \qquad %s \;(K = 0)",
+        source="the scheme of arXiv 2402.14434, by its form; the constants are this project's",
+        provenance="derived; the scheme is recalled",
+        left="excess of the variance left invariant over 1/k, unconditional, to its leading term",
+        bounds=(BOUNDS["K2"], BOUNDS["K2, no rounds"]),
+        hypotheses=(*LINEAR, "K rounds of Picard after the first midpoints, Q = K + 2 in the paper's count"),
+        kinds=("symbolic", "exact"),
+        schemes=("parallel_overdamped",),
+    ),
 )

@@ -5,7 +5,7 @@ What is shipped is `SHIPPED`, by name; the rest is what a step of your own is ma
 
 from rmverify.schemes.contract import SHIPPED, Draw, Score, parameters, scheme, velocity_variance
 from rmverify.schemes.langevin import overdamped, overdamped_midpoint, randomized_midpoint_langevin, underdamped
-from rmverify.schemes.parallel import parallel_midpoint, parallel_underdamped
+from rmverify.schemes.parallel import parallel_midpoint, parallel_overdamped, parallel_underdamped
 from rmverify.schemes.probability_flow import euler, exponential_integrator, heun, midpoint, randomized_midpoint
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "overdamped",
     "overdamped_midpoint",
     "parallel_midpoint",
+    "parallel_overdamped",
     "parallel_underdamped",
     "parameters",
     "randomized_midpoint",
@@ -33,6 +34,6 @@ SHIPPED |= {
     for step in (
         euler, exponential_integrator, heun, midpoint, overdamped, parallel_midpoint, parallel_underdamped,
         randomized_midpoint, randomized_midpoint_langevin, underdamped,
-        overdamped_midpoint,
+        overdamped_midpoint, parallel_overdamped,
     )
 }  # fmt: skip

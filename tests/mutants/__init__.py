@@ -44,6 +44,7 @@ CLAIMS = {
     "underdamped": "C2",
     "overdamped": "C2",
     "overdamped_midpoint": "K1",
+    "parallel_overdamped": "K2",
     "randomized_midpoint_langevin": "C3",
     "parallel_underdamped": "D2",
 }

@@ -72,6 +72,12 @@ def variants(of):
     motion = {"friction": rational(3, 2), "mass": rational(1, 3)}
     return {
         "parallel_midpoint": [{"strata": 2, "rounds": 2}, {"strata": 3, "rounds": 1}, {"strata": 1, "rounds": 0}],
+        "parallel_overdamped": [
+            {"strata": 2, "rounds": 2},
+            {"strata": 3, "rounds": 1},
+            {"strata": 1, "rounds": 0},
+            {"strata": 3, "rounds": 0},
+        ],
         "underdamped": [motion],
         "randomized_midpoint_langevin": [motion],
         "parallel_underdamped": [
@@ -90,7 +96,7 @@ def drawn(of, parameters):
     """Midpoints away from 1/2, one per uniform, inside their strata."""
     if of in ("randomized_midpoint", "overdamped_midpoint", "randomized_midpoint_langevin"):
         return [rational(3, 10)]
-    strata = parameters.get("strata", 0) if of == "parallel_midpoint" else 0
+    strata = parameters.get("strata", 0)
     return [(i + rational(3 + 2 * (i % 3), 10)) / strata for i in range(strata)]
 
 
@@ -290,11 +296,13 @@ def started_invariant(step, of):
             raise Refuted(f"{of} entry {i}{j}: constant {mp.nstr(2 * half - one, 12)}, due {mp.nstr(P[0], 12)}")
 
 
-@fact("overdamped_midpoint")
+@fact("overdamped_midpoint", "parallel_overdamped")
 def kept_variance(step, of):
     """E_a(A^2)/k + C - 1/k, what one step does to the invariant variance: a polynomial in h, whole."""
     h, k = rational(2, 5), rational(5, 4)
     for parameters in variants(of):
+        if parameters.get("rounds"):
+            continue
         residual = -1 / k
         for alphas, weight in rule(of, parameters, 4):
             A, _, C = transition(bound(step, parameters), lambda t, x: -k * x, mp.mpf(1), h, alphas)
@@ -302,7 +310,12 @@ def kept_variance(step, of):
         same(residual, KEPT[of](k, h, **parameters), f"{of} {parameters}", mp.mpf(10) ** -25)
 
 
-KEPT = {"overdamped_midpoint": lambda k, h: k**3 * h**4 / 3}
+def kept_without_rounds(k, h, strata=1, rounds=0):
+    R = mp.mpf(strata)
+    return -(1 - R**-2) * k**2 * h**3 / 3 + (1 + R**-3 / 3) * k**3 * h**4 / 4
+
+
+KEPT = {"overdamped_midpoint": kept_without_rounds, "parallel_overdamped": kept_without_rounds}
 
 
 def rule(of, parameters, count):
@@ -410,12 +423,12 @@ def score_calls(step, of):
 
         x = np.ones((n, d))
         bound(step, floats)((x, x) if of in KINETIC else x, t, h, ask, draw)
-        alphas = list(draw.alphas) if of == "parallel_midpoint" else draw.alphas
+        alphas = list(draw.alphas) if strata else draw.alphas
         expected_times = textbook.score_times(of, t, h, alphas, parameters)
         if len(calls) != len(expected_times):
             raise Refuted(f"{of} {parameters}: {len(calls)} calls of the score, due {len(expected_times)}")
         for k, ((time, shape), levels) in enumerate(zip(calls, expected_times, strict=True)):
-            wide = strata if of == "parallel_midpoint" else cells if of == "parallel_underdamped" else None
+            wide = strata or cells
             due = (n, d) if k == 0 or wide is None else (wide, n, d)
             if shape != due:
                 raise Refuted(f"{of} {parameters} call {k}: score asked on {shape}, due {due}")
@@ -483,6 +496,8 @@ class RowsDraw:
 def places(of):
     """(t, h, parameters) where a step may be wrong though it is right elsewhere."""
     motions = [{"friction": 0.5, "mass": 3.0}, {"friction": 7.0, "mass": 0.05}]
+    if of == "parallel_overdamped":
+        return [(1.0, 0.3, {"strata": 2, "rounds": 5}), (1.0, 0.3, {"strata": 9, "rounds": 1})]
     if of in OVERDAMPED:
         return [(1.0, 0.3, {})]
     if of in KINETIC:
@@ -538,7 +553,7 @@ def textbook_row(of, t, h, parameters, x, v, draw, row, lam, mean, k):
 # --- reductions -------------------------------------------------------------------------------------------------
 
 
-@fact("midpoint", "parallel_midpoint", "parallel_underdamped")
+@fact("midpoint", "parallel_midpoint", "parallel_underdamped", "parallel_overdamped")
 def reduces(step, of):
     """The special cases: one stratum and no round, as many rounds as cells, the midpoint at 1/2."""
     t, h = rational(7, 10), rational(3, 10)
@@ -552,6 +567,12 @@ def reduces(step, of):
             for _ in range(cells):
                 A_due, b_due, C_due = one[0] * A_due, one[0] * b_due + one[1], one[0] * C_due * one[0].T + one[2]
             same([A, b, C], [A_due, b_due, C_due], f"{of}: {cells} cells, {rounds} rounds")
+        return
+    if of == "parallel_overdamped":
+        for a in (mp.mpf(0), rational(3, 10), mp.mpf(1)):
+            stepped = bound(step, {"strata": 1, "rounds": 0})
+            found = transition(stepped, lambda s, x: -k * (x - m), t, h, [a])
+            same(found, textbook.overdamped_midpoint(h, [a], k, m), f"{of} as the overdamped randomized midpoint")
         return
     score = textbook.gaussian_score(rational(1, 4), rational(3, 2))
     parameters = {"strata": 1, "rounds": 0} if of == "parallel_midpoint" else {}

@@ -84,6 +84,34 @@ def overdamped_midpoint(h, alphas, k, m):
     return mp.matrix([[1 - h * k * slope]]), mp.matrix([h * k * (m - shift)]), mp.matrix([[early + 2 * (1 - a) * h]])
 
 
+def parallel_overdamped(h, alphas, k, m, strata, rounds):
+    """Picard rounds over the midpoints; a state is the list of its coefficients on 1, x and the increments of the
+    Brownian path between one midpoint and the next."""
+    size, ends = 3 + strata, [mp.mpf(0), *alphas, mp.mpf(1)]
+    length = h / mp.mpf(strata)
+
+    def combine(*terms):
+        return [mp.fsum(c * part[i] for c, part in terms) for i in range(size)]
+
+    def score(y):
+        return combine((-k, y), (k * m, one))
+
+    one, x = ([mp.mpf(int(j == i)) for j in range(size)] for i in (0, 1))
+    path = [[mp.mpf(int(2 <= j <= 2 + i)) for j in range(size)] for i in range(strata + 1)]
+    points = [x] * strata
+    for _ in range(rounds + 1):
+        s = [score(y) for y in points]
+        points = [
+            combine(
+                (1, x), *((length, s[j]) for j in range(i)), ((alphas[i] - mp.mpf(i) / strata) * h, s[i]), (1, path[i])
+            )
+            for i in range(strata)
+        ]
+    out = combine((1, x), *((length, score(y)) for y in points), (1, path[-1]))
+    noise = mp.fsum(2 * h * (ends[j + 1] - ends[j]) * out[2 + j] ** 2 for j in range(strata + 1))
+    return mp.matrix([[out[1]]]), mp.matrix([out[0]]), mp.matrix([[noise]])
+
+
 def kinetic_covariance(h, friction, mass):
     """[[Var W_x, Cov], [Cov, Var W_v]] of what the noise adds over a time h: the printed closed forms."""
     g, E = friction, mp.exp(-friction * h)
@@ -177,7 +205,7 @@ def parallel_underdamped(h, alphas, k, m, friction, mass, cells, rounds):
     return mp.matrix([[out[0][1], out[0][2]], [out[1][1], out[1][2]]]), mp.matrix([out[0][0], out[1][0]]), C
 
 
-OVERDAMPED = {f.__name__: f for f in (overdamped, overdamped_midpoint)}
+OVERDAMPED = {f.__name__: f for f in (overdamped, overdamped_midpoint, parallel_overdamped)}
 KINETIC = {f.__name__: f for f in (underdamped, randomized_midpoint_langevin, parallel_underdamped)}
 CORRECTORS = OVERDAMPED | KINETIC
 
@@ -197,6 +225,7 @@ def score_times(name, t, h, alphas, parameters):
         "parallel_midpoint": [[t]] + [inner] * (parameters.get("rounds", 0) + 1),
         "overdamped": [[t]],
         "overdamped_midpoint": [[t], [t]],
+        "parallel_overdamped": [[t]] * (parameters.get("rounds", 0) + 2),
         "underdamped": [[t]],
         "randomized_midpoint_langevin": [[t], [t]],
         "parallel_underdamped": [[t]] * parameters.get("rounds", 1),

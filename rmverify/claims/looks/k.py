@@ -25,6 +25,13 @@ def k1(look: Look, midpoint: Bound, euler: Bound) -> Iterator[Evidence]:
         yield left_invariant(look, "overdamped", euler)
 
 
+def k2(look: Look, rounds: Bound, none: Bound) -> Iterator[Evidence]:
+    if look.wants("exact"):
+        yield leading_constants(look, "parallel_overdamped")
+        for R, K in ((2, 0), (3, 0), (1, 1), (2, 1), (2, 2)):
+            yield left_invariant(look, "parallel_overdamped", (rounds if K else none).at(R=R), strata=R, rounds=K)
+
+
 def left_invariant(look: Look, name: str, due: Bound, **given: Any) -> Evidence:
     """The excess of the variance that a step leaves invariant, over its leading term: 1 in the limit of short steps.
 
