@@ -50,6 +50,8 @@ def midpoints(of, parameters, rng, steps, paths=1):
     count = len(drawn(of, parameters))
     if not count:
         return None
+    if textbook.chance(of, parameters) is not None:
+        return rng.integers(0, 2, (count, steps, paths, 1)).astype(float)
     return (np.arange(count).reshape(-1, 1, 1, 1) + rng.random((count, steps, paths, 1))) / count
 
 

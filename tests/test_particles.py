@@ -27,6 +27,7 @@ PREDICTORS = {
 CORRECTORS = {
     "overdamped": schemes.overdamped,
     "overdamped_midpoint": schemes.overdamped_midpoint,
+    "poisson_midpoint": schemes.poisson_midpoint(cells=3),
     "parallel_overdamped": schemes.parallel_overdamped(strata=4, rounds=2),
     "underdamped": schemes.underdamped(friction=2, mass=3),
     "randomized_midpoint_langevin": schemes.randomized_midpoint_langevin(friction=2, mass=3),
@@ -374,6 +375,23 @@ def test_parallel_overdamped_has_its_law(rounds):
              for b, w in zip(nodes, weights, strict=True)]  # fmt: skip
     (means, roots), shares = np.array([p for p, _ in pairs]).T, np.array([w for _, w in pairs])
     assert_cells(values, lambda x: scipy.stats.norm.cdf(x[:, None], means, roots) @ shares)
+
+
+def test_poisson_midpoint_has_its_law():
+    """Given the choices it is Gaussian: A = 1 - z + z^2 sum_i H_i i/M and noises w_j (1 - z sum_{i>j} H_i), z = Kh."""
+    h, M = 0.4, 3
+    z = h * K
+
+    def law(chosen):
+        spread = 2 * h / M * sum((1 - z * sum(chosen[j:])) ** 2 for j in range(M))
+        return START * (1 - z + z * z * (chosen[0] + 2 * chosen[1]) / M), math.sqrt(spread)
+
+    values = run_corrector(schemes.poisson_midpoint(cells=M), step=h)[:, 0]
+    choices = list(itertools.product((0, 1), repeat=M - 1))
+    shares = np.array([(1 / M) ** sum(c) * (1 - 1 / M) ** (M - 1 - sum(c)) for c in choices])
+    means, roots = np.array([law(c) for c in choices]).T
+    assert_cells(values, lambda x: scipy.stats.norm.cdf(x[:, None], means, roots) @ shares)
+    assert_another_law_would_fail(values, lambda x: scipy.stats.norm.cdf(x, *law((0, 0))))
 
 
 def test_underdamped_has_its_law():

@@ -4,7 +4,13 @@ What is shipped is `SHIPPED`, by name; the rest is what a step of your own is ma
 """
 
 from rmverify.schemes.contract import SHIPPED, Draw, Score, parameters, scheme, velocity_variance
-from rmverify.schemes.langevin import overdamped, overdamped_midpoint, randomized_midpoint_langevin, underdamped
+from rmverify.schemes.langevin import (
+    overdamped,
+    overdamped_midpoint,
+    poisson_midpoint,
+    randomized_midpoint_langevin,
+    underdamped,
+)
 from rmverify.schemes.parallel import parallel_midpoint, parallel_overdamped, parallel_underdamped
 from rmverify.schemes.probability_flow import euler, exponential_integrator, heun, midpoint, randomized_midpoint
 
@@ -22,6 +28,7 @@ __all__ = [
     "parallel_overdamped",
     "parallel_underdamped",
     "parameters",
+    "poisson_midpoint",
     "randomized_midpoint",
     "randomized_midpoint_langevin",
     "scheme",
@@ -34,6 +41,6 @@ SHIPPED |= {
     for step in (
         euler, exponential_integrator, heun, midpoint, overdamped, parallel_midpoint, parallel_underdamped,
         randomized_midpoint, randomized_midpoint_langevin, underdamped,
-        overdamped_midpoint, parallel_overdamped,
+        overdamped_midpoint, parallel_overdamped, poisson_midpoint,
     )
 }  # fmt: skip

@@ -45,6 +45,7 @@ CLAIMS = {
     "overdamped": "C2",
     "overdamped_midpoint": "K1",
     "parallel_overdamped": "K2",
+    "poisson_midpoint": "K3",
     "randomized_midpoint_langevin": "C3",
     "parallel_underdamped": "D2",
 }

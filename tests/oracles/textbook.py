@@ -112,6 +112,25 @@ def parallel_overdamped(h, alphas, k, m, strata, rounds):
     return mp.matrix([[out[1]]]), mp.matrix([out[0]]), mp.matrix([[noise]])
 
 
+def poisson_midpoint(h, alphas, k, m, cells):
+    """Cell after cell, as printed: X_{i+1} = X_i + (h/M) s(x) + h H_i (s(x_i) - s(x)) + w_i; `alphas` are H_1 ..
+    H_{M-1}, as H_0 has no effect. A state is the list of its coefficients on 1, x and w_0 .. w_{M-1}."""
+    size, chosen, n = 2 + cells, [0, *alphas], h / mp.mpf(cells)
+    one, x, *w = ([mp.mpf(int(j == i)) for j in range(size)] for i in range(size))
+
+    def combine(*terms):
+        return [mp.fsum(c * part[i] for c, part in terms) for i in range(size)]
+
+    def score(y):
+        return combine((-k, y), (k * m, one))
+
+    out, s = x, score(x)
+    for i in range(cells):
+        point = combine((1, x), (i * n, s), *((1, w[j]) for j in range(i)))
+        out = combine((1, out), (n - h * chosen[i], s), (h * chosen[i], score(point)), (1, w[i]))
+    return mp.matrix([[out[1]]]), mp.matrix([out[0]]), mp.matrix([[2 * n * mp.fsum(c**2 for c in out[2:])]])
+
+
 def kinetic_covariance(h, friction, mass):
     """[[Var W_x, Cov], [Cov, Var W_v]] of what the noise adds over a time h: the printed closed forms."""
     g, E = friction, mp.exp(-friction * h)
@@ -205,9 +224,14 @@ def parallel_underdamped(h, alphas, k, m, friction, mass, cells, rounds):
     return mp.matrix([[out[0][1], out[0][2]], [out[1][1], out[1][2]]]), mp.matrix([out[0][0], out[1][0]]), C
 
 
-OVERDAMPED = {f.__name__: f for f in (overdamped, overdamped_midpoint, parallel_overdamped)}
+OVERDAMPED = {f.__name__: f for f in (overdamped, overdamped_midpoint, parallel_overdamped, poisson_midpoint)}
 KINETIC = {f.__name__: f for f in (underdamped, randomized_midpoint_langevin, parallel_underdamped)}
 CORRECTORS = OVERDAMPED | KINETIC
+
+
+def chance(of, parameters):
+    """Of each choice that a step draws; None where it draws none."""
+    return mp.mpf(1) / parameters["cells"] if of == "poisson_midpoint" else None
 
 
 # --- when the score is asked, step by step ----------------------------------------------------------------------
@@ -225,6 +249,7 @@ def score_times(name, t, h, alphas, parameters):
         "parallel_midpoint": [[t]] + [inner] * (parameters.get("rounds", 0) + 1),
         "overdamped": [[t]],
         "overdamped_midpoint": [[t], [t]],
+        "poisson_midpoint": [[t]] * parameters.get("cells", 1),
         "parallel_overdamped": [[t]] * (parameters.get("rounds", 0) + 2),
         "underdamped": [[t]],
         "randomized_midpoint_langevin": [[t], [t]],

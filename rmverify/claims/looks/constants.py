@@ -57,6 +57,15 @@ KINETIC: Table = {
         "xx": "k**3*h**3/6", "noise_xx": "-k**2*h**3/3", "kept_xx": "k**3*h**4/3", "force_x": "0",
         "spread_xx": "4*k**2*h**4/3",
     }},
+    "poisson_midpoint": {
+        (("cells", M),): {"xx": xx, "noise_xx": noise, "kept_xx": kept, "force_x": "0", "spread_xx": spread}
+        for M, xx, noise, kept, spread in (
+            (1, "-k**2*h**2/2", "2*k*h**2", "k*h**2", "0"),
+            (2, "-k**2*h**2/4", "k*h**2", "k*h**2/2", "k**2*h**4"),
+            (3, "-k**2*h**2/6", "2*k*h**2/3", "k*h**2/3 + 4*k**2*h**3/27", "160*k**2*h**4/81"),
+            (4, "-k**2*h**2/8", "k*h**2/2", "k*h**2/4 + k**2*h**3/4", "21*k**2*h**4/8"),
+        )
+    },
     "parallel_overdamped": {
         (("strata", R), ("rounds", K)): {
             "xx": xx, "noise_xx": noise, "kept_xx": kept, "force_x": "0", "spread_xx": f"4*k**2*h**4/{3 * R**3}",
