@@ -153,7 +153,9 @@ TEXTBOOK = {
     "randomized_midpoint": sp.exp(H)
     - H * sp.exp((1 - A) * H) * slope(-A * H) * (sp.exp(A * H) - (sp.exp(A * H) - 1) * slope(0)),
     "importance_midpoint": sp.exp(H)
-    - (sp.exp(H) - 1) * slope(sp.log(1 - A * (1 - sp.exp(-H)))) * (1 - A * (1 - sp.exp(-H)) * slope(0))
+    - (sp.exp(H) - 1)
+    * slope(sp.log(1 - A * (1 - sp.exp(-H))))
+    * (1 - A * (1 - sp.exp(-H)) * slope(0))
     / (1 - A * (1 - sp.exp(-H))),
     "midpoint": sp.exp(H) - H * sp.exp(H / 2) * slope(-H / 2) * (sp.exp(H / 2) - (sp.exp(H / 2) - 1) * slope(0)),
     "heun": 1 + H / 2 * ((1 - slope(0)) + (1 - slope(-H)) * (1 + H * (1 - slope(0)))),

@@ -40,7 +40,6 @@ SHIPPED |= {
     step.__name__: step
     for step in (
         euler, exponential_integrator, heun, importance_midpoint, midpoint, overdamped, parallel_midpoint,
-        parallel_underdamped, randomized_midpoint, randomized_midpoint_langevin, underdamped,
-        overdamped_midpoint,
+        parallel_underdamped, randomized_midpoint, randomized_midpoint_langevin, overdamped_midpoint, underdamped,
     )
 }  # fmt: skip

@@ -41,8 +41,7 @@ def _beside_the_uniform_midpoint(look: Look, name: str) -> Evidence:
             for part in (0.5, 1 / 64):
                 place = {"lambda": lam, "m": mean, "t": t, "h": part * t}
                 mine, plain = (
-                    local_error(step, target, t, part * t)
-                    for step in (look.scheme(name), schemes.randomized_midpoint)
+                    local_error(step, target, t, part * t) for step in (look.scheme(name), schemes.randomized_midpoint)
                 )
                 off = abs(mine.bias - plain.bias) - mine.bias.error - plain.bias.error
                 if off > worst:
