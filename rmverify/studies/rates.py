@@ -376,7 +376,9 @@ _PREDICTED = {
     ("randomized_midpoint", "unconditional", BIAS): {"d": 1 / 4, "1/eps": 1 / 2},
 }
 _PREDICTED |= {
-    ("importance_midpoint", *at): powers for (name, *at), powers in _PREDICTED.items() if name == "randomized_midpoint"
+    ("importance_midpoint", law, regime): powers
+    for (name, law, regime), powers in _PREDICTED.items()
+    if name == "randomized_midpoint"
 }
 """Exponents that this project derives on isotropic Gaussians, by scheme, law and regime."""
 _LAW = dict.fromkeys(("randomized_midpoint", "importance_midpoint"), ("expected", "unconditional"))
