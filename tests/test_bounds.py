@@ -106,6 +106,8 @@ def test_constants_functions_and_symbols():
     assert Bound("1/3")(one=arb(1)).contains(arb(1) / 3)
     assert Bound("2 h^-1/3")(h=4.0) == 1 / 6
     assert str(Bound("0.1 h + T/12 - d/4 + 1234567.89")) == "0.1 h + T/12 - d/4 + 1234567.89"
+    for text in ("sqrt((k - 1)/M)/2", "sqrt(k - 1)", "sqrt((k + 1) (k - 1))"):
+        assert str(Bound(text)) == text
 
 
 def test_names_and_whole_factors_are_replaced():

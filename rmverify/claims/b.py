@@ -16,7 +16,7 @@ CLAIMS = (
         statement="the randomized midpoint estimates the flow's integral without bias, and so do strata",
         formula=r"\mathbb{E}_\alpha\!\left[h\,e^{(1-\alpha)h}g(\alpha h)\right] = \int_0^h e^{h-r}g(r)\,dr"
         r"\quad\text{for every integrable } g",
-        source="Gupta, Cai, Chen 2024, Algorithms 1 and 4",
+        source="Gupta, Cai, Chen 2024, Algorithm 1 [confirmed by their code] and the parallel predictor [recalled]",
         provenance="derived",
         left="E over the midpoints of the step's own output, for a score of the time alone",
         right_text="e^h x + the integral",
@@ -76,7 +76,7 @@ CLAIMS = (
         id="B6",
         statement="parallel midpoints: the bias falls with K to a floor in R, the variance like 1/R^3",
         formula=r"\text{bias} \sim (Lh)^K/K! \text{ down to a floor} \propto %s, \qquad \text{variance} \propto %s",
-        source="Gupta, Cai, Chen 2024, Algorithm 4 [recalled]; this project's derivation",
+        source="Gupta, Cai, Chen 2024, the parallel predictor [recalled]; this project's derivation",
         provenance="derived",
         left="bias and variance of one step of R strata and K rounds, exact",
         bounds=(Bound("1/R^2"), Bound("1/R^3")),

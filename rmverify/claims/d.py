@@ -32,6 +32,13 @@ CLAIMS = (
         hypotheses=(LOGARITHMS, PUBLISHED, "eps_sc = 0"),
         kinds=("symbolic", "exact", "fitted"),
         schemes=("randomized_midpoint", "underdamped"),
+        remarks=(
+            "a public review of an earlier text quotes L^{5/3} d^{4/9}/eps for the same theorem",
+            "another confirms h_corr of order d^{-17/36}; T_corr of order d^{-1/18} was not seen, and follows: their "
+            "quotient is d^{5/12}",
+            f"since: {BOUNDS['D1, since']} for another sampler (Li, Jiao 2024) [found]: the powers of d and eps that "
+            "D6 measures of this one",
+        ),
     ),
     Claim(
         id="D2",
@@ -57,6 +64,10 @@ CLAIMS = (
         hypotheses=(LOGARITHMS, "an m-strongly convex and L-smooth potential"),
         kinds=("symbolic", "exact", "fitted"),
         schemes=("randomized_midpoint_langevin", "parallel_underdamped", "underdamped"),
+        remarks=(
+            f"since: {BOUNDS['D3, since']} by randomized midpoint Langevin alone (Altschuler, Chewi, Zhang 2025, "
+            "Shifted Composition IV) [found]; `rmverify rates --log-concave` measures d^{1/3} on Gaussians",
+        ),
     ),
     Claim(
         id="D4",
@@ -99,6 +110,7 @@ CLAIMS = (
         right_text="the powers stated",
         kinds=("fitted",),
         schemes=("exponential_integrator", "randomized_midpoint"),
+        remarks=(f"the second, E_alpha TV, has the powers of d and eps of {BOUNDS['D1, since']}, published since",),
     ),
     Claim(
         id="D7",

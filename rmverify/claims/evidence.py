@@ -114,6 +114,8 @@ class Claim:
         Of the evidence that there can be; "symbolic" brings what proofs_checks/ has of this claim.
     schemes : tuple of str
         The schemes that it is about.
+    remarks : tuple of str
+        What else is known of it: what other texts say, and what has been shown since.
     measure : callable, optional
         measure(look, *bounds) yields the evidence. By default the function in `rmverify.claims.looks` that has the
         claim's id for a name: it is loaded when the claim is asked, not when it is printed.
@@ -132,6 +134,7 @@ class Claim:
     schemes: tuple[str, ...] = ()
     measure: Callable[..., Iterator[Evidence]] | None = None
     paper: str = PAPER
+    remarks: tuple[str, ...] = ()
 
     @property
     def latex(self) -> str:
@@ -160,7 +163,7 @@ class Claim:
         plain = {
             name: getattr(self, name) for name in ("id", "paper", "statement", "latex", "source", "provenance", "left")
         }
-        return plain | {"right": self.right, "hypotheses": self.hypotheses}
+        return plain | {"right": self.right, "hypotheses": self.hypotheses, "remarks": self.remarks}
 
     def __repr__(self) -> str:
         return f"<Claim {self.id}: {self.statement}>"

@@ -1,5 +1,67 @@
 """G: the neighbours of the paper: parallel samplers, Moreau envelopes, starts from data, scores by Monte Carlo."""
 
 from rmverify.claims.evidence import Claim
+from rmverify.exponents import Bound
 
-CLAIMS: tuple[Claim, ...] = ()
+CLAIMS: tuple[Claim, ...] = (
+    # G5 to G8: neighbours that are not parallel
+    Claim(
+        id="G5",
+        paper="Habring, Falk, Zach, Pock 2025, Diffusion at Absolute Zero",
+        statement="laws with a Moreau envelope in the potential: Lipschitz in its parameter in total variation",
+        formula=r"\mathrm{TV}(\pi^s, \pi^t) \le %s,\qquad \pi^t \propto e^{-F - M_G^t},\quad G\ \text{Lipschitz}",
+        source="arXiv 2502.01358 and 2503.22258: Lipschitz in t, consistent as t -> 0 [found in summaries]; the "
+        "constant is derived here; Lip(G)^2 t/2 at s = 0, Durmus, Moulines, Pereyra 2018 [recalled]",
+        provenance="found; the constant derived",
+        left="TV(pi^s, pi^t) on the line by masses of Gaussian pieces, over balls; the chain down the path by nodes",
+        bounds=(Bound("G^2 h/8"),),
+        right_text="%s, G the Lipschitz constant, h = t - s",
+        hypotheses=("G Lipschitz and bounded below, e^{-U} integrable; a Gaussian G is not, and has its own slope",),
+        kinds=("exact", "fitted"),
+    ),
+    Claim(
+        id="G6",
+        paper="Koehler, Lee, Vuong 2025, data-based initialization",
+        statement="Langevin from M points of data with k modes: M of the order of k/eps^2 for a TV of eps",
+        formula=r"M = \tilde O\left(%s\right); \qquad \text{separated equal modes: } \mathbb{E}\,\mathrm{TV} \le %s,"
+        r"\quad M \sim \frac{k-1}{2\pi\varepsilon^2}",
+        source="arXiv 2411.09117 (COLT 2025), abstract; the limit of separated modes is this project's",
+        provenance="abstract; the constants derived",
+        left="E over the data of TV in the limit of separated modes, by de Moivre's formula over balls",
+        bounds=(Bound("k/eps^2"), Bound("1/2 sqrt(k - 1)/sqrt(M)")),
+        right_text="M against %s, E TV against %s",
+        hypotheses=(
+            "separated: every mode is sampled exactly, and none is left; with overlap this is a plateau in time",
+            "the theorem's eps holds with high probability over the data; here it is the mean over them",
+        ),
+        kinds=("exact", "monte-carlo"),
+    ),
+    Claim(
+        id="G7",
+        paper="Vacher, Chehab, Korba 2025, scores by Monte Carlo",
+        statement="the self-normalized Monte Carlo score: its variance in closed form, and its price in the dimension",
+        formula=r"n\,\mathbb{E}_{q_t}\|\hat s_t - s_t\|^2 \to \frac{d\,(1 + (e^{2t}-1)/\lambda)^{d-1}}{1 - e^{-2t}}"
+        r"\quad\text{on } N(0, \lambda I_d)",
+        source="arXiv 2501.00565, abstract: cost (L + beta)^2 L^{d+2} eps^{-2(d+3)} in fixed d",
+        provenance="abstract; the estimator's formula recalled, the closed form derived",
+        left="bias and variance of the estimate with n draws, by quadrature at finite n and in closed form as n grows",
+        right_text="the closed limits; at the end of a predictor, orders h and 1",
+        hypotheses=(
+            "Y_i ~ N(e^t z, e^{2t} - 1) independent in every call, weights e^{-V} normalized by their sum",
+            "to leading order in 1/n at every z; the law of z narrow enough for the means over it to be finite",
+        ),
+        kinds=("exact", "fitted"),
+    ),
+    Claim(
+        id="G8",
+        paper="He, Zhang 2025, query complexity, and He, Lei, Shao, Zhang 2025",
+        statement="smoothness of every marginal, which the polynomial sampler assumes, beside that of the target",
+        formula=r"\sup_t \|\nabla^2 \ln q_t\| \lesssim %s\,?",
+        source="arXiv 2507.11236, assumption (1*), beside assumption (1) of arXiv 2502.06200",
+        provenance="abstract",
+        left="the largest curvature of ln q_t over t and x for two Gaussians",
+        bounds=(Bound("max(L_0, 1)"),),
+        hypotheses=("modes N(a, s^2) and N(-a, s^2), equal weights; dX = -X dt + sqrt(2) dB",),
+        kinds=("exact", "fitted", "certified"),
+    ),
+)

@@ -34,6 +34,9 @@ BOUNDS: Mapping[str, Bound] = {name: Bound(text) for name, text in {
     "D0": "L^2 sqrt(d)/eps",
     "D1": "L^{5/3} d^{5/12}/eps",
     "D3": "kappa^{4/3} d^{5/12} eps^{-2/3} + kappa d^{5/12}/eps",
+    # those of later papers, for other analyses or other samplers
+    "D1, since": "L d^{1/3} eps^{-2/3}",
+    "D3, since": "kappa^{5/6} d^{1/3} eps^{-2/3}",
     # the score's error that D1 allows
     "D4": "eps/(d^{1/12} sqrt(L))",
     # steps again, at the best corrector time

@@ -462,7 +462,8 @@ class _Text:
 
     def root(self, factors: list[str]) -> str:
         inside = " ".join(factors)
-        return f"sqrt{inside}" if len(factors) == 1 and inside.startswith("(") else f"sqrt({inside})"
+        closes = next((k for k in range(len(inside)) if inside.count("(", 0, k + 1) == inside.count(")", 0, k + 1)), -1)
+        return f"sqrt{inside}" if inside.startswith("(") and closes == len(inside) - 1 else f"sqrt({inside})"
 
     def fraction(self, above: str, below: list[str]) -> str:
         return f"{above}/{below[0]}" if len(below) == 1 else f"{above}/({' '.join(below)})"

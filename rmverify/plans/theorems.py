@@ -69,7 +69,8 @@ def sequential(
     h_pred = c L^{-5/3} d^{-7/18} eps^{2/3}, h_corr = c L^{-3/2} d^{-17/36} eps, T_corr = c L^{-1/2} d^{-1/18},
     friction = c sqrt(L), T = c ln(max(d, m_2^2)/eps^2), every c an argument.
 
-    Source: Gupta, Cai, Chen 2024, Algorithm 3 and its theorem's parameters [quoted; constants not given there].
+    Source: Gupta, Cai, Chen 2024, Algorithm 3 and its theorem's parameters [quoted; the power 17/36 of h_corr
+    confirmed by a public review; constants not given there].
 
     Parameters
     ----------
@@ -184,7 +185,8 @@ def parallel(
     carries an error and the law's deviation alike; for other scores one sweep may amplify it by up to e^{LT}.
     N(K+2) + S K_c rounds in all, O(L log^2(L d/eps)).
 
-    Source: Gupta, Cai, Chen 2024, Algorithm 6 [recalled: one sweep, one corrector, h = c/L, K logarithmic, R a power],
+    Source: Gupta, Cai, Chen 2024, the parallel algorithm: one sweep and one corrector [confirmed by a public review],
+    h = c/L, K logarithmic, R a power [recalled],
     its Õ(log^2 d) rounds [abstract] and Õ(L log^2(L d/eps)) [quoted]; the powers of R and both factorials [derived];
     the corrector's discretization Chen et al. 2023 [quoted].
 

@@ -4,7 +4,13 @@ What is shipped is `SHIPPED`, by name; the rest is what a step of your own is ma
 """
 
 from rmverify.schemes.contract import SHIPPED, Draw, Score, parameters, scheme, velocity_variance
-from rmverify.schemes.langevin import overdamped, overdamped_midpoint, randomized_midpoint_langevin, underdamped
+from rmverify.schemes.langevin import (
+    overdamped,
+    overdamped_midpoint,
+    randomized_midpoint_langevin,
+    underdamped,
+    underdamped_euler,
+)
 from rmverify.schemes.parallel import parallel_midpoint, parallel_underdamped
 from rmverify.schemes.probability_flow import (
     euler,
@@ -13,6 +19,7 @@ from rmverify.schemes.probability_flow import (
     importance_midpoint,
     midpoint,
     randomized_midpoint,
+    reverse_euler,
 )
 
 __all__ = [
@@ -31,15 +38,11 @@ __all__ = [
     "parameters",
     "randomized_midpoint",
     "randomized_midpoint_langevin",
+    "reverse_euler",
     "scheme",
     "underdamped",
+    "underdamped_euler",
     "velocity_variance",
 ]
 
-SHIPPED |= {
-    step.__name__: step
-    for step in (
-        euler, exponential_integrator, heun, importance_midpoint, midpoint, overdamped, parallel_midpoint,
-        parallel_underdamped, randomized_midpoint, randomized_midpoint_langevin, overdamped_midpoint, underdamped,
-    )
-}  # fmt: skip
+SHIPPED |= {name: globals()[name] for name in __all__ if hasattr(globals()[name], "kinetic")}  # the marked ones

@@ -23,8 +23,8 @@ def parallel_midpoint(x: Any, t: Any, h: Any, score: Score, draw: Draw, *, strat
     w_j = e^{-lo_j h}(1 - e^{-d}), lo_j = (j-1)/R; finally x' = e^h x + d sum_i e^{(1-a_i)h} s_{t-a_i h}(x_i^K).
     A round costs O(R), by prefix sums.
 
-    Source: Gupta, Cai, Chen 2024, Algorithm 4 [recalled]. ``strata=1, rounds=0`` is the randomized midpoint. K+2
-    rounds, 1+(K+1)R evaluations.
+    Source: Gupta, Cai, Chen 2024, the parallel predictor [recalled; the number that the paper gives it is not known].
+    ``strata=1, rounds=0`` is the randomized midpoint. K+2 rounds, 1+(K+1)R evaluations.
 
     Parameters
     ----------

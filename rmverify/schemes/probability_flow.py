@@ -1,4 +1,4 @@
-r"""Predictors: steps of the reverse probability flow, from noise level t down to t-h.
+r"""Predictors: steps of the reverse probability flow (one: of the reverse diffusion), from noise level t down to t-h.
 
 Conventions of this room: q_t is the law of X_t = e^{-t} X_0 + sqrt(1-e^{-2t}) Z, its score s_t = grad ln q_t, and
 the flow solves dx/dr = x + s_{t-r}(x) in r = 0..h, so that
@@ -13,7 +13,15 @@ from typing import Any
 from rmverify.elementary import exp, expm1, log1p
 from rmverify.schemes.contract import Draw, Score, scheme
 
-__all__ = ["euler", "exponential_integrator", "heun", "importance_midpoint", "midpoint", "randomized_midpoint"]
+__all__ = [
+    "euler",
+    "exponential_integrator",
+    "heun",
+    "importance_midpoint",
+    "midpoint",
+    "randomized_midpoint",
+    "reverse_euler",
+]
 
 
 @scheme
@@ -34,8 +42,9 @@ def exponential_integrator(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> 
 def randomized_midpoint(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
     """x_half = e^{ah} x + (e^{ah}-1) s_t(x);  x' = e^h x + h e^{(1-a)h} s_{t-ah}(x_half),  a ~ U[0,1].
 
-    Source: Gupta, Cai, Chen 2024, Algorithm 1, equations (7)-(8) [quoted by later papers]. The integral of the
-    flow is estimated without bias in a. Two evaluations, two rounds.
+    Source: Gupta, Cai, Chen 2024, Algorithm 1, equations (7)-(8) [confirmed by the authors' own code, in commented
+    lines; the code that runs there is not Algorithm 1: a DDIM update from a midpoint uniform in the timestep's index].
+    The integral of the flow is estimated without bias in a. Two evaluations, two rounds.
 
     Examples
     --------
@@ -117,3 +126,24 @@ def euler(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
     0.5
     """
     return x + h * (x + score(t, x))
+
+
+@scheme
+def reverse_euler(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
+    r"""x' = e^h x + 2 sinh(h) s_t(x) + sqrt(e^{2h} - 1) W: the reverse diffusion, not the flow, with noise of its own.
+
+    In y = e^t x the marginals are those of dY = dW at the time tau = e^{2t} - 1, with the score e^{-t} s_t, and the
+    step is Euler and Maruyama's y' = y + (tau - tau') grad ln p_tau(y) + sqrt(tau - tau') W. Its mean is that of the
+    ancestral sampler (DDPM) with the larger of the two customary variances.
+
+    Source: Perbost, Bach, Marion 2026, equation (6), in their time tau. Baseline; one evaluation.
+
+    Examples
+    --------
+    >>> class Still:
+    ...     def normal(self, covariance, count=None): return (0.0,)
+    >>> reverse_euler(1.0, 2.0, 0.5, lambda t, x: -x, Still())  # e^{-h}
+    0.6065306597126334
+    """
+    (w,) = draw.normal(((expm1(2 * h),),))
+    return exp(h) * x + (expm1(h) - expm1(-h)) * score(t, x) + w

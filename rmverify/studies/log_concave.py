@@ -46,7 +46,10 @@ _AGREE = 1e-9
 _FINE = 0.02  # of ln h, where its search ends
 VARIATION = BOUNDS["C4, variation, log-concave"](W_2=1.0, T=1.0)
 SHEN_LEE = f"C3: {BOUNDS['C3']} [quoted]"
-COROLLARY = f"D3: d^{{5/12}} [abstract], {BOUNDS['D3']} [recalled]"
+COROLLARY = (
+    f"D3: d^{{5/12}} [abstract], {BOUNDS['D3']} [recalled] (since: {BOUNDS['D3, since']}, Altschuler, Chewi and Zhang "
+    "2025 [found])"
+)
 
 
 # --- one step length --------------------------------------------------------------------------------------------------

@@ -362,7 +362,12 @@ _CLAIMED = {
     (scheme, parameter): (float(bound.power(parameter)), source)
     for scheme, bound, source in (
         ("exponential_integrator", BOUNDS["D0"], f"D0: {BOUNDS['D0']} [quoted]"),
-        ("randomized_midpoint", BOUNDS["D1"], f"D1: d^{{5/12}} [abstract], {BOUNDS['D1']} [quoted]"),
+        (
+            "randomized_midpoint",
+            BOUNDS["D1"],
+            f"D1: d^{{5/12}} [abstract], {BOUNDS['D1']} [quoted] "
+            f"(since, for another sampler: {BOUNDS['D1, since']}, Li and Jiao 2024 [found])",
+        ),
     )
     for parameter in ("d", "1/eps", "L")
 }

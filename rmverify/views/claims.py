@@ -168,4 +168,5 @@ def claim_lines(claim: Claim) -> list[tuple[str, str]]:
         ("left side", claim.left),
         ("right side", claim.right),
     ]
-    return [(name, text or "-") for name, text in lines]
+    remarks = [("remarks", "\n".join(claim.remarks))] if claim.remarks else []
+    return [*((name, text or "-") for name, text in lines), *remarks]

@@ -63,6 +63,11 @@ KINETIC: Table = {
         "noise_xx": "2*g*k*u**2*h**5/15", "noise_xv": "g*k*u**2*h**4/3", "noise_vv": "2*g*k*u**2*h**3/3",
         "kept_xx": "k*u**2*h**4/4", "kept_xv": "k*u**2*h**3/2", "kept_vv": "k*u**2*h**2", **_STILL,
     }},
+    "underdamped_euler": {(): {
+        "xx": "u*k*h**2/2", "xv": "g*h**2/2", "vx": "-g*u*k*h**2/2", "vv": "(u*k - g**2)*h**2/2",
+        "noise_xx": "-2*g*u*h**3/3", "noise_xv": "-g*u*h**2", "noise_vv": "2*g**2*u*h**2",
+        "kept_xx": "u*h**2", "kept_xv": "-g*u*h**2", "kept_vv": "(u*k + g**2)*u*h**2", **_STILL,
+    }},
     "randomized_midpoint_langevin": {(): {
         "xx": "0", "xv": "-(u*k)**2*h**5/120", "vx": "(u*k)**3*h**5/120", "vv": "-(u*k)**2*h**4/24",
         "noise_xx": "0", "noise_xv": "0", "noise_vv": "g*k**2*u**3*h**5/30",
