@@ -23,7 +23,7 @@ from typing import Any
 from rmverify import elementary, schemes
 from rmverify.targets import process
 
-KINETIC = ("underdamped", "randomized_midpoint_langevin", "parallel_underdamped")
+KINETIC = ("underdamped", "randomized_midpoint_langevin", "parallel_underdamped", "underdamped_euler")
 FAMILIES = ("probability_flow", "langevin", "noise", "parallel", "places", "process")
 FUNCTIONS = {
     "mode_mean": process,
@@ -47,6 +47,8 @@ CLAIMS = {
     "randomized_midpoint_langevin": "C3",
     "parallel_underdamped": "D2",
     "importance_midpoint": "H1",
+    "underdamped_euler": "E2",
+    "reverse_euler": "E3",
 }
 """The claim of the ledger that is about a scheme; for its mutants that bias the integral B1, the variance B3."""
 MUTANTS: dict[str, Mutant] = {}

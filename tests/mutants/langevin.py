@@ -81,3 +81,18 @@ randomized(
     killed_by="langevin_drift",
 )
 randomized("velocity_push_not_decayed", "mass * h * decay", "mass * h", killed_by="started_invariant")
+
+# --- Euler and Maruyama ------------------------------------------------------------------------------------------
+
+plain = partial(patch, of="underdamped_euler")
+plain("euler_position_by_the_new_velocity",
+      "return x + h * v, (1 - friction * h) * v + mass * h * score(t, x) + w",
+      "new = (1 - friction * h) * v + mass * h * score(t, x) + w\n    return x + h * new, new",
+      killed_by="langevin_drift")  # fmt: skip
+plain("euler_mass_forgotten_in_the_force", "+ mass * h * score", "+ h * score", killed_by="langevin_drift")
+plain("euler_friction_missing", "(1 - friction * h) * v", "v", killed_by="langevin_drift")
+plain("euler_friction_implicit", "(1 - friction * h) * v", "v / (1 + friction * h)", killed_by="langevin_drift")
+plain("euler_gradient_for_score", "+ mass * h * score", "- mass * h * score", killed_by="langevin_drift")
+plain("euler_mass_forgotten_in_the_noise", "2 * friction * mass * h", "2 * friction * h", killed_by="langevin_noise")
+plain("euler_noise_without_the_two", "2 * friction * mass * h", "friction * mass * h", killed_by="langevin_noise")
+plain("euler_noise_without_friction", "2 * friction * mass * h", "2 * mass * h", killed_by="langevin_noise")

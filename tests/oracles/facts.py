@@ -27,7 +27,9 @@ UNIT = 2.0**-53
 PREDICTORS = tuple(textbook.PREDICTORS)
 RANDOM = ("randomized_midpoint", "parallel_midpoint", "importance_midpoint")
 CORRECTORS = tuple(textbook.CORRECTORS)
+REVERSE = tuple(textbook.REVERSE)
 OVERDAMPED, KINETIC = tuple(textbook.OVERDAMPED), tuple(textbook.KINETIC)
+EXACT = tuple(of for of in KINETIC if of != "underdamped_euler")  # without a score
 
 
 FACTS = {}
@@ -73,6 +75,7 @@ def variants(of):
     return {
         "parallel_midpoint": [{"strata": 2, "rounds": 2}, {"strata": 3, "rounds": 1}, {"strata": 1, "rounds": 0}],
         "underdamped": [motion],
+        "underdamped_euler": [motion],
         "randomized_midpoint_langevin": [motion],
         "parallel_underdamped": [
             motion | {"cells": 3, "rounds": 2},
@@ -109,6 +112,26 @@ def flow_step(step, of):
             same([A, b, C], [image[1] - image[0], image[0], 0], f"{of} {parameters}")
 
 
+@fact(*REVERSE)
+def reverse_step(step, of):
+    """A, b and C against the printed formula in the coordinates of dY = dW, on both sides of variance 1, off centre."""
+    t, h = rational(7, 10), rational(3, 10)
+    for lam, mean in ((rational(1, 4), rational(3, 2)), (mp.mpf(3), mp.mpf(-1))):
+        found = transition(step, textbook.gaussian_score(lam, mean), t, h)
+        same(found, textbook.REVERSE[of](t, h, lam, mean), of)
+
+
+@fact(*REVERSE)
+def reverse_mean(step, of):
+    """On a Gaussian the step has the mean of x_{t-h} given x_t, of the process run backwards, exactly."""
+    t, h = rational(7, 10), rational(3, 10)
+    for lam, mean in ((rational(1, 4), rational(3, 2)), (mp.mpf(3), mp.mpf(-1))):
+        A, b, _ = transition(step, textbook.gaussian_score(lam, mean), t, h)
+        before, after = (1 + (lam - 1) * mp.exp(-2 * s) for s in (t, t - h))
+        slope = mp.exp(-h) * after / before  # Cov(x_{t-h}, x_t)/Var x_t
+        same([A, b], [slope, mp.exp(-(t - h)) * mean - slope * mp.exp(-t) * mean], of)
+
+
 def langevin(step, of, parameters, alphas, h=None, score=True):
     """(A, b, C) of the step and of the textbook, for a score -k (x - m)."""
     h = rational(2, 5) if h is None else h
@@ -133,7 +156,7 @@ def langevin_noise(step, of):
         same(C, due, f"{of} {parameters}")
 
 
-@fact(*KINETIC)
+@fact(*EXACT)
 def free_motion(step, of):
     """Without a score every kinetic step is the exact free motion over h, whatever its midpoint, cells and rounds."""
     for parameters in variants(of):
@@ -144,7 +167,7 @@ def free_motion(step, of):
         same(C, textbook.kinetic_covariance(h, g, u), f"{of} {parameters}: free noise")
 
 
-@fact(*KINETIC)
+@fact(*EXACT)
 def noise_schur(step, of):
     """Var W_x - Cov^2/Var W_v = (2/g^2)(gh - 2 tanh(gh/2)) u, positive at every h, and in floats down to gh = 1e-12."""
     for parameters in variants(of):
@@ -155,7 +178,7 @@ def noise_schur(step, of):
             same((C[0, 0] - C[0, 1] ** 2 / C[1, 1]) / due, 1, f"{of} {parameters} h={h}", mp.mpf(10) ** -30)
 
 
-@fact(*KINETIC)
+@fact(*EXACT)
 def noise_in_floats(step, of):
     """The noise of the free motion in float64: relative accuracy 1e-13 in every entry down to gh = 1e-12."""
     for parameters in variants(of):
@@ -396,7 +419,7 @@ def points_on_the_flow(step, of):
             raise Refuted(f"{of} {parameters}: {len(asked)} rounds, due {2 + parameters.get('rounds', 0)}")
 
 
-@fact(*PREDICTORS, *CORRECTORS)
+@fact(*PREDICTORS, *REVERSE, *CORRECTORS)
 def score_calls(step, of):
     """One call of the score per round, with the textbook's noise levels, on arrays of the stated shapes."""
     n, d, t, h = 3, 2, 0.75, 0.25
@@ -495,19 +518,19 @@ def places(of):
     return [(t, t / 2, {}) for t in (0.0122, 0.05, 0.7, 2.5, 16.0)]
 
 
-@fact(*PREDICTORS, *CORRECTORS)
+@fact(*PREDICTORS, *REVERSE, *CORRECTORS)
 def every_place(step, of):
     """Each of four particles is moved as the textbook moves it alone, in one step and in the one after it, and the
     state that is handed over is left as it is."""
     lam, mean, k = 0.25, 1.5, 1.25
-    quiet = of not in ("overdamped", "underdamped")
+    quiet = of not in ("overdamped", "underdamped", "underdamped_euler", *REVERSE)
     for t, h, parameters in places(of):
         stepped = bound(step, parameters)
         for number in range(2):
             x, v = np.array([[0.3], [-1.0], [2.0], [0.7]]), np.array([[0.4], [0.1], [-0.6], [1.1]])
             draw, state = RowsDraw(number, quiet), ((x, v) if of in KINETIC else x)
             kept = x.copy()
-            if of in PREDICTORS:
+            if of in PREDICTORS + REVERSE:
                 found = stepped(
                     state, t, h, lambda s, y: (np.exp(-s) * mean - y) / (1 + (lam - 1) * np.exp(-2 * s)), draw
                 )
@@ -528,8 +551,11 @@ def textbook_row(of, t, h, parameters, x, v, draw, row, lam, mean, k):
     alphas = [u] if count is None else [(i + u) / count for i in range(count)]
     if of in PREDICTORS:
         return [textbook.PREDICTORS[of](x, t, h, alphas, textbook.gaussian_score(lam, mean), **parameters)]
-    A, b, C = textbook.CORRECTORS[of](h, alphas, k, mean, **parameters)
     z = [mp.mpf(float(each[row, 0])) for each in draw.z]
+    if of in REVERSE:
+        A, b, C = textbook.REVERSE[of](t, h, mp.mpf(lam), mp.mpf(mean))
+        return [A[0, 0] * x + b[0] + mp.sqrt(C[0, 0]) * z[0]]
+    A, b, C = textbook.CORRECTORS[of](h, alphas, k, mean, **parameters)
     if of in OVERDAMPED:
         return [A[0, 0] * x + b[0] + mp.sqrt(C[0, 0]) * z[0]]
     w_v = mp.sqrt(C[1, 1]) * z[0]

@@ -84,6 +84,25 @@ PREDICTORS = {
 }  # fmt: skip
 
 
+# --- the reverse diffusion: (A, b, C) on a mode N(mean, lam) of the data ----------------------------------------
+
+
+def reverse_euler(t, h, lam, mean):
+    """y' = y + eta s(y) + sqrt(eta) xi with s(y) = (mean - y)/(lam + tau), eta = tau - tau', in x = y/sqrt(1 + tau)."""
+    tau, after = (mp.exp(2 * s) - 1 for s in (t, t - h))
+    eta = tau - after
+    slope = 1 - eta / (lam + tau)
+    back = mp.sqrt(1 + after)
+    return (
+        mp.matrix([[slope * mp.sqrt(1 + tau) / back]]),
+        mp.matrix([eta * mean / (lam + tau) / back]),
+        mp.matrix([[eta / back**2]]),
+    )
+
+
+REVERSE = {f.__name__: f for f in (reverse_euler,)}
+
+
 # --- correctors: (A, b, C) --------------------------------------------------------------------------------------
 
 
@@ -193,8 +212,15 @@ def parallel_underdamped(h, alphas, k, m, friction, mass, cells, rounds):
     return mp.matrix([[out[0][1], out[0][2]], [out[1][1], out[1][2]]]), mp.matrix([out[0][0], out[1][0]]), C
 
 
+def underdamped_euler(h, alphas, k, m, friction, mass):
+    """x' = x + h v, v' = v + h (u s(x) - g v) + sqrt(2 g u h) W."""
+    g, u = friction, mass
+    A = mp.matrix([[1, h], [-u * h * k, 1 - g * h]])
+    return A, mp.matrix([0, u * h * k * m]), mp.matrix([[0, 0], [0, 2 * g * u * h]])
+
+
 OVERDAMPED = {f.__name__: f for f in (overdamped, overdamped_midpoint)}
-KINETIC = {f.__name__: f for f in (underdamped, randomized_midpoint_langevin, parallel_underdamped)}
+KINETIC = {f.__name__: f for f in (underdamped, randomized_midpoint_langevin, parallel_underdamped, underdamped_euler)}
 CORRECTORS = OVERDAMPED | KINETIC
 
 
@@ -215,6 +241,8 @@ def score_times(name, t, h, alphas, parameters):
         "overdamped": [[t]],
         "overdamped_midpoint": [[t], [t]],
         "underdamped": [[t]],
+        "underdamped_euler": [[t]],
+        "reverse_euler": [[t]],
         "randomized_midpoint_langevin": [[t], [t]],
         "parallel_underdamped": [[t]] * parameters.get("rounds", 1),
     }[name]
