@@ -16,15 +16,16 @@ from typing import Any
 import numpy as np
 from flint import arb, arb_series
 
+from rmverify.elementary import expm1
 from rmverify.laws.averages.rules import unbent
 from rmverify.numbers.quadrature import unit_balls
 from rmverify.plans import footprint
 from rmverify.readings.affine import V, X, read, weighed
 from rmverify.readings.balls import lift, lift_scheme, precision
 from rmverify.schemes.contract import Scheme, parameters, velocity_variance
-from rmverify.targets.process import flow_slope, mode_mean, mode_score
+from rmverify.targets.process import flow_slope, mode_mean, mode_score, mode_variance
 
-__all__ = ["integral_jets", "kinetic_jets", "noise_rounding", "predictor_jets"]
+__all__ = ["integral_jets", "kinetic_jets", "noise_rounding", "predictor_jets", "reverse_jets"]
 
 BITS = 256
 
@@ -76,6 +77,42 @@ def predictor_jets(scheme: Scheme, v: Any, m: Any, t: Any, order: int) -> dict[s
             "mean": w @ _row(moved, w) - mode_mean(mean, t - h),
             "variance": _variance(w, _row(a, w)),
             "variance_of_mean": _variance(w, _row(moved, w)),
+        }
+        return {name: _coefficients(jet, order) for name, jet in jets.items()}
+
+
+def reverse_jets(scheme: Scheme, v: Any, m: Any, t: Any, order: int) -> dict[str, list[Any]]:
+    r"""The local error of a predictor with noise on a mode N(m, v) of q_t, m and v at the level t itself.
+
+    With x = m + y and x' = A x + b + N(0, C) against the reverse diffusion, whose x_{t-h} given x_t is
+    N(m(t-h) + f y, c) with f = e^{-h} v'/v, c = (1-e^{-2h}) v'/v and v' = v(t-h): ``slope`` is E_a A - f, ``mean`` is
+    E_a(A m + b) - m(t-h), ``noise`` is E_a C - c, and ``kept`` what one step makes of q_t's variance, E_a(A^2 v + C) -
+    v'. ``variance`` is Var_a A, ``variance_of_mean`` Var_a(A m + b), and ``spread`` that of the variance given the
+    midpoint, Var_a(A^2 v + C).
+
+    Examples
+    --------
+    >>> from rmverify.schemes import exponential_sde
+    >>> jets = reverse_jets(exponential_sde, 4.0, 0.0, 1.0, 2)
+    >>> [float(jets[entry][2]) for entry in ("slope", "noise", "kept")]  # -1/v, 4/v, -2(v-2)/v
+    [-0.25, 1.0, -1.0]
+    """
+    with precision(BITS, order + 1):
+        h = arb_series([0, 1])
+        v, m, t = arb(v), arb(m), arb(t)
+        lam, mean = (v + (-2 * t).expm1()) * (2 * t).exp(), m * t.exp()
+        step, w = _read(scheme, _Mode(mean, lam), t, h, order)
+        a, b, c = (_row(part, w) for part in step.scalar)
+        end = mode_variance(lam, t - h)
+        given = a * a * v + c
+        jets = {
+            "slope": w @ a - (-h).exp() * end / v,
+            "mean": w @ (a * m + b) - mode_mean(mean, t - h),
+            "noise": w @ c + expm1(-2 * h) * end / v,
+            "kept": w @ given - end,
+            "variance": _variance(w, a),
+            "variance_of_mean": _variance(w, a * m + b),
+            "spread": _variance(w, given),
         }
         return {name: _coefficients(jet, order) for name, jet in jets.items()}
 

@@ -22,13 +22,16 @@ from rmverify.schemes.probability_flow import (
     randomized_midpoint,
     reverse_euler,
 )
+from rmverify.schemes.reverse import ddpm, exponential_sde, randomized_midpoint_sde
 
 __all__ = [
     "SHIPPED",
     "Draw",
     "Score",
+    "ddpm",
     "euler",
     "exponential_integrator",
+    "exponential_sde",
     "heun",
     "importance_midpoint",
     "midpoint",
@@ -41,6 +44,7 @@ __all__ = [
     "poisson_midpoint",
     "randomized_midpoint",
     "randomized_midpoint_langevin",
+    "randomized_midpoint_sde",
     "reverse_euler",
     "scheme",
     "underdamped",

@@ -15,12 +15,12 @@ from flint import arb, arb_series, ctx
 
 from rmverify import schemes
 from rmverify.claims.evidence import Evidence, Look
-from rmverify.errors.jets import kinetic_jets, noise_rounding, predictor_jets
+from rmverify.errors.jets import kinetic_jets, noise_rounding, predictor_jets, reverse_jets
 from rmverify.exponents import Bound
 from rmverify.numbers.values import Value
 from rmverify.schemes.contract import missing_parameters, parameters
 
-__all__ = ["KINETIC", "PREDICTORS", "leading_constants", "noise_in_floats"]
+__all__ = ["KINETIC", "PREDICTORS", "REVERSE", "leading_constants", "noise_in_floats"]
 
 ORDER = 5
 PRECISION = 128
@@ -48,6 +48,23 @@ PREDICTORS: Table = {
     "importance_midpoint": {(): _NONE | {"slope": _RANDOM, "variance": "(v-1)**2*h**4/(12*v**4)"}},
 }  # fmt: skip
 """On a mode N(m, v) of q_t with the score of q: see `rmverify.errors.jets.predictor_jets` for the names."""
+
+_MEAN = dict.fromkeys(("mean", "variance_of_mean"), "0")
+_SURE = _MEAN | {"variance": "0", "spread": "0"}
+_LITTLE = "-4*(v-1+exp(-2*t))*h**2/(v*(1-exp(-2*t)))"
+REVERSE: Table = {
+    "ddpm": {(): _SURE | {"slope": "0", "noise": _LITTLE, "kept": _LITTLE}},
+    "reverse_euler": {(): _SURE | {"slope": "0", "noise": "4*h**2/v", "kept": "4*h**2/v"}},
+    "exponential_sde": {
+        (): _SURE | {"slope": "-h**2/v", "noise": "4*h**2/v", "kept": "-2*(v-2)*h**2/v - 2*(v-2)*h**3/v"}
+    },
+    "randomized_midpoint_sde": {(): _MEAN | {
+        "slope": "2*h**3/(3*v**2) - (5*v-6)*h**4/(6*v**3)", "noise": "-4*h**3/(3*v**2) + 2*(v+4)*h**4/(3*v**3)",
+        "kept": "4*(v-1)*h**3/(3*v**2) + 8*h**4/(3*v**3)", "variance": "h**4/(3*v**2)",
+        "spread": "4*(v-2)**2*h**4/(3*v**2)",
+    }},
+}  # fmt: skip
+"""On a mode N(m, v) of q_t with the score of q: see `rmverify.errors.jets.reverse_jets` for the names."""
 
 _STILL = dict.fromkeys(("force_x", "force_v", "spread_xx", "spread_xv", "spread_vv"), "0")
 KINETIC: Table = {
@@ -120,7 +137,7 @@ def leading_constants(look: Look, name: str, entries: tuple[str, ...] = ()) -> E
     if name in look.places:  # there too
         place = look.places[name]
         points.append(points[0] | {key: place[key] for key in points[0] if key in place})
-    for given, table in (KINETIC if kinetic else PREDICTORS)[name].items():
+    for given, table in (KINETIC if kinetic else REVERSE if name in REVERSE else PREDICTORS)[name].items():
         for point in points:
             jets = _jets(scheme, name, dict(given), point)
             for entry in entries or tuple(table):
@@ -151,7 +168,8 @@ def leading_constants(look: Look, name: str, entries: tuple[str, ...] = ()) -> E
 
 def _jets(scheme: Any, name: str, given: dict[str, Any], point: Mapping[str, float]) -> dict[str, list[Any]]:
     if name not in KINETIC:
-        return predictor_jets(_with(scheme, given), point["v"], point["m"], point["t"], ORDER)
+        jets = reverse_jets if name in REVERSE else predictor_jets
+        return jets(_with(scheme, given), point["v"], point["m"], point["t"], ORDER)
     shipped = getattr(schemes, name)
     names = {*parameters(shipped), *missing_parameters(shipped)}
     motion = {key: point[key] for key in ("friction", "mass") if key in names}
