@@ -48,7 +48,7 @@ CLAIMS: tuple[Claim, ...] = (
         right_text="the closed limits; at the end of a predictor, orders h and 1",
         hypotheses=(
             "Y_i ~ N(e^t z, e^{2t} - 1) independent in every call, weights e^{-V} normalized by their sum",
-            "to leading order in 1/n at every z; the law of z narrow enough for the means over it to be finite",
+            "to leading order in 1/n at every z; means over z come up to their limits for n far above (e^{2t}-1)/lambda",
         ),
         kinds=("exact", "fitted"),
     ),
