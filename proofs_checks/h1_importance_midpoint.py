@@ -76,7 +76,9 @@ def x_(series):
 
 def same_bias(scheme):
     """The series of the two biases agree to h^5, on Gaussian targets."""
-    return tuple(sp.cancel(a - b) for a, b in zip(*(gaussian_parts(z)[0] for z in (scheme, randomized_midpoint))))
+    return tuple(
+        sp.cancel(a - b) for a, b in zip(*(gaussian_parts(z)[0] for z in (scheme, randomized_midpoint)), strict=True)
+    )
 
 
 def gaussian_parts(scheme):

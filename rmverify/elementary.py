@@ -259,11 +259,11 @@ def _register_flint() -> None:
         return arb_series([log1p_minus(z[0]), *((1 + z).log() - z).coeffs()[1:]], prec=z.prec)
 
     methods = {"exp": lambda z: z.exp(), "sqrt": lambda z: z.sqrt()}
-    _register(arb, acb, **methods, expm1=lambda z: z.expm1(), log1p=lambda z: z.log1p(), phi=lambda k, z: taylor(k, 0, z),
-              log1p_minus=lambda z: -z * z / 2 * (-z).hypgeom_2f1(type(z)(1), type(z)(2), type(z)(3)))  # fmt: skip
-    _register(
-        arb_series, **methods, expm1=expm1_series, log1p=log1p_series, log1p_minus=log1p_minus_series, phi=phi_series
-    )
+    _register(arb, acb, **methods, expm1=lambda z: z.expm1(), log1p=lambda z: z.log1p(),
+              log1p_minus=lambda z: -z * z / 2 * (-z).hypgeom_2f1(type(z)(1), type(z)(2), type(z)(3)),
+              phi=lambda k, z: taylor(k, 0, z))  # fmt: skip
+    _register(arb_series, **methods, expm1=expm1_series, log1p=log1p_series, log1p_minus=log1p_minus_series,
+              phi=phi_series)  # fmt: skip
 
 
 _LATE: dict[str, Callable[[], None]] = {

@@ -110,12 +110,7 @@ def test_kinetic_covariance_is_an_ito_integral():
 @pytest.mark.parametrize("name", textbook.PREDICTORS)
 def test_the_predictors_in_numpy_are_those_in_mpmath(name):
     lam, mean, x, t, h = 0.3, 1.7, 0.6, 1.1, 0.25
-    alphas = {
-        "randomized_midpoint": [0.3],
-        "importance_midpoint": [0.3],
-        "midpoint": [],
-        "parallel_midpoint": [0.2, 0.9],
-    }.get(name, [])
+    alphas = {"randomized_midpoint": [0.3], "importance_midpoint": [0.3], "parallel_midpoint": [0.2, 0.9]}.get(name, [])
     more = [2, 3] if name == "parallel_midpoint" else []
     due = textbook.PREDICTORS[name](*map(mp.mpf, (x, t, h)), alphas, textbook.gaussian_score(lam, mean), *more)
     score = plain.score_of(lam, mean)

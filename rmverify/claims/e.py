@@ -134,7 +134,7 @@ CLAIMS = (
         source="Perbost, Bach, Marion 2026, Figure 2 (a)",
         provenance=FOUND,
         left="the largest relative deviation of the two ratios at N = 10^12, over balls",
-        right_text="3.4 %",
+        right_text="0.034",
         hypotheses=(*SETTING, "d = 1000, four families of spectra, kappa from 10 to 10^8; diffusion tuned as in E4"),
         kinds=("exact",),
     ),

@@ -10,7 +10,9 @@ from typing import Any
 
 from rmverify.cli.output import DATA, EXITS, Usage, remark
 
-SEQUENTIAL = ("euler", "exponential_integrator", "heun", "midpoint", "randomized_midpoint")
+SEQUENTIAL = (
+    "euler", "exponential_integrator", "heun", "midpoint", "randomized_midpoint", "importance_midpoint",
+)  # fmt: skip
 PREDICTORS = (*SEQUENTIAL, "parallel_midpoint")
 
 GRIDS = ("geometric", "uniform", "cosine", "karras", "kl_optimal")

@@ -3,7 +3,8 @@
 Schemes of one order are told apart by their leading constants, which are exact here.
 
 The step runs once, with h the formal variable of an ``arb_series``. Each coefficient is a polynomial in the midpoints
-of a degree at most its order, so that Gauss-Legendre in balls averages it exactly: the only radius is rounding.
+of a degree at most its order, so that Gauss-Legendre in balls averages it exactly, and a sum over the choices: the only
+radius is rounding.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ from typing import Any
 import numpy as np
 from flint import arb, arb_series
 
-from rmverify.laws.averages.rules import plain_rule
+from rmverify.elementary import expm1
+from rmverify.laws.averages.rules import unbent
 from rmverify.numbers.quadrature import unit_balls
 from rmverify.plans import footprint
-from rmverify.readings.affine import V, X, read
+from rmverify.readings.affine import V, X, read, weighed
 from rmverify.readings.balls import lift, lift_scheme, precision
 from rmverify.schemes.contract import Scheme, parameters, velocity_variance
-from rmverify.targets.process import flow_slope, mode_mean, mode_score
+from rmverify.targets.process import flow_slope, mode_mean, mode_score, mode_variance
 
-__all__ = ["integral_jets", "kinetic_jets", "noise_rounding", "predictor_jets"]
+__all__ = ["integral_jets", "kinetic_jets", "noise_rounding", "predictor_jets", "reverse_jets"]
 
 BITS = 256
 
@@ -75,6 +77,42 @@ def predictor_jets(scheme: Scheme, v: Any, m: Any, t: Any, order: int) -> dict[s
             "mean": w @ _row(moved, w) - mode_mean(mean, t - h),
             "variance": _variance(w, _row(a, w)),
             "variance_of_mean": _variance(w, _row(moved, w)),
+        }
+        return {name: _coefficients(jet, order) for name, jet in jets.items()}
+
+
+def reverse_jets(scheme: Scheme, v: Any, m: Any, t: Any, order: int) -> dict[str, list[Any]]:
+    r"""The local error of a predictor with noise on a mode N(m, v) of q_t, m and v at the level t itself.
+
+    With x = m + y and x' = A x + b + N(0, C) against the reverse diffusion, whose x_{t-h} given x_t is
+    N(m(t-h) + f y, c) with f = e^{-h} v'/v, c = (1-e^{-2h}) v'/v and v' = v(t-h): ``slope`` is E_a A - f, ``mean`` is
+    E_a(A m + b) - m(t-h), ``noise`` is E_a C - c, and ``kept`` what one step makes of q_t's variance, E_a(A^2 v + C) -
+    v'. ``variance`` is Var_a A, ``variance_of_mean`` Var_a(A m + b), and ``spread`` that of the variance given the
+    midpoint, Var_a(A^2 v + C).
+
+    Examples
+    --------
+    >>> from rmverify.schemes import exponential_sde
+    >>> jets = reverse_jets(exponential_sde, 4.0, 0.0, 1.0, 2)
+    >>> [float(jets[entry][2]) for entry in ("slope", "noise", "kept")]  # -1/v, 4/v, -2(v-2)/v
+    [-0.25, 1.0, -1.0]
+    """
+    with precision(BITS, order + 1):
+        h = arb_series([0, 1])
+        v, m, t = arb(v), arb(m), arb(t)
+        lam, mean = (v + (-2 * t).expm1()) * (2 * t).exp(), m * t.exp()
+        step, w = _read(scheme, _Mode(mean, lam), t, h, order)
+        a, b, c = (_row(part, w) for part in step.scalar)
+        end = mode_variance(lam, t - h)
+        given = a * a * v + c
+        jets = {
+            "slope": w @ a - (-h).exp() * end / v,
+            "mean": w @ (a * m + b) - mode_mean(mean, t - h),
+            "noise": w @ c + expm1(-2 * h) * end / v,
+            "kept": w @ given - end,
+            "variance": _variance(w, a),
+            "variance_of_mean": _variance(w, a * m + b),
+            "spread": _variance(w, given),
         }
         return {name: _coefficients(jet, order) for name, jet in jets.items()}
 
@@ -158,11 +196,14 @@ def _read(scheme: Scheme, mode: Any, t: Any, h: Any, order: int) -> tuple[Any, A
     foot = footprint(scheme)
     alphas, w = None, _objects([arb(1)])
     if foot.alphas:
-        alphas, w = plain_rule(foot, *unit_balls(order // 2 + 1), lift)
-        alphas = alphas[:, None, :, None]
-    return read(
+        if "exponential" in foot.slots:
+            raise ValueError("scheme: expected midpoints and choices, got durations, of which no rule is exact")
+        alphas, (w,) = unbent(foot).at(slice(0, 1), order // 2 + 1, lift, unit_balls)
+        alphas = alphas[..., None]
+    step, chance = weighed(
         lift_scheme(scheme), mode, _objects([t]).reshape(1, 1, 1), _objects([h]).reshape(1, 1, 1), alphas, lift
-    ), w
+    )
+    return step, w if np.ndim(chance) == 0 else w * chance[0, :, 0]
 
 
 def _objects(values: list[Any]) -> Any:

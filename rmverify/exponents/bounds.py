@@ -67,4 +67,8 @@ BOUNDS: Mapping[str, Bound] = {name: Bound(text) for name, text in {
     # of the variance left invariant, k Var - 1, for curvature k: leading terms
     "K1": "k^3 h^3/6",
     "K1, overdamped": "k h/2",
+    "K3": "k h/(2 M)",
+    "K3, many cells": "k^2 h^2/3",
+    "K2": "k^2 h^2/(3 R^2)",
+    "K2, no rounds": "k^2 h^2 (R^{-2} - 1)/6",
 }.items()}  # fmt: skip

@@ -43,6 +43,7 @@ PREDICTORS: tuple[Scheme, ...] = (
     schemes.heun,
     schemes.midpoint,
     schemes.randomized_midpoint,
+    schemes.importance_midpoint,
     schemes.parallel_midpoint(strata=4, rounds=2),
 )
 _EARLY = 0.01  # W_2(q_delta, q_0) relative to sqrt(tr Sigma)

@@ -380,9 +380,14 @@ _PREDICTED = {
     ("randomized_midpoint", "unconditional", VARIANCE): {"d": 1 / 3, "1/eps": 1 / 3},
     ("randomized_midpoint", "unconditional", BIAS): {"d": 1 / 4, "1/eps": 1 / 2},
 }
+_PREDICTED |= {
+    ("importance_midpoint", law, regime): powers
+    for (name, law, regime), powers in _PREDICTED.items()
+    if name == "randomized_midpoint"
+}
 """Exponents that this project derives on isotropic Gaussians, by scheme, law and regime."""
-_LAW = {"randomized_midpoint": ("expected", "unconditional")}
-_SEQUENTIAL = ("euler", "heun", "midpoint", "exponential_integrator", "randomized_midpoint")
+_LAW = dict.fromkeys(("randomized_midpoint", "importance_midpoint"), ("expected", "unconditional"))
+_SEQUENTIAL = ("euler", "heun", "midpoint", "exponential_integrator", "randomized_midpoint", "importance_midpoint")
 
 
 def studies(full: bool = False, predictors: Iterable[str] = ()) -> list[Study]:

@@ -106,6 +106,7 @@ SCHEMES: dict[str, Scheme] = {
     "euler": schemes.euler,
     "exponential_integrator": schemes.exponential_integrator,
     "heun": schemes.heun,
+    "importance_midpoint": schemes.importance_midpoint,
     "midpoint": schemes.midpoint,
     "randomized_midpoint": schemes.randomized_midpoint,
 }

@@ -404,6 +404,7 @@ def predictors() -> SearchStrategy[Scheme]:
         schemes.midpoint,
         schemes.randomized_midpoint,
         schemes.importance_midpoint,
+        schemes.reverse_euler,
     )
     return st.one_of(
         st.sampled_from(plain), _bound(schemes.parallel_midpoint, strata=st.integers(1, 2), rounds=st.integers(0, 2))
@@ -430,7 +431,10 @@ def correctors() -> SearchStrategy[Scheme]:
     few = st.integers(1, 3)
     return st.one_of(
         st.sampled_from((schemes.overdamped, schemes.overdamped_midpoint)),
+        _bound(schemes.poisson_midpoint, cells=few),
+        _bound(schemes.parallel_overdamped, strata=st.integers(1, 2), rounds=st.integers(0, 2)),
         _bound(schemes.underdamped, **kinetic),
+        _bound(schemes.underdamped_euler, **kinetic),
         _bound(schemes.randomized_midpoint_langevin, **kinetic),
         _bound(schemes.parallel_underdamped, cells=few, rounds=few, **kinetic),
     )

@@ -23,7 +23,7 @@ from typing import Any
 from rmverify import elementary, schemes
 from rmverify.targets import process
 
-KINETIC = ("underdamped", "randomized_midpoint_langevin", "parallel_underdamped")
+KINETIC = ("underdamped", "randomized_midpoint_langevin", "parallel_underdamped", "underdamped_euler")
 FAMILIES = ("probability_flow", "langevin", "noise", "parallel", "places", "process")
 FUNCTIONS = {
     "mode_mean": process,
@@ -44,9 +44,13 @@ CLAIMS = {
     "underdamped": "C2",
     "overdamped": "C2",
     "overdamped_midpoint": "K1",
+    "parallel_overdamped": "K2",
+    "poisson_midpoint": "K3",
     "randomized_midpoint_langevin": "C3",
     "parallel_underdamped": "D2",
     "importance_midpoint": "H1",
+    "underdamped_euler": "E2",
+    "reverse_euler": "E3",
 }
 """The claim of the ledger that is about a scheme; for its mutants that bias the integral B1, the variance B3."""
 MUTANTS: dict[str, Mutant] = {}

@@ -57,6 +57,18 @@ midpoint(
     killed_by="langevin_drift",
 )
 
+# --- Poisson midpoint -------------------------------------------------------------------------------------------
+
+poisson = partial(patch, of="poisson_midpoint")
+poisson("chosen_twice_as_often", "1 / (cells", "2 / (cells", killed_by="langevin_drift")
+poisson("correction_of_one_cell", "push + draw", "push + 1 / cells * draw", killed_by="langevin_drift")
+poisson("correction_without_the_start", "+ path) - s)", "+ path))", killed_by="langevin_drift")
+poisson("points_without_their_path", "* s + path)", "* s)", killed_by="langevin_noise")
+poisson("points_a_cell_late", "x + i * h", "x + (i + 1) * h", killed_by="kept_variance")
+poisson("points_at_the_start", "x + i * h / cells * s + path", "x + path", killed_by="kept_variance")
+poisson("path_of_whole_steps", "2 * h / cells", "2 * h", killed_by="langevin_noise")
+poisson("choices_between_all_and_nothing", "(score(t, x +", "cells * (score(t, x +", killed_by="langevin_drift")
+
 # --- randomized midpoint ----------------------------------------------------------------------------------------
 
 randomized = partial(patch, of="randomized_midpoint_langevin")
@@ -81,3 +93,18 @@ randomized(
     killed_by="langevin_drift",
 )
 randomized("velocity_push_not_decayed", "mass * h * decay", "mass * h", killed_by="started_invariant")
+
+# --- Euler and Maruyama ------------------------------------------------------------------------------------------
+
+plain = partial(patch, of="underdamped_euler")
+plain("euler_position_by_the_new_velocity",
+      "return x + h * v, (1 - friction * h) * v + mass * h * score(t, x) + w",
+      "new = (1 - friction * h) * v + mass * h * score(t, x) + w\n    return x + h * new, new",
+      killed_by="langevin_drift")  # fmt: skip
+plain("euler_mass_forgotten_in_the_force", "+ mass * h * score", "+ h * score", killed_by="langevin_drift")
+plain("euler_friction_missing", "(1 - friction * h) * v", "v", killed_by="langevin_drift")
+plain("euler_friction_implicit", "(1 - friction * h) * v", "v / (1 + friction * h)", killed_by="langevin_drift")
+plain("euler_gradient_for_score", "+ mass * h * score", "- mass * h * score", killed_by="langevin_drift")
+plain("euler_mass_forgotten_in_the_noise", "2 * friction * mass * h", "2 * friction * h", killed_by="langevin_noise")
+plain("euler_noise_without_the_two", "2 * friction * mass * h", "friction * mass * h", killed_by="langevin_noise")
+plain("euler_noise_without_friction", "2 * friction * mass * h", "2 * mass * h", killed_by="langevin_noise")

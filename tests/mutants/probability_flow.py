@@ -95,3 +95,16 @@ explicit(
     "euler_half_exponential", "x + h * (x + score(t, x))", "exp(h) * x + h * score(t, x)", killed_by="bias_constant"
 )
 explicit("euler_score_at_the_end", "score(t, x)", "score(t - h, x)", killed_by="flow_step")
+
+# --- the reverse diffusion --------------------------------------------------------------------------------------
+
+reverse = partial(patch, of="reverse_euler")
+reverse("reverse_score_of_the_flow", "(expm1(h) - expm1(-h)) * score", "expm1(h) * score", killed_by="reverse_mean")
+reverse("reverse_weight_linear", "(expm1(h) - expm1(-h)) * score", "2 * h * score", killed_by="reverse_mean")
+reverse("reverse_weight_as_exponential_integrator", "(expm1(h) - expm1(-h)) * score", "2 * expm1(h) * score",
+        killed_by="reverse_mean")  # fmt: skip
+reverse("reverse_score_of_the_end", "score(t, x)", "score(t - h, x)", killed_by="reverse_mean")
+reverse("reverse_drift_linear", "exp(h) * x", "(1 + h) * x", killed_by="reverse_mean")
+reverse("reverse_noise_linear", "expm1(2 * h)", "2 * h", killed_by="reverse_step")
+reverse("reverse_noise_forward", "expm1(2 * h)", "-expm1(-2 * h)", killed_by="reverse_step")
+reverse("reverse_noise_of_half_the_step", "expm1(2 * h)", "expm1(h)", killed_by="reverse_step")

@@ -27,7 +27,9 @@ UNIT = 2.0**-53
 PREDICTORS = tuple(textbook.PREDICTORS)
 RANDOM = ("randomized_midpoint", "parallel_midpoint", "importance_midpoint")
 CORRECTORS = tuple(textbook.CORRECTORS)
+REVERSE = tuple(textbook.REVERSE)
 OVERDAMPED, KINETIC = tuple(textbook.OVERDAMPED), tuple(textbook.KINETIC)
+EXACT = tuple(of for of in KINETIC if of != "underdamped_euler")  # without a score
 
 
 FACTS = {}
@@ -72,7 +74,15 @@ def variants(of):
     motion = {"friction": rational(3, 2), "mass": rational(1, 3)}
     return {
         "parallel_midpoint": [{"strata": 2, "rounds": 2}, {"strata": 3, "rounds": 1}, {"strata": 1, "rounds": 0}],
+        "parallel_overdamped": [
+            {"strata": 2, "rounds": 2},
+            {"strata": 3, "rounds": 1},
+            {"strata": 1, "rounds": 0},
+            {"strata": 3, "rounds": 0},
+        ],
+        "poisson_midpoint": [{"cells": 3}, {"cells": 2}, {"cells": 1}],
         "underdamped": [motion],
+        "underdamped_euler": [motion],
         "randomized_midpoint_langevin": [motion],
         "parallel_underdamped": [
             motion | {"cells": 3, "rounds": 2},
@@ -90,7 +100,9 @@ def drawn(of, parameters):
     """Midpoints away from 1/2, one per uniform, inside their strata."""
     if of in ("randomized_midpoint", "importance_midpoint", "overdamped_midpoint", "randomized_midpoint_langevin"):
         return [rational(3, 10)]
-    strata = parameters.get("strata", 0) if of == "parallel_midpoint" else 0
+    if of == "poisson_midpoint":
+        return [mp.mpf(i % 2) for i in range(1, parameters["cells"])]
+    strata = parameters.get("strata", 0)
     return [(i + rational(3 + 2 * (i % 3), 10)) / strata for i in range(strata)]
 
 
@@ -109,11 +121,34 @@ def flow_step(step, of):
             same([A, b, C], [image[1] - image[0], image[0], 0], f"{of} {parameters}")
 
 
+@fact(*REVERSE)
+def reverse_step(step, of):
+    """A, b and C against the printed formula in the coordinates of dY = dW, on both sides of variance 1, off centre."""
+    t, h = rational(7, 10), rational(3, 10)
+    for lam, mean in ((rational(1, 4), rational(3, 2)), (mp.mpf(3), mp.mpf(-1))):
+        found = transition(step, textbook.gaussian_score(lam, mean), t, h)
+        same(found, textbook.REVERSE[of](t, h, lam, mean), of)
+
+
+@fact(*REVERSE)
+def reverse_mean(step, of):
+    """On a Gaussian the step has the mean of x_{t-h} given x_t, of the process run backwards, exactly."""
+    t, h = rational(7, 10), rational(3, 10)
+    for lam, mean in ((rational(1, 4), rational(3, 2)), (mp.mpf(3), mp.mpf(-1))):
+        A, b, _ = transition(step, textbook.gaussian_score(lam, mean), t, h)
+        before, after = (1 + (lam - 1) * mp.exp(-2 * s) for s in (t, t - h))
+        slope = mp.exp(-h) * after / before  # Cov(x_{t-h}, x_t)/Var x_t
+        same([A, b], [slope, mp.exp(-(t - h)) * mean - slope * mp.exp(-t) * mean], of)
+
+
 def langevin(step, of, parameters, alphas, h=None, score=True):
     """(A, b, C) of the step and of the textbook, for a score -k (x - m)."""
     h = rational(2, 5) if h is None else h
     k, m = (rational(5, 4), rational(-2, 3)) if score else (mp.mpf(0), mp.mpf(0))
-    found = transition(bound(step, parameters), lambda t, x: -k * (x - m), mp.mpf(1), h, alphas, kinetic=of in KINETIC)
+    found = transition(
+        bound(step, parameters), lambda t, x: -k * (x - m), mp.mpf(1), h, alphas,
+        kinetic=of in KINETIC, chance=textbook.chance(of, parameters),
+    )  # fmt: skip
     return found, textbook.CORRECTORS[of](h, alphas, k, m, **parameters)
 
 
@@ -133,7 +168,7 @@ def langevin_noise(step, of):
         same(C, due, f"{of} {parameters}")
 
 
-@fact(*KINETIC)
+@fact(*EXACT)
 def free_motion(step, of):
     """Without a score every kinetic step is the exact free motion over h, whatever its midpoint, cells and rounds."""
     for parameters in variants(of):
@@ -144,7 +179,7 @@ def free_motion(step, of):
         same(C, textbook.kinetic_covariance(h, g, u), f"{of} {parameters}: free noise")
 
 
-@fact(*KINETIC)
+@fact(*EXACT)
 def noise_schur(step, of):
     """Var W_x - Cov^2/Var W_v = (2/g^2)(gh - 2 tanh(gh/2)) u, positive at every h, and in floats down to gh = 1e-12."""
     for parameters in variants(of):
@@ -155,7 +190,7 @@ def noise_schur(step, of):
             same((C[0, 0] - C[0, 1] ** 2 / C[1, 1]) / due, 1, f"{of} {parameters} h={h}", mp.mpf(10) ** -30)
 
 
-@fact(*KINETIC)
+@fact(*EXACT)
 def noise_in_floats(step, of):
     """The noise of the free motion in float64: relative accuracy 1e-13 in every entry down to gh = 1e-12."""
     for parameters in variants(of):
@@ -290,24 +325,50 @@ def started_invariant(step, of):
             raise Refuted(f"{of} entry {i}{j}: constant {mp.nstr(2 * half - one, 12)}, due {mp.nstr(P[0], 12)}")
 
 
-@fact("overdamped_midpoint")
+@fact("overdamped_midpoint", "parallel_overdamped", "poisson_midpoint")
 def kept_variance(step, of):
     """E_a(A^2)/k + C - 1/k, what one step does to the invariant variance: a polynomial in h, whole."""
     h, k = rational(2, 5), rational(5, 4)
     for parameters in variants(of):
+        if parameters.get("rounds"):
+            continue
         residual = -1 / k
         for alphas, weight in rule(of, parameters, 4):
-            A, _, C = transition(bound(step, parameters), lambda t, x: -k * x, mp.mpf(1), h, alphas)
+            A, _, C = transition(
+                bound(step, parameters), lambda t, x: -k * x, mp.mpf(1), h, alphas,
+                chance=textbook.chance(of, parameters),
+            )  # fmt: skip
             residual += weight * (A[0, 0] ** 2 / k + C[0, 0])
         same(residual, KEPT[of](k, h, **parameters), f"{of} {parameters}", mp.mpf(10) ** -25)
 
 
-KEPT = {"overdamped_midpoint": lambda k, h: k**3 * h**4 / 3}
+def kept_without_rounds(k, h, strata=1, rounds=0):
+    R = mp.mpf(strata)
+    return -(1 - R**-2) * k**2 * h**3 / 3 + (1 + R**-3 / 3) * k**3 * h**4 / 4
+
+
+def kept_by_choices(k, h, cells):
+    """Of A = 1 - z + z^2 sum_i H_i i/M and of noises w_j (1 - z sum_{i>j} H_i), z = kh, variances and means of H."""
+    M, z = cells, k * h
+    mean = 1 - z + z**2 * rational(M - 1, 2 * M)
+    spread = z**4 * rational(M - 1, M**2) * mp.fsum(rational(i * i, M * M) for i in range(M))
+    noise = mp.fsum((1 - z * rational(j, M)) ** 2 + z**2 * j * rational(M - 1, M**2) for j in range(M))
+    return (mean**2 + spread - 1) / k + 2 * h / M * noise
+
+
+KEPT = {
+    "poisson_midpoint": kept_by_choices,
+    "overdamped_midpoint": kept_without_rounds,
+    "parallel_overdamped": kept_without_rounds,
+}
 
 
 def rule(of, parameters, count):
-    """(midpoints, weight) pairs that average polynomials of degree 2 count - 1 in each of them."""
-    number = len(drawn(of, parameters))
+    """(midpoints or choices, weight) pairs that average polynomials of degree 2 count - 1 in each of them."""
+    number, p = len(drawn(of, parameters)), textbook.chance(of, parameters)
+    if p is not None:
+        points = itertools.product((0, 1), repeat=number)
+        return [([mp.mpf(a) for a in point], mp.fprod(p if a else 1 - p for a in point)) for point in points]
     each = [[((i + a) / number, w) for a, w in legendre(count)] for i in range(number)]
     return [([a for a, _ in point], mp.fprod(w for _, w in point)) for point in itertools.product(*each)]
 
@@ -396,7 +457,7 @@ def points_on_the_flow(step, of):
             raise Refuted(f"{of} {parameters}: {len(asked)} rounds, due {2 + parameters.get('rounds', 0)}")
 
 
-@fact(*PREDICTORS, *CORRECTORS)
+@fact(*PREDICTORS, *REVERSE, *CORRECTORS)
 def score_calls(step, of):
     """One call of the score per round, with the textbook's noise levels, on arrays of the stated shapes."""
     n, d, t, h = 3, 2, 0.75, 0.25
@@ -412,12 +473,12 @@ def score_calls(step, of):
 
         x = np.ones((n, d))
         bound(step, floats)((x, x) if of in KINETIC else x, t, h, ask, draw)
-        alphas = list(draw.alphas) if of == "parallel_midpoint" else draw.alphas
+        alphas = list(draw.alphas) if strata else draw.alphas
         expected_times = textbook.score_times(of, t, h, alphas, parameters)
         if len(calls) != len(expected_times):
             raise Refuted(f"{of} {parameters}: {len(calls)} calls of the score, due {len(expected_times)}")
         for k, ((time, shape), levels) in enumerate(zip(calls, expected_times, strict=True)):
-            wide = strata if of == "parallel_midpoint" else cells if of == "parallel_underdamped" else None
+            wide = strata or (cells if of == "parallel_underdamped" else None)
             due = (n, d) if k == 0 or wide is None else (wide, n, d)
             if shape != due:
                 raise Refuted(f"{of} {parameters} call {k}: score asked on {shape}, due {due}")
@@ -438,6 +499,9 @@ class ArrayDraw:
     def uniform(self):
         self.alphas.append(np.linspace(0.1, 0.7, self.n).reshape(self.n, 1))
         return self.alphas[-1]
+
+    def bernoulli(self, p):
+        return np.ones((self.n, 1))
 
     def strata(self, count):
         lo = np.arange(count).reshape(count, 1, 1) / count
@@ -460,7 +524,12 @@ class RowsDraw:
 
     def __init__(self, step, quiet):
         self.z = np.sin(np.arange(1.0, 9.0).reshape(2, 4, 1) + step) * (not quiet)
+        self.chosen = []
         self.u = np.array([[0.2], [0.997], [0.5], [0.81]]) if step == 0 else np.array([[0.7], [0.3], [0.998], [0.05]])
+
+    def bernoulli(self, p):
+        self.chosen.append(np.roll([[1.0], [0.0], [0.0], [1.0]], len(self.chosen), axis=0))
+        return self.chosen[-1]
 
     def uniform(self):
         return self.u
@@ -485,6 +554,10 @@ class RowsDraw:
 def places(of):
     """(t, h, parameters) where a step may be wrong though it is right elsewhere."""
     motions = [{"friction": 0.5, "mass": 3.0}, {"friction": 7.0, "mass": 0.05}]
+    if of == "poisson_midpoint":
+        return [(1.0, 0.3, {"cells": 5})]
+    if of == "parallel_overdamped":
+        return [(1.0, 0.3, {"strata": 2, "rounds": 5}), (1.0, 0.3, {"strata": 9, "rounds": 1})]
     if of in OVERDAMPED:
         return [(1.0, 0.3, {})]
     if of in KINETIC:
@@ -495,19 +568,19 @@ def places(of):
     return [(t, t / 2, {}) for t in (0.0122, 0.05, 0.7, 2.5, 16.0)]
 
 
-@fact(*PREDICTORS, *CORRECTORS)
+@fact(*PREDICTORS, *REVERSE, *CORRECTORS)
 def every_place(step, of):
     """Each of four particles is moved as the textbook moves it alone, in one step and in the one after it, and the
     state that is handed over is left as it is."""
     lam, mean, k = 0.25, 1.5, 1.25
-    quiet = of not in ("overdamped", "underdamped")
+    quiet = of not in ("overdamped", "underdamped", "underdamped_euler", *REVERSE)
     for t, h, parameters in places(of):
         stepped = bound(step, parameters)
         for number in range(2):
             x, v = np.array([[0.3], [-1.0], [2.0], [0.7]]), np.array([[0.4], [0.1], [-0.6], [1.1]])
             draw, state = RowsDraw(number, quiet), ((x, v) if of in KINETIC else x)
             kept = x.copy()
-            if of in PREDICTORS:
+            if of in PREDICTORS + REVERSE:
                 found = stepped(
                     state, t, h, lambda s, y: (np.exp(-s) * mean - y) / (1 + (lam - 1) * np.exp(-2 * s)), draw
                 )
@@ -526,10 +599,17 @@ def textbook_row(of, t, h, parameters, x, v, draw, row, lam, mean, k):
     t, h, x, v = map(mp.mpf, (t, h, x, v))
     u, count = mp.mpf(float(draw.u[row, 0])), parameters.get("strata")
     alphas = [u] if count is None else [(i + u) / count for i in range(count)]
+    if of == "poisson_midpoint":
+        if len(draw.chosen) != parameters["cells"] - 1:
+            raise Refuted(f"{of}: {len(draw.chosen)} choices, due {parameters['cells'] - 1}")
+        alphas = [mp.mpf(float(c[row, 0])) for c in draw.chosen]
     if of in PREDICTORS:
         return [textbook.PREDICTORS[of](x, t, h, alphas, textbook.gaussian_score(lam, mean), **parameters)]
-    A, b, C = textbook.CORRECTORS[of](h, alphas, k, mean, **parameters)
     z = [mp.mpf(float(each[row, 0])) for each in draw.z]
+    if of in REVERSE:
+        A, b, C = textbook.REVERSE[of](t, h, mp.mpf(lam), mp.mpf(mean))
+        return [A[0, 0] * x + b[0] + mp.sqrt(C[0, 0]) * z[0]]
+    A, b, C = textbook.CORRECTORS[of](h, alphas, k, mean, **parameters)
     if of in OVERDAMPED:
         return [A[0, 0] * x + b[0] + mp.sqrt(C[0, 0]) * z[0]]
     w_v = mp.sqrt(C[1, 1]) * z[0]
@@ -540,7 +620,7 @@ def textbook_row(of, t, h, parameters, x, v, draw, row, lam, mean, k):
 # --- reductions -------------------------------------------------------------------------------------------------
 
 
-@fact("midpoint", "parallel_midpoint", "parallel_underdamped")
+@fact("midpoint", "parallel_midpoint", "parallel_underdamped", "parallel_overdamped")
 def reduces(step, of):
     """The special cases: one stratum and no round, as many rounds as cells, the midpoint at 1/2."""
     t, h = rational(7, 10), rational(3, 10)
@@ -554,6 +634,12 @@ def reduces(step, of):
             for _ in range(cells):
                 A_due, b_due, C_due = one[0] * A_due, one[0] * b_due + one[1], one[0] * C_due * one[0].T + one[2]
             same([A, b, C], [A_due, b_due, C_due], f"{of}: {cells} cells, {rounds} rounds")
+        return
+    if of == "parallel_overdamped":
+        for a in (mp.mpf(0), rational(3, 10), mp.mpf(1)):
+            stepped = bound(step, {"strata": 1, "rounds": 0})
+            found = transition(stepped, lambda s, x: -k * (x - m), t, h, [a])
+            same(found, textbook.overdamped_midpoint(h, [a], k, m), f"{of} as the overdamped randomized midpoint")
         return
     score = textbook.gaussian_score(rational(1, 4), rational(3, 2))
     parameters = {"strata": 1, "rounds": 0} if of == "parallel_midpoint" else {}

@@ -15,12 +15,12 @@ from flint import arb, arb_series, ctx
 
 from rmverify import schemes
 from rmverify.claims.evidence import Evidence, Look
-from rmverify.errors.jets import kinetic_jets, noise_rounding, predictor_jets
+from rmverify.errors.jets import kinetic_jets, noise_rounding, predictor_jets, reverse_jets
 from rmverify.exponents import Bound
 from rmverify.numbers.values import Value
 from rmverify.schemes.contract import missing_parameters, parameters
 
-__all__ = ["KINETIC", "PREDICTORS", "leading_constants", "noise_in_floats"]
+__all__ = ["KINETIC", "PREDICTORS", "REVERSE", "leading_constants", "noise_in_floats"]
 
 ORDER = 5
 PRECISION = 128
@@ -49,6 +49,23 @@ PREDICTORS: Table = {
 }  # fmt: skip
 """On a mode N(m, v) of q_t with the score of q: see `rmverify.errors.jets.predictor_jets` for the names."""
 
+_MEAN = dict.fromkeys(("mean", "variance_of_mean"), "0")
+_SURE = _MEAN | {"variance": "0", "spread": "0"}
+_LITTLE = "-4*(v-1+exp(-2*t))*h**2/(v*(1-exp(-2*t)))"
+REVERSE: Table = {
+    "ddpm": {(): _SURE | {"slope": "0", "noise": _LITTLE, "kept": _LITTLE}},
+    "reverse_euler": {(): _SURE | {"slope": "0", "noise": "4*h**2/v", "kept": "4*h**2/v"}},
+    "exponential_sde": {
+        (): _SURE | {"slope": "-h**2/v", "noise": "4*h**2/v", "kept": "-2*(v-2)*h**2/v - 2*(v-2)*h**3/v"}
+    },
+    "randomized_midpoint_sde": {(): _MEAN | {
+        "slope": "2*h**3/(3*v**2) - (5*v-6)*h**4/(6*v**3)", "noise": "-4*h**3/(3*v**2) + 2*(v+4)*h**4/(3*v**3)",
+        "kept": "4*(v-1)*h**3/(3*v**2) + 8*h**4/(3*v**3)", "variance": "h**4/(3*v**2)",
+        "spread": "4*(v-2)**2*h**4/(3*v**2)",
+    }},
+}  # fmt: skip
+"""On a mode N(m, v) of q_t with the score of q: see `rmverify.errors.jets.reverse_jets` for the names."""
+
 _STILL = dict.fromkeys(("force_x", "force_v", "spread_xx", "spread_xv", "spread_vv"), "0")
 KINETIC: Table = {
     "overdamped": {
@@ -58,6 +75,27 @@ KINETIC: Table = {
         "xx": "k**3*h**3/6", "noise_xx": "-k**2*h**3/3", "kept_xx": "k**3*h**4/3", "force_x": "0",
         "spread_xx": "4*k**2*h**4/3",
     }},
+    "poisson_midpoint": {
+        (("cells", M),): {"xx": xx, "noise_xx": noise, "kept_xx": kept, "force_x": "0", "spread_xx": spread}
+        for M, xx, noise, kept, spread in (
+            (1, "-k**2*h**2/2", "2*k*h**2", "k*h**2", "0"),
+            (2, "-k**2*h**2/4", "k*h**2", "k*h**2/2", "k**2*h**4"),
+            (3, "-k**2*h**2/6", "2*k*h**2/3", "k*h**2/3 + 4*k**2*h**3/27", "160*k**2*h**4/81"),
+            (4, "-k**2*h**2/8", "k*h**2/2", "k*h**2/4 + k**2*h**3/4", "21*k**2*h**4/8"),
+        )
+    },
+    "parallel_overdamped": {
+        (("strata", R), ("rounds", K)): {
+            "xx": xx, "noise_xx": noise, "kept_xx": kept, "force_x": "0", "spread_xx": f"4*k**2*h**4/{3 * R**3}",
+        }
+        for R, K, xx, noise, kept in (
+            (1, 0, "k**3*h**3/6", "-k**2*h**3/3", "k**3*h**4/3"),
+            (2, 0, "k**3*h**3/6", "-7*k**2*h**3/12", "-k**2*h**3/4 + 25*k**3*h**4/96"),
+            (1, 1, "-k**3*h**3/6", "k**2*h**3", "2*k**2*h**3/3"),
+            (2, 1, "-k**3*h**3/24", "k**2*h**3/4", "k**2*h**3/6"),
+            (3, 2, "-k**3*h**3/54", "k**2*h**3/9", "2*k**2*h**3/27"),
+        )
+    },
     "underdamped": {(): {
         "xx": "-(u*k)**2*h**4/24", "xv": "u*k*h**3/6", "vx": "-(u*k)**2*h**3/6", "vv": "u*k*h**2/2",
         "noise_xx": "2*g*k*u**2*h**5/15", "noise_xv": "g*k*u**2*h**4/3", "noise_vv": "2*g*k*u**2*h**3/3",
@@ -99,7 +137,7 @@ def leading_constants(look: Look, name: str, entries: tuple[str, ...] = ()) -> E
     if name in look.places:  # there too
         place = look.places[name]
         points.append(points[0] | {key: place[key] for key in points[0] if key in place})
-    for given, table in (KINETIC if kinetic else PREDICTORS)[name].items():
+    for given, table in (KINETIC if kinetic else REVERSE if name in REVERSE else PREDICTORS)[name].items():
         for point in points:
             jets = _jets(scheme, name, dict(given), point)
             for entry in entries or tuple(table):
@@ -130,7 +168,8 @@ def leading_constants(look: Look, name: str, entries: tuple[str, ...] = ()) -> E
 
 def _jets(scheme: Any, name: str, given: dict[str, Any], point: Mapping[str, float]) -> dict[str, list[Any]]:
     if name not in KINETIC:
-        return predictor_jets(_with(scheme, given), point["v"], point["m"], point["t"], ORDER)
+        jets = reverse_jets if name in REVERSE else predictor_jets
+        return jets(_with(scheme, given), point["v"], point["m"], point["t"], ORDER)
     shipped = getattr(schemes, name)
     names = {*parameters(shipped), *missing_parameters(shipped)}
     motion = {key: point[key] for key in ("friction", "mass") if key in names}
