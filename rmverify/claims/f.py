@@ -3,11 +3,10 @@
 from rmverify.claims.evidence import Claim
 from rmverify.exponents import BOUNDS
 
-REVISITED = "Yu, Karagulyan, Dalalyan 2024: Randomized midpoint revisited"
+REVISITED = "Yu, Karagulyan, Dalalyan 2024"
 CONVEX = "an m-strongly convex potential with an M-Lipschitz gradient, kappa = M/m"
 LEFT = "W_2(nu_n, pi) of the position, unconditional: bracketed by exact moments"
 
-SCORES = "What an error of the score costs"
 
 CLAIMS = (
     Claim(
@@ -61,7 +60,7 @@ CLAIMS = (
         formula=r"W_2^2(Z, Z + V) \le \tfrac{11}{2}\nu^2 + 15\cdot 1\{\beta^2 > 1\}\cdot 2\nu",
         source="Lemma 1",
         provenance="found; that V is independent of Z recalled",
-        paper="Kandasamy, Nagaraj 2024: The Poisson midpoint method",
+        paper="Kandasamy, Nagaraj 2024",
         left="W_2^2(Z, Z + V) on the line, exact by quantiles",
         bounds=(BOUNDS["F4"],),
         right_text="%s, beyond = 1 where beta > 1",
@@ -77,7 +76,7 @@ CLAIMS = (
         formula=r"\|\hat s - s\|(x_{1/2}) \le \varepsilon_{sc} + %s, \qquad \text{distance} = \|x_{1/2} - x^*\|_{L^2}",
         source="Lemma A.2, after a public review: accuracy is assumed under q and used at x_half",
         provenance="found; the bound derived",
-        paper=SCORES,
+        paper="Gupta, Cai, Chen 2024, an objection of a review",
         left="|e(x_half)| - |e(x*)| in L2, x* ~ q; e = s_hat - s",
         bounds=(BOUNDS["F5"],),
         hypotheses=("s and s_hat are L-Lipschitz at every level", "h <= min(1/L, t)"),
@@ -88,9 +87,9 @@ CLAIMS = (
         id="F6",
         statement="fresh noise in every score costs sqrt(h) of what a fixed error of its size does",
         formula=r"W_2 \lesssim %s, \qquad \hat s = s + \zeta, \; \mathbb{E}|\zeta|^2 = \sigma^2 D",
-        source="after Arsenyan, Vardanyan, Dalalyan 2025, on DDPM",
+        source="their remark on noise in the score of DDPM",
         provenance="found; the constants derived",
-        paper=SCORES,
+        paper="Arsenyan, Vardanyan, Dalalyan 2025",
         left="the coupling error of the sampler with noise and without it, exact; W_2 of the laws is at most that",
         bounds=(BOUNDS["F6"],),
         hypotheses=("zeta is centred, normal, independent of everything and of itself at other calls",),
@@ -104,7 +103,7 @@ CLAIMS = (
         r"\text{ queries}, \qquad |\mathbb{E}\hat x^2 - \mathbb{E}x^{*2}| \propto %s \text{ here}",
         source="Cao, Lu, Wang 2020, the lower bound; this project, both constants",
         provenance="recalled; the second derived",
-        paper="Cao, Lu, Wang 2020: Randomized algorithms for underdamped Langevin",
+        paper="Cao, Lu, Wang 2020",
         left="both errors after a fixed time on a linear force, on one Brownian path, over balls",
         bounds=(BOUNDS["F7, strong"], BOUNDS["F7, weak"]),
         right_text="the powers of N: %s and %s",
@@ -121,7 +120,7 @@ CLAIMS = (
         formula=r"W_2 \le %s \text{ in } O\left(%s\right) \text{ parallel steps}",
         source="Shen and Lee 2019, abstract, on their parallel midpoints; here parallel underdamped Langevin",
         provenance="abstract",
-        paper="Shen and Lee 2019, in parallel",
+        paper="Shen, Lee 2019",
         left="W_2 after the parallel plan's first stage, exact, and the fewest of its steps that reach eps_w",
         bounds=(BOUNDS["C3, reached"], BOUNDS["F8"]),
         right_text="%s; %s",
