@@ -207,7 +207,7 @@ def test_the_catalogue_against_formulas_written_out(name):
         L, d, h, T, e, W, g, m, k = point
         values = {"L": L, "d": d, "h": h, "T": T, "W_2": W, "gamma": g, "m": m, "kappa": k}
         values |= dict.fromkeys(("eps", "eps_sc", "eps_w", "f_0", "nu", "sigma"), e)
-        values |= {"n": 3, "W_0": W, "M": L, "p": d, "D": d, "distance": W, "beyond": 1, "N": T}
+        values |= {"n": 3, "W_0": W, "M": L, "p": d, "D": d, "r": W, "beyond": 1, "N": T}
         assert BOUNDS[name](**values) == pytest.approx(catalogue(*point)[name], rel=1e-14)
 
 

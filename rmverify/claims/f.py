@@ -19,7 +19,7 @@ CLAIMS = (
         left=LEFT,
         bounds=(BOUNDS["F1"],),
         hypotheses=(CONVEX, "M h + sqrt(kappa) (M h)^{3/2} <= 1/4", "W_0 = W_2(nu_0, pi)"),
-        kinds=("exact",),
+        kinds=("symbolic", "exact",),
         schemes=("overdamped_midpoint",),
     ),
     Claim(
@@ -35,7 +35,7 @@ CLAIMS = (
             CONVEX, "gamma >= 5M and kappa (gamma h)^3 <= 0.1", "W_0 = W_2(nu_0, pi), f_0 = E f(x_0) - min f",
             "v_0 ~ N(0, gamma I) is independent of x_0: friction gamma and mass gamma here",
         ),
-        kinds=("exact",),
+        kinds=("symbolic", "exact",),
         schemes=("randomized_midpoint_langevin",),
     ),
     Claim(
@@ -56,7 +56,7 @@ CLAIMS = (
     ),
     Claim(
         id="F4",
-        statement="a small centred noise V beside N(0, 1) costs W_2 the square of V's variance",
+        statement="a small centred noise V beside N(0, 1) moves it by V's variance in W_2, not by its deviation",
         formula=r"W_2^2(Z, Z + V) \le \tfrac{11}{2}\nu^2 + 15\cdot 1\{\beta^2 > 1\}\cdot 2\nu",
         source="Lemma 1",
         provenance="found; that V is independent of Z recalled",
@@ -68,12 +68,12 @@ CLAIMS = (
             "Z ~ N(0, I), V independent of it, E V = 0, in a subspace of dimension 1: the line suffices",
             "|V| <= beta, nu = E|V|^2",
         ),
-        kinds=("exact",),
+        kinds=("symbolic", "exact",),
     ),
     Claim(
         id="F5",
         statement="the score's error at x_half is bounded by eps_sc where the estimate is Lipschitz, and only there",
-        formula=r"\|\hat s - s\|(x_{1/2}) \le \varepsilon_{sc} + %s, \qquad \text{distance} = \|x_{1/2} - x^*\|_{L^2}",
+        formula=r"\|\hat s - s\|(x_{1/2}) \le \varepsilon_{sc} + %s, \qquad r = \|x_{1/2} - x^*\|_{L^2}",
         source="Lemma A.2, after a public review: accuracy is assumed under q and used at x_half",
         provenance="found; the bound derived",
         paper="Gupta, Cai, Chen 2024, an objection of a review",
@@ -93,7 +93,7 @@ CLAIMS = (
         left="the coupling error of the sampler with noise and without it, exact; W_2 of the laws is at most that",
         bounds=(BOUNDS["F6"],),
         hypotheses=("zeta is centred, normal, independent of everything and of itself at other calls",),
-        kinds=("exact", "fitted"),
+        kinds=("symbolic", "exact", "fitted"),
         schemes=("exponential_integrator", "randomized_midpoint"),
     ),
     Claim(
@@ -111,7 +111,7 @@ CLAIMS = (
             "the lower bound's supremum is over potentials, its hard instance not quadratic [recalled]",
             "started from the invariant law",
         ),
-        kinds=("exact", "fitted"),
+        kinds=("symbolic", "exact", "fitted"),
         schemes=("randomized_midpoint_langevin",),
     ),
     Claim(

@@ -52,7 +52,7 @@ BOUNDS: Mapping[str, Bound] = {name: Bound(text) for name, text in {
     # W_2^2 of N(0, 1) from N(0, 1) * V; `beyond` is 1 where beta > 1
     "F4": "11/2 nu^2 + 30 beyond nu",
     # what the score's error gains at x_half
-    "F5": "2 L distance",
+    "F5": "2 L r",
     # what fresh noise of variance sigma^2 D in every score costs in W_2
     "F6": "sigma sqrt(D h)",
     # the distance to the exact dynamics on the same path and to its law, after N steps of a fixed time
