@@ -190,6 +190,7 @@ def catalogue(L, d, h, T, e, W, g, m, k):
         "F6": e * (d * h) ** 0.5,
         "F7, strong": d**0.5 * T**-1.5,
         "F7, weak": T**-3,
+        "F9": (L * h / 3) ** 1.5 * (d / m) ** 0.5,
         "F8": k * math.log(1 / e),
         "D1, time": L ** (-1 / 2) * d ** (-1 / 18),
         "D5, time": L ** (-19 / 30) * d ** (-1 / 15) * e ** (2 / 15),
@@ -207,7 +208,7 @@ def test_the_catalogue_against_formulas_written_out(name):
         L, d, h, T, e, W, g, m, k = point
         values = {"L": L, "d": d, "h": h, "T": T, "W_2": W, "gamma": g, "m": m, "kappa": k}
         values |= dict.fromkeys(("eps", "eps_sc", "eps_w", "f_0", "nu", "sigma"), e)
-        values |= {"n": 3, "W_0": W, "M": L, "p": d, "D": d, "r": W, "beyond": 1, "N": T}
+        values |= {"n": 3, "W_0": W, "M": L, "p": d, "D": d, "r": W, "beyond": 1, "N": T, "R": 3}
         assert BOUNDS[name](**values) == pytest.approx(catalogue(*point)[name], rel=1e-14)
 
 

@@ -131,4 +131,17 @@ CLAIMS = (
         kinds=("exact", "fitted"),
         schemes=("parallel_underdamped",),
     ),
+    Claim(
+        id="F9",
+        statement="parallel midpoints of overdamped Langevin: W_2 given the midpoints falls like (h/R)^{3/2}",
+        formula=r"W_2(\nu_\infty, \pi) \lesssim %s",
+        source="arXiv 2402.14434, whose own constants in h, R and Q were not at hand; this power is the project's",
+        provenance="derived; the scheme is recalled",
+        paper="Yu, Dalalyan 2024",
+        left="W_2 of the invariant law, by coupling given midpoints, to its leading term; K2 has the law's own excess",
+        bounds=(BOUNDS["F9"],),
+        hypotheses=(CONVEX, "R strata, K rounds of Picard after the first midpoints, Q = K + 2 in the paper's count"),
+        kinds=("exact", "fitted"),
+        schemes=("parallel_overdamped",),
+    ),
 )  # fmt: skip

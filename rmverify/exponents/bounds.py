@@ -58,6 +58,8 @@ BOUNDS: Mapping[str, Bound] = {name: Bound(text) for name, text in {
     # the distance to the exact dynamics on the same path and to its law, after N steps of a fixed time
     "F7, strong": "sqrt(d) N^{-3/2}",
     "F7, weak": "N^{-3}",
+    # what parallel midpoints leave invariant, W_2 given the midpoints
+    "F9": "(M h/R)^{3/2} sqrt(p/m)",
     # parallel steps to W_2 = "C3, reached"
     "F8": "kappa log(1/eps_w)",
     # the corrector's time: published, and best

@@ -23,7 +23,7 @@ from rmverify.laws.invariant import BITS, Spread, first_moments, invariant, squa
 from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import unit_balls, unit_rule
 from rmverify.numbers.rounding import EPS
-from rmverify.plans import footprint
+from rmverify.plans import Footprint, footprint
 from rmverify.readings.affine import read
 from rmverify.readings.balls import lift, lift_scheme, precision
 from rmverify.schemes.contract import velocity_variance
@@ -31,6 +31,7 @@ from rmverify.schemes.contract import velocity_variance
 __all__ = ["Bracket", "distances", "invariant_distances"]
 
 NODES = 16  # of Gauss-Legendre in a midpoint: the entries of a step are polynomials in it times e^{gh a}, g h <= 1
+MOST, FEWER = 4, 6  # midpoints of a step, and the nodes in each of several
 _ROUNDED = 32 * EPS  # what one step rounds of a squared distance, in units of what it works with
 
 
@@ -133,24 +134,32 @@ def _powers(P: Array, steps: Array, v: Array) -> Array:
     return v
 
 
+def _rule(foot: Footprint, settings: int, number: Any) -> tuple[Any, Any]:
+    """Midpoints (A, settings, nodes, 1) and weights (nodes,): a tensor rule over at most MOST of them."""
+    if not foot.alphas:
+        return None, number(np.ones(1))
+    if foot.alphas > MOST or not foot.plain:
+        raise ValueError(f"scheme: expected at most {MOST} midpoints in a step and no choices, got {foot.uniforms}")
+    nodes, weights = (unit_rule if number is np.asarray else unit_balls)(NODES if foot.alphas == 1 else FEWER)
+    grid = np.indices((nodes.size,) * foot.alphas).reshape(foot.alphas, -1)
+    rows = foot.placed(nodes[grid])
+    return np.broadcast_to(rows[:, None, :, None], (foot.alphas, settings, grid.shape[1], 1)), weights[grid].prod(
+        axis=0
+    )
+
+
 def _one_step(scheme: Any, k: Any, h: Any, bound: dict[str, Any], number: Any = np.asarray) -> tuple[Spread, Any]:
     """What a step does to Y = S - 1, and E A on the means, in units where the target's laws are N(0, 1)."""
     columns = {name: values[:, None, None] for name, values in bound.items()}
     plain = scheme(**dict.fromkeys(bound, 1.0)) if bound else scheme
     step_of = functools.partial(plain if number is np.asarray else lift_scheme(plain), **columns)
-    alphas = footprint(plain).alphas
-    if alphas > 1:
-        raise ValueError(f"scheme: expected at most one midpoint in a step, got {alphas}")
-    nodes, weights = (unit_rule if number is np.asarray else unit_balls)(NODES)
-    if not alphas:
-        nodes, weights = nodes[:1], number(np.ones(1))
-    rows = np.broadcast_to(nodes[:, None], (1, k.size, nodes.size, 1)) if alphas else None
+    rows, weights = _rule(footprint(plain), k.size, number)
     forces = SimpleNamespace(score=lambda t, x: x * -k[:, None, None])
     step = read(step_of, forces, number(np.zeros((k.size, 1, 1))), h[:, None, None], rows)
     scale = [np.sqrt(k)]
     if (mass := velocity_variance(plain)) is not None:
         scale.append(1 / np.sqrt(np.broadcast_to(bound.get("mass", number(np.asarray(float(mass)))), k.shape)))
-    size, shape = range(len(scale)), (k.size, nodes.size)
+    size, shape = range(len(scale)), (k.size, weights.size)
 
     def table(part: Any, unit: Any) -> Array:
         entries = [

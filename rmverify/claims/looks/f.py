@@ -366,3 +366,40 @@ def _parallel_steps(look: Look, kappa: float, far: float) -> dict[str, Any]:
     rounds = parameters(scheme)["rounds"]
     return {"kappa": kappa, "eps_w": far, "steps": len(stage), "Picard rounds": rounds, "rounds": len(stage) * rounds,
             REACHED: end / far, "fewest": high}  # fmt: skip
+
+
+# --- parallel midpoints -----------------------------------------------------------------------------------------------
+
+
+def f9(look: Look, bound: Bound) -> Iterator[Evidence]:
+    if look.target is not None or not (look.wants("exact") + look.wants("fitted")):
+        return
+    scheme, due, constant = look.scheme("parallel_overdamped"), float(bound.power("h")), 1 / math.sqrt(12)
+
+    def reading(strata: int, rounds: int, *steps: float) -> list[float]:
+        z = np.array(steps)
+        return [float(y) for y in invariant_distances(scheme(strata=strata, rounds=rounds), 1 + 0 * z, z).upper]
+
+    domain = "one mode of curvature M = m"
+    if look.wants("fitted"):
+        h, widths = [0.2, 0.1, 0.05, 0.025], (1, 2, 3, 4)
+        yield fitted("the bound on W_2 of the invariant law by coupling given midpoints, against h, R = 2, K = 2", h,
+                     reading(2, 2, *h), due, names=("M h", "W_2"), domain=domain, relative=1e-9)  # fmt: skip
+        values = [reading(R, 2, 0.01)[0] for R in widths]
+        yield fitted("the same against 1/R, K = 2", [1 / R for R in widths], values, due, names=("1/R", "W_2"),
+                     domain=f"{domain}, M h = 0.01", relative=1e-9)  # fmt: skip
+    if look.wants("exact"):
+        sizes = (0.2, 0.1, 0.05)
+        table = {(R, K): [y / (z / R) ** due / constant for z, y in zip(sizes, reading(R, K, *sizes), strict=True)]
+                 for R in (1, 2, 4) for K in (0, 1, 2)}  # fmt: skip
+        coarse, middle, fine = table[2, 2]
+        limit, slack = 2 * fine - middle, abs(2 * fine - 3 * middle + coarse)
+        yield Evidence(
+            "exact", "the same over its leading term: more rounds change little, more strata all",
+            "holds" if abs(limit - 1) <= slack else "violated", computed=f"{limit:.4f} as h -> 0, within {slack:.1g}",
+            bound="(M h/R)^{3/2}/sqrt(12): the deviation of the variance given the midpoints; W_2 by that coupling is "
+            "half of it",
+            rows=tuple({"R": R, "K": K} | {f"M h = {z:g}": y for z, y in zip(sizes, found, strict=True)}
+                       for (R, K), found in table.items()),
+            constant=Value(constant, "exact", 1e-16), domain=domain,
+        )  # fmt: skip
