@@ -284,5 +284,5 @@ def test_every_fact_kills_something():
 
 @pytest.mark.slow
 def test_the_findings():
-    found = {id: result.finding for id, result in verify(["G5", "G6", "G7", "G8"], kinds=["exact", "fitted"]).items()}
-    assert found == {"G5": "holds with constant", "G6": "holds with constant", "G7": "holds", "G8": "not implied"}
+    found = {id: result.finding for id, result in verify(["G6", "G7", "G8"], kinds=["exact", "fitted"]).items()}
+    assert found == {"G6": "holds with constant", "G7": "holds", "G8": "not implied"}
