@@ -145,7 +145,7 @@ def _of_laplace(lipschitz: Bound) -> Evidence:
 
     def ratio(**p: float) -> Value:
         t, s = p["t/b^2"], p["t/b^2"] * p["s/t"]
-        return times(envelope_tv([Bump(1.0, 0.0, 1 / p["f b^2"])], s, t), 1 / lipschitz(G=1.0, h=t - s))
+        return times(envelope_tv([Bump(1.0, 0.0, 1 / p["f b^2"])], s, t), 1 / lipschitz(Lip=1.0, s=s, t=t))
 
     axes = [
         Axis("t/b^2", 1e-2, 1e2),
@@ -165,7 +165,7 @@ def _of_two_bumps(lipschitz: Bound) -> Evidence:
     for power in (1, 2, 4, 8, 12):
         v = 10.0**-power
         bumps = [Bump(1.0, 0.0, v), Bump(math.exp(far - t / 2), far, v)]
-        ratio = times(envelope_tv(bumps, s, t), 1 / lipschitz(G=1.0, h=t - s))
+        ratio = times(envelope_tv(bumps, s, t), 1 / lipschitz(Lip=1.0, s=s, t=t))
         rows.append({"variance": v, "ratio": ratio})
     most = max(row["ratio"] for row in rows)
     assert isinstance(most, Value)
@@ -173,7 +173,7 @@ def _of_two_bumps(lipschitz: Bound) -> Evidence:
         "exact", "the ratio where e^{-F} is two narrow bumps, at 0 and beyond t",
         "violated" if most.lower > 1 else "holds with constant",
         computed=f"TV(pi^s, pi^t), up to {most:.9g} of the bound", bound=str(lipschitz), label="lower", constant=most,
-        where={"s/b^2": s, "h/b^2": t - s, "variance": rows[-1]["variance"]},
+        where={"s/b^2": s, "(t - s)/b^2": t - s, "variance": rows[-1]["variance"]},
         domain="G = |x|, bumps at 0 and 4 that share the mass at t = 1", rows=tuple(rows), case="two bumps",
     )  # fmt: skip
 
@@ -293,7 +293,7 @@ def _annealed(
     return Evidence(
         "exact", f"the annealed chain ends closer to pi than Langevin of a constant step, {where}",
         "holds" if smooth.upper < rows[-1]["TV"].lower else "violated",
-        computed=f"TV {smooth:.4g}; with the same falling steps and no envelope {plain:.4g}",
+        computed=f"TV {smooth:.4g}; with falling steps and no envelope {plain:.4g}",
         bound=f"{rows[-1]['TV']:.4g}, the best of {len(constant)} steps", rows=tuple(rows),
         domain=f"{steps} gradients from N({wells.mean:g}, {wells.variance:g}), F = {wells.f:g} x^2/2; the density from "
         "nodes to nodes, its error by halving the panels",
