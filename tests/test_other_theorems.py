@@ -277,7 +277,7 @@ def test_fewest_steps_in_parallel_grow_like_kappa():
 
 
 def test_the_spread_of_parallel_midpoints_by_hand():
-    """To leading order a stratum adds (z/R)^2 (1 - 2a) to S and a step takes 2z of it back: Var S = R (z/R)^4/3/(4z)."""
+    """To leading order a stratum adds (z/R)^2 (1 - 2a) to S, and a step keeps 1 - 2z: Var S = R (z/R)^4/3/(4z)."""
     z = 1e-3
     found = invariant_distances(schemes.parallel_overdamped(strata=2, rounds=0), np.ones(1), np.array([z]))
     assert found.upper[0] == pytest.approx((z / 2) ** 1.5 / math.sqrt(12), rel=0.02)
