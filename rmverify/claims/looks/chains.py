@@ -8,7 +8,8 @@ the unconditional law:
     (E m)^2 + (sqrt(E S + Var m) - 1)^2  <=  W_2^2  <=  E m^2 + (sqrt(E S) - 1)^2 + Var S/(E S)^{3/2},
 
 the first by moments (Gelbrich), the second by coupling given the midpoints, W_2^2 <= E[m^2 + (sqrt S - 1)^2], and
-sqrt S >= sqrt c (1 + d/2 - d^2/2) for S = c (1 + d), c = E S.
+sqrt S >= sqrt c (1 + d/2 - d^2/2) for S = c (1 + d), c = E S; or sqrt S >= 0, which gives 2 sqrt c in the last term's
+place where c is tiny.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def _bracket(Y: Array, YY: Array, shift: Array, square: Array, slip: Array) -> B
     """From E Y and E Y^2 of Y = S - 1, E m and E m^2; `slip`: the rounding of a squared distance in units of 1 + it."""
     S = 1 + Y
     total = S + np.maximum(square - shift**2, 0.0)
-    upper = square + (Y / (1 + np.sqrt(S))) ** 2 + np.maximum(YY - Y**2, 0.0) / S**1.5
+    upper = square + (Y / (1 + np.sqrt(S))) ** 2 + np.minimum(np.maximum(YY - Y**2, 0.0) / S**1.5, 2 * np.sqrt(S))
     lower = shift**2 + ((total - 1) / (1 + np.sqrt(total))) ** 2
     slip = slip * (1 + upper)
     upper, lower = np.sqrt(upper + slip), np.sqrt(np.maximum(lower - slip, 0.0))

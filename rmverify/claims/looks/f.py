@@ -86,8 +86,11 @@ def _explicit(
 ) -> Iterator[Evidence]:
     """The largest ratio of W_2 to a bound with its own constants, after n steps from Gaussian starts, and as n goes to
     infinity. m = 1 by scaling; one mode suffices, as every term is a Euclidean norm over modes (Minkowski)."""
-    if not look.wants("exact") or look.target is not None:
+    if not look.wants("exact"):
         return
+    if look.target is not None:  # its condition number; every curvature between its smallest and its largest
+        kappa = float(look.target.variances.max() / look.target.variances.min())
+        axes = [Axis("kappa", kappa, kappa), *axes[1:]]
 
     def sides(p: Mapping[str, Array]) -> tuple[Bracket, Array]:
         kappa = p["kappa"]
@@ -148,7 +151,7 @@ def _judged(found: Evidence, sides: Any, scheme: Any, setting: Any) -> Evidence:
     p, _ = _at(found, sides)
     bracket, right = sides(p)
     low, high = float(bracket.lower[0] / right[0]), float(bracket.upper[0] / right[0])
-    middle = Value((low + high) / 2, "exact", (high - low) / 2 + 1e-13 * high)
+    middle = Value((low + high) / 2, "exact", max(high - low, 0.0) / 2 + 1e-13 * high)
     if low > 1:
         sure = _by_balls(p, scheme, setting) / float(right[0])
         return replace(
