@@ -281,3 +281,14 @@ def test_the_spread_of_parallel_midpoints_by_hand():
     z = 1e-3
     found = invariant_distances(schemes.parallel_overdamped(strata=2, rounds=0), np.ones(1), np.array([z]))
     assert found.upper[0] == pytest.approx((z / 2) ** 1.5 / math.sqrt(12), rel=0.02)
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.1])
+def test_leading_constants_that_are_a_tenth_off_are_refuted(factor, monkeypatch):
+    plain, of_noise = strong.leading(), scores.limit
+    monkeypatch.setattr(strong, "leading", lambda: (plain[0] * factor, plain[1]))
+    assert [e.finding for e in load()["F7"].check(EXACT)] == ["violated"]
+    monkeypatch.setattr(scores, "limit", lambda name: of_noise(name) * factor)
+    assert [e.finding for e in load()["F6"].check(EXACT)] == ["violated"]
+    assert [e.finding for e in f.f9(EXACT, BOUNDS["F9"])] == ["holds"]
+    assert [e.finding for e in f.f9(EXACT, Bound("(M h/R)^{5/3} sqrt(p/m)"))] == ["violated"]
