@@ -283,6 +283,7 @@ def test_the_spread_of_parallel_midpoints_by_hand():
     assert found.upper[0] == pytest.approx((z / 2) ** 1.5 / math.sqrt(12), rel=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [0.9, 1.1])
 def test_leading_constants_that_are_a_tenth_off_are_refuted(factor, monkeypatch):
     plain, of_noise = strong.leading(), scores.limit
