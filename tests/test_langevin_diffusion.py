@@ -19,7 +19,7 @@ from rmverify.laws.closed import bits, kinetic_variance, overdamped_variance, re
 from rmverify.readings.balls import precision
 from rmverify.studies import langevin_diffusion as study
 
-CLAIMS = ["E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8"]
+CLAIMS = ["E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8", "E9"]
 SMALL = study.blocks(8.0, 5, 2)
 
 
@@ -187,6 +187,61 @@ def test_tunings_are_those_of_the_theorems():
     assert found[study.diffusion_of_largest] == pytest.approx([100, 1 / steps**2])
 
 
+# --- samplers beyond the paper's -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sampler", study.OTHERS, ids=lambda sampler: sampler.name)
+def test_errors_of_other_samplers_are_those_of_exact_laws(sampler):
+    """By `output_law`, whose moments over random midpoints are exact; Langevin from rest and a fresh velocity."""
+    steps, values = 60, np.array(SMALL.eigenvalues)
+    target = rm.Gaussian.from_spectrum(values, SMALL.multiplicities)
+    step = getattr(schemes, sampler.scheme)
+    if sampler.friction is not None:
+        time = sampler.order * math.log(steps)
+        plan = rm.Plan([rm.Correct(step(friction=sampler.friction), 0.0, time / steps, steps)])
+        due = rm.output_law(plan, target, start=target.with_modes(0.0, 0.0)).variances
+    else:
+        T, delta = float(steps**sampler.order), float(steps) ** (-2 * sampler.order)
+        tau = T * (delta / T) ** (np.arange(steps + 1) / steps)
+        plan = rm.Plan([rm.Predict(step, np.log1p(tau) / 2)])
+        due = rm.output_law(plan, target, start=target.with_modes(T / (1 + T), 0.0)).variances * (1 + delta)
+    found = sampler.deviations(SMALL, steps)
+    np.testing.assert_allclose((1 + found) * values, due, rtol=1e-11)
+    law = target.with_modes(due, 0.0)
+    trace = float(np.sum(values * np.array(SMALL.multiplicities)))
+    assert study.relative_error(SMALL, found) == pytest.approx(float(rm.w2(law, target)) / math.sqrt(trace), rel=1e-6)
+    assert study.variation(SMALL, found) == pytest.approx(float(rm.tv(law, target)), rel=1e-6)
+
+
+@pytest.mark.parametrize("order, sampler", [(1, study.OTHERS[4]), (3, study.OTHERS[5])])
+def test_long_runs_forget_their_start(order, sampler):
+    """10^6 steps: what is left is the stationary law's, of what a step does (h^2, and h^4 averaged) one power less."""
+    values = np.array([0.5, 1.0])
+    scheme = getattr(schemes, sampler.scheme)(friction=2.0)
+    one, half = (study.constant_steps(scheme, values, h, 10**6) for h in (1e-2, 5e-3))
+    law = rm.stationary_law(scheme, rm.Gaussian.from_spectrum(values, [1, 1]), 1e-2)
+    np.testing.assert_allclose(one, law.variances / values - 1, rtol=0.0, atol=1e-13)
+    np.testing.assert_allclose(np.log2(one / half), order, atol=0.05)
+
+
+def test_an_unstable_scheme_has_no_error():
+    scheme = schemes.underdamped(friction=2.0)
+    far = study.constant_steps(scheme, np.array([1e-6, 1.0]), 0.1, 10**5)
+    assert far[0] == math.inf
+    assert math.isfinite(far[1])
+    spectrum = study.blocks(1e6, 2, 1)
+    assert study.relative_error(spectrum, far) == math.inf
+    assert study.variation(spectrum, far) == 1.0
+
+
+def test_steps_to_an_accuracy_are_the_least():
+    for sampler in (study.diffusion_of_largest, study.OTHERS[2], study.OTHERS[5]):
+        found = study.steps_to(sampler, SMALL, 10**5, study.relative_error, 0.01)
+        assert study.relative_error(SMALL, sampler.deviations(SMALL, found)) <= 0.01
+        assert study.relative_error(SMALL, sampler.deviations(SMALL, int(found / 1.05) - 1)) > 0.01
+    assert study.steps_to(study.langevin, study.blocks(1e6, 4, 1), 10**5, study.relative_error, 0.01) is None
+
+
 # --- the claims ----------------------------------------------------------------------------------------------------
 
 
@@ -198,7 +253,7 @@ def report():
 def test_every_theorem_holds(report):
     assert {id: report[id].finding for id in CLAIMS} == dict.fromkeys(
         ("E1", "E2", "E3", "E4", "E5"), "holds with constant"
-    ) | dict.fromkeys(("E6", "E7", "E8"), "holds")
+    ) | dict.fromkeys(("E6", "E7", "E8", "E9"), "holds")
 
 
 def of_kind(report, id, kind):

@@ -719,3 +719,37 @@ def e8(look: Look) -> Iterator[Evidence]:
         constant=Value(worst, "exact", 1e-15), where=where, rows=tuple(rows),
         domain="d = 1000, the four families of their figure, kappa = 10, 10^4, 10^8" if look.target is None else "",
     )  # fmt: skip
+
+
+CLOSE, WIDE = 1e4, 1e6  # the condition numbers compared
+BISECTED = 0.02  # relative error of a number of steps
+
+
+def e9(look: Look) -> Iterator[Evidence]:
+    if not look.wants("fitted"):
+        return
+    powers = dict[str, float]()
+    rows = []
+    for sampler in (*study.PAPER, *study.OTHERS):
+        few, many = (
+            study.steps_to(sampler, geometric(kappa, 20), 10**10, study.relative_error, 1e-3) for kappa in (CLOSE, WIDE)
+        )
+        powers[sampler.name] = math.log((many or 0) / (few or 1)) / math.log(WIDE / CLOSE)
+        counts = {f"kappa = {k:.0e}": n and n * sampler.evaluations for k, n in ((CLOSE, few), (WIDE, many))}
+        rows.append({"sampler": sampler.name} | counts | {"power of kappa": powers[sampler.name]})
+    allowed = 2 * BISECTED / math.log(WIDE / CLOSE)
+    down = {name: power for name, power in powers.items() if "Langevin" not in name}
+    name, power = max(down.items(), key=lambda each: each[1])
+    yield Evidence(
+        "fitted", "down the noise levels the steps do not grow with kappa", "holds" if power <= allowed else "violated",
+        computed=f"power at most {power:.4f} +- {allowed:.1g}, for the {name}", bound="0",
+        constant=Value(power, "exact", allowed), where={"sampler": name}, rows=tuple(rows),
+        domain="W_2 = 10^-3 sqrt(Tr Sigma), d = 20, log-uniform; evaluations of the score in the table",
+    )  # fmt: skip
+    random, euler = (powers[name] for name in ("underdamped Langevin, randomized midpoint", "overdamped Langevin"))
+    yield Evidence(
+        "fitted", "randomized midpoints lower the power of kappa of Langevin, not to 0",
+        "holds" if allowed < random < euler - allowed else "violated",
+        computed=f"power {random:.3f} +- {allowed:.1g}, {euler:.3f} for ULA", bound="between 0 and that of ULA",
+        constant=Value(random, "exact", allowed), domain="the same",
+    )  # fmt: skip
