@@ -50,8 +50,9 @@ def midpoints(of, parameters, rng, steps, paths=1):
     count = len(drawn(of, parameters))
     if not count:
         return None
-    floors = np.arange(count).reshape(-1, 1, 1, 1) / count if of == "parallel_midpoint" else 0
-    return floors + rng.random((count, steps, paths, 1)) / (count if of == "parallel_midpoint" else 1)
+    if textbook.chance(of, parameters) is not None:
+        return rng.integers(0, 2, (count, steps, paths, 1)).astype(float)
+    return (np.arange(count).reshape(-1, 1, 1, 1) + rng.random((count, steps, paths, 1))) / count
 
 
 # --- the algebra --------------------------------------------------------------------------------------------------

@@ -175,6 +175,22 @@ def catalogue(L, d, h, T, e, W, g, m, k):
         "D7, log-concave": max(
             k ** (12 / 13) * d ** (5 / 13) * e ** (-10 / 13), k ** (4 / 3) * d ** (1 / 3) * e ** (-2 / 3)
         ),
+        "D1, since": L * d ** (1 / 3) * e ** (-2 / 3),
+        "D3, since": k ** (5 / 6) * d ** (1 / 3) * e ** (-2 / 3),
+        "F1": 1.11 * math.exp(-3 * m * h / 2) * W + (2.4 * (k * L * h) ** 0.5 + 1.77) * L * h * (d / m) ** 0.5,
+        "F2": 1.6 * math.exp(-3 * m * h) * W
+        + 0.1 * (math.exp(-3 * m * h) * e / m) ** 0.5
+        + 0.2 * (g * h) ** 3 * (k * d / m) ** 0.5
+        + 10 * (g * h) ** 1.5 * (d / m) ** 0.5,
+        "F3": 2 * math.exp(-3 * m * h) * W
+        + 0.05 * (math.exp(-3 * m * h) * e / m) ** 0.5
+        + 0.9 * g * h * (k * d / m) ** 0.5,
+        "F4": 5.5 * e**2 + 15 * 2 * e,
+        "F5": 2 * L * W,
+        "F6": e * (d * h) ** 0.5,
+        "F7, strong": d**0.5 * T**-1.5,
+        "F7, weak": T**-3,
+        "F8": k * math.log(1 / e),
         "D1, time": L ** (-1 / 2) * d ** (-1 / 18),
         "D5, time": L ** (-19 / 30) * d ** (-1 / 15) * e ** (2 / 15),
         "D7, time": L ** (-17 / 26) * d ** (-1 / 13) * e ** (2 / 13),
@@ -190,7 +206,8 @@ def test_the_catalogue_against_formulas_written_out(name):
     for point in POINTS:
         L, d, h, T, e, W, g, m, k = point
         values = {"L": L, "d": d, "h": h, "T": T, "W_2": W, "gamma": g, "m": m, "kappa": k}
-        values |= dict.fromkeys(("eps", "eps_sc", "eps_w"), e)
+        values |= dict.fromkeys(("eps", "eps_sc", "eps_w", "f_0", "nu", "sigma"), e)
+        values |= {"n": 3, "W_0": W, "M": L, "p": d, "D": d, "distance": W, "beyond": 1, "N": T}
         assert BOUNDS[name](**values) == pytest.approx(catalogue(*point)[name], rel=1e-14)
 
 

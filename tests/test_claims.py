@@ -258,7 +258,8 @@ def test_the_claims_are_asked_where_an_offered_step_differs():
 
 def test_without_ids_the_claims_are_those_about_the_schemes():
     report = verify(kinds=["certified"], schemes={"midpoint": schemes.midpoint, "underdamped": schemes.underdamped})
-    assert list(report) == ["B7", "C2", "D0", "D1", "D3", "D4"]
+    assert [id for id in report if load()[id].paper == PAPER] == ["B7", "C2", "D0", "D1", "D3", "D4"]
+    assert all({"midpoint", "underdamped"} & set(load()[id].schemes) for id in report)
     assert "1 of" not in repr(report)
 
 

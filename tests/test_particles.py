@@ -32,6 +32,8 @@ PREDICTORS = {
 CORRECTORS = {
     "overdamped": schemes.overdamped,
     "overdamped_midpoint": schemes.overdamped_midpoint,
+    "poisson_midpoint": schemes.poisson_midpoint(cells=3),
+    "parallel_overdamped": schemes.parallel_overdamped(strata=4, rounds=2),
     "underdamped": schemes.underdamped(friction=2, mass=3),
     "underdamped_euler": schemes.underdamped_euler(friction=2, mass=3),
     "randomized_midpoint_langevin": schemes.randomized_midpoint_langevin(friction=2, mass=3),
@@ -351,6 +353,51 @@ def test_overdamped_midpoint_has_its_law():
     values = run_corrector(schemes.overdamped_midpoint, step=h)[:, 0]
     assert_cells(values, lambda x: weights @ [scipy.stats.norm.cdf(x, *law(a)) for a in nodes])
     assert_another_law_would_fail(values, lambda x: scipy.stats.norm.cdf(x, *law(1.0)))
+
+
+@pytest.mark.parametrize("rounds", [0, 2])
+def test_parallel_overdamped_has_its_law(rounds):
+    """Given the midpoints it is Gaussian: Picard's rounds on the increments of the path from one midpoint to the next,
+    averaged over two strata by a rule."""
+    h, R, (nodes, weights) = 0.4, 2, plain.unit_rule(6)
+
+    def law(a):
+        times = np.array([0.0, *a, 1.0])
+        path = np.tril(np.ones((R + 1, R + 1))) * np.sqrt(2 * h * np.diff(times))  # row i: B at the i-th midpoint
+        points = np.zeros((R, R + 2))
+        points[:, 0] = START
+        start = points[0].copy()
+        for _ in range(rounds + 1):
+            s = -K * points
+            points = np.array([
+                start + h / R * s[:i].sum(axis=0) + (a[i] - i / R) * h * s[i] + np.array([0, *path[i]])
+                for i in range(R)
+            ])  # fmt: skip
+        out = start - h / R * K * points.sum(axis=0) + np.array([0, *path[R]])
+        return out[0], math.sqrt((out[1:] ** 2).sum())
+
+    values = run_corrector(schemes.parallel_overdamped(strata=R, rounds=rounds), step=h)[:, 0]
+    pairs = [(law([a / 2, (1 + b) / 2]), v * w) for a, v in zip(nodes, weights, strict=True)
+             for b, w in zip(nodes, weights, strict=True)]  # fmt: skip
+    (means, roots), shares = np.array([p for p, _ in pairs]).T, np.array([w for _, w in pairs])
+    assert_cells(values, lambda x: scipy.stats.norm.cdf(x[:, None], means, roots) @ shares)
+
+
+def test_poisson_midpoint_has_its_law():
+    """Given the choices it is Gaussian: A = 1 - z + z^2 sum_i H_i i/M and noises w_j (1 - z sum_{i>j} H_i), z = Kh."""
+    h, M = 0.4, 3
+    z = h * K
+
+    def law(chosen):
+        spread = 2 * h / M * sum((1 - z * sum(chosen[j:])) ** 2 for j in range(M))
+        return START * (1 - z + z * z * (chosen[0] + 2 * chosen[1]) / M), math.sqrt(spread)
+
+    values = run_corrector(schemes.poisson_midpoint(cells=M), step=h)[:, 0]
+    choices = list(itertools.product((0, 1), repeat=M - 1))
+    shares = np.array([(1 / M) ** sum(c) * (1 - 1 / M) ** (M - 1 - sum(c)) for c in choices])
+    means, roots = np.array([law(c) for c in choices]).T
+    assert_cells(values, lambda x: scipy.stats.norm.cdf(x[:, None], means, roots) @ shares)
+    assert_another_law_would_fail(values, lambda x: scipy.stats.norm.cdf(x, *law((0, 0))))
 
 
 def test_underdamped_has_its_law():

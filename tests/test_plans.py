@@ -32,6 +32,9 @@ PREDICTORS = [
 CORRECTORS = [
     (schemes.overdamped, [1]),
     (schemes.overdamped_midpoint, [1, 1]),
+    (schemes.poisson_midpoint(cells=3), [1, 1, 1]),
+    (schemes.parallel_overdamped(strata=1, rounds=0), [1, 1]),
+    (schemes.parallel_overdamped(strata=4, rounds=2), [1, 4, 4, 4]),
     (schemes.underdamped(friction=2), [1]),
     (schemes.randomized_midpoint_langevin(friction=2, mass=3), [1, 1]),
     (schemes.parallel_underdamped(cells=1, rounds=1, friction=2), [1]),

@@ -14,10 +14,10 @@ CLAIMS: tuple[Claim, ...] = (
         "constant is derived here; Lip(G)^2 t/2 at s = 0, Durmus, Moulines, Pereyra 2018 [recalled]",
         provenance="found; the constant derived",
         left="TV(pi^s, pi^t) on the line by masses of Gaussian pieces, over balls; the chain down the path by nodes",
-        bounds=(Bound("G^2 h/8"),),
-        right_text="%s, G the Lipschitz constant, h = t - s",
+        bounds=(Bound("Lip^2 (t - s)/8"),),
+        right_text="%s, Lip the Lipschitz constant of G, s < t",
         hypotheses=("G Lipschitz and bounded below, e^{-U} integrable; a Gaussian G is not, and has its own slope",),
-        kinds=("exact", "fitted"),
+        kinds=("symbolic", "exact", "fitted"),
     ),
     Claim(
         id="G6",
@@ -34,7 +34,7 @@ CLAIMS: tuple[Claim, ...] = (
             "separated: every mode is sampled exactly, and none is left; with overlap this is a plateau in time",
             "the theorem's eps holds with high probability over the data; here it is the mean over them",
         ),
-        kinds=("exact", "monte-carlo"),
+        kinds=("symbolic", "exact", "monte-carlo"),
     ),
     Claim(
         id="G7",
@@ -48,9 +48,9 @@ CLAIMS: tuple[Claim, ...] = (
         right_text="the closed limits; at the end of a predictor, orders h and 1",
         hypotheses=(
             "Y_i ~ N(e^t z, e^{2t} - 1) independent in every call, weights e^{-V} normalized by their sum",
-            "to leading order in 1/n at every z; the law of z narrow enough for the means over it to be finite",
+            "to leading order in 1/n at every z; means over z reach their limits for n far above (e^{2t}-1)/lambda",
         ),
-        kinds=("exact", "fitted"),
+        kinds=("symbolic", "exact", "fitted"),
     ),
     Claim(
         id="G8",
@@ -62,6 +62,6 @@ CLAIMS: tuple[Claim, ...] = (
         left="the largest curvature of ln q_t over t and x for two Gaussians",
         bounds=(Bound("max(L_0, 1)"),),
         hypotheses=("modes N(a, s^2) and N(-a, s^2), equal weights; dX = -X dt + sqrt(2) dB",),
-        kinds=("exact", "fitted", "certified"),
+        kinds=("symbolic", "exact", "fitted", "certified"),
     ),
 )

@@ -19,4 +19,37 @@ CLAIMS: tuple[Claim, ...] = (
         kinds=("symbolic", "exact"),
         schemes=("overdamped", "overdamped_midpoint"),
     ),
+    Claim(
+        id="K2",
+        paper="Yu, Dalalyan 2024",
+        statement="parallel midpoints in R strata: on a Gaussian more than one of them costs the law its order h^3",
+        formula=r"k\,\mathrm{Var}(x_\infty) - 1 \sim %s \;(K \ge 1), \qquad %s \;(K = 0)",
+        source="the scheme of arXiv 2402.14434, by its form; the constants are this project's",
+        provenance="derived; the scheme is recalled",
+        left="excess of the variance left invariant over 1/k, unconditional, to its leading term",
+        bounds=(BOUNDS["K2"], BOUNDS["K2, no rounds"]),
+        hypotheses=(*LINEAR, "K rounds of Picard after the first midpoints, Q = K + 2 in the paper's count"),
+        kinds=("symbolic", "exact"),
+        schemes=("parallel_overdamped",),
+    ),
+    Claim(
+        id="K3",
+        paper="Kandasamy, Nagaraj 2024",
+        statement="what the Poisson midpoint method leaves invariant on a Gaussian is better than Euler-Maruyama's and "
+        "worse than the randomized midpoint's",
+        formula=r"k\,\mathrm{Var}(x_\infty) - 1 \sim %s \;(M \text{ cells}), \qquad %s \;(M = \infty), \qquad "
+        r"%s \text{ and } %s \text{ of the randomized midpoint and of Euler-Maruyama}",
+        source="the scheme of arXiv 2405.17068, its inner points by their form; the constants are this project's",
+        provenance="derived; the scheme is found, but for its inner points, which are recalled",
+        left="excess of the variance left invariant over 1/k, unconditional",
+        bounds=tuple(BOUNDS[name] for name in ("K3", "K3, many cells", "K1", "K1, overdamped")),
+        right_text="%s, for many cells %s; %s; %s",
+        hypotheses=(
+            *LINEAR,
+            "the published rates, by which the Poisson midpoint method needs fewer steps than the randomized midpoint, "
+            "are upper bounds over all strongly log-concave targets: on Gaussians they are not sharp, not wrong",
+        ),
+        kinds=("symbolic", "exact"),
+        schemes=("overdamped", "overdamped_midpoint", "poisson_midpoint"),
+    ),
 )

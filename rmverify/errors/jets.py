@@ -3,7 +3,8 @@
 Schemes of one order are told apart by their leading constants, which are exact here.
 
 The step runs once, with h the formal variable of an ``arb_series``. Each coefficient is a polynomial in the midpoints
-of a degree at most its order, so that Gauss-Legendre in balls averages it exactly: the only radius is rounding.
+of a degree at most its order, so that Gauss-Legendre in balls averages it exactly, and a sum over the choices: the only
+radius is rounding.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ import numpy as np
 from flint import arb, arb_series
 
 from rmverify.elementary import expm1
-from rmverify.laws.averages.rules import plain_rule
+from rmverify.laws.averages.rules import unbent
 from rmverify.numbers.quadrature import unit_balls
 from rmverify.plans import footprint
-from rmverify.readings.affine import V, X, read
+from rmverify.readings.affine import V, X, read, weighed
 from rmverify.readings.balls import lift, lift_scheme, precision
 from rmverify.schemes.contract import Scheme, parameters, velocity_variance
 from rmverify.targets.process import flow_slope, mode_mean, mode_score, mode_variance
@@ -197,11 +198,14 @@ def _read(scheme: Scheme, mode: Any, t: Any, h: Any, order: int) -> tuple[Any, A
     foot = footprint(scheme)
     alphas, w = None, _objects([arb(1)])
     if foot.alphas:
-        alphas, w = plain_rule(foot, *unit_balls(order // 2 + 1), lift)
-        alphas = alphas[:, None, :, None]
-    return read(
+        if "exponential" in foot.slots:
+            raise ValueError("scheme: expected midpoints and choices, got durations, of which no rule is exact")
+        alphas, (w,) = unbent(foot).at(slice(0, 1), order // 2 + 1, lift, unit_balls)
+        alphas = alphas[..., None]
+    step, chance = weighed(
         lift_scheme(scheme), mode, _objects([t]).reshape(1, 1, 1), _objects([h]).reshape(1, 1, 1), alphas, lift
-    ), w
+    )
+    return step, w if np.ndim(chance) == 0 else w * chance[0, :, 0]
 
 
 def _objects(values: list[Any]) -> Any:

@@ -44,6 +44,22 @@ BOUNDS: Mapping[str, Bound] = {name: Bound(text) for name, text in {
     "D5, log-concave": "max(kappa^{4/5} d^{2/5} eps^{-4/5}, kappa^{4/3} d^{1/3} eps^{-2/3})",
     "D7": "L^{23/13} d^{5/13} eps^{-10/13}",
     "D7, log-concave": "max(kappa^{12/13} d^{5/13} eps^{-10/13}, kappa^{4/3} d^{1/3} eps^{-2/3})",
+    # W_2 after n steps of Langevin samplers, with their printed constants
+    "F1": "1.11 exp(-m n h/2) W_0 + (2.4 sqrt(kappa M h) + 1.77) M h sqrt(p/m)",
+    "F2": "1.6 exp(-m n h) W_0 + 0.1 sqrt(exp(-m n h) f_0/m) + 0.2 (gamma h)^3 sqrt(kappa p/m)"
+    " + 10 (gamma h)^{3/2} sqrt(p/m)",
+    "F3": "2 exp(-m n h) W_0 + 0.05 sqrt(exp(-m n h) f_0/m) + 0.9 gamma h sqrt(kappa p/m)",
+    # W_2^2 of N(0, 1) from N(0, 1) * V; `beyond` is 1 where beta > 1
+    "F4": "11/2 nu^2 + 30 beyond nu",
+    # what the score's error gains at x_half
+    "F5": "2 L distance",
+    # what fresh noise of variance sigma^2 D in every score costs in W_2
+    "F6": "sigma sqrt(D h)",
+    # the distance to the exact dynamics on the same path and to its law, after N steps of a fixed time
+    "F7, strong": "sqrt(d) N^{-3/2}",
+    "F7, weak": "N^{-3}",
+    # parallel steps to W_2 = "C3, reached"
+    "F8": "kappa log(1/eps_w)",
     # the corrector's time: published, and best
     "D1, time": "L^{-1/2} d^{-1/18}",
     "D5, time": "L^{-19/30} d^{-1/15} eps^{2/15}",
@@ -51,4 +67,8 @@ BOUNDS: Mapping[str, Bound] = {name: Bound(text) for name, text in {
     # of the variance left invariant, k Var - 1, for curvature k: leading terms
     "K1": "k^3 h^3/6",
     "K1, overdamped": "k h/2",
+    "K3": "k h/(2 M)",
+    "K3, many cells": "k^2 h^2/3",
+    "K2": "k^2 h^2/(3 R^2)",
+    "K2, no rounds": "k^2 h^2 (R^{-2} - 1)/6",
 }.items()}  # fmt: skip

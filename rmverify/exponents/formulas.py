@@ -435,7 +435,9 @@ class _Text:
         exponents = monomial.exponents.items()
         roots = [[self.name(name) for name, e in exponents if e == half] for half in (_HALF, -_HALF)]
         above, below = ([str(n)] if n != 1 else [] for n in (coefficient.numerator, coefficient.denominator))
-        if coefficient.denominator >= 10 and 10**9 % coefficient.denominator == 0:  # a decimal fraction stays one
+        if (
+            coefficient.denominator >= 10 or coefficient.denominator == 5
+        ) and 10**9 % coefficient.denominator == 0:  # a decimal fraction stays one
             whole, part = divmod(int(coefficient * 10**9), 10**9)
             above, below = [f"{whole}.{part:09}".rstrip("0")], []
         sums: list[str] = []

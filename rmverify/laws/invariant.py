@@ -33,7 +33,7 @@ from rmverify.readings.cells import transition
 from rmverify.schemes.contract import Scheme, Unstable, shipped, velocity_variance
 from rmverify.targets.process import mode_variance
 
-__all__ = ["Powers", "Spread", "contraction", "first_moments", "invariant", "marginal", "spread", "step_map"]
+__all__ = ["Powers", "Spread", "contraction", "first_moments", "invariant", "marginal", "spread", "squared", "step_map"]
 
 BITS = 192
 _LEAST, _MOST = 8, 64  # Gauss-Legendre nodes in a midpoint
@@ -115,7 +115,7 @@ def _units(stage: Stage, modes: Any, lam: Array, nodes: int) -> Spread:
     k = 1 / mode_variance(lift(lam), lift(t))
     scale = [np.sqrt(k)] if u is None else [np.sqrt(k), 1 / np.sqrt(lift([u]))]
     A, C = _scaled(step, scale, weights.size, lam.size)
-    l = _squared(A) - np.eye(1 if u is None else 3, dtype=int)
+    l = squared(A) - np.eye(1 if u is None else 3, dtype=int)
     flat = lift([1] if u is None else [1, 0, 1])
     noise = C[..., :1, 0] if u is None else np.stack([C[..., 0, 0], C[..., 0, 1], C[..., 1, 1]], axis=-1)
     r = (l * flat).sum(axis=-1) + noise
@@ -161,7 +161,7 @@ def _scaled(step: Transition, scale: list[Any], nodes: int, modes: int) -> tuple
     return A, table(lambda i, j: step.noise[i][j] * (scale[i] * scale[j]))
 
 
-def _squared(A: Any) -> Any:
+def squared(A: Any) -> Any:
     """S -> A S A^T on the components (xx), or (xx, xv, vv)."""
     if A.shape[-1] == 1:
         return A * A

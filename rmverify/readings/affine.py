@@ -319,7 +319,8 @@ def gram(a: AffineForm, b: AffineForm, draws: Any) -> Any:
                 for j, entry in enumerate(row):
                     left, right = a.parts.get((which, i, copy), 0), b.parts.get((which, j, copy), 0)
                     if not (_absent(left) or _absent(right)):
-                        result = result + left * entry * right
+                        own = entry[copy] if np.ndim(entry) > _AXES else entry
+                        result = result + left * own * right
     return result
 
 

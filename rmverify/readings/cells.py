@@ -211,6 +211,8 @@ def read_cells(scheme: Scheme, modes: Any, t: Any, h: Any, number: Any = np.asar
     ):
         raise not_a_chain("a cell uses another one's noise")
     (count,) = counts
+    if any(np.ndim(entry) > 3 for covariance, _ in draw.draws for row in covariance for entry in row):
+        raise not_a_chain("its cells do not share one covariance of their noise")
     parts = [part for form in (*sums.added, *outs) for part in form.parts.values()]
     width = np.broadcast_shapes(*(np.shape(p)[-3:] for p in parts), (np.shape(t)[0], 1, np.size(modes.lam)))
     dtype = np.result_type(*(np.asarray(p).dtype for p in parts), float)

@@ -261,10 +261,11 @@ class Draws:
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
         copies = []
-        for _ in range(1 if count is None else count):
+        for copy in range(1 if count is None else count):
             drawn = [self._next(self._noises, "noises") for _ in covariance]
-            pairs = [(i, j) for i in range(len(drawn)) for j in range(len(drawn))]
-            self.covariances += [(drawn[i], drawn[j], covariance[i][j]) for i, j in pairs]
+            for i, row in enumerate(covariance):
+                own = [each[copy] if isinstance(each, np.ndarray) else each for each in row]
+                self.covariances += [(drawn[i], drawn[j], value) for j, value in enumerate(own)]
             copies.append(drawn)
         if count is None:
             return tuple(copies[0])

@@ -7,11 +7,12 @@ from rmverify.schemes.contract import SHIPPED, Draw, Score, parameters, scheme, 
 from rmverify.schemes.langevin import (
     overdamped,
     overdamped_midpoint,
+    poisson_midpoint,
     randomized_midpoint_langevin,
     underdamped,
     underdamped_euler,
 )
-from rmverify.schemes.parallel import parallel_midpoint, parallel_underdamped
+from rmverify.schemes.parallel import parallel_midpoint, parallel_overdamped, parallel_underdamped
 from rmverify.schemes.probability_flow import (
     euler,
     exponential_integrator,
@@ -37,8 +38,10 @@ __all__ = [
     "overdamped",
     "overdamped_midpoint",
     "parallel_midpoint",
+    "parallel_overdamped",
     "parallel_underdamped",
     "parameters",
+    "poisson_midpoint",
     "randomized_midpoint",
     "randomized_midpoint_langevin",
     "randomized_midpoint_sde",

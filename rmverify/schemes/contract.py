@@ -65,7 +65,8 @@ class Draw(Protocol):
         """0, .., count - 1 on a leading axis."""
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
-        """Jointly normal values shaped like x, one for each row of a 1x1 or 2x2 covariance; `count` copies of them."""
+        """Jointly normal values shaped like x, one for each row of a 1x1 or 2x2 covariance; `count` copies of them,
+        each of its own covariance where that has the leading axis of strata."""
 
 
 Scheme = Callable[[Any, Any, Any, Score, Draw], Any]

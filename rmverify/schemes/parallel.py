@@ -9,9 +9,9 @@ from typing import Any
 
 from rmverify.elementary import exp, expm1, phi1, phi2, prefix, total
 from rmverify.schemes.contract import Draw, Score, scheme
-from rmverify.schemes.langevin import kinetic_noise
+from rmverify.schemes.langevin import kinetic_noise, path_noise
 
-__all__ = ["parallel_midpoint", "parallel_underdamped"]
+__all__ = ["parallel_midpoint", "parallel_overdamped", "parallel_underdamped"]
 
 
 @scheme
@@ -46,6 +46,43 @@ def parallel_midpoint(x: Any, t: Any, h: Any, score: Score, draw: Draw, *, strat
         s = score(t - a * h, half)
         half = exp(a * h) * (x + prefix(w * s)) + expm1((a - lo) * h) * s
     return exp(h) * x + h / strata * total(exp((1 - a) * h) * score(t - a * h, half))
+
+
+@scheme
+def parallel_overdamped(x: Any, t: Any, h: Any, score: Score, draw: Draw, *, strata: Any, rounds: Any) -> Any:
+    r"""Randomized midpoints of overdamped Langevin in R strata, all at once, improved by K Picard rounds.
+
+    With a_i ~ U[(i-1)/R, i/R], lo_i = (i-1)/R and one Brownian path B: x_i^0 = x + a_i h s_t(x) + sqrt(2) B_{a_i h},
+    then K times x_i^k = x + (h/R) sum_{j<i} s_j + (a_i - lo_i) h s_i + sqrt(2) B_{a_i h} with s_j = s_t(x_j^{k-1});
+    finally x' = x + (h/R) sum_i s_t(x_i^K) + sqrt(2) B_h.
+
+    Source: Yu and Dalalyan 2024 [recalled], their Q is K + 2. ``strata=1, rounds=0`` is the overdamped randomized
+    midpoint. K+2 rounds, 1+(K+1)R evaluations.
+
+    Parameters
+    ----------
+    x : array, shape (..., d)
+    t : number
+        The noise level, kept.
+    h : number
+        Langevin time.
+    strata, rounds : int
+        R >= 1 and K >= 0.
+
+    Examples
+    --------
+    >>> from rmverify.plans import footprint
+    >>> footprint(parallel_overdamped(strata=8, rounds=2)).evaluations
+    25
+    """
+    lo, a = draw.strata(strata)
+    w, w_half = draw.normal(path_noise(h / strata, (a - lo) * h), count=strata)
+    path = prefix(w) + w_half
+    half = x + a * h * score(t, x) + path
+    for _ in range(rounds):
+        s = score(t, half)
+        half = x + h / strata * prefix(s) + (a - lo) * h * s + path
+    return x + h / strata * total(score(t, half)) + total(w)
 
 
 @scheme(kinetic=True, rounds=1)

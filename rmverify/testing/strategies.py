@@ -434,6 +434,8 @@ def correctors() -> SearchStrategy[Scheme]:
     few = st.integers(1, 3)
     return st.one_of(
         st.sampled_from((schemes.overdamped, schemes.overdamped_midpoint)),
+        _bound(schemes.poisson_midpoint, cells=few),
+        _bound(schemes.parallel_overdamped, strata=st.integers(1, 2), rounds=st.integers(0, 2)),
         _bound(schemes.underdamped, **kinetic),
         _bound(schemes.underdamped_euler, **kinetic),
         _bound(schemes.randomized_midpoint_langevin, **kinetic),

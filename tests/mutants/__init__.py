@@ -44,6 +44,8 @@ CLAIMS = {
     "underdamped": "C2",
     "overdamped": "C2",
     "overdamped_midpoint": "K1",
+    "parallel_overdamped": "K2",
+    "poisson_midpoint": "K3",
     "randomized_midpoint_langevin": "C3",
     "parallel_underdamped": "D2",
     "importance_midpoint": "H1",

@@ -57,6 +57,18 @@ midpoint(
     killed_by="langevin_drift",
 )
 
+# --- Poisson midpoint -------------------------------------------------------------------------------------------
+
+poisson = partial(patch, of="poisson_midpoint")
+poisson("chosen_twice_as_often", "1 / (cells", "2 / (cells", killed_by="langevin_drift")
+poisson("correction_of_one_cell", "push + draw", "push + 1 / cells * draw", killed_by="langevin_drift")
+poisson("correction_without_the_start", "+ path) - s)", "+ path))", killed_by="langevin_drift")
+poisson("points_without_their_path", "* s + path)", "* s)", killed_by="langevin_noise")
+poisson("points_a_cell_late", "x + i * h", "x + (i + 1) * h", killed_by="kept_variance")
+poisson("points_at_the_start", "x + i * h / cells * s + path", "x + path", killed_by="kept_variance")
+poisson("path_of_whole_steps", "2 * h / cells", "2 * h", killed_by="langevin_noise")
+poisson("choices_between_all_and_nothing", "(score(t, x +", "cells * (score(t, x +", killed_by="langevin_drift")
+
 # --- randomized midpoint ----------------------------------------------------------------------------------------
 
 randomized = partial(patch, of="randomized_midpoint_langevin")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mutants import Line
 from rmverify.claims.looks import moreau, neighbours
+from rmverify.claims.looks.moreau import Wells
 from rmverify.claims.looks.neighbours import MonteCarloScore
 
 LINES = [
@@ -13,8 +14,11 @@ LINES = [
     Line("one_tail_counted_twice", moreau, "_mass", "(mean, -mean)", "(mean, mean)", "masses_on_a_grid"),
     Line("the_constant_of_the_line_everywhere", moreau, "slope", "- half - math", "- 0.5 - math", "slopes"),
     Line("ten_percent_less_slope", moreau, "slope", "a * a / (f + a)", "0.9 * a * a / (f + a)", "slopes"),
-    Line("a_push_twice_as_wide", moreau, "_chained", "np.clip(x / t,", "np.clip(x / (2 * t),", "chains_on_a_grid"),
-    Line("steps_one_off", moreau, "_chained", "before, tau, after.x", "before, steps[0], after.x", "chains_on_a_grid"),
+    Line("a_push_twice_as_wide", Wells, "move", "np.clip(u / t,", "np.clip(u / (2 * t),", "chains_on_a_grid"),
+    Line("wells_that_push_one_way", Wells, "move", "+ np.sign(x) * push", "+ push", "chains_on_a_grid"),
+    Line("a_start_as_wide_as_the_first_noise", moreau, "_chained", "min(2 * tau, spread)", "2 * tau",
+         "chains_on_a_grid"),
+    Line("steps_one_off", moreau, "_chained", "here, tau, there.x", "here, steps[0], there.x", "chains_on_a_grid"),
     Line("a_noise_of_half_the_variance", moreau, "kernel", "2 * tau", "tau", "chains_on_a_grid"),
     Line("the_middle_term_of_de_moivre", neighbours, "from_data", "M // k + 1,", "M // k,", "binomials"),
     Line("both_halves_of_tv", neighbours, "from_data", "* k / M", "* 2 * k / M", "binomials"),

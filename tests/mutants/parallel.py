@@ -55,6 +55,20 @@ def strata_forgotten(x, t, h, score, draw, *, strata, rounds):
     return exp(h) * x + h / strata * total(exp((1 - a) * h) * score(t - a * h, half))
 
 
+# --- parallel overdamped ----------------------------------------------------------------------------------------
+
+path = partial(patch, of="parallel_overdamped")
+path("path_without_the_strata_before", "path = prefix(w) + w_half", "path = w_half", killed_by="langevin_noise")
+path("path_to_the_end_of_its_stratum", "path = prefix(w) + w_half", "path = prefix(w) + w", killed_by="kept_variance")
+path("path_forgotten_in_the_rounds", "h * s + path", "h * s", killed_by="langevin_noise")
+path("path_of_the_whole_midpoint", "(a - lo) * h), count", "a * h / strata), count", killed_by="langevin_noise")
+path("end_without_the_last_stratum", "+ total(w)", "+ total(w) - total(w - w_half) / strata", killed_by="kept_variance")
+path("own_stratum_missing_in_the_rounds", "(a - lo) * h * s", "0 * s", killed_by="langevin_drift")
+path("own_stratum_whole_in_the_rounds", "(a - lo) * h * s", "h / strata * s", killed_by="langevin_drift")
+path("overdamped_round_missing", "range(rounds)", "range(rounds - 1)", killed_by="score_calls")
+path("first_points_not_moved", "half = x + a * h * score(t, x) + path", "half = x + 0 * a + path", killed_by="reduces")
+path("end_by_one_stratum_more", "h / strata * total", "h / (strata + 1) * total", killed_by="langevin_drift")
+
 # --- parallel underdamped ---------------------------------------------------------------------------------------
 
 cells = partial(patch, of="parallel_underdamped")

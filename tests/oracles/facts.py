@@ -74,6 +74,13 @@ def variants(of):
     motion = {"friction": rational(3, 2), "mass": rational(1, 3)}
     return {
         "parallel_midpoint": [{"strata": 2, "rounds": 2}, {"strata": 3, "rounds": 1}, {"strata": 1, "rounds": 0}],
+        "parallel_overdamped": [
+            {"strata": 2, "rounds": 2},
+            {"strata": 3, "rounds": 1},
+            {"strata": 1, "rounds": 0},
+            {"strata": 3, "rounds": 0},
+        ],
+        "poisson_midpoint": [{"cells": 3}, {"cells": 2}, {"cells": 1}],
         "underdamped": [motion],
         "underdamped_euler": [motion],
         "randomized_midpoint_langevin": [motion],
@@ -93,7 +100,9 @@ def drawn(of, parameters):
     """Midpoints away from 1/2, one per uniform, inside their strata."""
     if of.startswith(("randomized_midpoint", "importance_midpoint", "overdamped_midpoint")):
         return [rational(3, 10)]
-    strata = parameters.get("strata", 0) if of == "parallel_midpoint" else 0
+    if of == "poisson_midpoint":
+        return [mp.mpf(i % 2) for i in range(1, parameters["cells"])]
+    strata = parameters.get("strata", 0)
     return [(i + rational(3 + 2 * (i % 3), 10)) / strata for i in range(strata)]
 
 
@@ -186,7 +195,10 @@ def langevin(step, of, parameters, alphas, h=None, score=True):
     """(A, b, C) of the step and of the textbook, for a score -k (x - m)."""
     h = rational(2, 5) if h is None else h
     k, m = (rational(5, 4), rational(-2, 3)) if score else (mp.mpf(0), mp.mpf(0))
-    found = transition(bound(step, parameters), lambda t, x: -k * (x - m), mp.mpf(1), h, alphas, kinetic=of in KINETIC)
+    found = transition(
+        bound(step, parameters), lambda t, x: -k * (x - m), mp.mpf(1), h, alphas,
+        kinetic=of in KINETIC, chance=textbook.chance(of, parameters),
+    )  # fmt: skip
     return found, textbook.CORRECTORS[of](h, alphas, k, m, **parameters)
 
 
@@ -363,24 +375,50 @@ def started_invariant(step, of):
             raise Refuted(f"{of} entry {i}{j}: constant {mp.nstr(2 * half - one, 12)}, due {mp.nstr(P[0], 12)}")
 
 
-@fact("overdamped_midpoint")
+@fact("overdamped_midpoint", "parallel_overdamped", "poisson_midpoint")
 def kept_variance(step, of):
     """E_a(A^2)/k + C - 1/k, what one step does to the invariant variance: a polynomial in h, whole."""
     h, k = rational(2, 5), rational(5, 4)
     for parameters in variants(of):
+        if parameters.get("rounds"):
+            continue
         residual = -1 / k
         for alphas, weight in rule(of, parameters, 4):
-            A, _, C = transition(bound(step, parameters), lambda t, x: -k * x, mp.mpf(1), h, alphas)
+            A, _, C = transition(
+                bound(step, parameters), lambda t, x: -k * x, mp.mpf(1), h, alphas,
+                chance=textbook.chance(of, parameters),
+            )  # fmt: skip
             residual += weight * (A[0, 0] ** 2 / k + C[0, 0])
         same(residual, KEPT[of](k, h, **parameters), f"{of} {parameters}", mp.mpf(10) ** -25)
 
 
-KEPT = {"overdamped_midpoint": lambda k, h: k**3 * h**4 / 3}
+def kept_without_rounds(k, h, strata=1, rounds=0):
+    R = mp.mpf(strata)
+    return -(1 - R**-2) * k**2 * h**3 / 3 + (1 + R**-3 / 3) * k**3 * h**4 / 4
+
+
+def kept_by_choices(k, h, cells):
+    """Of A = 1 - z + z^2 sum_i H_i i/M and of noises w_j (1 - z sum_{i>j} H_i), z = kh, variances and means of H."""
+    M, z = cells, k * h
+    mean = 1 - z + z**2 * rational(M - 1, 2 * M)
+    spread = z**4 * rational(M - 1, M**2) * mp.fsum(rational(i * i, M * M) for i in range(M))
+    noise = mp.fsum((1 - z * rational(j, M)) ** 2 + z**2 * j * rational(M - 1, M**2) for j in range(M))
+    return (mean**2 + spread - 1) / k + 2 * h / M * noise
+
+
+KEPT = {
+    "poisson_midpoint": kept_by_choices,
+    "overdamped_midpoint": kept_without_rounds,
+    "parallel_overdamped": kept_without_rounds,
+}
 
 
 def rule(of, parameters, count):
-    """(midpoints, weight) pairs that average polynomials of degree 2 count - 1 in each of them."""
-    number = len(drawn(of, parameters))
+    """(midpoints or choices, weight) pairs that average polynomials of degree 2 count - 1 in each of them."""
+    number, p = len(drawn(of, parameters)), textbook.chance(of, parameters)
+    if p is not None:
+        points = itertools.product((0, 1), repeat=number)
+        return [([mp.mpf(a) for a in point], mp.fprod(p if a else 1 - p for a in point)) for point in points]
     each = [[((i + a) / number, w) for a, w in legendre(count)] for i in range(number)]
     return [([a for a, _ in point], mp.fprod(w for _, w in point)) for point in itertools.product(*each)]
 
@@ -485,12 +523,12 @@ def score_calls(step, of):
 
         x = np.ones((n, d))
         bound(step, floats)((x, x) if of in KINETIC else x, t, h, ask, draw)
-        alphas = list(draw.alphas) if of == "parallel_midpoint" else draw.alphas
+        alphas = list(draw.alphas) if strata else draw.alphas
         expected_times = textbook.score_times(of, t, h, alphas, parameters)
         if len(calls) != len(expected_times):
             raise Refuted(f"{of} {parameters}: {len(calls)} calls of the score, due {len(expected_times)}")
         for k, ((time, shape), levels) in enumerate(zip(calls, expected_times, strict=True)):
-            wide = strata if of == "parallel_midpoint" else cells if of == "parallel_underdamped" else None
+            wide = strata or (cells if of == "parallel_underdamped" else None)
             due = (n, d) if k == 0 or wide is None else (wide, n, d)
             if shape != due:
                 raise Refuted(f"{of} {parameters} call {k}: score asked on {shape}, due {due}")
@@ -511,6 +549,9 @@ class ArrayDraw:
     def uniform(self):
         self.alphas.append(np.linspace(0.1, 0.7, self.n).reshape(self.n, 1))
         return self.alphas[-1]
+
+    def bernoulli(self, p):
+        return np.ones((self.n, 1))
 
     def strata(self, count):
         lo = np.arange(count).reshape(count, 1, 1) / count
@@ -533,7 +574,12 @@ class RowsDraw:
 
     def __init__(self, step, quiet):
         self.z = np.sin(np.arange(1.0, 9.0).reshape(2, 4, 1) + step) * (not quiet)
+        self.chosen = []
         self.u = np.array([[0.2], [0.997], [0.5], [0.81]]) if step == 0 else np.array([[0.7], [0.3], [0.998], [0.05]])
+
+    def bernoulli(self, p):
+        self.chosen.append(np.roll([[1.0], [0.0], [0.0], [1.0]], len(self.chosen), axis=0))
+        return self.chosen[-1]
 
     def uniform(self):
         return self.u
@@ -558,6 +604,10 @@ class RowsDraw:
 def places(of):
     """(t, h, parameters) where a step may be wrong though it is right elsewhere."""
     motions = [{"friction": 0.5, "mass": 3.0}, {"friction": 7.0, "mass": 0.05}]
+    if of == "poisson_midpoint":
+        return [(1.0, 0.3, {"cells": 5})]
+    if of == "parallel_overdamped":
+        return [(1.0, 0.3, {"strata": 2, "rounds": 5}), (1.0, 0.3, {"strata": 9, "rounds": 1})]
     if of in OVERDAMPED:
         return [(1.0, 0.3, {})]
     if of in KINETIC:
@@ -599,6 +649,10 @@ def textbook_row(of, t, h, parameters, x, v, draw, row, lam, mean, k):
     t, h, x, v = map(mp.mpf, (t, h, x, v))
     u, count = mp.mpf(float(draw.u[row, 0])), parameters.get("strata")
     alphas = [u] if count is None else [(i + u) / count for i in range(count)]
+    if of == "poisson_midpoint":
+        if len(draw.chosen) != parameters["cells"] - 1:
+            raise Refuted(f"{of}: {len(draw.chosen)} choices, due {parameters['cells'] - 1}")
+        alphas = [mp.mpf(float(c[row, 0])) for c in draw.chosen]
     if of in PREDICTORS:
         return [textbook.PREDICTORS[of](x, t, h, alphas, textbook.gaussian_score(lam, mean), **parameters)]
     z = [mp.mpf(float(each[row, 0])) for each in draw.z]
@@ -616,7 +670,7 @@ def textbook_row(of, t, h, parameters, x, v, draw, row, lam, mean, k):
 # --- reductions -------------------------------------------------------------------------------------------------
 
 
-@fact("midpoint", "parallel_midpoint", "parallel_underdamped")
+@fact("midpoint", "parallel_midpoint", "parallel_underdamped", "parallel_overdamped")
 def reduces(step, of):
     """The special cases: one stratum and no round, as many rounds as cells, the midpoint at 1/2."""
     t, h = rational(7, 10), rational(3, 10)
@@ -630,6 +684,12 @@ def reduces(step, of):
             for _ in range(cells):
                 A_due, b_due, C_due = one[0] * A_due, one[0] * b_due + one[1], one[0] * C_due * one[0].T + one[2]
             same([A, b, C], [A_due, b_due, C_due], f"{of}: {cells} cells, {rounds} rounds")
+        return
+    if of == "parallel_overdamped":
+        for a in (mp.mpf(0), rational(3, 10), mp.mpf(1)):
+            stepped = bound(step, {"strata": 1, "rounds": 0})
+            found = transition(stepped, lambda s, x: -k * (x - m), t, h, [a])
+            same(found, textbook.overdamped_midpoint(h, [a], k, m), f"{of} as the overdamped randomized midpoint")
         return
     score = textbook.gaussian_score(rational(1, 4), rational(3, 2))
     parameters = {"strata": 1, "rounds": 0} if of == "parallel_midpoint" else {}

@@ -15,13 +15,19 @@ class Refuted(AssertionError):
 
 
 class UnitDraw:
-    """Given midpoints; normal draws that are 0 except where `unit` = (draw, component, copy) asks for a 1."""
+    """Given midpoints, and choices of the probability `chance`; normal draws that are 0 except where `unit` =
+    (draw, component, copy) asks for a 1."""
 
-    def __init__(self, alphas, unit=None):
-        self._alphas, self._unit = list(alphas), unit
+    def __init__(self, alphas, unit=None, chance=None):
+        self._alphas, self._unit, self._chance = list(alphas), unit, chance
         self.covariances = []
 
     def uniform(self):
+        return self._take(1)[0]
+
+    def bernoulli(self, p):
+        if self._chance is None or not abs(p - self._chance) <= mp.mpf(10) ** -15:
+            raise Refuted(f"the step makes a choice of probability {p}, due {self._chance}")
         return self._take(1)[0]
 
     def _take(self, count):
@@ -65,13 +71,18 @@ def plain(value):
     return value.item() if isinstance(value, np.ndarray) else value
 
 
-def transition(step, score, t, h, alphas=(), *, kinetic=False):
+def own(entry, copy):
+    """Of a copy, where each has its own."""
+    return entry[copy].item() if isinstance(entry, np.ndarray) and entry.size > 1 else plain(entry)
+
+
+def transition(step, score, t, h, alphas=(), *, kinetic=False, chance=None):
     """(A, b, C) of one step as mpmath matrices, over (x,) or (x, v)."""
     size = 2 if kinetic else 1
     ask = elementwise(score)
 
     def run(state, unit=None):
-        draw = UnitDraw(alphas, unit)
+        draw = UnitDraw(alphas, unit, chance)
         state = [mp.mpf(s) for s in state]
         out = step(tuple(state) if kinetic else state[0], t, h, ask, draw)
         return [plain(o) for o in (out if kinetic else (out,))], draw.covariances
@@ -92,5 +103,5 @@ def transition(step, score, t, h, alphas=(), *, kinetic=False):
                 image, _ = run([0] * size, (which, j, copy))
                 for i in range(size):
                     L[i, j] = image[i] - zero[i]
-            C += L * mp.matrix([[plain(e) for e in row] for row in covariance]) * L.T
+            C += L * mp.matrix([[own(e, copy) for e in row] for row in covariance]) * L.T
     return A, b, C

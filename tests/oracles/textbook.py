@@ -160,6 +160,53 @@ def overdamped_midpoint(h, alphas, k, m):
     return mp.matrix([[1 - h * k * slope]]), mp.matrix([h * k * (m - shift)]), mp.matrix([[early + 2 * (1 - a) * h]])
 
 
+def parallel_overdamped(h, alphas, k, m, strata, rounds):
+    """Picard rounds over the midpoints; a state is the list of its coefficients on 1, x and the increments of the
+    Brownian path between one midpoint and the next."""
+    size, ends = 3 + strata, [mp.mpf(0), *alphas, mp.mpf(1)]
+    length = h / mp.mpf(strata)
+
+    def combine(*terms):
+        return [mp.fsum(c * part[i] for c, part in terms) for i in range(size)]
+
+    def score(y):
+        return combine((-k, y), (k * m, one))
+
+    one, x = ([mp.mpf(int(j == i)) for j in range(size)] for i in (0, 1))
+    path = [[mp.mpf(int(2 <= j <= 2 + i)) for j in range(size)] for i in range(strata + 1)]
+    points = [x] * strata
+    for _ in range(rounds + 1):
+        s = [score(y) for y in points]
+        points = [
+            combine(
+                (1, x), *((length, s[j]) for j in range(i)), ((alphas[i] - mp.mpf(i) / strata) * h, s[i]), (1, path[i])
+            )
+            for i in range(strata)
+        ]
+    out = combine((1, x), *((length, score(y)) for y in points), (1, path[-1]))
+    noise = mp.fsum(2 * h * (ends[j + 1] - ends[j]) * out[2 + j] ** 2 for j in range(strata + 1))
+    return mp.matrix([[out[1]]]), mp.matrix([out[0]]), mp.matrix([[noise]])
+
+
+def poisson_midpoint(h, alphas, k, m, cells):
+    """Cell after cell, as printed: X_{i+1} = X_i + (h/M) s(x) + h H_i (s(x_i) - s(x)) + w_i; `alphas` are H_1 ..
+    H_{M-1}, as H_0 has no effect. A state is the list of its coefficients on 1, x and w_0 .. w_{M-1}."""
+    size, chosen, n = 2 + cells, [0, *alphas], h / mp.mpf(cells)
+    one, x, *w = ([mp.mpf(int(j == i)) for j in range(size)] for i in range(size))
+
+    def combine(*terms):
+        return [mp.fsum(c * part[i] for c, part in terms) for i in range(size)]
+
+    def score(y):
+        return combine((-k, y), (k * m, one))
+
+    out, s = x, score(x)
+    for i in range(cells):
+        point = combine((1, x), (i * n, s), *((1, w[j]) for j in range(i)))
+        out = combine((1, out), (n - h * chosen[i], s), (h * chosen[i], score(point)), (1, w[i]))
+    return mp.matrix([[out[1]]]), mp.matrix([out[0]]), mp.matrix([[2 * n * mp.fsum(c**2 for c in out[2:])]])
+
+
 def kinetic_covariance(h, friction, mass):
     """[[Var W_x, Cov], [Cov, Var W_v]] of what the noise adds over a time h: the printed closed forms."""
     g, E = friction, mp.exp(-friction * h)
@@ -260,9 +307,14 @@ def underdamped_euler(h, alphas, k, m, friction, mass):
     return A, mp.matrix([0, u * h * k * m]), mp.matrix([[0, 0], [0, 2 * g * u * h]])
 
 
-OVERDAMPED = {f.__name__: f for f in (overdamped, overdamped_midpoint)}
+OVERDAMPED = {f.__name__: f for f in (overdamped, overdamped_midpoint, parallel_overdamped, poisson_midpoint)}
 KINETIC = {f.__name__: f for f in (underdamped, randomized_midpoint_langevin, parallel_underdamped, underdamped_euler)}
 CORRECTORS = OVERDAMPED | KINETIC
+
+
+def chance(of, parameters):
+    """Of each choice that a step draws; None where it draws none."""
+    return mp.mpf(1) / parameters["cells"] if of == "poisson_midpoint" else None
 
 
 # --- when the score is asked, step by step ----------------------------------------------------------------------
@@ -281,6 +333,8 @@ def score_times(name, t, h, alphas, parameters):
         "parallel_midpoint": [[t]] + [inner] * (parameters.get("rounds", 0) + 1),
         "overdamped": [[t]],
         "overdamped_midpoint": [[t], [t]],
+        "poisson_midpoint": [[t]] * parameters.get("cells", 1),
+        "parallel_overdamped": [[t]] * (parameters.get("rounds", 0) + 2),
         "underdamped": [[t]],
         "underdamped_euler": [[t]],
         "reverse_euler": [[t]],

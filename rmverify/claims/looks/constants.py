@@ -75,6 +75,27 @@ KINETIC: Table = {
         "xx": "k**3*h**3/6", "noise_xx": "-k**2*h**3/3", "kept_xx": "k**3*h**4/3", "force_x": "0",
         "spread_xx": "4*k**2*h**4/3",
     }},
+    "poisson_midpoint": {
+        (("cells", M),): {"xx": xx, "noise_xx": noise, "kept_xx": kept, "force_x": "0", "spread_xx": spread}
+        for M, xx, noise, kept, spread in (
+            (1, "-k**2*h**2/2", "2*k*h**2", "k*h**2", "0"),
+            (2, "-k**2*h**2/4", "k*h**2", "k*h**2/2", "k**2*h**4"),
+            (3, "-k**2*h**2/6", "2*k*h**2/3", "k*h**2/3 + 4*k**2*h**3/27", "160*k**2*h**4/81"),
+            (4, "-k**2*h**2/8", "k*h**2/2", "k*h**2/4 + k**2*h**3/4", "21*k**2*h**4/8"),
+        )
+    },
+    "parallel_overdamped": {
+        (("strata", R), ("rounds", K)): {
+            "xx": xx, "noise_xx": noise, "kept_xx": kept, "force_x": "0", "spread_xx": f"4*k**2*h**4/{3 * R**3}",
+        }
+        for R, K, xx, noise, kept in (
+            (1, 0, "k**3*h**3/6", "-k**2*h**3/3", "k**3*h**4/3"),
+            (2, 0, "k**3*h**3/6", "-7*k**2*h**3/12", "-k**2*h**3/4 + 25*k**3*h**4/96"),
+            (1, 1, "-k**3*h**3/6", "k**2*h**3", "2*k**2*h**3/3"),
+            (2, 1, "-k**3*h**3/24", "k**2*h**3/4", "k**2*h**3/6"),
+            (3, 2, "-k**3*h**3/54", "k**2*h**3/9", "2*k**2*h**3/27"),
+        )
+    },
     "underdamped": {(): {
         "xx": "-(u*k)**2*h**4/24", "xv": "u*k*h**3/6", "vx": "-(u*k)**2*h**3/6", "vv": "u*k*h**2/2",
         "noise_xx": "2*g*k*u**2*h**5/15", "noise_xv": "g*k*u**2*h**4/3", "noise_vv": "2*g*k*u**2*h**3/3",

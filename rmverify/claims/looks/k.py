@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rmverify.claims.evidence import Evidence, Look
@@ -23,6 +23,69 @@ def k1(look: Look, midpoint: Bound, euler: Bound) -> Iterator[Evidence]:
         yield leading_constants(look, "overdamped_midpoint")
         yield left_invariant(look, "overdamped_midpoint", midpoint)
         yield left_invariant(look, "overdamped", euler)
+
+
+def k2(look: Look, rounds: Bound, none: Bound) -> Iterator[Evidence]:
+    if look.wants("exact"):
+        yield leading_constants(look, "parallel_overdamped")
+        for R, K in ((2, 0), (3, 0), (1, 1), (2, 1), (2, 2)):
+            yield left_invariant(look, "parallel_overdamped", (rounds if K else none).at(R=R), strata=R, rounds=K)
+
+
+def k3(look: Look, poisson: Bound, many: Bound, midpoint: Bound, euler: Bound) -> Iterator[Evidence]:
+    if look.wants("exact"):
+        yield leading_constants(look, "poisson_midpoint")
+        for cells in (1, 2, 4):
+            yield left_invariant(look, "poisson_midpoint", poisson.at(M=cells), cells=cells)
+        yield _many_cells(look, many)
+        yield _ranking(look, midpoint, euler)
+
+
+CELLS = (4, 6, 8, 10)
+
+
+def _many_cells(look: Look, due: Bound) -> Evidence:
+    """The excess at M = infinity over the leading term there: a power series in 1/M, and then in h."""
+    scheme, k = look.scheme("poisson_midpoint"), 1.25
+    steps = [2.0**-n / k for n in SIZES]
+    limits = [_at_zero([1 / M for M in CELLS], [_excess(scheme(cells=M), k, h) for M in CELLS]) for h in steps]
+    ratios = [limit / due(k=k, h=h) for limit, h in zip(limits, steps, strict=True)]
+    limit, before = _at_zero(steps, ratios), _at_zero(steps[1:], ratios[1:])
+    allowed = abs(limit - before) + 1e-9
+    return Evidence(
+        "exact", "the variance that poisson_midpoint leaves invariant with more and more cells, over its leading term",
+        "holds" if abs(limit - 1) <= allowed else "violated", computed=f"{limit:.9g} of the leading term",
+        bound=str(due), constant=Value(limit, "exact", allowed), where={"k": k},
+        domain=f"M = {', '.join(map(str, CELLS))}, by the polynomial in 1/M; k h from 2^-{SIZES[0]} to 2^-{SIZES[-1]}",
+    )  # fmt: skip
+
+
+def _at_zero(x: Sequence[float], y: Sequence[float]) -> float:
+    """The polynomial through the points, at 0."""
+    return sum(b * math.prod(other / (other - a) for other in x if other != a) for a, b in zip(x, y, strict=True))
+
+
+def _ranking(look: Look, midpoint: Bound, euler: Bound) -> Evidence:
+    """The three at equal numbers of evaluations: two in a step of length h, one in h/2."""
+    midpoints, cells, plain = (look.scheme(name) for name in ("overdamped_midpoint", "poisson_midpoint", "overdamped"))
+    each = {
+        "randomized midpoint": (midpoints, 1),
+        "Poisson, 8 cells": (cells(cells=8), 1),
+        "Euler-Maruyama": (plain, 2),
+    }
+    rows = [{"k h": z} | {title: _excess(step, 1.0, z / n) for title, (step, n) in each.items()} for z in RANKED]
+    ordered = all(abs(a) < abs(b) for row in rows for a, b in itertools.pairwise(list(row.values())[1:]))
+    last = rows[-1]
+    return Evidence(
+        "exact", "which law is closest at equal numbers of evaluations, two on average in a time h",
+        "holds" if ordered else "violated", rows=tuple(rows), domain=f"k h = {', '.join(f'{z:g}' for z in RANKED)}",
+        computed="; ".join(f"{title} {last[title]:.3g}" for title in each) + f" at k h = {last['k h']:g}",
+        bound=f"in this order, as {midpoint} is below the half of {euler}",
+        remark="published upper bounds over all log-concave targets rank the first two the other way round",
+    )  # fmt: skip
+
+
+RANKED = (0.4, 0.2, 0.1, 0.05, 0.025)
 
 
 def left_invariant(look: Look, name: str, due: Bound, **given: Any) -> Evidence:

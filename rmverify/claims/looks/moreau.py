@@ -127,7 +127,8 @@ def g5(look: Look, lipschitz: Bound) -> Iterator[Evidence]:
         yield _of_laplace(lipschitz)
         yield _of_two_bumps(lipschitz)
         yield _of_gaussians()
-        yield _annealed()
+        yield _annealed(SLOPE, 20, ((4.0, 0.7), (8.0, 0.5)), (0.3, 0.4, 0.5, 0.6, 0.7), "G = |x| from afar")
+        yield _annealed(BIMODAL, 40, ((64.0, 0.8), (64.0, 0.5)), (1.0, 2.0, 4.0), "G = ||x| - 8| from one mode")
     if look.wants("fitted"):
         t = [2.0**-k for k in range(4, 11)]
         flat = [Bump(1.0, 0.0, 1.0)]
@@ -144,7 +145,7 @@ def _of_laplace(lipschitz: Bound) -> Evidence:
 
     def ratio(**p: float) -> Value:
         t, s = p["t/b^2"], p["t/b^2"] * p["s/t"]
-        return times(envelope_tv([Bump(1.0, 0.0, 1 / p["f b^2"])], s, t), 1 / lipschitz(G=1.0, h=t - s))
+        return times(envelope_tv([Bump(1.0, 0.0, 1 / p["f b^2"])], s, t), 1 / lipschitz(Lip=1.0, s=s, t=t))
 
     axes = [
         Axis("t/b^2", 1e-2, 1e2),
@@ -164,7 +165,7 @@ def _of_two_bumps(lipschitz: Bound) -> Evidence:
     for power in (1, 2, 4, 8, 12):
         v = 10.0**-power
         bumps = [Bump(1.0, 0.0, v), Bump(math.exp(far - t / 2), far, v)]
-        ratio = times(envelope_tv(bumps, s, t), 1 / lipschitz(G=1.0, h=t - s))
+        ratio = times(envelope_tv(bumps, s, t), 1 / lipschitz(Lip=1.0, s=s, t=t))
         rows.append({"variance": v, "ratio": ratio})
     most = max(row["ratio"] for row in rows)
     assert isinstance(most, Value)
@@ -172,7 +173,7 @@ def _of_two_bumps(lipschitz: Bound) -> Evidence:
         "exact", "the ratio where e^{-F} is two narrow bumps, at 0 and beyond t",
         "violated" if most.lower > 1 else "holds with constant",
         computed=f"TV(pi^s, pi^t), up to {most:.9g} of the bound", bound=str(lipschitz), label="lower", constant=most,
-        where={"s/b^2": s, "h/b^2": t - s, "variance": rows[-1]["variance"]},
+        where={"s/b^2": s, "(t - s)/b^2": t - s, "variance": rows[-1]["variance"]},
         domain="G = |x|, bumps at 0 and 4 that share the mass at t = 1", rows=tuple(rows), case="two bumps",
     )  # fmt: skip
 
@@ -223,55 +224,77 @@ def _of_gaussians() -> Evidence:
 # --- the chain down the path --------------------------------------------------------------------------------------
 
 
-FLAT, START, STEPS = 0.1, (12.0, 1.0), 20  # F = FLAT x^2/2; N(12, 1); gradients
-REACH = 24.0
+class Wells(NamedTuple):
+    """F = f x^2/2 and G = ||x| - m|, whose envelope is that of |x| at |x| - m, the lesser of those of |x - m| and
+    |x + m|; a chain starts from N(mean, variance)."""
+
+    f: float
+    m: float
+    mean: float
+    variance: float
+
+    def move(self, x: Array, t: float, tau: float) -> Array:
+        """x - tau F'(x) - tau M^t'(x); t = 0 is G itself."""
+        u = np.abs(x) - self.m
+        push = np.sign(u) if t == 0 else np.clip(u / t, -1.0, 1.0)
+        return np.asarray(x - tau * (self.f * x + np.sign(x) * push))
+
+    def nodes(self, t: float, width: float, tau: float) -> Nodes:
+        """For a step of length tau."""
+        reach = self.m + FAR + DEEP * math.sqrt(2 * tau)
+        return between(
+            -reach, reach, width, [side * cut for side in (-1, 1) for cut in (0, self.m, self.m - t, self.m + t)]
+        )
+
+
+SLOPE, BIMODAL = Wells(0.1, 0.0, 12.0, 1.0), Wells(0.02, 8.0, 8.0, 0.25)
+FAR, DEEP = 24.0, 8.0  # beyond the wells, in units of b, and of the deviation of a step's noise
 WIDTH = 2.5  # of a panel, in deviations of a step's noise
 END = 0.1  # the same for the last, in units of b
 
 
-def chain_tv(levels: Sequence[float], steps: Sequence[float]) -> Value:
-    """TV to pi of x' = x - tau F'(x) - tau M^t'(x) + sqrt(2 tau) Z over the levels t, G = |x|; t = 0 is plain ULA."""
-    coarse, fine = (_chained(levels, steps, WIDTH / part) for part in (1, 2))
+def chain_tv(wells: Wells, levels: Sequence[float], steps: Sequence[float]) -> Value:
+    """TV to pi of x' = x - tau F'(x) - tau M^t'(x) + sqrt(2 tau) Z over the levels t; t = 0 is plain ULA."""
+    coarse, fine = (_chained(wells, levels, steps, WIDTH / part) for part in (1, 2))
     return Value.clipped(fine, 2 * abs(fine - coarse) + 1e-12, 0, 1)
 
 
-def _chained(levels: Sequence[float], steps: Sequence[float], width: float) -> float:
-    def move(x: Array, t: float, tau: float) -> Array:
-        push = np.sign(x) if t == 0 else np.clip(x / t, -1.0, 1.0)
-        return np.asarray(x - tau * (FLAT * x + push))
-
-    def nodes(t: float, tau: float) -> Nodes:
-        return between(-REACH, REACH, width * math.sqrt(2 * tau), [-t, 0.0, t])
-
-    rules = [nodes(t, tau) for t, tau in zip(levels, steps, strict=True)]
-    rules.append(between(-REACH, REACH, width * END, [0.0]))  # |p - pi| has kinks of its own
-    density = normal_density(rules[0].x, *START)
-    for (before, after), t, tau in zip(itertools.pairwise(rules), levels, steps, strict=True):
-        density = kernel(partial(move, t=t, tau=tau), before, tau, after.x) @ density
+def _chained(wells: Wells, levels: Sequence[float], steps: Sequence[float], width: float) -> float:
+    before = [wells.variance, *(2 * tau for tau in steps[:-1])]  # the density is as rough as what made it
+    rules = [
+        wells.nodes(t, width * math.sqrt(min(2 * tau, spread)), tau)
+        for t, tau, spread in zip(levels, steps, before, strict=True)
+    ]
+    rules.append(wells.nodes(0.0, width * END, steps[-1]))  # |p - pi| has kinks of its own
+    density = normal_density(rules[0].x, wells.mean, wells.variance)
+    for (here, there), t, tau in zip(itertools.pairwise(rules), levels, steps, strict=True):
+        density = kernel(partial(wells.move, t=t, tau=tau), here, tau, there.x) @ density
     x, weights = rules[-1]
-    target = np.exp(-FLAT * x**2 / 2 - np.abs(x))
+    target = np.exp(-wells.f * x**2 / 2 - np.abs(np.abs(x) - wells.m))
     target /= (weights * target).sum()
     return float((weights * np.abs(density - target)).sum() + abs(weights @ density - 1)) / 2
 
 
-def _annealed() -> Evidence:
+def _annealed(
+    wells: Wells, steps: int, falling: Sequence[tuple[float, float]], constant: Sequence[float], where: str
+) -> Evidence:
     """The chain down the path, the same steps without envelopes, and the best constant step, at equal gradients."""
     rows: list[dict[str, Any]] = []
-    for first, last, share in ((4.0, 0.1, 0.7), (8.0, 0.1, 0.5)):
-        levels = np.geomspace(first, last, STEPS)
-        steps = share / (FLAT + 1 / levels)
-        falling = f"{share:g}/(f + 1/t), t from {first:g} to {last:g}"
+    for first, share in falling:
+        levels = np.geomspace(first, 0.1, steps)
+        tau = share / (wells.f + 1 / levels)
+        text = f"{share:g}/(f + 1/t), t from {first:g} to 0.1"
         for name, path in (("envelopes", levels), ("none", 0 * levels)):
-            rows.append({"chain": name, "steps": falling, "TV": chain_tv(path.tolist(), steps.tolist())})
-    zero = [0.0] * STEPS
-    best = min((0.3, 0.4, 0.5, 0.6, 0.7), key=lambda tau: _chained(zero, [tau] * STEPS, WIDTH))
-    rows.append({"chain": "none", "steps": f"{best:g}, the best constant", "TV": chain_tv(zero, [best] * STEPS)})
+            rows.append({"chain": name, "steps": text, "TV": chain_tv(wells, path.tolist(), tau.tolist())})
+    zero = [0.0] * steps
+    best = min(constant, key=lambda tau: _chained(wells, zero, [tau] * steps, WIDTH))
+    rows.append({"chain": "none", "steps": f"{best:g}, constant", "TV": chain_tv(wells, zero, [best] * steps)})
     smooth, plain = (min(r["TV"] for r in rows if r["chain"] == name) for name in ("envelopes", "none"))
     return Evidence(
-        "exact", "the annealed chain ends closer to pi than unadjusted Langevin of a constant step",
+        "exact", f"the annealed chain ends closer to pi than Langevin of a constant step, {where}",
         "holds" if smooth.upper < rows[-1]["TV"].lower else "violated",
-        computed=f"TV {smooth:.4g}; with the same falling steps and no envelope {plain:.4g}",
-        bound=f"{rows[-1]['TV']:.4g}", rows=tuple(rows),
-        domain=f"{STEPS} gradients from N(12, 1), F = x^2/20, G = |x|; the density from nodes to nodes, its error by "
-        "halving the panels",
+        computed=f"TV {smooth:.4g}; with falling steps and no envelope {plain:.4g}",
+        bound=f"{rows[-1]['TV']:.4g}, the best of {len(constant)} steps", rows=tuple(rows),
+        domain=f"{steps} gradients from N({wells.mean:g}, {wells.variance:g}), F = {wells.f:g} x^2/2; the density from "
+        "nodes to nodes, its error by halving the panels",
     )  # fmt: skip
