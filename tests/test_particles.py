@@ -25,6 +25,9 @@ PREDICTORS = {
     "parallel_midpoint": schemes.parallel_midpoint(strata=4, rounds=2),
     "importance_midpoint": schemes.importance_midpoint,
     "reverse_euler": schemes.reverse_euler,
+    "ddpm": schemes.ddpm,
+    "exponential_sde": schemes.exponential_sde,
+    "randomized_midpoint_sde": schemes.randomized_midpoint_sde,
 }
 CORRECTORS = {
     "overdamped": schemes.overdamped,

@@ -21,4 +21,54 @@ CLAIMS = (
         kinds=("symbolic", "exact"),
         schemes=("importance_midpoint",),
     ),
+    Claim(
+        id="H2",
+        paper="Ho, Jain, Abbeel 2020",
+        statement="an ancestral step has the exact mean, and its two variances lie on either side of the exact one",
+        formula=r"x_{t-h}\,|\,x_t \sim N(e^h x + 2\sinh(h)\,s_t(x),\, c): \qquad "
+        r"c - \tfrac{(1-e^{-2h})(1-e^{-2(t-h)})}{1-e^{-2t}} = \tfrac{\lambda e^{-2(t-h)}(1-e^{-2h})^2}{v\,(1-e^{-2t})},"
+        r"\quad (e^{2h}-1) - c = \tfrac{(e^{2h}-1)(1-e^{-2h})}{v}",
+        source="Ho, Jain, Abbeel 2020, section 3.2: the two choices of the variance [recalled]; this project's closed "
+        "forms",
+        provenance="derived",
+        left="mean and variance of one step against those of x_{t-h} given x_t, exact by balls",
+        right_text="equal means, the stated differences of the variances",
+        hypotheses=("N(m, lambda) data of variance v at t; the mean for every law of the data", "0 < h < t"),
+        kinds=("symbolic", "exact"),
+        schemes=("ddpm", "reverse_euler"),
+    ),
+    Claim(
+        id="H3",
+        paper=DDRAM,
+        statement="the exponential integrator of the reverse diffusion: a variance off by the first power of h",
+        formula=r"\ln\frac{V}{v_\delta} = h\left(\frac{1}{v_\delta} - "
+        r"\frac{v_\delta\,e^{-2(T-\delta)}}{v_T^2}\right) + O(h^2) = O(%s)",
+        source="the baseline of that paper; this project's constant",
+        provenance="derived",
+        left="the variance after N steps of length h from q_T, exact",
+        bounds=(Bound("h"),),
+        right_text="the stated constant, and the power of %s",
+        hypotheses=("N(m, lambda) data", "uniform steps from T to delta > 0"),
+        kinds=("symbolic", "exact", "fitted"),
+        schemes=("exponential_sde",),
+    ),
+    Claim(
+        id="H4",
+        paper=DDRAM,
+        statement="the randomized midpoint of the reverse diffusion (DDRaM) reaches KL eps^2 in sqrt(d)/eps steps",
+        formula=r"N = \tilde O\left(%s\right);\qquad \text{here } \mathbb{E}_\alpha\frac{V}{v_\delta} - 1 = O(%s),"
+        r"\quad \mathrm{sd}_\alpha\frac{V}{v_\delta} = O(%s)",
+        source="the abstract; this project's constants",
+        provenance="found",
+        left="mean and deviation over the midpoints of the variance given them, after N steps from q_T, exact",
+        bounds=(Bound("sqrt(d)/eps"), Bound("h^2"), Bound("h^{3/2}")),
+        right_text="%s steps; the powers of %s and %s, with the constants of proofs_checks",
+        hypotheses=(
+            "N(m, lambda) data",
+            "uniform steps from T to delta > 0",
+            "E_alpha KL is d/4 E(V/v-1)^2 in leading order: sd ~ h^(3/2) makes it N ~ d^(1/3) eps^(-2/3)",
+        ),
+        kinds=("symbolic", "exact", "fitted"),
+        schemes=("randomized_midpoint_sde",),
+    ),
 )

@@ -5,8 +5,8 @@ dY = (Y + 2 s_{t-r}(Y)) dr + sqrt(2) dB in r = 0..h, so that
 
     Y_h = e^h Y_0 + 2 int_0^h e^{h-r} s_{t-r}(Y_r) dr + sqrt(2) int_0^h e^{h-r} dB_r,
 
-the last term N(0, e^{2h} - 1). On N(m, v) at t it makes of x the mean m(t-h) + e^{-h} (v'/v) (x - m(t)) and the variance
-(1 - e^{-2h}) v'/v, v' the variance at t-h. `reverse_euler` is such a step in other coordinates.
+the last term N(0, e^{2h} - 1). On N(m, v) at t it makes of x the mean m(t-h) + e^{-h} (v'/v) (x - m(t)) and the
+variance (1 - e^{-2h}) v'/v, v' the variance at t-h. `reverse_euler` is such a step in other coordinates.
 """
 
 from __future__ import annotations

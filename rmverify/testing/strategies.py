@@ -405,6 +405,9 @@ def predictors() -> SearchStrategy[Scheme]:
         schemes.randomized_midpoint,
         schemes.importance_midpoint,
         schemes.reverse_euler,
+        schemes.ddpm,
+        schemes.exponential_sde,
+        schemes.randomized_midpoint_sde,
     )
     return st.one_of(
         st.sampled_from(plain), _bound(schemes.parallel_midpoint, strata=st.integers(1, 2), rounds=st.integers(0, 2))

@@ -24,7 +24,7 @@ from rmverify import elementary, schemes
 from rmverify.targets import process
 
 KINETIC = ("underdamped", "randomized_midpoint_langevin", "parallel_underdamped", "underdamped_euler")
-FAMILIES = ("probability_flow", "langevin", "noise", "parallel", "places", "process")
+FAMILIES = ("probability_flow", "langevin", "noise", "parallel", "places", "process", "reverse")
 FUNCTIONS = {
     "mode_mean": process,
     "mode_variance": process,
@@ -49,6 +49,9 @@ CLAIMS = {
     "randomized_midpoint_langevin": "C3",
     "parallel_underdamped": "D2",
     "importance_midpoint": "H1",
+    "ddpm": "H2",
+    "exponential_sde": "H3",
+    "randomized_midpoint_sde": "H4",
     "underdamped_euler": "E2",
     "reverse_euler": "E3",
 }

@@ -98,7 +98,7 @@ def bound(step, parameters):
 
 def drawn(of, parameters):
     """Midpoints away from 1/2, one per uniform, inside their strata."""
-    if of in ("randomized_midpoint", "importance_midpoint", "overdamped_midpoint", "randomized_midpoint_langevin"):
+    if of.startswith(("randomized_midpoint", "importance_midpoint", "overdamped_midpoint")):
         return [rational(3, 10)]
     if of == "poisson_midpoint":
         return [mp.mpf(i % 2) for i in range(1, parameters["cells"])]
@@ -126,11 +126,11 @@ def reverse_step(step, of):
     """A, b and C against the printed formula in the coordinates of dY = dW, on both sides of variance 1, off centre."""
     t, h = rational(7, 10), rational(3, 10)
     for lam, mean in ((rational(1, 4), rational(3, 2)), (mp.mpf(3), mp.mpf(-1))):
-        found = transition(step, textbook.gaussian_score(lam, mean), t, h)
-        same(found, textbook.REVERSE[of](t, h, lam, mean), of)
+        found = transition(step, textbook.gaussian_score(lam, mean), t, h, drawn(of, {}))
+        same(found, textbook.REVERSE[of](t, h, lam, mean, *drawn(of, {})), of)
 
 
-@fact(*REVERSE)
+@fact("reverse_euler", "ddpm")
 def reverse_mean(step, of):
     """On a Gaussian the step has the mean of x_{t-h} given x_t, of the process run backwards, exactly."""
     t, h = rational(7, 10), rational(3, 10)
@@ -139,6 +139,56 @@ def reverse_mean(step, of):
         before, after = (1 + (lam - 1) * mp.exp(-2 * s) for s in (t, t - h))
         slope = mp.exp(-h) * after / before  # Cov(x_{t-h}, x_t)/Var x_t
         same([A, b], [slope, mp.exp(-(t - h)) * mean - slope * mp.exp(-t) * mean], of)
+
+
+@fact("exponential_sde", "randomized_midpoint_sde")
+def reverse_drift(step, of):
+    """E_a A - e^{-h} v'/v over h to its power: the error of the mean of x_{t-h} given x_t."""
+    due = {"exponential_sde": (2, lambda v: -1 / v), "randomized_midpoint_sde": (3, lambda v: 2 / (3 * v**2))}
+    power, constant = due[of]
+    for v, h, nodes in reverse_settings(step, of):
+        slope = mp.exp(-h) * (1 + (v - 1) * mp.exp(2 * h)) / v
+        found = mp.fsum(w * A for w, A, _ in nodes) - slope
+        same(found / h**power, constant(v), f"{of} slope at v = {mp.nstr(v, 3)}", mp.mpf(10) ** -9)
+
+
+@fact("ddpm", "exponential_sde", "randomized_midpoint_sde")
+def reverse_variance(step, of):
+    """E_a(A^2 v + C) - v' over h to its power, what one step makes of the variance of q_t."""
+    due = {
+        "ddpm": (2, lambda v: -4 * (v - NOISED) / (v * NOISED)),
+        "exponential_sde": (2, lambda v: -2 * (v - 2) / v),
+        "randomized_midpoint_sde": (3, lambda v: 4 * (v - 1) / (3 * v**2)),
+    }
+    power, constant = due[of]
+    for v, h, nodes in reverse_settings(step, of):
+        found = mp.fsum(w * (A * A * v + C) for w, A, C in nodes) - (1 + (v - 1) * mp.exp(2 * h))
+        same(found / h**power, constant(v), f"{of} variance at v = {mp.nstr(v, 3)}", mp.mpf(10) ** -9)
+
+
+@fact("randomized_midpoint_sde")
+def reverse_spread(step, of):
+    """Var_a(A^2 v + C) over h^4."""
+    for v, h, nodes in reverse_settings(step, of):
+        values = [(w, A * A * v + C) for w, A, C in nodes]
+        mean = mp.fsum(w * y for w, y in values)
+        found = mp.fsum(w * (y - mean) ** 2 for w, y in values)
+        same(found / h**4, 4 * (v - 2) ** 2 / (3 * v**2), f"{of} spread at v = {mp.nstr(v, 3)}", mp.mpf(10) ** -9)
+
+
+NOISED = 1 - mp.exp(-1)  # at the level 1/2
+
+
+def reverse_settings(step, of):
+    """(v, h, [(weight, A, C)]) of a short step from the level 1/2: so short that the next term is below 10^-9."""
+    t, h = rational(1, 2), mp.mpf(10) ** -11
+    rule = legendre(4) if drawn(of, {}) else [(None, mp.mpf(1))]
+    for lam in (rational(1, 4), mp.mpf(3)):
+        score, nodes = textbook.gaussian_score(lam, mp.mpf(0)), []
+        for a, w in rule:
+            A, _, C = transition(step, score, t, h, [] if a is None else [a])
+            nodes.append((w, A[0, 0], C[0, 0]))
+        yield 1 + (lam - 1) * mp.exp(-2 * t), h, nodes
 
 
 def langevin(step, of, parameters, alphas, h=None, score=True):
@@ -545,7 +595,7 @@ class RowsDraw:
         if count is not None:
             return [np.zeros((count, 4, 1)) for _ in covariance]
         if len(covariance) == 1:
-            return [np.sqrt(float(covariance[0][0])) * self.z[0]]
+            return [np.sqrt(np.asarray(covariance[0][0], dtype=float)) * self.z[0]]
         (a, b), (_, c) = np.asarray(np.broadcast_arrays(*(e for row in covariance for e in row))).reshape(2, 2, -1, 1)
         slope = b / a
         return [np.sqrt(a) * self.z[0], np.sqrt(a) * slope * self.z[0] + np.sqrt(c - b * slope) * self.z[1]]
@@ -573,7 +623,7 @@ def every_place(step, of):
     """Each of four particles is moved as the textbook moves it alone, in one step and in the one after it, and the
     state that is handed over is left as it is."""
     lam, mean, k = 0.25, 1.5, 1.25
-    quiet = of not in ("overdamped", "underdamped", "underdamped_euler", *REVERSE)
+    quiet = of not in ("overdamped", "underdamped", "underdamped_euler", "reverse_euler", "ddpm", "exponential_sde")
     for t, h, parameters in places(of):
         stepped = bound(step, parameters)
         for number in range(2):
@@ -607,7 +657,7 @@ def textbook_row(of, t, h, parameters, x, v, draw, row, lam, mean, k):
         return [textbook.PREDICTORS[of](x, t, h, alphas, textbook.gaussian_score(lam, mean), **parameters)]
     z = [mp.mpf(float(each[row, 0])) for each in draw.z]
     if of in REVERSE:
-        A, b, C = textbook.REVERSE[of](t, h, mp.mpf(lam), mp.mpf(mean))
+        A, b, C = textbook.REVERSE[of](t, h, mp.mpf(lam), mp.mpf(mean), *[u][: len(drawn(of, parameters))])
         return [A[0, 0] * x + b[0] + mp.sqrt(C[0, 0]) * z[0]]
     A, b, C = textbook.CORRECTORS[of](h, alphas, k, mean, **parameters)
     if of in OVERDAMPED:

@@ -100,7 +100,48 @@ def reverse_euler(t, h, lam, mean):
     )
 
 
-REVERSE = {f.__name__: f for f in (reverse_euler,)}
+def _affine(step, t, h, lam, mean):
+    """(A, b) of a step x -> x' on that mode, from the images of 0 and 1."""
+    zero, one = (step(mp.mpf(x), gaussian_score(lam, mean)) for x in (0, 1))
+    return mp.matrix([[one - zero]]), mp.matrix([zero])
+
+
+def ddpm(t, h, lam, mean):
+    """As libraries write it: the noise, the data that it leaves, and the mean and variance of x_{t-h} given both."""
+    abar, before = mp.exp(-2 * t), mp.exp(-2 * (t - h))
+    alpha = abar / before
+
+    def step(x, score):
+        eps = -mp.sqrt(1 - abar) * score(t, x)
+        data = (x - mp.sqrt(1 - abar) * eps) / mp.sqrt(abar)
+        return mp.sqrt(before) * (1 - alpha) / (1 - abar) * data + mp.sqrt(alpha) * (1 - before) / (1 - abar) * x
+
+    return (*_affine(step, t, h, lam, mean), mp.matrix([[(1 - before) / (1 - abar) * (1 - alpha)]]))
+
+
+def exponential_sde(t, h, lam, mean):
+    def step(x, score):
+        return mp.exp(h) * x + 2 * (mp.exp(h) - 1) * score(t, x)
+
+    return (*_affine(step, t, h, lam, mean), mp.matrix([[mp.exp(2 * h) - 1]]))
+
+
+def randomized_midpoint_sde(t, h, lam, mean, a):
+    """x_m = e^r x + 2(e^r-1) s + w with w = sqrt(e^{2r}-1) xi_1, and x' = e^h x + 2(e^h-1) s_{t-r}(x_m) + e^{h-r} w +
+    sqrt(e^{2(h-r)}-1) xi_2."""
+    r = tilted(a, h)
+
+    def step(x, score, xi=0):
+        w = mp.sqrt(mp.exp(2 * r) - 1) * xi
+        half = mp.exp(r) * x + 2 * (mp.exp(r) - 1) * score(t, x) + w
+        return mp.exp(h) * x + 2 * (mp.exp(h) - 1) * score(t - r, half) + mp.exp(h - r) * w
+
+    A, b = _affine(step, t, h, lam, mean)
+    early = step(mp.mpf(0), gaussian_score(lam, mean), 1) - b[0]
+    return A, b, mp.matrix([[early**2 + mp.exp(2 * (h - r)) - 1]])
+
+
+REVERSE = {f.__name__: f for f in (reverse_euler, ddpm, exponential_sde, randomized_midpoint_sde)}
 
 
 # --- correctors: (A, b, C) --------------------------------------------------------------------------------------
@@ -297,6 +338,9 @@ def score_times(name, t, h, alphas, parameters):
         "underdamped": [[t]],
         "underdamped_euler": [[t]],
         "reverse_euler": [[t]],
+        "ddpm": [[t]],
+        "exponential_sde": [[t]],
+        "randomized_midpoint_sde": [[t], [t + np.log(1 - a * (1 - np.exp(-h))) for a in alphas]],
         "randomized_midpoint_langevin": [[t], [t]],
         "parallel_underdamped": [[t]] * parameters.get("rounds", 1),
     }[name]
