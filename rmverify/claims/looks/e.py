@@ -381,25 +381,42 @@ def _certified_langevin(
 
         return ratio
 
+    def alone(part: Callable[..., Any]) -> Callable[[Box], Dual]:
+        def value(box: Box) -> Dual:
+            *inner, p = _duals(box)
+            found: Dual = part(*inner)[0] + 0 * p
+            return found
+
+        return value
+
     with precision(BITS):
         reach = (0.0, float((1 / arb(least).log()).upper()))
         found = supremum([over(part) for part in parts], [(*box, reach) for box in sides], effort=effort, width=1e-6)
-        best = supremum([lambda box: parts[0](*_duals(box))[0]], [sides[0]], effort=effort, width=1e-6)
+        best, start = (
+            supremum([alone(part)], [(*box, reach)], effort=effort, width=1e-6)
+            for part, box in zip(parts, sides, strict=True)
+        )
     what = "every spectrum and every N of the theorem at once, mode by mode"
-    if found.unresolved or best.unresolved:
+    if found.unresolved or best.unresolved or start.unresolved:
         return Evidence("certified", what, "inconclusive", computed=f"{len(found.unresolved)} boxes stayed open")
     value = Value(found.upper, "enclosure", found.upper - found.lower, lower=found.lower, upper=found.upper)
     lowered = float(LOWERED * Fraction(C1[name]))
+    slope, floor, least_slope = _up(best.upper), _up(start.upper), -_up(-best.lower)
     sharp = "refuted" if lowered < best.lower else "not refuted"
     return Evidence(
         "certified", what, "holds with constant" if found.upper <= 1 else "inconclusive",
-        computed=f"at most {found.upper:.6g} of the bound, {found.boxes} boxes; in front of ln N, {best.upper:.5g} "
-        f"suffices and less than {best.lower:.5g} does not",
+        computed=f"at most {found.upper:.6g} of the bound, {found.boxes} boxes; what is in the brackets may be "
+        f"max({slope:.5f} ln N, {floor:.5f}), in front of ln N no less than {least_slope:.5f}",
         bound=f"lambda_max sqrt(Tr Sigma^-1)/N ({C1[name]} ln N + {math.sqrt(second):.5g})", label="upper",
         constant=value, domain="every d, every spectrum, every N within the hypotheses",
         remark=f"reached as N grows at the largest kappa; with {lowered:.4g} for {C1[name]} it is {sharp}",
         case="certified, every spectrum",
     )  # fmt: skip
+
+
+def _up(number: float) -> float:
+    """To five decimals, not less."""
+    return math.ceil(number * 1e5) / 1e5
 
 
 def _duals(box: Box) -> list[Dual]:
