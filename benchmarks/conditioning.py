@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,24 @@ def table(dim: int = 100) -> Iterator[list[str]]:
             if found[-1] and found[-2]:
                 power = f"{math.log(found[-1] / found[-2]) / math.log(CONDITIONS[-1] / CONDITIONS[-2]):.2f}"
             yield [text, sampler.name, *("-" if n is None else f"{n:.2g}" for n in found), power]
+
+
+def constants(dim: int = 100) -> Iterator[list[str]]:
+    """A row for every sampler and error, c (ln N/N)^p by a last doubling of N: p, and c at two kappa."""
+    for sampler in (*study.PAPER, *study.OTHERS):
+        N = 16_384 if not _closed(sampler) else 10**9 if getattr(sampler, "order", 1) == 1 else 10**5
+        for name, measure in (("W2/sqrt(Tr)", study.relative_error), ("TV", study.variation)):
+            fits = [_fit(sampler, study.geometric(kappa, dim), N, measure) for kappa in (CONDITIONS[0], CONDITIONS[1])]
+            (power, first), (_, second) = fits
+            yield [sampler.name, name, f"{power:.2f}", f"{first:.3g}", f"{second:.3g}", f"{second / first:.3g}"]
+
+
+def _fit(sampler: Any, spectrum: study.Spectrum, steps: int, measure: Callable[..., float]) -> tuple[float, float]:
+    """The local power p of ln N/N, and c with the whole power next to it."""
+    x = [math.log(n) / n for n in (steps // 2, steps)]
+    y = [measure(spectrum, sampler.deviations(spectrum, n)) for n in (steps // 2, steps)]
+    power = math.log(y[1] / y[0]) / math.log(x[1] / x[0])
+    return power, y[1] / x[1] ** round(power)
 
 
 def _most(sampler: Any) -> int:
@@ -102,7 +120,7 @@ def picture() -> bytes:
 
 
 def main() -> int:
-    """Write the picture, print the table."""
+    """Write the picture, print the tables."""
     parser = argparse.ArgumentParser("python -m benchmarks.conditioning", description=__doc__)
     parser.add_argument("picture", nargs="?", type=Path, help="where to write the picture")
     options = parser.parse_args()
@@ -111,6 +129,10 @@ def main() -> int:
     print("| accuracy | sampler | " + " | ".join(f"κ = {kappa:.0e}" for kappa in CONDITIONS) + " | power of κ |")
     print("|---|---|" + "---|" * (len(CONDITIONS) + 1))
     for row in table():
+        print("| " + " | ".join(row) + " |", flush=True)
+    print(f"\n| sampler | error | p of c (ln N/N)^p | c at κ = {CONDITIONS[0]:.0e} | at {CONDITIONS[1]:.0e} | ratio |")
+    print("|---|---|---|---|---|---|")
+    for row in constants():
         print("| " + " | ".join(row) + " |", flush=True)
     return 0
 
