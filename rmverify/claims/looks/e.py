@@ -602,8 +602,12 @@ def e6(look: Look) -> Iterator[Evidence]:
 
 
 def _limit(sampler: study.Sampler, name: str, given: list[Spectrum]) -> Evidence:
-    """W_2 N/ln N is a function of 1/ln N, analytic at 0 up to powers of 1/N: one extrapolation over four N, each the
-    square of the one before, and as its error the last correction."""
+    """W_2 N/ln N as a series in 1/ln N: extrapolated over four N, each the square of the one before.
+
+    Its coefficients hold powers of N too, as small as N^{-1/(8 kappa)} where a start is forgotten, which no N reaches
+    the end of. What is allowed rests on less: that squaring N at least halves what is missing, so that no more than
+    the last change was missing from the last of the four.
+    """
     worst: tuple[float, Any, Any, Spectrum] | None = None
     rows = []
     for each in given:
@@ -613,12 +617,11 @@ def _limit(sampler: study.Sampler, name: str, given: list[Spectrum]) -> Evidence
                 scale = each.trace().sqrt() if name == "diffusion" else each.largest * each.trace(-1).sqrt()
                 found.append(error * steps / scale / arb(steps).log())
         with precision(BITS):
-            table = [found]
+            column = found
             for k in range(1, len(found)):
-                before = table[-1]
-                table.append([(2**k * b - a) / (2**k - 1) for a, b in itertools.pairwise(before)])
-            limit = table[-1][0]
-            allowed = abs(limit - table[-2][-1]).abs_upper() + limit.rad()
+                column = [(2**k * b - a) / (2**k - 1) for a, b in itertools.pairwise(column)]
+            (limit,) = column
+            allowed = (abs(limit - found[-1]) + abs(found[-1] - found[-2])).abs_upper() + limit.rad()
             off = abs(float((limit - _constant(C3[name])).mid()))
         rows.append({"spectrum": each.name, "d": each.dim, "kappa": each.condition, "at N = 10^800": float(found[-1]),
                      "limit": float(limit.mid()), "error": float(allowed)})  # fmt: skip
@@ -693,14 +696,13 @@ CLAIMED = {"overdamped Langevin": Fraction(1, 5), "underdamped Langevin": Fracti
 def e8(look: Look) -> Iterator[Evidence]:
     if not look.wants("exact"):
         return
+    if look.target is not None:
+        yield Evidence("exact", "the claim is about the spectra of their figure: ask it without a target", "not yet")
+        return
     steps, worst, where, rows = 10**12, 0.0, {}, []
-    given = spectra(look) if look.target is not None else [
-        each for kappa in (10.0, 1e4, 1e8) for each in families(kappa, 1000)
-    ]  # fmt: skip
+    given = [each for kappa in (10.0, 1e4, 1e8) for each in families(kappa, 1000)]
     with precision(bits(steps)):
         for each in given:
-            if not study.admissible(study.underdamped, each, steps):
-                continue
             below = study.tuned_error(study.diffusion_of_largest, each, steps)
             for sampler in (study.langevin, study.underdamped):
                 ratio = study.tuned_error(sampler, each, steps) / below
@@ -710,12 +712,9 @@ def e8(look: Look) -> Iterator[Evidence]:
                 rows.append(point | {"kappa_eff": float(each.effective), "ratio": float(ratio), "deviation": off})
                 if off > worst:
                     worst, where = off, point
-    if not rows:
-        yield Evidence("exact", "the ratio of errors", "inconclusive", computed="kappa is too large for N = 10^12")
-        return
     yield Evidence(
         "exact", "how far the ratios of errors are from their asymptotic ones at N = 10^12",
         "holds" if worst <= WITHIN + 5e-4 else "violated", computed=f"within {worst:.3%}", bound="3.4 %, as printed",
         constant=Value(worst, "exact", 1e-15), where=where, rows=tuple(rows),
-        domain="d = 1000, the four families of their figure, kappa = 10, 10^4, 10^8" if look.target is None else "",
+        domain="d = 1000, the four families of their figure, kappa = 10, 10^4, 10^8",
     )  # fmt: skip
