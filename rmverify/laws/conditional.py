@@ -3,8 +3,9 @@ r"""The law given the midpoints: one affine map of x per stage, pushed through t
 Every other law of a Gaussian target is made of these: a randomized plan's output is a mixture of such Gaussians.
 
 Every law carries a rounding estimate in the logarithm of each variance, in units of 2^-53: `STEP` per step (on a
-uniform grid every step repeats the same rounding), and `CANCEL` for every multiple by which the parts of a step,
-e^h x and the score's, exceed their sum (a few long steps). It is an estimate, not a bound.
+uniform grid every step repeats the same rounding), `CANCEL` for every multiple by which the parts of a step, e^h x and
+the score's, exceed their sum (a few long steps), and what the level t - h loses where it is far below t. It is an
+estimate, not a bound.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from rmverify.readings.affine import Transition, chain, compose, position
 from rmverify.readings.cells import transition
 from rmverify.schemes.contract import Scheme, Unstable, velocity_variance
 from rmverify.targets import EstimatedScore, Gaussian, Guided, Target
+from rmverify.targets.process import mode_variance
 
 STEP, CANCEL, ONCE = 4, 16, 16  # units of 2^-53 in log variance: per step, per multiple, per law; tested against balls
 _BLOCK = 1 << 20  # numbers per temporary array
@@ -83,7 +85,7 @@ def stage_map(stage: Stage, modes: Any, alphas: Any = None) -> tuple[Transition,
     for first, t, h in pieces(stage, paths * np.size(modes.lam)):
         rows = None if alphas is None else alphas[:, first : first + len(t)]
         steps = transition(stage.scheme, stage.footprint, modes, t, h, rows)
-        rounding = rounding + rounding_of(stage, steps.linear[0][0], h)
+        rounding = rounding + rounding_of(stage, steps.linear[0][0], h, modes.lam, first)
         found.append(chain(steps, len(t)))
     result = functools.reduce(lambda first, second: compose(second, first), found)
     return position(result, velocity_variance(stage.scheme)), rounding.max(axis=0)
@@ -102,11 +104,25 @@ def _many_cells(stage: Stage, modes: Any) -> tuple[Transition, Array]:
     return Transition(((a,),), (b,), ((c,),)), np.max(slips, axis=0) + 2 * error.max(axis=0)
 
 
-def rounding_of(stage: Stage, slope: Any, h: Array) -> Array:
-    """The rounding estimate of the steps with these coefficients of x (steps, paths, modes): over (paths, modes)."""
+def rounding_of(stage: Stage, slope: Any, h: Array, lam: Array, first: int = 0) -> Array:
+    """The rounding estimate of the steps from `first` on with these coefficients of x (steps, paths, modes): over
+    (paths, modes)."""
     grown = np.exp(2 * h) if isinstance(stage, Predict) else 1.0  # e^h in the midpoint, and e^h again in the step
     excess = np.abs(grown / np.maximum(np.abs(slope), 1e-300) - 1)
-    return np.asarray(UNIT * (STEP * len(h) + CANCEL * excess.sum(axis=0)))
+    found = STEP * len(h) + CANCEL * excess.sum(axis=0)
+    if isinstance(stage, Predict):
+        score, noise = _lost(stage, h, lam, first)
+        found = found + (2 * score * (1 + 2 * excess) + noise).sum(axis=0)
+    return np.asarray(UNIT * found)
+
+
+def _lost(stage: Predict, h: Array, lam: Array, first: int) -> tuple[Any, Any]:
+    """By how much the relative error of h is larger in what a step makes of the level t - h: in the variance there, if
+    scores are asked below t, and in the level itself, if the step has noise."""
+    low = stage.times[first + 1 : first + 1 + len(h)].reshape(h.shape)
+    low, h = np.where(low > 0, low, 1.0), np.where(low > 0, h, 0.0)  # at level 0 h is t
+    moved = 2 * h * np.exp(-2 * low) * np.abs(1 - lam) / mode_variance(lam, low)
+    return (moved if stage.footprint.evaluations > 1 else 0.0), (h / low if stage.footprint.noises else 0.0)
 
 
 def moments_after(plan: Plan, modes: Any, law: tuple[Any, Any], alphas: list[Any]) -> tuple[Any, Any, Array]:
