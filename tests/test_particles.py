@@ -28,6 +28,7 @@ PREDICTORS = {
     "ddpm": schemes.ddpm,
     "exponential_sde": schemes.exponential_sde,
     "randomized_midpoint_sde": schemes.randomized_midpoint_sde,
+    "jiao_li": schemes.jiao_li(cells=3),
 }
 CORRECTORS = {
     "overdamped": schemes.overdamped,

@@ -9,7 +9,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from oracles import textbook
-from oracles.facts import legendre
+from oracles.facts import drawn, legendre
 from oracles.plain import noised
 
 import rmverify as rm
@@ -25,19 +25,24 @@ NOISY = ("ddpm", "exponential_sde", "randomized_midpoint_sde", "reverse_euler")
 IDS = [id for id in load() if id.startswith("H")]
 
 
+def every_midpoint(name, given):
+    """(midpoints, weight) of a rule of 4 nodes in each."""
+    points = itertools.product(legendre(4), repeat=len(drawn(name, given)))
+    return [([a for a, _ in point], mp.fprod(w for _, w in point)) for point in points]
+
+
 # --- constants ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lam", [0.25, 3.0])
-@pytest.mark.parametrize("name", REVERSE)
-def test_constants_against_the_reverse_diffusion_are_those_of_the_textbook(name, lam):
+@pytest.mark.parametrize(("name", "given"), [(name, dict(given)) for name in REVERSE for given in REVERSE[name]])
+def test_constants_against_the_reverse_diffusion_are_those_of_the_textbook(name, given, lam):
     """The first term of each coefficient in a step of length 1e-11, at 50 digits from the printed formulas."""
     t, size = 0.5, 1e-11
     with mp.workdps(50):
         T, h, L = mp.mpf(t), mp.mpf(size), mp.mpf(lam)
         v, after = (1 + (L - 1) * mp.exp(-2 * s) for s in (T, T - h))
-        rule = legendre(4) if name == "randomized_midpoint_sde" else [(None, mp.mpf(1))]
-        found = [(w, *textbook.REVERSE[name](T, h, L, mp.mpf(0), *([] if a is None else [a]))) for a, w in rule]
+        found = [(w, *textbook.REVERSE[name](T, h, L, mp.mpf(0), *a, **given)) for a, w in every_midpoint(name, given)]
         nodes = [(w, A[0, 0], C[0, 0]) for w, A, _, C in found]
         A, C, V = (mp.fsum(w * f(a, c) for w, a, c in nodes) for f in (
             lambda a, c: a, lambda a, c: c, lambda a, c: a * a * v + c))  # fmt: skip
@@ -48,7 +53,8 @@ def test_constants_against_the_reverse_diffusion_are_those_of_the_textbook(name,
             "variance": mp.fsum(w * (a - A) ** 2 for w, a, _ in nodes),
             "spread": mp.fsum(w * (a * a * v + c - V) ** 2 for w, a, c in nodes),
         }
-        stated = {entry: _expected(REVERSE[name][()][entry], {"v": float(v), "t": t}) for entry in due}
+        table = REVERSE[name][tuple(given.items())]
+        stated = {entry: _expected(table[entry], {"v": float(v), "t": t}) for entry in due if entry in table}
         for entry, coefficients in stated.items():
             power = next((n for n, c in enumerate(coefficients) if not c.is_zero()), None)
             if power is None:
@@ -178,9 +184,24 @@ def test_the_law_after_a_run_is_that_of_the_textbooks_steps(name):
         assert found == pytest.approx(float(square - mean**2), rel=1e-12)
 
 
-@pytest.mark.parametrize("name", NOISY)
-def test_a_step_with_noise_is_not_held_against_the_flow(name):
-    scheme, target, one = getattr(schemes, name), rm.Gaussian.isotropic(0.5, 2), np.ones((1, 1))
+def test_rounds_of_cells_given_their_levels_are_those_of_the_textbook():
+    """Three rounds of four cells; the textbook counts in tau = 1 - e^{-2t}."""
+    levels, rng = [2.0, 1.0, 0.5, 0.25], np.random.default_rng(5)
+    alphas = [rng.random(4) for _ in range(3)]
+    target = rm.Gaussian([1.5], [0.25])
+    law = rm.output_law(rm.Plan([rm.Predict(schemes.jiao_li(cells=4), levels)]), target, alphas=alphas)
+    mean, variance = mp.mpf(0), mp.mpf(1)
+    for t, s, row in zip(levels, levels[1:], alphas, strict=False):
+        given = [mp.mpf(a) for a in row]
+        A, b, C = textbook.jiao_li(mp.mpf(t), mp.mpf(t - s), mp.mpf("0.25"), mp.mpf("1.5"), *given, cells=4)
+        mean, variance = A[0, 0] * mean + b[0], A[0, 0] ** 2 * variance + C[0, 0]
+    assert law.mean[0] == pytest.approx(float(mean), rel=1e-12)
+    assert law.variances[0] == pytest.approx(float(variance), rel=1e-12)
+
+
+@pytest.mark.parametrize("scheme", [*map(schemes.SHIPPED.get, NOISY), schemes.jiao_li(cells=2)])
+def test_a_step_with_noise_is_not_held_against_the_flow(scheme):
+    target, one = rm.Gaussian.isotropic(0.5, 2), np.ones((1, 1))
     plan = rm.Plan([rm.Predict(scheme, [1.0, 0.5, 0.25])])
     for call in (
         lambda: rm.local_error(scheme, target, 1.0, 0.1),

@@ -71,4 +71,19 @@ CLAIMS = (
         kinds=("symbolic", "exact", "fitted"),
         schemes=("randomized_midpoint_sde",),
     ),
+    Claim(
+        id="H5",
+        paper="Li, Jiao 2024; Jiao, Li 2025",
+        statement="random cells whose midpoint predicts the next, one evaluation each, and noise back: KL like T^-3",
+        formula=r"\mathrm{KL} = \tilde O\left(%s\right) \text{ for } T \text{ evaluations in } K \gtrsim \ln T "
+        r"\text{ rounds}",
+        source="Jiao, Li 2025, Theorem 1 and Appendix A (KL = O(ln^4 T/T^3))",
+        provenance="found",
+        left="E KL given the random levels, over sampled ones; what a round makes of the variance of q_t, exact",
+        bounds=(Bound("1/T^3"),),
+        right_text="the power of %s, at least",
+        hypotheses=("N(m, lambda) data", "geometric rounds from T to delta > 0", "K enough: a round is short"),
+        kinds=("symbolic", "exact", "monte-carlo"),
+        schemes=("jiao_li",),
+    ),
 )

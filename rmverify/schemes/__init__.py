@@ -22,7 +22,7 @@ from rmverify.schemes.probability_flow import (
     randomized_midpoint,
     reverse_euler,
 )
-from rmverify.schemes.reverse import ddpm, exponential_sde, randomized_midpoint_sde
+from rmverify.schemes.reverse import ddpm, exponential_sde, jiao_li, randomized_midpoint_sde
 
 __all__ = [
     "SHIPPED",
@@ -34,6 +34,7 @@ __all__ = [
     "exponential_sde",
     "heun",
     "importance_midpoint",
+    "jiao_li",
     "midpoint",
     "overdamped",
     "overdamped_midpoint",

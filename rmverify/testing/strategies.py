@@ -410,7 +410,9 @@ def predictors() -> SearchStrategy[Scheme]:
         schemes.randomized_midpoint_sde,
     )
     return st.one_of(
-        st.sampled_from(plain), _bound(schemes.parallel_midpoint, strata=st.integers(1, 2), rounds=st.integers(0, 2))
+        st.sampled_from(plain),
+        _bound(schemes.parallel_midpoint, strata=st.integers(1, 2), rounds=st.integers(0, 2)),
+        _bound(schemes.jiao_li, cells=st.integers(1, 2)),
     )
 
 

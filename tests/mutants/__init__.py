@@ -52,6 +52,7 @@ CLAIMS = {
     "ddpm": "H2",
     "exponential_sde": "H3",
     "randomized_midpoint_sde": "H4",
+    "jiao_li": "H5",
     "underdamped_euler": "E2",
     "reverse_euler": "E3",
 }

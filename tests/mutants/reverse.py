@@ -41,3 +41,17 @@ midpoint("level_without_a_logarithm", "log1p(rest)", "rest", killed_by="reverse_
 midpoint("level_of_a_uniform_midpoint", "log1p(rest)", "(1 - a) * h", killed_by="score_calls")
 midpoint("level_of_the_complement", "log1p(rest)", "log1p(a * expm1(h))", killed_by="reverse_spread")
 midpoint("midpoint_halfway", "a = draw.uniform()", "a = (0 * draw.uniform() + 1) / 2", killed_by="reverse_spread")
+
+# --- a round of cells -----------------------------------------------------------------------------------------------
+
+cells = partial(patch, of="jiao_li", killed_by="reverse_step")
+cells("round_without_the_half_of_a_cell", "exp(2 * above) * a * whole * last", "exp(2 * above) * whole * last")
+cells("round_that_forgets_the_midpoint_before", "exp(2 * above) * a * whole * last", "0 * last")
+cells("round_with_the_weight_at_the_edge", "exp(-3 * depth)", "exp(-3 * above)")
+cells("round_with_the_weight_of_the_flow", "exp(-3 * depth)", "exp(-depth)")
+cells("round_without_noise", "-expm1(-2 * back)", "0 * h")
+cells("round_with_the_noise_of_a_step", "-expm1(-2 * back)", "-expm1(-2 * h)")
+cells("round_that_is_not_taken_back", "exp(cells * length - back)", "exp(cells * length)")
+cells("round_of_half_the_length", "h * (2 - h / t) / cells", "h / cells")
+cells("levels_uniform_in_a_cell", "log1p((1 - a) * expm1(-2 * length)) / 2", "(-(1 - a) * length)")
+cells("level_of_the_cell_below", "(cells - 1 - i) * length", "(cells - 2 - i) * length")

@@ -81,6 +81,7 @@ def variants(of):
             {"strata": 3, "rounds": 0},
         ],
         "poisson_midpoint": [{"cells": 3}, {"cells": 2}, {"cells": 1}],
+        "jiao_li": [{"cells": 3}, {"cells": 1}],
         "underdamped": [motion],
         "underdamped_euler": [motion],
         "randomized_midpoint_langevin": [motion],
@@ -102,6 +103,8 @@ def drawn(of, parameters):
         return [rational(3, 10)]
     if of == "poisson_midpoint":
         return [mp.mpf(i % 2) for i in range(1, parameters["cells"])]
+    if of == "jiao_li":
+        return [rational(3 + 2 * (i % 3), 10) for i in range(parameters["cells"])]
     strata = parameters.get("strata", 0)
     return [(i + rational(3 + 2 * (i % 3), 10)) / strata for i in range(strata)]
 
@@ -126,8 +129,10 @@ def reverse_step(step, of):
     """A, b and C against the printed formula in the coordinates of dY = dW, on both sides of variance 1, off centre."""
     t, h = rational(7, 10), rational(3, 10)
     for lam, mean in ((rational(1, 4), rational(3, 2)), (mp.mpf(3), mp.mpf(-1))):
-        found = transition(step, textbook.gaussian_score(lam, mean), t, h, drawn(of, {}))
-        same(found, textbook.REVERSE[of](t, h, lam, mean, *drawn(of, {})), of)
+        for parameters in variants(of):
+            alphas = drawn(of, parameters)
+            found = transition(bound(step, parameters), textbook.gaussian_score(lam, mean), t, h, alphas)
+            same(found, textbook.REVERSE[of](t, h, lam, mean, *alphas, **parameters), f"{of} {parameters}")
 
 
 @fact("reverse_euler", "ddpm")
@@ -615,7 +620,8 @@ def places(of):
         return [(1.0, 0.4, motion | more) for motion in motions]
     if of == "parallel_midpoint":
         return [(0.7, 0.35, {"strata": 2, "rounds": 5}), (0.7, 0.35, {"strata": 66, "rounds": 1})]
-    return [(t, t / 2, {}) for t in (0.0122, 0.05, 0.7, 2.5, 16.0)]
+    more = {"cells": 4} if of == "jiao_li" else {}
+    return [(t, t / 2, more) for t in (0.0122, 0.05, 0.7, 2.5, 16.0)]
 
 
 @fact(*PREDICTORS, *REVERSE, *CORRECTORS)
@@ -623,7 +629,15 @@ def every_place(step, of):
     """Each of four particles is moved as the textbook moves it alone, in one step and in the one after it, and the
     state that is handed over is left as it is."""
     lam, mean, k = 0.25, 1.5, 1.25
-    quiet = of not in ("overdamped", "underdamped", "underdamped_euler", "reverse_euler", "ddpm", "exponential_sde")
+    quiet = of not in (
+        "overdamped",
+        "underdamped",
+        "underdamped_euler",
+        "reverse_euler",
+        "ddpm",
+        "exponential_sde",
+        "jiao_li",
+    )
     for t, h, parameters in places(of):
         stepped = bound(step, parameters)
         for number in range(2):
@@ -657,7 +671,8 @@ def textbook_row(of, t, h, parameters, x, v, draw, row, lam, mean, k):
         return [textbook.PREDICTORS[of](x, t, h, alphas, textbook.gaussian_score(lam, mean), **parameters)]
     z = [mp.mpf(float(each[row, 0])) for each in draw.z]
     if of in REVERSE:
-        A, b, C = textbook.REVERSE[of](t, h, mp.mpf(lam), mp.mpf(mean), *[u][: len(drawn(of, parameters))])
+        alphas = [u] * len(drawn(of, parameters))
+        A, b, C = textbook.REVERSE[of](t, h, mp.mpf(lam), mp.mpf(mean), *alphas, **parameters)
         return [A[0, 0] * x + b[0] + mp.sqrt(C[0, 0]) * z[0]]
     A, b, C = textbook.CORRECTORS[of](h, alphas, k, mean, **parameters)
     if of in OVERDAMPED:

@@ -141,7 +141,26 @@ def randomized_midpoint_sde(t, h, lam, mean, a):
     return A, b, mp.matrix([[early**2 + mp.exp(2 * (h - r)) - 1]])
 
 
-REVERSE = {f.__name__: f for f in (reverse_euler, ddpm, exponential_sde, randomized_midpoint_sde)}
+def jiao_li(t, h, lam, mean, *alphas, cells):
+    """In tau = 1 - e^{-2t}: d(Y/sqrt(1-tau))/dtau = -s/(2(1-tau)^{3/2}), over every cell by the score of its own
+    midpoint, and up to that by the score of the one before; then noise back to t-h."""
+    end = (t - h) ** 2 / t
+    edges = [1 - mp.exp(-2 * (t - i * (t - end) / cells)) for i in range(cells + 1)]
+
+    def step(x, score):
+        level, total = edges[0], x / mp.sqrt(1 - edges[0])
+        seen = score(t, x)
+        for a, top, low in zip(alphas, edges, edges[1:], strict=False):
+            tau = top - a * (top - low)
+            y = (total + seen / (2 * (1 - level) ** 1.5) * (top - tau)) * mp.sqrt(1 - tau)
+            level, seen = tau, score(-mp.log(1 - tau) / 2, y)
+            total += seen / (2 * (1 - level) ** 1.5) * (top - low)
+        return total * mp.sqrt(1 - edges[-1]) * mp.exp(end - (t - h))
+
+    return (*_affine(step, t, h, lam, mean), mp.matrix([[1 - mp.exp(2 * (end - (t - h)))]]))
+
+
+REVERSE = {f.__name__: f for f in (reverse_euler, ddpm, exponential_sde, randomized_midpoint_sde, jiao_li)}
 
 
 # --- correctors: (A, b, C) --------------------------------------------------------------------------------------
@@ -320,6 +339,13 @@ def chance(of, parameters):
 # --- when the score is asked, step by step ----------------------------------------------------------------------
 
 
+def _jiao_li_levels(t, h, alphas):
+    """e^{-2r} uniform between those of the ends of each cell."""
+    edges = np.linspace(t, (t - h) ** 2 / t, len(alphas) + 1)
+    ends = zip(alphas, edges, edges[1:], strict=False)
+    return [-np.log(np.exp(-2 * top) + a * (np.exp(-2 * low) - np.exp(-2 * top))) / 2 for a, top, low in ends]
+
+
 def score_times(name, t, h, alphas, parameters):
     """The noise levels of each call, one list per round: what an outside observer sees of the algorithm."""
     inner = [t - a * h for a in alphas]
@@ -340,6 +366,7 @@ def score_times(name, t, h, alphas, parameters):
         "reverse_euler": [[t]],
         "ddpm": [[t]],
         "exponential_sde": [[t]],
+        "jiao_li": [[t], *([level] for level in _jiao_li_levels(t, h, alphas))],
         "randomized_midpoint_sde": [[t], [t + np.log(1 - a * (1 - np.exp(-h))) for a in alphas]],
         "randomized_midpoint_langevin": [[t], [t]],
         "parallel_underdamped": [[t]] * parameters.get("rounds", 1),

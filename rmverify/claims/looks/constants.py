@@ -63,6 +63,12 @@ REVERSE: Table = {
         "kept": "4*(v-1)*h**3/(3*v**2) + 8*h**4/(3*v**3)", "variance": "h**4/(3*v**2)",
         "spread": "4*(v-2)**2*h**4/(3*v**2)",
     }},
+    "jiao_li": {
+        (("cells", n),): _MEAN | {
+            "kept": f"{20 * n - 12}*(4*v-1)*h**3/({3 * n**3}*v**2)",
+            "spread": f"16*(4*v-1)**2*h**4/({3 * n**3}*v**2)",
+        } for n in (1, 2, 3)
+    },
 }  # fmt: skip
 """On a mode N(m, v) of q_t with the score of q: see `rmverify.errors.jets.reverse_jets` for the names."""
 

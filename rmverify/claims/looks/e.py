@@ -631,7 +631,7 @@ def _limit(sampler: study.Sampler, name: str, given: list[Spectrum]) -> Evidence
                 scale = each.trace().sqrt() if name == "diffusion" else each.largest * each.trace(-1).sqrt()
                 found.append(error * steps / scale / arb(steps).log())
         with precision(BITS):
-            column = found
+            table = [found]
             for k in range(1, len(found)):
                 pairs = itertools.pairwise(table[-1])
                 table.append([(2**k * later - earlier) / (2**k - 1) for earlier, later in pairs])

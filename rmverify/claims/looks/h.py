@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from rmverify.claims.evidence import Evidence, Look
 from rmverify.claims.looks import measure
 from rmverify.claims.looks.b import unbiased_on_powers
 from rmverify.claims.looks.constants import leading_constants
+from rmverify.elementary import log1p_minus
 from rmverify.errors.local import local_error
 from rmverify.exponents import Bound
 from rmverify.laws.averages.rules import at_nodes, node_count
@@ -224,3 +226,36 @@ def _spread(lam: float, top: float, end: float) -> float:
         return -1 / (2 * v**2) + 5 / (3 * v**3) - 2 / v**4 + 4 / (5 * v**5)
 
     return 2 * end**2 * math.exp(4 * BOTTOM) / (3 * (lam - 1) ** 2) * (primitive(end) - primitive(top))
+
+
+ROUNDS, CELLS = 24, (8, 16, 32, 64, 128)
+SAMPLES = 2000  # of all random levels of a run
+
+
+def h5(look: Look, bound: Bound) -> Iterator[Evidence]:
+    name = "jiao_li"
+    if look.wants("exact"):
+        yield leading_constants(look, name)
+    if look.wants("monte-carlo"):
+        kl, noise = zip(*(_expected_kl(look.scheme(name)(cells=n)) for n in CELLS), strict=True)
+        found = measure.fitted(
+            f"KL given the levels, mean over {SAMPLES} of them", [1 / (ROUNDS * n) for n in CELLS], kl,
+            float(bound.power("1/T")), names=("1/T", "KL"), at_least=True, relative=max(noise),
+            domain=f"{ROUNDS} geometric rounds from {TOP:g} to {BOTTOM:g}, lambda = {RUNS[0]:g}",
+        )  # fmt: skip
+        yield replace(found, kind="monte-carlo")
+
+
+def _expected_kl(scheme: Scheme) -> tuple[float, float]:
+    """E KL(N(0, V), N(0, v)) after a run, V the variance given the levels, and its relative standard error."""
+    stage, lam = Predict(scheme, np.geomspace(TOP, BOTTOM, ROUNDS + 1)), RUNS[0]
+    t, h = map(column, stage.grid)
+    alphas = np.random.default_rng(0).random((stage.footprint.alphas, ROUNDS, SAMPLES, 1))
+    a, _, c = read(scheme, Modes(np.array([lam]), np.array([0.0])), t, h, alphas).scalar
+    a, c = (np.broadcast_to(part, (ROUNDS, SAMPLES, 1))[..., 0] for part in (a, c))
+    variance = np.full(SAMPLES, float(mode_variance(lam, TOP)))
+    for A, C in zip(a, c, strict=True):
+        variance = A * A * variance + C
+    off = variance / float(mode_variance(lam, BOTTOM)) - 1
+    each = -log1p_minus(off) / 2
+    return float(each.mean()), float(each.std() / each.mean() / math.sqrt(SAMPLES))
