@@ -9,6 +9,8 @@ from rmverify.schemes.langevin import (
     overdamped_midpoint,
     poisson_midpoint,
     randomized_midpoint_langevin,
+    stochastic_runge_kutta,
+    stratified_hmc,
     underdamped,
 )
 from rmverify.schemes.parallel import parallel_midpoint, parallel_overdamped, parallel_underdamped
@@ -32,6 +34,8 @@ __all__ = [
     "randomized_midpoint",
     "randomized_midpoint_langevin",
     "scheme",
+    "stochastic_runge_kutta",
+    "stratified_hmc",
     "underdamped",
     "velocity_variance",
 ]
@@ -42,5 +46,6 @@ SHIPPED |= {
         euler, exponential_integrator, heun, midpoint, overdamped, parallel_midpoint, parallel_underdamped,
         randomized_midpoint, randomized_midpoint_langevin, underdamped,
         overdamped_midpoint, parallel_overdamped, poisson_midpoint,
+        stochastic_runge_kutta, stratified_hmc,
     )
 }  # fmt: skip

@@ -23,7 +23,7 @@ from typing import Any
 from rmverify import elementary, schemes
 from rmverify.targets import process
 
-KINETIC = ("underdamped", "randomized_midpoint_langevin", "parallel_underdamped")
+KINETIC = ("underdamped", "randomized_midpoint_langevin", "parallel_underdamped", "stratified_hmc")
 FAMILIES = ("probability_flow", "langevin", "noise", "parallel", "places", "process")
 FUNCTIONS = {
     "mode_mean": process,
@@ -46,6 +46,8 @@ CLAIMS = {
     "overdamped_midpoint": "K1",
     "parallel_overdamped": "K2",
     "poisson_midpoint": "K3",
+    "stratified_hmc": "K4",
+    "stochastic_runge_kutta": "K5",
     "randomized_midpoint_langevin": "C3",
     "parallel_underdamped": "D2",
 }

@@ -28,6 +28,7 @@ PREDICTORS = tuple(textbook.PREDICTORS)
 RANDOM = ("randomized_midpoint", "parallel_midpoint")
 CORRECTORS = tuple(textbook.CORRECTORS)
 OVERDAMPED, KINETIC = tuple(textbook.OVERDAMPED), tuple(textbook.KINETIC)
+DAMPED = tuple(name for name in KINETIC if name != "stratified_hmc")
 
 
 FACTS = {}
@@ -78,6 +79,7 @@ def variants(of):
             {"strata": 1, "rounds": 0},
             {"strata": 3, "rounds": 0},
         ],
+        "stratified_hmc": [{"mass": rational(1, 3)}],
         "poisson_midpoint": [{"cells": 3}, {"cells": 2}, {"cells": 1}],
         "underdamped": [motion],
         "randomized_midpoint_langevin": [motion],
@@ -95,7 +97,7 @@ def bound(step, parameters):
 
 def drawn(of, parameters):
     """Midpoints away from 1/2, one per uniform, inside their strata."""
-    if of in ("randomized_midpoint", "overdamped_midpoint", "randomized_midpoint_langevin"):
+    if of in ("randomized_midpoint", "overdamped_midpoint", "randomized_midpoint_langevin", "stratified_hmc"):
         return [rational(3, 10)]
     if of == "poisson_midpoint":
         return [mp.mpf(i % 2) for i in range(1, parameters["cells"])]
@@ -145,7 +147,7 @@ def langevin_noise(step, of):
         same(C, due, f"{of} {parameters}")
 
 
-@fact(*KINETIC)
+@fact(*DAMPED)
 def free_motion(step, of):
     """Without a score every kinetic step is the exact free motion over h, whatever its midpoint, cells and rounds."""
     for parameters in variants(of):
@@ -156,7 +158,7 @@ def free_motion(step, of):
         same(C, textbook.kinetic_covariance(h, g, u), f"{of} {parameters}: free noise")
 
 
-@fact(*KINETIC)
+@fact(*DAMPED)
 def noise_schur(step, of):
     """Var W_x - Cov^2/Var W_v = (2/g^2)(gh - 2 tanh(gh/2)) u, positive at every h, and in floats down to gh = 1e-12."""
     for parameters in variants(of):
@@ -167,7 +169,7 @@ def noise_schur(step, of):
             same((C[0, 0] - C[0, 1] ** 2 / C[1, 1]) / due, 1, f"{of} {parameters} h={h}", mp.mpf(10) ** -30)
 
 
-@fact(*KINETIC)
+@fact(*DAMPED)
 def noise_in_floats(step, of):
     """The noise of the free motion in float64: relative accuracy 1e-13 in every entry down to gh = 1e-12."""
     for parameters in variants(of):
@@ -302,7 +304,7 @@ def started_invariant(step, of):
             raise Refuted(f"{of} entry {i}{j}: constant {mp.nstr(2 * half - one, 12)}, due {mp.nstr(P[0], 12)}")
 
 
-@fact("overdamped_midpoint", "parallel_overdamped", "poisson_midpoint")
+@fact("overdamped_midpoint", "parallel_overdamped", "poisson_midpoint", "stochastic_runge_kutta")
 def kept_variance(step, of):
     """E_a(A^2)/k + C - 1/k, what one step does to the invariant variance: a polynomial in h, whole."""
     h, k = rational(2, 5), rational(5, 4)
@@ -333,7 +335,24 @@ def kept_by_choices(k, h, cells):
     return (mean**2 + spread - 1) / k + 2 * h / M * noise
 
 
+@fact("stratified_hmc")
+def kept_moments(step, of):
+    """E_a(A S A^T) - S for S = diag(1/k, u), z = u k h^2: whole, -z^2/4 + z^3/12 in xx, in units of S, and so on."""
+    h, k, u = rational(2, 5), rational(5, 4), rational(1, 3)
+    S, z, residual = mp.diag([1 / k, u]), u * k * h**2, mp.zeros(2)
+    for a, weight in legendre(4):
+        A, _, C = transition(step(mass=u), lambda t, x: -k * x, mp.mpf(1), h, [a], kinetic=True)
+        residual += weight * (A * S * A.T + C - S)
+    due = (-(z**2) / 4 + z**3 / 12) / k, u * h * (-z / 4 + z**2 / 6), u * z**2 / 3
+    same([residual[0, 0], residual[0, 1], residual[1, 1]], due, of, mp.mpf(10) ** -25)
+
+
+def kept_by_two(k, h):
+    return (-((k * h) ** 3) / 3 + (k * h) ** 4 / 4) / k
+
+
 KEPT = {
+    "stochastic_runge_kutta": kept_by_two,
     "poisson_midpoint": kept_by_choices,
     "overdamped_midpoint": kept_without_rounds,
     "parallel_overdamped": kept_without_rounds,
@@ -535,6 +554,8 @@ def places(of):
         return [(1.0, 0.3, {"strata": 2, "rounds": 5}), (1.0, 0.3, {"strata": 9, "rounds": 1})]
     if of in OVERDAMPED:
         return [(1.0, 0.3, {})]
+    if of == "stratified_hmc":
+        return [(1.0, 0.4, {"mass": 3.0}), (1.0, 0.4, {"mass": 0.05})]
     if of in KINETIC:
         more = {"cells": 4, "rounds": 5} if of == "parallel_underdamped" else {}
         return [(1.0, 0.4, motion | more) for motion in motions]
@@ -584,6 +605,8 @@ def textbook_row(of, t, h, parameters, x, v, draw, row, lam, mean, k):
     z = [mp.mpf(float(each[row, 0])) for each in draw.z]
     if of in OVERDAMPED:
         return [A[0, 0] * x + b[0] + mp.sqrt(C[0, 0]) * z[0]]
+    if of == "stratified_hmc":
+        return list(A * mp.matrix([x, v]) + b)
     w_v = mp.sqrt(C[1, 1]) * z[0]
     w_x = C[0, 1] / mp.sqrt(C[1, 1]) * z[0] + mp.sqrt(abs(C[0, 0] - C[0, 1] ** 2 / C[1, 1])) * z[1]
     return [A[0, 0] * x + A[0, 1] * v + b[0] + w_x, A[1, 0] * x + A[1, 1] * v + b[1] + w_v]
