@@ -92,6 +92,8 @@ def test_kinetic_constants_are_those_of_the_textbook(name, bound):
         k, g, u = (mp.mpf(x.numerator) / x.denominator for x in values.values())
         size = mp.mpf(10) ** -30
         motion = {} if name in textbook.OVERDAMPED else {"friction": g, "mass": u}
+        if name == "stratified_hmc":
+            g = 0 * motion.pop("friction")
         names = "x" if name in textbook.OVERDAMPED else "xv"
         M = mp.matrix([[-k]]) if name in textbook.OVERDAMPED else mp.matrix([[0, 1], [-u * k, -g]])
         S = mp.diag([1 / k]) if name in textbook.OVERDAMPED else mp.diag([1 / k, u])

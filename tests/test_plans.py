@@ -33,6 +33,8 @@ CORRECTORS = [
     (schemes.overdamped, [1]),
     (schemes.overdamped_midpoint, [1, 1]),
     (schemes.poisson_midpoint(cells=3), [1, 1, 1]),
+    (schemes.stochastic_runge_kutta, [1, 1, 1]),
+    (schemes.stratified_hmc, [1]),
     (schemes.parallel_overdamped(strata=1, rounds=0), [1, 1]),
     (schemes.parallel_overdamped(strata=4, rounds=2), [1, 4, 4, 4]),
     (schemes.underdamped(friction=2), [1]),

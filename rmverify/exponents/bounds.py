@@ -69,6 +69,12 @@ BOUNDS: Mapping[str, Bound] = {name: Bound(text) for name, text in {
     # of the variance left invariant, k Var - 1, for curvature k: leading terms
     "K1": "k^3 h^3/6",
     "K1, overdamped": "k h/2",
+    # steps to W_2 = "C3, reached" again
+    "K1, steps": "kappa^{4/3} eps_w^{-2/3} + kappa eps_w^{-1}",
+    "K4, steps": "kappa^{5/3} eps_w^{-2/3}",
+    "K5, steps": "d^{2/3} eps_w^{-2/3}",
+    "K4": "-k u h^2/4",
+    "K5": "-k^2 h^2/6",
     "K3": "k h/(2 M)",
     "K3, many cells": "k^2 h^2/3",
     "K2": "k^2 h^2/(3 R^2)",

@@ -9,6 +9,8 @@ from rmverify.schemes.langevin import (
     overdamped_midpoint,
     poisson_midpoint,
     randomized_midpoint_langevin,
+    stochastic_runge_kutta,
+    stratified_hmc,
     underdamped,
     underdamped_euler,
 )
@@ -48,6 +50,8 @@ __all__ = [
     "randomized_midpoint_sde",
     "reverse_euler",
     "scheme",
+    "stochastic_runge_kutta",
+    "stratified_hmc",
     "underdamped",
     "underdamped_euler",
     "velocity_variance",

@@ -435,7 +435,8 @@ def correctors() -> SearchStrategy[Scheme]:
     kinetic = {"friction": _logarithmic("friction", (0.25, 4.0)), "mass": _logarithmic("mass", (0.25, 4.0))}
     few = st.integers(1, 3)
     return st.one_of(
-        st.sampled_from((schemes.overdamped, schemes.overdamped_midpoint)),
+        st.sampled_from((schemes.overdamped, schemes.overdamped_midpoint, schemes.stochastic_runge_kutta)),
+        _bound(schemes.stratified_hmc, mass=kinetic["mass"]),
         _bound(schemes.poisson_midpoint, cells=few),
         _bound(schemes.parallel_overdamped, strata=st.integers(1, 2), rounds=st.integers(0, 2)),
         _bound(schemes.underdamped, **kinetic),

@@ -23,7 +23,9 @@ from typing import Any
 from rmverify import elementary, schemes
 from rmverify.targets import process
 
-KINETIC = ("underdamped", "randomized_midpoint_langevin", "parallel_underdamped", "underdamped_euler")
+KINETIC = (
+    "underdamped", "randomized_midpoint_langevin", "parallel_underdamped", "underdamped_euler", "stratified_hmc",
+)  # fmt: skip
 FAMILIES = ("probability_flow", "langevin", "noise", "parallel", "places", "process", "reverse")
 FUNCTIONS = {
     "mode_mean": process,
@@ -46,6 +48,8 @@ CLAIMS = {
     "overdamped_midpoint": "K1",
     "parallel_overdamped": "K2",
     "poisson_midpoint": "K3",
+    "stratified_hmc": "K4",
+    "stochastic_runge_kutta": "K5",
     "randomized_midpoint_langevin": "C3",
     "parallel_underdamped": "D2",
     "importance_midpoint": "H1",

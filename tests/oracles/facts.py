@@ -29,7 +29,7 @@ RANDOM = ("randomized_midpoint", "parallel_midpoint", "importance_midpoint")
 CORRECTORS = tuple(textbook.CORRECTORS)
 REVERSE = tuple(textbook.REVERSE)
 OVERDAMPED, KINETIC = tuple(textbook.OVERDAMPED), tuple(textbook.KINETIC)
-EXACT = tuple(of for of in KINETIC if of != "underdamped_euler")  # without a score
+EXACT = tuple(of for of in KINETIC if of not in ("underdamped_euler", "stratified_hmc"))  # without a score
 
 
 FACTS = {}
@@ -80,6 +80,7 @@ def variants(of):
             {"strata": 1, "rounds": 0},
             {"strata": 3, "rounds": 0},
         ],
+        "stratified_hmc": [{"mass": rational(1, 3)}],
         "poisson_midpoint": [{"cells": 3}, {"cells": 2}, {"cells": 1}],
         "jiao_li": [{"cells": 3}, {"cells": 1}],
         "underdamped": [motion],
@@ -99,7 +100,7 @@ def bound(step, parameters):
 
 def drawn(of, parameters):
     """Midpoints away from 1/2, one per uniform, inside their strata."""
-    if of.startswith(("randomized_midpoint", "importance_midpoint", "overdamped_midpoint")):
+    if of.startswith(("randomized_midpoint", "importance_midpoint", "overdamped_midpoint", "stratified_hmc")):
         return [rational(3, 10)]
     if of == "poisson_midpoint":
         return [mp.mpf(i % 2) for i in range(1, parameters["cells"])]
@@ -380,7 +381,7 @@ def started_invariant(step, of):
             raise Refuted(f"{of} entry {i}{j}: constant {mp.nstr(2 * half - one, 12)}, due {mp.nstr(P[0], 12)}")
 
 
-@fact("overdamped_midpoint", "parallel_overdamped", "poisson_midpoint")
+@fact("overdamped_midpoint", "parallel_overdamped", "poisson_midpoint", "stochastic_runge_kutta")
 def kept_variance(step, of):
     """E_a(A^2)/k + C - 1/k, what one step does to the invariant variance: a polynomial in h, whole."""
     h, k = rational(2, 5), rational(5, 4)
@@ -411,7 +412,24 @@ def kept_by_choices(k, h, cells):
     return (mean**2 + spread - 1) / k + 2 * h / M * noise
 
 
+@fact("stratified_hmc")
+def kept_moments(step, of):
+    """E_a(A S A^T) - S for S = diag(1/k, u), z = u k h^2: whole, -z^2/4 + z^3/12 in xx, in units of S, and so on."""
+    h, k, u = rational(2, 5), rational(5, 4), rational(1, 3)
+    S, z, residual = mp.diag([1 / k, u]), u * k * h**2, mp.zeros(2)
+    for a, weight in legendre(4):
+        A, _, C = transition(step(mass=u), lambda t, x: -k * x, mp.mpf(1), h, [a], kinetic=True)
+        residual += weight * (A * S * A.T + C - S)
+    due = (-(z**2) / 4 + z**3 / 12) / k, u * h * (-z / 4 + z**2 / 6), u * z**2 / 3
+    same([residual[0, 0], residual[0, 1], residual[1, 1]], due, of, mp.mpf(10) ** -25)
+
+
+def kept_by_two(k, h):
+    return (-((k * h) ** 3) / 3 + (k * h) ** 4 / 4) / k
+
+
 KEPT = {
+    "stochastic_runge_kutta": kept_by_two,
     "poisson_midpoint": kept_by_choices,
     "overdamped_midpoint": kept_without_rounds,
     "parallel_overdamped": kept_without_rounds,
@@ -615,6 +633,8 @@ def places(of):
         return [(1.0, 0.3, {"strata": 2, "rounds": 5}), (1.0, 0.3, {"strata": 9, "rounds": 1})]
     if of in OVERDAMPED:
         return [(1.0, 0.3, {})]
+    if of == "stratified_hmc":
+        return [(1.0, 0.4, {"mass": 3.0}), (1.0, 0.4, {"mass": 0.05})]
     if of in KINETIC:
         more = {"cells": 4, "rounds": 5} if of == "parallel_underdamped" else {}
         return [(1.0, 0.4, motion | more) for motion in motions]
@@ -677,6 +697,8 @@ def textbook_row(of, t, h, parameters, x, v, draw, row, lam, mean, k):
     A, b, C = textbook.CORRECTORS[of](h, alphas, k, mean, **parameters)
     if of in OVERDAMPED:
         return [A[0, 0] * x + b[0] + mp.sqrt(C[0, 0]) * z[0]]
+    if of == "stratified_hmc":
+        return list(A * mp.matrix([x, v]) + b)
     w_v = mp.sqrt(C[1, 1]) * z[0]
     w_x = C[0, 1] / mp.sqrt(C[1, 1]) * z[0] + mp.sqrt(abs(C[0, 0] - C[0, 1] ** 2 / C[1, 1])) * z[1]
     return [A[0, 0] * x + A[0, 1] * v + b[0] + w_x, A[1, 0] * x + A[1, 1] * v + b[1] + w_v]

@@ -226,6 +226,24 @@ def poisson_midpoint(h, alphas, k, m, cells):
     return mp.matrix([[out[1]]]), mp.matrix([out[0]]), mp.matrix([[2 * n * mp.fsum(c**2 for c in out[2:])]])
 
 
+def stochastic_runge_kutta(h, alphas, k, m):
+    """H_1 = x + (1/2 + 1/sqrt 6) w + u, H_2 = x + h s(x) + (1/2 - 1/sqrt 6) w + u, x' = x + h/2 (s(H_1) + s(H_2))
+    + w with Var w = 2h, Var u = h/6: coefficients on 1, x, w, u."""
+    r = 1 / mp.sqrt(6)
+    one, two = [0, 1, mp.mpf(1) / 2 + r, 1], [h * k * m, 1 - h * k, mp.mpf(1) / 2 - r, 1]
+    scores = [[k * m * (i == 0) - k * y[i] for i in range(4)] for y in (one, two)]
+    out = [[0, 1, 1, 0][i] + h / 2 * (scores[0][i] + scores[1][i]) for i in range(4)]
+    return mp.matrix([[out[1]]]), mp.matrix([out[0]]), mp.matrix([[2 * h * out[2] ** 2 + h / 6 * out[3] ** 2]])
+
+
+def stratified_hmc(h, alphas, k, m, mass):
+    """F = s(x + ah v), x' = x + h v + u h^2/2 F, v' = v + u h F."""
+    (a,) = alphas
+    push = mp.matrix([mass * h**2 / 2, mass * h])
+    A = mp.matrix([[1, h], [0, 1]]) - k * push * mp.matrix([[1, a * h]])
+    return A, k * m * push, mp.zeros(2)
+
+
 def kinetic_covariance(h, friction, mass):
     """[[Var W_x, Cov], [Cov, Var W_v]] of what the noise adds over a time h: the printed closed forms."""
     g, E = friction, mp.exp(-friction * h)
@@ -326,8 +344,14 @@ def underdamped_euler(h, alphas, k, m, friction, mass):
     return A, mp.matrix([0, u * h * k * m]), mp.matrix([[0, 0], [0, 2 * g * u * h]])
 
 
-OVERDAMPED = {f.__name__: f for f in (overdamped, overdamped_midpoint, parallel_overdamped, poisson_midpoint)}
-KINETIC = {f.__name__: f for f in (underdamped, randomized_midpoint_langevin, parallel_underdamped, underdamped_euler)}
+OVERDAMPED = {
+    f.__name__: f
+    for f in (overdamped, overdamped_midpoint, parallel_overdamped, poisson_midpoint, stochastic_runge_kutta)
+}
+KINETIC = {
+    f.__name__: f
+    for f in (underdamped, randomized_midpoint_langevin, parallel_underdamped, underdamped_euler, stratified_hmc)
+}
 CORRECTORS = OVERDAMPED | KINETIC
 
 
@@ -359,6 +383,8 @@ def score_times(name, t, h, alphas, parameters):
         "parallel_midpoint": [[t]] + [inner] * (parameters.get("rounds", 0) + 1),
         "overdamped": [[t]],
         "overdamped_midpoint": [[t], [t]],
+        "stochastic_runge_kutta": [[t]] * 3,
+        "stratified_hmc": [[t]],
         "poisson_midpoint": [[t]] * parameters.get("cells", 1),
         "parallel_overdamped": [[t]] * (parameters.get("rounds", 0) + 2),
         "underdamped": [[t]],

@@ -81,6 +81,15 @@ KINETIC: Table = {
         "xx": "k**3*h**3/6", "noise_xx": "-k**2*h**3/3", "kept_xx": "k**3*h**4/3", "force_x": "0",
         "spread_xx": "4*k**2*h**4/3",
     }},
+    "stochastic_runge_kutta": {(): {
+        "xx": "k**3*h**3/6", "noise_xx": "-2*k**2*h**3/3", "kept_xx": "-k**2*h**3/3 + k**3*h**4/4", "force_x": "0",
+        "spread_xx": "0",
+    }},
+    "stratified_hmc": {(): {
+        "xx": "-(u*k)**2*h**4/24", "xv": "-u*k*h**3/12", "vx": "-(u*k)**2*h**3/6", "vv": "-(u*k)**2*h**4/24",
+        "noise_xx": "0", "noise_xv": "0", "noise_vv": "0",
+        "kept_xx": "-k*u**2*h**4/4", "kept_xv": "-k*u**2*h**3/4", "kept_vv": "k**2*u**3*h**4/3", **_STILL,
+    }},
     "poisson_midpoint": {
         (("cells", M),): {"xx": xx, "noise_xx": noise, "kept_xx": kept, "force_x": "0", "spread_xx": spread}
         for M, xx, noise, kept, spread in (
