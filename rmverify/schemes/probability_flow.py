@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rmverify.elementary import exp, expm1
+from rmverify.elementary import exp, expm1, sqrt
 from rmverify.schemes.contract import Draw, Score, scheme
 
-__all__ = ["euler", "exponential_integrator", "heun", "midpoint", "randomized_midpoint"]
+__all__ = ["ddim", "euler", "exponential_integrator", "heun", "midpoint", "randomized_midpoint", "sigma_step"]
 
 
 @scheme
@@ -93,3 +93,25 @@ def euler(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
     0.5
     """
     return x + h * (x + score(t, x))
+
+
+@scheme
+def ddim(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
+    r"""DDIM: Euler's rule in sigma, on X = e^t x = x_0 + sigma eps, X' = X + (sigma' - sigma) eps(X).
+
+    eps = -sqrt(1 - e^{-2t}) s_t(x), sigma = sqrt(e^{2t} - 1). On a mode of variance lam it multiplies the standard
+    deviation, relative to the exact flow, by cos(theta - theta'), theta = arctan(sigma/sqrt(lam)).
+
+    Source: Song, Meng, Ermon 2021, eq. 12 at eta = 0. One evaluation, one round.
+
+    Examples
+    --------
+    >>> float(ddim(1.0, 2.0, 0.0, lambda t, x: -x, None))
+    1.0
+    """
+    return exp(h) * x + sigma_step(t, h) * -sqrt(-expm1(-2 * t)) * score(t, x)
+
+
+def sigma_step(t: Any, h: Any) -> Any:
+    """e^{-t'} (sigma' - sigma), t' = t - h, as a quotient in which nothing cancels."""
+    return -expm1(2 * h) / (sqrt(-expm1(-2 * (t - h))) + exp(h) * sqrt(-expm1(-2 * t)))
