@@ -18,6 +18,7 @@ from rmverify import schemes
 from rmverify.elementary import exp, prefix, total
 from rmverify.readings.affine import AffineForm, Transition, chain, compose, position, read
 from rmverify.readings.balls import lift
+from rmverify.schemes.contract import name
 from rmverify.targets.gaussian import Modes
 
 UNIT = 2.0**-53
@@ -39,7 +40,7 @@ EACH = pytest.mark.parametrize("of, k", VARIANTS, ids=[f"{of}-{k}" for of, k in 
 
 def stage(scheme, levels, steps=None):
     """The scheme over these noise levels; a Langevin step as long, all at level 1, where it is a corrector."""
-    if schemes.velocity_variance(scheme) is None and getattr(scheme, "__name__", "") != "overdamped":
+    if schemes.velocity_variance(scheme) is None and name(scheme) not in ("overdamped", "parallel_langevin"):
         return rm.Predict(scheme, levels)
     return rm.Correct(scheme, 1.0, 0.1, len(levels) - 1 if steps is None else steps)
 
@@ -285,7 +286,7 @@ def test_any_split_into_stages_gives_the_same_law(of, k, cut):
     alphas = midpoints(of, parameters, np.random.default_rng(2), 5)
     rows = () if alphas is None else [alphas[:, n, 0, 0] for n in range(5)]
     whole = rm.Plan([stage(scheme, LEVELS)])
-    if of == "overdamped":
+    if of in ("overdamped", "parallel_langevin"):
         split = rm.Plan([stage(scheme, LEVELS, cut), stage(scheme, LEVELS, 5 - cut)])
     else:
         split = rm.Plan([rm.Predict(scheme, LEVELS[: cut + 1]), rm.Predict(scheme, LEVELS[cut:])])

@@ -23,12 +23,15 @@ PREDICTORS = {
     "midpoint": schemes.midpoint,
     "randomized_midpoint": schemes.randomized_midpoint,
     "parallel_midpoint": schemes.parallel_midpoint(strata=4, rounds=2),
+    "parareal": schemes.parareal(blocks=3, fine=2, sweeps=2),
+    "parallel_slices": schemes.parallel_slices(slices=2, cells=2, rounds=2, inner=2),
 }
 CORRECTORS = {
     "overdamped": schemes.overdamped,
     "underdamped": schemes.underdamped(friction=2, mass=3),
     "randomized_midpoint_langevin": schemes.randomized_midpoint_langevin(friction=2, mass=3),
     "parallel_underdamped": schemes.parallel_underdamped(cells=3, rounds=2, friction=2, mass=3),
+    "parallel_langevin": schemes.parallel_langevin(cells=3, rounds=2),
 }
 PLANS = {name: Plan([Predict(s, LEVELS)]) for name, s in PREDICTORS.items()} | {
     name: Plan([Correct(s, 0.7, 0.2, 3)]) for name, s in CORRECTORS.items()

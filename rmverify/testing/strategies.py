@@ -404,8 +404,12 @@ def predictors() -> SearchStrategy[Scheme]:
         schemes.midpoint,
         schemes.randomized_midpoint,
     )
+    few = st.integers(1, 3)
     return st.one_of(
-        st.sampled_from(plain), _bound(schemes.parallel_midpoint, strata=st.integers(1, 2), rounds=st.integers(0, 2))
+        st.sampled_from(plain),
+        _bound(schemes.parallel_midpoint, strata=st.integers(1, 2), rounds=st.integers(0, 2)),
+        _bound(schemes.parareal, blocks=few, fine=few, sweeps=st.integers(0, 2), power=st.integers(1, 2)),
+        _bound(schemes.parallel_slices, slices=few, cells=few, rounds=few, inner=few),
     )
 
 
@@ -432,6 +436,7 @@ def correctors() -> SearchStrategy[Scheme]:
         _bound(schemes.underdamped, **kinetic),
         _bound(schemes.randomized_midpoint_langevin, **kinetic),
         _bound(schemes.parallel_underdamped, cells=few, rounds=few, **kinetic),
+        _bound(schemes.parallel_langevin, cells=few, rounds=few),
     )
 
 

@@ -45,6 +45,9 @@ CLAIMS = {
     "overdamped": "C2",
     "randomized_midpoint_langevin": "C3",
     "parallel_underdamped": "D2",
+    "parareal": "G1",
+    "parallel_slices": "G2",
+    "parallel_langevin": "G3",
 }
 """The claim of the ledger that is about a scheme; for its mutants that bias the integral B1, the variance B3."""
 MUTANTS: dict[str, Mutant] = {}

@@ -43,13 +43,29 @@ PREDICTORS: Table = {
             (3, 1, "-(v-1)*h**3/(54*v**3)"),
         )
     },
+    "parareal": {
+        (("blocks", B), ("fine", m), ("sweeps", K)): _NONE | {"slope": f"-(v-w)*h**2/({2 * count}*w*v**2)"}
+        for B, m, K, count in ((2, 2, 0, 2), (2, 2, 1, 4), (3, 2, 1, 6))
+    },
+    "parallel_slices": {
+        (("slices", S), ("cells", M), ("rounds", J), ("inner", P)): _NONE | {"slope": f"-(v-1)*h**2/({2 * S * M}*v**2)"}
+        for S, M, J, P in ((2, 2, 1, 1), (3, 2, 2, 2))
+    },
 }  # fmt: skip
-"""On a mode N(m, v) of q_t with the score of q: see `rmverify.errors.jets.predictor_jets` for the names."""
+"""On a mode N(m, v) of q_t with the score of q, w = 1 - e^{-2t}: see `rmverify.errors.jets.predictor_jets` for the
+names."""
 
 _STILL = dict.fromkeys(("force_x", "force_v", "spread_xx", "spread_xv", "spread_vv"), "0")
 KINETIC: Table = {
     "overdamped": {
         (): {"xx": "-k**2*h**2/2", "noise_xx": "2*k*h**2", "kept_xx": "k*h**2", "force_x": "0", "spread_xx": "0"}
+    },
+    "parallel_langevin": {
+        (("cells", M), ("rounds", K)): {
+            "xx": f"-k**2*h**2/{2 * n}", "noise_xx": f"2*k*h**2/{n}", "kept_xx": f"k*h**2/{n}", "force_x": "0",
+            "spread_xx": "0",
+        }
+        for M, K, n in ((2, 1, 1), (2, 2, 2), (3, 2, 3))
     },
     "underdamped": {(): {
         "xx": "-(u*k)**2*h**4/24", "xv": "u*k*h**3/6", "vx": "-(u*k)**2*h**3/6", "vv": "u*k*h**2/2",
@@ -119,7 +135,9 @@ def leading_constants(look: Look, name: str, entries: tuple[str, ...] = ()) -> E
 def _jets(scheme: Any, name: str, given: dict[str, Any], point: Mapping[str, float]) -> dict[str, list[Any]]:
     if name not in KINETIC:
         return predictor_jets(_with(scheme, given), point["v"], point["m"], point["t"], ORDER)
-    motion = {} if name == "overdamped" else {"friction": point["friction"], "mass": point["mass"]}
+    motion = (
+        {} if name in ("overdamped", "parallel_langevin") else {"friction": point["friction"], "mass": point["mass"]}
+    )
     return kinetic_jets(_with(scheme, given | motion), point["k"], ORDER)
 
 
@@ -150,5 +168,7 @@ def _expected(text: str, point: Mapping[str, float]) -> list[Any]:
     with ctx.workprec(PRECISION):
         names = {"friction": "g", "mass": "u"}
         values = {names.get(name, name): arb(x) for name, x in point.items()}
+        if "t" in values:
+            values["w"] = -(-2 * values["t"]).expm1()
         found = arb_series(Bound(text)(one=arb(1), h=arb_series([0, 1], prec=ORDER + 1), **values), prec=ORDER + 1)
         return [found[n] for n in range(ORDER + 1)]
