@@ -29,6 +29,8 @@ PREDICTORS = {
     "exponential_sde": schemes.exponential_sde,
     "randomized_midpoint_sde": schemes.randomized_midpoint_sde,
     "jiao_li": schemes.jiao_li(cells=3),
+    "parareal": schemes.parareal(blocks=3, fine=2, sweeps=2),
+    "parallel_slices": schemes.parallel_slices(slices=2, cells=2, rounds=2, inner=2),
 }
 CORRECTORS = {
     "overdamped": schemes.overdamped,
@@ -41,6 +43,7 @@ CORRECTORS = {
     "underdamped_euler": schemes.underdamped_euler(friction=2, mass=3),
     "randomized_midpoint_langevin": schemes.randomized_midpoint_langevin(friction=2, mass=3),
     "parallel_underdamped": schemes.parallel_underdamped(cells=3, rounds=2, friction=2, mass=3),
+    "parallel_langevin": schemes.parallel_langevin(cells=3, rounds=2),
 }
 PLANS = {name: Plan([Predict(s, LEVELS)]) for name, s in PREDICTORS.items()} | {
     name: Plan([Correct(s, 0.7, 0.2, 3)]) for name, s in CORRECTORS.items()

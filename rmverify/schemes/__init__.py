@@ -14,8 +14,16 @@ from rmverify.schemes.langevin import (
     underdamped,
     underdamped_euler,
 )
-from rmverify.schemes.parallel import parallel_midpoint, parallel_overdamped, parallel_underdamped
+from rmverify.schemes.parallel import (
+    parallel_langevin,
+    parallel_midpoint,
+    parallel_overdamped,
+    parallel_slices,
+    parallel_underdamped,
+    parareal,
+)
 from rmverify.schemes.probability_flow import (
+    ddim,
     euler,
     exponential_integrator,
     heun,
@@ -30,6 +38,7 @@ __all__ = [
     "SHIPPED",
     "Draw",
     "Score",
+    "ddim",
     "ddpm",
     "euler",
     "exponential_integrator",
@@ -40,10 +49,13 @@ __all__ = [
     "midpoint",
     "overdamped",
     "overdamped_midpoint",
+    "parallel_langevin",
     "parallel_midpoint",
     "parallel_overdamped",
+    "parallel_slices",
     "parallel_underdamped",
     "parameters",
+    "parareal",
     "poisson_midpoint",
     "randomized_midpoint",
     "randomized_midpoint_langevin",

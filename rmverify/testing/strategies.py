@@ -409,10 +409,13 @@ def predictors() -> SearchStrategy[Scheme]:
         schemes.exponential_sde,
         schemes.randomized_midpoint_sde,
     )
+    few = st.integers(1, 3)
     return st.one_of(
         st.sampled_from(plain),
         _bound(schemes.parallel_midpoint, strata=st.integers(1, 2), rounds=st.integers(0, 2)),
         _bound(schemes.jiao_li, cells=st.integers(1, 2)),
+        _bound(schemes.parareal, blocks=few, fine=few, sweeps=st.integers(0, 2), power=st.integers(1, 2)),
+        _bound(schemes.parallel_slices, slices=few, cells=few, rounds=few, inner=few),
     )
 
 
@@ -443,6 +446,7 @@ def correctors() -> SearchStrategy[Scheme]:
         _bound(schemes.underdamped_euler, **kinetic),
         _bound(schemes.randomized_midpoint_langevin, **kinetic),
         _bound(schemes.parallel_underdamped, cells=few, rounds=few, **kinetic),
+        _bound(schemes.parallel_langevin, cells=few, rounds=few),
     )
 
 

@@ -59,6 +59,9 @@ CLAIMS = {
     "jiao_li": "H5",
     "underdamped_euler": "E2",
     "reverse_euler": "E3",
+    "parareal": "G1",
+    "parallel_slices": "G2",
+    "parallel_langevin": "G3",
 }
 """The claim of the ledger that is about a scheme; for its mutants that bias the integral B1, the variance B3."""
 MUTANTS: dict[str, Mutant] = {}

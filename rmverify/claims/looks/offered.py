@@ -36,7 +36,10 @@ LOW, HIGH = 1e-6, 20.0
 LONG, SHORT = (0.03, 1.0), (1e-5, 0.03)  # of a step, in units of the longest
 ROWS = 16
 RANGES: Mapping[str, tuple[float, float]] = {"friction": (1e-2, 1e3), "mass": (1e-3, 1e3)}
-COUNTS: Mapping[str, tuple[int, int]] = {"strata": (1, 200), "cells": (1, 40), "rounds": (0, 8)}
+COUNTS: Mapping[str, tuple[int, int]] = {
+    "strata": (1, 200), "cells": (1, 40), "rounds": (0, 8), "blocks": (1, 6), "fine": (1, 6), "sweeps": (0, 4),
+    "slices": (1, 6), "inner": (1, 4), "power": (1, 3),
+}  # fmt: skip
 VARIANCES, MEANS = np.array([0.0, 0.7, 30.0, 1.0]), np.array([2.0, -30.0, 0.0, 0.5])
 DAMPED = 50.0  # friction times the longest step of a corrector
 SAME = 1e-9  # of the move of a step, what another way of writing it may differ by
