@@ -45,6 +45,7 @@ KINETIC = "randomized_midpoint_langevin"
 METRICS = ("w2", "tv")
 TARGETS = ("both", "m", "L")
 _NODES = (1, 2, 3, 4, 5, 6, 7, 8, 9)  # of the rule of the variance given the midpoints
+_STILL = 1e-6  # of the square of a mean, a variance whose higher moments are rounding
 _FEW = (3, 2, 1)  # where it is looked for the best step length
 _AGREE = 1e-9
 _FINE = 0.02  # of ln h, where its search ends
@@ -119,10 +120,26 @@ class _Steps:
         if nodes not in self.powers:
             self.powers[nodes] = Powers(self.map(self.spread, 2 * nodes - 1), self.size)
         rest = np.tile(np.array([-1.0, 0.0, 0.0][: self.size]), (self.k.size, 1))
-        y, weights = marginal(self.powers[nodes].after(steps, rest), self.size, nodes)
+        m = self.powers[nodes].after(steps, rest)
+        try:
+            y, weights = marginal(m, self.size, nodes)
+        except np.linalg.LinAlgError:
+            y, weights = self._where_it_spreads(m, nodes)
         if not (y > -1).all():
             raise Unresolved
         return y, weights
+
+    def _where_it_spreads(self, m: Array, nodes: int) -> tuple[Array, Array]:
+        """The rule with two nodes alone in the modes whose spread is next to nothing beside their mean."""
+        first, weights = marginal(m, self.size, min(2, nodes))
+        mean = (weights * first).sum(axis=1)
+        still = (weights * (first - mean[:, None]) ** 2).sum(axis=1) <= _STILL * mean**2
+        if nodes <= 2 or still.all() or not still.any():
+            raise Unresolved
+        y, shares = np.zeros((len(m), nodes)), np.zeros((len(m), nodes))
+        y[still, :2], shares[still, :2] = first[still], weights[still]
+        y[~still], shares[~still] = marginal(m[~still], self.size, nodes)
+        return y, shares
 
     def settled(
         self, error: Callable[[Array, Array], Value], steps: int, nodes: Sequence[int], accuracy: float
@@ -490,7 +507,7 @@ def _others(scheme: str) -> Iterator[Study]:
     """The studies of a scheme that no corollary of the paper is about: one curvature is one step length in TV, so that
     kappa has no effect there."""
     name, source = _PUBLISHED.get(scheme, (None, ""))
-    source = f"{name}: {BOUNDS[name]} [{source}]" if name else ""
+    source = f"{name.partition(',')[0]}: {BOUNDS[name]} [{source}]" if name else ""
     derived = _DERIVED[scheme]
 
     def claimed(scale: str) -> float | None:
