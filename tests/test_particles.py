@@ -29,6 +29,7 @@ PREDICTORS = {
     "exponential_sde": schemes.exponential_sde,
     "randomized_midpoint_sde": schemes.randomized_midpoint_sde,
     "jiao_li": schemes.jiao_li(cells=3),
+    "ddim": schemes.ddim,
     "parareal": schemes.parareal(blocks=3, fine=2, sweeps=2),
     "parallel_slices": schemes.parallel_slices(slices=2, cells=2, rounds=2, inner=2),
 }

@@ -18,7 +18,7 @@ PARALLEL = (
         right_text="that of the N steps of DDIM; the sum over at most k blocks",
         hypotheses=("G is one DDIM step over a block, F its sqrt(N) fine ones", "closed form: a score affine in x"),
         kinds=("symbolic", "exact"),
-        schemes=("parareal",),
+        schemes=("parareal", "ddim"),
     ),
     Claim(
         id="G2",
@@ -30,7 +30,7 @@ PARALLEL = (
         left="the fewest rounds to TV <= 0.1 with slices no longer than ln(1 + 1/L), P = 2, exactly",
         bounds=(Bound("log(d/eps^2)"),),
         hypotheses=("the probability flow in place of the reverse SDE", "exact scores; N(0, I/4) from N(0, I)"),
-        kinds=("exact", "fitted"),
+        kinds=("exact",),
         schemes=("parallel_slices",),
     ),
     Claim(

@@ -404,6 +404,7 @@ def predictors() -> SearchStrategy[Scheme]:
         schemes.midpoint,
         schemes.randomized_midpoint,
         schemes.importance_midpoint,
+        schemes.ddim,
         schemes.reverse_euler,
         schemes.ddpm,
         schemes.exponential_sde,

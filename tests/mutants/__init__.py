@@ -59,6 +59,7 @@ CLAIMS = {
     "jiao_li": "H5",
     "underdamped_euler": "E2",
     "reverse_euler": "E3",
+    "ddim": "G1",
     "parareal": "G1",
     "parallel_slices": "G2",
     "parallel_langevin": "G3",

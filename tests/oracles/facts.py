@@ -645,6 +645,8 @@ def places(of):
         return [(1.0, 0.3, {"cells": 5})]
     if of == "parallel_overdamped":
         return [(1.0, 0.3, {"strata": 2, "rounds": 5}), (1.0, 0.3, {"strata": 9, "rounds": 1})]
+    if of == "parallel_langevin":
+        return [(1.0, 0.4, {"cells": 4, "rounds": 5})]
     if of in OVERDAMPED:
         return [(1.0, 0.3, {})]
     if of == "stratified_hmc":
@@ -654,8 +656,6 @@ def places(of):
         return [(1.0, 0.4, motion | more) for motion in motions]
     if of == "parallel_midpoint":
         return [(0.7, 0.35, {"strata": 2, "rounds": 5}), (0.7, 0.35, {"strata": 66, "rounds": 1})]
-    if of == "parallel_langevin":
-        return [(1.0, 0.4, {"cells": 4, "rounds": 5})]
     if of == "parareal":
         return [(t, t / 2, {"blocks": 4, "fine": 3, "sweeps": 3}) for t in (0.0122, 2.5)]
     if of == "parallel_slices":

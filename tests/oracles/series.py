@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from fractions import Fraction
+from functools import partial
 
 from sympy import QQ
 from sympy.polys.rings import ring
@@ -132,7 +133,7 @@ def predictor(name, v, strata=1, rounds=0, domain=QQ, more=()):
         out = scale(e, x)
         for a, y in zip(S.a, points, strict=True):
             out = add(out, scale(S.times(h * QQ(1, strata), S.exp(h * (1 - a))), score(h * a, y)))
-    elif name in ("parareal", "parallel_slices"):
+    elif name in PLANS_IN_ONE:
         out = PLANS_IN_ONE[name](S, x, score, add, scale, **dict(more))
     else:
         raise ValueError(name)
@@ -196,7 +197,11 @@ def parallel_slices(S, x, score, add, scale, slices, cells, rounds, inner):
     return edges[-1]
 
 
-PLANS_IN_ONE = {"parareal": parareal, "parallel_slices": parallel_slices}
+PLANS_IN_ONE = {
+    "parareal": parareal,
+    "parallel_slices": parallel_slices,
+    "ddim": partial(parareal, blocks=1, fine=1, sweeps=0),
+}
 
 
 @functools.cache

@@ -140,6 +140,7 @@ PREDICTORS = {
         parareal, parallel_slices,
     )
 }  # fmt: skip
+PREDICTORS["ddim"] = lambda x, t, h, alphas, score: ddim(x, t, h, score)
 
 
 # --- the reverse diffusion: (A, b, C) on a mode N(mean, lam) of the data ----------------------------------------
@@ -502,4 +503,4 @@ def parallel_slices_times(t, h, slices, cells, rounds, inner):
     return result
 
 
-PLANS_IN_ONE = {"parareal": parareal_times, "parallel_slices": parallel_slices_times}
+PLANS_IN_ONE = {"parareal": parareal_times, "parallel_slices": parallel_slices_times, "ddim": lambda t, h: [[t]]}

@@ -46,6 +46,7 @@ PREDICTORS: Table = {
         )
     },
     "importance_midpoint": {(): _NONE | {"slope": _RANDOM, "variance": "(v-1)**2*h**4/(12*v**4)"}},
+    "ddim": {(): _NONE | {"slope": "-(v-w)*h**2/(2*w*v**2)"}},
     "parareal": {
         (("blocks", B), ("fine", m), ("sweeps", K)): _NONE | {"slope": f"-(v-w)*h**2/({2 * count}*w*v**2)"}
         for B, m, K, count in ((2, 2, 0, 2), (2, 2, 1, 4), (3, 2, 1, 6))

@@ -62,6 +62,7 @@ def _slope(scheme: Any, mode: Any, t: Any, h: Any) -> tuple[Any, Any]:
 
 def g1(look: Look) -> Iterator[Evidence]:
     if look.wants("exact"):
+        yield leading_constants(look, "ddim")
         yield leading_constants(look, "parareal")
         yield residuals("as many sweeps as blocks: the sequential steps", _against_steps(look))
         yield residuals("k sweeps: the sum over at most k blocks of the products of F - G and G", _by_subsets(look))
