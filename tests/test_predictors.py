@@ -20,6 +20,7 @@ from rmverify.claims.looks import h as looks
 from rmverify.claims.looks.constants import REVERSE, _expected
 from rmverify.errors.jets import predictor_jets, reverse_jets
 from rmverify.errors.local import window_errors
+from rmverify.studies.schedules import _Error
 
 NOISY = ("ddpm", "exponential_sde", "randomized_midpoint_sde", "reverse_euler")
 IDS = [id for id in load() if id.startswith("H")]
@@ -231,3 +232,47 @@ def test_particles_of_the_reverse_midpoint_have_its_law(seed):
         spread = math.sqrt(law.covariance[k, k])
         assert abs(x[:, k].mean() - law.mean[k]) < 5 * spread / math.sqrt(n)
         assert abs(x[:, k].var() - spread**2) < 5 * spread**2 * math.sqrt(2.2 / n)
+
+
+# --- noise levels ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start", ["normal", "exact"])
+@pytest.mark.parametrize("name", ["ddpm", "exponential_sde"])
+def test_the_error_of_levels_is_that_of_the_textbooks_variances(name, start):
+    """KL of two modes off centre, from A, b and C of every step."""
+    lam, means, levels = [0.25, 3.0], [1.0, -0.5], np.geomspace(3.0, 0.05, 7)
+    target = rm.Gaussian.from_spectrum(lam, [3, 2], means)
+    found = rm.schedules.error(levels, target, getattr(schemes, name), start=start)
+    due = mp.mpf(0)
+    for spread, centre, count in zip(lam, means, (3, 2), strict=True):
+        L, m = mp.mpf(spread), mp.mpf(centre)
+        ends = [(mp.exp(-mp.mpf(z)) * m, 1 + (L - 1) * mp.exp(-2 * mp.mpf(z))) for z in (levels[0], levels[-1])]
+        mean, variance = ends[0] if start == "exact" else (mp.mpf(0), mp.mpf(1))
+        for t, s in itertools.pairwise(levels):
+            A, b, C = textbook.REVERSE[name](mp.mpf(t), mp.mpf(t) - mp.mpf(s), L, m)
+            mean, variance = A[0, 0] * mean + b[0], A[0, 0] ** 2 * variance + C[0, 0]
+        ratio = variance / ends[1][1]
+        due += count * (ratio - 1 - mp.log(ratio) + (mean - ends[1][0]) ** 2 / ends[1][1]) / 2
+    assert found == pytest.approx(float(due), rel=1e-10)
+
+
+@pytest.mark.parametrize("metric", ["kl", "w2", "tv"])
+@pytest.mark.parametrize("name", ["ddpm", "exponential_sde"])
+def test_the_slopes_in_the_levels_are_those_of_differences(name, metric):
+    """Central differences, whose own error is of order 1e-12 of the third derivative and 1e-16/1e-6 of the value."""
+    target, levels = rm.Gaussian.from_spectrum([0.25, 3.0], [3, 2], [1.0, -0.5]), np.geomspace(3.0, 0.05, 6)
+    error = _Error(target, getattr(schemes, name), metric, "normal")
+    value, slopes = error.gradient(levels)
+    for k in range(1, 5):
+        up, down = levels.copy(), levels.copy()
+        up[k] += 1e-6
+        down[k] -= 1e-6
+        assert slopes[k] == pytest.approx((error.value(up) - error.value(down)) / 2e-6, abs=1e-6 * (1 + value))
+
+
+def test_levels_for_a_step_that_draws_more_are_refused():
+    target, levels = rm.Gaussian.isotropic(0.5, 2), [2.0, 1.0, 0.5]
+    for scheme in (schemes.randomized_midpoint_sde, schemes.jiao_li(cells=2)):
+        with pytest.raises(ValueError, match="at most one uniform midpoint, or one normal value"):
+            rm.schedules.error(levels, target, scheme)
