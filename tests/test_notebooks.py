@@ -22,6 +22,7 @@ PICTURES = {
     "one_step": 3,
     "reading_a_rate_table": 3,
     "where_five_twelfths_comes_from": 3,
+    "which_noise_levels": 5,
     "why_randomize": 3,
 }
 
