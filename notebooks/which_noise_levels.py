@@ -227,7 +227,7 @@ assert all(value >= 1 - 1e-3 for value in factor.values())
 #
 # Does this say anything about data that are not Gaussian? On the line the law of DDIM's output can be computed for
 # other laws too. `rm.schedules.lost` takes the levels that are best for the Gaussian *with the same mean and variance*
-# and compares them with the best that a search on the data themselves finds. Five steps; a factor of 1 is the best list.
+# and compares them with the best that a search on the data themselves finds. Five steps; 1 is the best list found.
 
 # %%
 laws = {"two Gaussians, at -2 and 2": TwoGaussians(2.0), "skew normal, shape 4": SkewNormal(4.0)}
