@@ -24,6 +24,7 @@ PICTURES = {
     "reading_a_rate_table": 3,
     "rounds_and_work": 4,
     "where_five_twelfths_comes_from": 3,
+    "which_noise_levels": 4,
     "why_randomize": 3,
 }
 
