@@ -41,8 +41,8 @@ from rmverify.testing import assert_bookkeeping, assert_order, assert_same_law
 # %% [markdown]
 # ## A loop, and a slip
 #
-# Heun's rule in $\sigma$, from $\sigma = 80$ down to 0.02. `model(x, sigma)` is the denoiser $\mathbb E[x_0 \mid x]$. One
-# of the two loops below asks it at the wrong level in the second stage: `s` for `s_next`.
+# Heun's rule in $\sigma$, from $\sigma = 80$ down to 0.02. `model(x, sigma)` is the denoiser $\mathbb E[x_0 \mid x]$.
+# One of the two loops below asks it at the wrong level in the second stage: `s` for `s_next`.
 
 
 # %%
@@ -75,8 +75,8 @@ def mine(n):
 
 
 # %% [markdown]
-# The data are Gaussian with eight variances between 0.02 and 9, off centre. What one sees of the samples are their means
-# and variances:
+# The data are Gaussian with eight variances between 0.02 and 9, off centre. What one sees of the samples are their
+# means and variances:
 
 # %%
 data = default_target()
@@ -122,9 +122,9 @@ assert np.allclose(orders, [2, 1], atol=0.05)
 
 # %% [markdown]
 # `rm.audit` was told what the author believes: order 2, and that every call of the model is handed what its level says.
-# Of the right loop both hold. Of mine both are refuted, and the second says *where*: call 1. Where a step makes no error
-# at all (data that are one point), every input of the model must have the variance of the level that it is told. Here are
-# the first calls at ten steps:
+# Of the right loop both hold. Of mine both are refuted, and the second says *where*: call 1. Where a step makes no
+# error at all (data that are one point), every input of the model must have the variance of the level that it is told.
+# Here are the first calls at ten steps:
 
 # %%
 checked = {name: bookkept(make, 10, data) for name, make in (("Heun", heun), ("mine", mine))}
@@ -182,7 +182,7 @@ else:
     print("JAX is not installed: pip install jax, and run this cell again.")
 
 # %% [markdown]
-# A scheduler of diffusers needs no code at all (where it is installed). In version 0.42 DDIM with the spacing "linspace"
+# A scheduler of diffusers needs no code at all (where it is installed). In version 0.42 DDIM with spacing "linspace"
 # steps to `t - 1000 // N`, while its own list of timesteps goes in other steps: the bookkeeping sees that.
 
 # %%

@@ -26,7 +26,7 @@
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
-from style import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, sliders, ticks
+from style import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, sliders, ticks
 
 import rmverify as rm
 from rmverify.io import read_covariance
@@ -53,8 +53,8 @@ GRIDS = {
 #   \tan\theta = \frac{\sigma}{\sqrt\lambda} .$$
 #
 # The angles of all steps add up to a fixed sum, and a product of cosines of a fixed sum is largest when all are equal.
-# So the best levels are $\sigma_k = \sqrt\lambda\,\tan\theta_k$ with evenly spaced $\theta_k$: rays from a point at the
-# distance $\sqrt\lambda$.
+# So the best levels are $\sigma_k = \sqrt\lambda\,\tan\theta_k$ with evenly spaced $\theta_k$. Noise is at 90°, data are
+# at 0°, and the sampler walks down a quarter of a circle in equal steps.
 
 
 # %%
@@ -63,31 +63,41 @@ def equal_angles(lam, steps, first, last):
     return np.sqrt(lam) * np.tan(angles)
 
 
-def fan(std=2.0, N=8):
-    sigmas = equal_angles(std**2, N, 4.0, 0.05)
-    axis = plt.subplots(figsize=(6.8, 6))[1]
-    for sigma in sigmas:
-        axis.plot([0, std], [0, sigma], color=SKY, linewidth=1.2)
-    axis.plot([std] * len(sigmas), sigmas, "o-", color=BLUE, label=r"levels $\sigma_k$")
-    axis.axvline(0, color=BLACK, linewidth=0.8)
-    axis.set(xlabel=r"standard deviation of the data $\sqrt{\lambda}$", ylabel=r"noise level $\sigma$, the same units")
-    axis.set(xlim=(0, 4.2), ylim=(0, 4.2), aspect="equal")
-    axis.set_title(f"One variance: equal angles are best ($N = {N}$)")
-    axis.legend(loc="lower right")
+def circle(lam=0.25, N=8):
+    first, last = 27.0, 0.1
+    between = rm.plans.Levels(*rm.plans.level_of(np.array([last, first])))  # levels are kept as t, sigma^2 = e^{2t} - 1
+    arc = np.linspace(0, np.pi / 2, 200)
+    axes = plt.subplots(1, 3, figsize=(12, 5))[1]
+    for axis, name in zip(axes, ("best", "karras", "geometric"), strict=True):
+        levels = rm.plans.Levels(between.early_stop, between.horizon, name).of(N) if name != "best" else None
+        sigmas = equal_angles(lam, N, first, last) if levels is None else rm.plans.sigma_of(levels)
+        angles = np.arctan(sigmas / np.sqrt(lam))
+        axis.plot(np.cos(arc), np.sin(arc), color=BLACK, linewidth=1)
+        for angle in angles:
+            axis.plot([0, np.cos(angle)], [0, np.sin(angle)], "o-", color=GRIDS[name]["color"], markevery=[1])
+        name = {"best": "equal angles", "karras": "Karras", "geometric": "geometric in $t$"}[name]
+        lost = 1 - np.prod(np.cos(np.diff(angles)))
+        axis.set_title(f"{name}\n{100 * lost:.1f} % of the std lost", fontweight="normal", fontsize=16)
+        axis.set(aspect="equal", xticks=[], yticks=[], xlim=(-0.02, 1.1), ylim=(-0.02, 1.1))
+        axis.set_xlabel(r"data, 0° ($\sigma \ll \sqrt{\lambda}$)")
+    axes[0].set_ylabel(r"noise, 90° ($\sigma \gg \sqrt{\lambda}$)")
+    axes[0].figure.suptitle(
+        rf"{N} DDIM steps, $\lambda = {lam:g}$: equal angles lose least", fontsize=16, weight="bold"
+    )
     plt.show()
 
 
-fan()
-sliders(fan, std=(0.25, 0.5, 1.0, 2.0, 4.0), N=(2, 4, 8, 16))
+circle()
+sliders(circle, lam=(0.01, 0.05, 0.25, 1.0, 4.0, 25.0), N=(2, 4, 8, 16, 32))
 
 # %% [markdown]
-# Where the data are narrow the levels crowd at the bottom; where they are wide the levels are nearly even. The search
-# knows nothing of cosines. It finds the same levels, and the same factor:
+# The named lists are made for no $\lambda$ in particular, and take some turns too large. The search knows nothing of
+# cosines. It finds equal angles, and the same factor:
 
 # %%
 lam, N, first, last = 4.0, 8, 4.0, 0.05
 one = rm.Gaussian.isotropic(lam, 1)
-ends = rm.plans.Levels(*rm.plans.level_of(np.array([last, first])))  # in t = ln(1 + sigma^2)/2, as levels are kept
+ends = rm.plans.Levels(*rm.plans.level_of(np.array([last, first])))
 found = rm.plans.sigma_of(rm.schedules.best(one, ddim, ends, N, start="exact"))
 by_hand = equal_angles(lam, N, first, last)
 print("searched: ", np.array2string(found, precision=4))
@@ -265,16 +275,26 @@ for name, factors in lost.items():
 #
 # ## Exercises
 #
-# **1.** Write DDIM as a step function `my_ddim(x, t, h, score, draw)` in the package's variables: $x = e^{-t} X$,
+# **1.** From 90° to 0° in equal angles: how many steps does it take to lose at most 1 % of the standard deviation? Give
+# the least number.
+#
+# **2.** Write DDIM as a step function `my_ddim(x, t, h, score, draw)` in the package's variables: $x = e^{-t} X$,
 # $\sigma^2 = e^{2t} - 1$, $\epsilon = -\sqrt{1-e^{-2t}}\,s_t(x)$.
 #
-# **2.** *Levels without a search.* For one variance the steps are even in $\arctan(\sigma/\sqrt\lambda)$. Guess a
+# **3.** *Levels without a search.* For one variance the steps are even in $\arctan(\sigma/\sqrt\lambda)$. Guess a
 # function of $\sigma$ in which they should be even for a spectrum $\lambda_1, \dots, \lambda_d$, and write
 # `my_levels(variances, steps, first, last)`, which returns $N+1$ values of $\sigma$. The check holds them against the
 # searched list on the digits; within 5 % of its KL is a good rule.
 
 
 # %%
+def check_count(n):
+    lost = [1 - np.cos(np.pi / 2 / m) ** m for m in (n, n - 1)]
+    assert lost[0] <= 0.01, f"{n} steps lose {100 * lost[0]:.2f} %"
+    assert lost[1] > 0.01, "fewer are enough"
+    print(f"Right: {n} steps lose {100 * lost[0]:.2f} %. N steps lose about pi^2/(8 N).")
+
+
 def check_ddim(step):
     assert_same_law(step, ddim)
     print("Right: on every default target its law is that of DDIM.")
@@ -320,5 +340,6 @@ def my_levels(variances, steps, first, last):
     return levels
 
 
+check_count(next(n for n in range(2, 1000) if np.cos(np.pi / 2 / n) ** n >= 0.99))
 check_ddim(my_ddim)
 check_levels(my_levels)
