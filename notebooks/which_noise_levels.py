@@ -53,8 +53,8 @@ GRIDS = {
 #   \tan\theta = \frac{\sigma}{\sqrt\lambda} .$$
 #
 # The angles of all steps add up to a fixed sum, and a product of cosines of a fixed sum is largest when all are equal.
-# So the best levels are $\sigma_k = \sqrt\lambda\,\tan\theta_k$ with evenly spaced $\theta_k$. Noise is at 90°, data are
-# at 0°, and the sampler walks down a quarter of a circle in equal steps.
+# So the best levels are $\sigma_k = \sqrt\lambda\,\tan\theta_k$ with evenly spaced $\theta_k$. Noise is at 90°, data
+# are at 0°, and the sampler walks down a quarter of a circle in equal steps.
 
 
 # %%
