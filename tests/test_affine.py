@@ -463,6 +463,27 @@ def test_the_rounding_estimate_covers_the_true_error(of, k, grid, steps):
     assert ratio <= 1
 
 
+@pytest.mark.parametrize("levels", [[1.0, 1e-20], [1.0, 0.1, 1e-13], [0.5, 3e-7], [2.0, 1e-9, 0.0]])
+@pytest.mark.parametrize("of", ["heun", "ddpm"])
+def test_levels_far_apart_are_known_to_no_more_digits_than_t_minus_h(of, levels):
+    """On N(0, 1e-8), from N(0, 1), against the textbook's step down the levels themselves."""
+    law = rm.output_law(rm.Plan([rm.Predict(getattr(schemes, of), levels)]), rm.Gaussian([0.0], [1e-8]))
+    with mp.workdps(60):
+        lam, due = mp.mpf(1e-8), mp.mpf(1)
+        for t, after in itertools.pairwise(map(mp.mpf, levels)):
+            v, v_after = (1 + (lam - 1) * mp.exp(-2 * s) for s in (t, after))
+            h = t - after
+            if of == "heun":
+                slope = 1 - 1 / v
+                due *= (1 + h / 2 * (slope + (1 + h * slope) * (1 - 1 / v_after))) ** 2
+            else:  # x0 is estimated, and x_{t-h} drawn given it and x_t
+                rest, kept = 1 - mp.exp(-2 * t), mp.exp(-2 * h)
+                noise = (1 - kept) * (1 - mp.exp(-2 * after)) / rest
+                due = due * ((1 - (1 - kept) / v) / mp.sqrt(kept)) ** 2 + noise
+        off = abs(float(mp.log(mp.mpf(float(law.variances[0])) / due)))
+    assert off <= law.rounding[0]
+
+
 def test_the_estimate_grows_at_most_like_the_steps():
     short = rm.output_law(rm.Plan([rm.Predict(schemes.euler, np.linspace(2, 1, 11))]), TARGET)
     long = rm.output_law(rm.Plan([rm.Predict(schemes.euler, np.linspace(2, 1, 101))]), TARGET)
@@ -477,3 +498,21 @@ def test_a_function_of_the_state_is_refused_with_the_reason(function):
 
     with pytest.raises(TypeError, match=r"not affine in its state.*rmverify.sample"):
         rm.output_law(rm.Plan([rm.Predict(step, [1.0, 0.5])]), TARGET)
+
+
+@pytest.mark.parametrize("count", [4, 40])
+def test_noises_of_cells_with_covariances_of_their_own(count):
+    """x' = x + sum_j w_j, Var w_j = (j + 1) h: named, or refused where the cells are composed as a chain."""
+
+    def step(x, t, h, score, draw):
+        j = draw.cells(count)
+        (w,) = draw.normal((((j + 1) * h,),), count=count)
+        return x + 0 * score(t, x) + total(w)
+
+    plan = rm.Plan([rm.Correct(step, 1.0, 0.1, 1)])
+    if count > 16:
+        with pytest.raises(ValueError, match="one covariance"):
+            rm.output_law(plan, TARGET)
+    else:
+        law = rm.output_law(plan, TARGET, start=TARGET.with_modes(0.0, 0.0))
+        np.testing.assert_allclose(law.variances, 0.1 * count * (count + 1) / 2, rtol=1e-14)

@@ -187,7 +187,7 @@ def noise_rounding(scheme: Scheme, k: float, steps: list[float]) -> tuple[float,
 
 def _exponential(k: Any, bound: dict[str, Any], order: int) -> tuple[tuple[Any, ...], ...]:
     """e^{Mh} by its power series."""
-    u, g = bound["mass"], bound["friction"]
+    u, g = bound["mass"], bound.get("friction", 0)
     M = np.array([[arb(0), arb(1)], [-u * k, -g]], dtype=object)
     one = np.array([[arb(1), arb(0)], [arb(0), arb(1)]], dtype=object)
     terms = list(itertools.accumulate(range(1, order + 1), lambda power, n: M @ power / n, initial=one))

@@ -314,7 +314,7 @@ def _moments(plan: Plan, modes: Any, start: Gaussian) -> Moments:
                     shape = (*weights.shape, variance.size)
                     second = np.einsum("nqk,nq->nk", np.broadcast_to(steps.linear[0][0], shape) ** 2, weights)
                     state = state.through(steps, weights)
-                error = error + rounding_of(stage, np.sqrt(second), h[:, 0])
+                error = error + rounding_of(stage, np.sqrt(second), h[:, 0], modes.lam, first)
             mean, variance = state.mean[0], state.within[0][0]
             between = None if state.between is None else state.between[0][0]
         require_finite(stage, mean, variance)

@@ -35,6 +35,7 @@ from rmverify.plans import Levels, Plan, Predict, footprint, sigma_of
 from rmverify.plans.schedules import Grid
 from rmverify.readings.duals import Dual
 from rmverify.schemes.contract import Draw, Scheme, Score, missing_parameters, unwrap, velocity_variance
+from rmverify.schemes.probability_flow import ddim, sigma_step
 from rmverify.studies.budget import Setting, setting
 from rmverify.studies.study import Record, html
 from rmverify.targets import Factor, Gaussian
@@ -63,23 +64,6 @@ _SMALL, _NOTHING = 1e-300, 1e-19
 
 
 @schemes.scheme
-def ddim(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
-    r"""DDIM: Euler's rule in sigma, on X = e^t x = x_0 + sigma eps, X' = X + (sigma' - sigma) eps(X).
-
-    eps = -sqrt(1 - e^{-2t}) s_t(x), sigma = sqrt(e^{2t} - 1). On a mode of variance lam it multiplies the standard
-    deviation, relative to the exact flow, by cos(theta - theta'), theta = arctan(sigma/sqrt(lam)).
-
-    Source: Song, Meng, Ermon 2021, eq. 12 at eta = 0. One evaluation, one round.
-
-    Examples
-    --------
-    >>> float(ddim(1.0, 2.0, 0.0, lambda t, x: -x, None))
-    1.0
-    """
-    return exp(h) * x + _sigma_step(t, h) * -sqrt(-expm1(-2 * t)) * score(t, x)
-
-
-@schemes.scheme
 def edm_heun(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
     r"""Heun's rule in sigma: Y = X + (sigma' - sigma) eps(X), X' = X + (sigma' - sigma) (eps(X) + eps'(Y))/2.
 
@@ -90,14 +74,9 @@ def edm_heun(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
     >>> float(edm_heun(1.0, 2.0, 0.0, lambda t, x: -x, None))
     1.0
     """
-    step, noise = _sigma_step(t, h), -sqrt(-expm1(-2 * t)) * score(t, x)
+    step, noise = sigma_step(t, h), -sqrt(-expm1(-2 * t)) * score(t, x)
     y = exp(h) * x + step * noise
     return exp(h) * x + step / 2 * (noise - sqrt(-expm1(-2 * (t - h))) * score(t - h, y))
-
-
-def _sigma_step(t: Any, h: Any) -> Any:
-    """e^{-t'} (sigma' - sigma), t' = t - h."""
-    return sqrt(-expm1(-2 * (t - h))) - exp(h) * sqrt(-expm1(-2 * t))
 
 
 SCHEMES: dict[str, Scheme] = {

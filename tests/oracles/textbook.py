@@ -76,12 +76,71 @@ def parallel_midpoint(x, t, h, alphas, score, strata, rounds):
     return mp.exp(h) * x + h / mp.mpf(strata) * mp.fsum(terms)
 
 
+def ddim(x, t, h, score):
+    """X = e^t x, sigma = sqrt(e^{2t} - 1), eps = -sqrt(1 - e^{-2t}) s: X' = X + (sigma' - sigma) eps."""
+    noise = -mp.sqrt(1 - mp.exp(-2 * t)) * score(t, x)
+    change = mp.sqrt(mp.exp(2 * (t - h)) - 1) - mp.sqrt(mp.exp(2 * t) - 1)
+    return mp.exp(-(t - h)) * (mp.exp(t) * x + change * noise)
+
+
+def parareal(x, t, h, alphas, score, blocks, fine, sweeps, power=1):
+    """x[k][n+1] = G(x[k][n]) + F(x[k-1][n]) - G(x[k-1][n])."""
+    N = blocks * fine
+    levels = [t - h + h * (mp.mpf(N - i) / N) ** power for i in range(N + 1)]
+
+    def G(n, y):
+        return ddim(y, levels[n * fine], levels[n * fine] - levels[(n + 1) * fine], score)
+
+    def F(n, y):
+        for i in range(n * fine, (n + 1) * fine):
+            y = ddim(y, levels[i], levels[i] - levels[i + 1], score)
+        return y
+
+    old = [x]
+    for n in range(blocks):
+        old.append(G(n, old[n]))
+    for _ in range(sweeps):
+        new = [x]
+        for n in range(blocks):
+            new.append(G(n, new[n]) + F(n, old[n]) - G(n, old[n]))
+        old = new
+    return old[-1]
+
+
+def parallel_slices(x, t, h, alphas, score, slices, cells, rounds, inner):
+    """Visit after visit of all slices from the first to the last: the order in which each has what it needs."""
+    H = h / mp.mpf(slices)
+    c = H / cells
+
+    def level(n, m):
+        return t - n * H - m * c
+
+    edges, points = [x], {}
+    for n in range(slices):
+        s = score(level(n, 0), edges[n])
+        for m in range(cells):
+            points[n, m] = mp.exp(m * c) * edges[n] + (mp.exp(m * c) - 1) * s
+        edges.append(mp.exp(H) * edges[n] + (mp.exp(H) - 1) * s)
+    for _ in range(rounds):
+        for n in range(slices):
+            for _ in range(inner):
+                scores = [score(level(n, m), points[n, m]) for m in range(cells)]
+                y = edges[n]
+                for m in range(cells):
+                    points[n, m] = y
+                    y = mp.exp(c) * y + (mp.exp(c) - 1) * scores[m]
+            edges[n + 1] = y
+    return edges[-1]
+
+
 PREDICTORS = {
     f.__name__: f
     for f in (
         euler, heun, exponential_integrator, randomized_midpoint, midpoint, parallel_midpoint, importance_midpoint,
+        parareal, parallel_slices,
     )
 }  # fmt: skip
+PREDICTORS["ddim"] = lambda x, t, h, alphas, score: ddim(x, t, h, score)
 
 
 # --- the reverse diffusion: (A, b, C) on a mode N(mean, lam) of the data ----------------------------------------
@@ -226,6 +285,24 @@ def poisson_midpoint(h, alphas, k, m, cells):
     return mp.matrix([[out[1]]]), mp.matrix([out[0]]), mp.matrix([[2 * n * mp.fsum(c**2 for c in out[2:])]])
 
 
+def stochastic_runge_kutta(h, alphas, k, m):
+    """H_1 = x + (1/2 + 1/sqrt 6) w + u, H_2 = x + h s(x) + (1/2 - 1/sqrt 6) w + u, x' = x + h/2 (s(H_1) + s(H_2))
+    + w with Var w = 2h, Var u = h/6: coefficients on 1, x, w, u."""
+    r = 1 / mp.sqrt(6)
+    one, two = [0, 1, mp.mpf(1) / 2 + r, 1], [h * k * m, 1 - h * k, mp.mpf(1) / 2 - r, 1]
+    scores = [[k * m * (i == 0) - k * y[i] for i in range(4)] for y in (one, two)]
+    out = [[0, 1, 1, 0][i] + h / 2 * (scores[0][i] + scores[1][i]) for i in range(4)]
+    return mp.matrix([[out[1]]]), mp.matrix([out[0]]), mp.matrix([[2 * h * out[2] ** 2 + h / 6 * out[3] ** 2]])
+
+
+def stratified_hmc(h, alphas, k, m, mass):
+    """F = s(x + ah v), x' = x + h v + u h^2/2 F, v' = v + u h F."""
+    (a,) = alphas
+    push = mp.matrix([mass * h**2 / 2, mass * h])
+    A = mp.matrix([[1, h], [0, 1]]) - k * push * mp.matrix([[1, a * h]])
+    return A, k * m * push, mp.zeros(2)
+
+
 def kinetic_covariance(h, friction, mass):
     """[[Var W_x, Cov], [Cov, Var W_v]] of what the noise adds over a time h: the printed closed forms."""
     g, E = friction, mp.exp(-friction * h)
@@ -319,6 +396,23 @@ def parallel_underdamped(h, alphas, k, m, friction, mass, cells, rounds):
     return mp.matrix([[out[0][1], out[0][2]], [out[1][1], out[1][2]]]), mp.matrix([out[0][0], out[1][0]]), C
 
 
+def parallel_langevin(h, alphas, k, m, cells, rounds):
+    """x_j = x + sum_{i<j} (n s(x_i of the last round) + W_i); a point is its coefficients on 1, x and the noises."""
+    n = h / mp.mpf(cells)
+    zero = [mp.mpf(0)] * (2 + cells)
+    one, x = ([mp.mpf(int(i == j)) for i in range(2 + cells)] for j in (0, 1))
+    last = [x] * cells
+    for _ in range(rounds):
+        new = [x]
+        for j in range(cells):
+            s = [-k * a + k * m * b for a, b in zip(last[j], one, strict=True)]
+            noise = [*zero[: 2 + j], mp.mpf(1), *zero[3 + j :]]
+            new.append([a + n * b + c for a, b, c in zip(new[j], s, noise, strict=True)])
+        last = new[:cells]
+    end = new[cells]
+    return mp.matrix([[end[1]]]), mp.matrix([end[0]]), mp.matrix([[2 * n * mp.fsum(a * a for a in end[2:])]])
+
+
 def underdamped_euler(h, alphas, k, m, friction, mass):
     """x' = x + h v, v' = v + h (u s(x) - g v) + sqrt(2 g u h) W."""
     g, u = friction, mass
@@ -326,8 +420,21 @@ def underdamped_euler(h, alphas, k, m, friction, mass):
     return A, mp.matrix([0, u * h * k * m]), mp.matrix([[0, 0], [0, 2 * g * u * h]])
 
 
-OVERDAMPED = {f.__name__: f for f in (overdamped, overdamped_midpoint, parallel_overdamped, poisson_midpoint)}
-KINETIC = {f.__name__: f for f in (underdamped, randomized_midpoint_langevin, parallel_underdamped, underdamped_euler)}
+OVERDAMPED = {
+    f.__name__: f
+    for f in (
+        overdamped,
+        overdamped_midpoint,
+        parallel_overdamped,
+        poisson_midpoint,
+        stochastic_runge_kutta,
+        parallel_langevin,
+    )
+}
+KINETIC = {
+    f.__name__: f
+    for f in (underdamped, randomized_midpoint_langevin, parallel_underdamped, underdamped_euler, stratified_hmc)
+}
 CORRECTORS = OVERDAMPED | KINETIC
 
 
@@ -349,6 +456,8 @@ def _jiao_li_levels(t, h, alphas):
 def score_times(name, t, h, alphas, parameters):
     """The noise levels of each call, one list per round: what an outside observer sees of the algorithm."""
     inner = [t - a * h for a in alphas]
+    if name in PLANS_IN_ONE:
+        return PLANS_IN_ONE[name](t, h, **parameters)
     return {
         "euler": [[t]],
         "exponential_integrator": [[t]],
@@ -359,6 +468,8 @@ def score_times(name, t, h, alphas, parameters):
         "parallel_midpoint": [[t]] + [inner] * (parameters.get("rounds", 0) + 1),
         "overdamped": [[t]],
         "overdamped_midpoint": [[t], [t]],
+        "stochastic_runge_kutta": [[t]] * 3,
+        "stratified_hmc": [[t]],
         "poisson_midpoint": [[t]] * parameters.get("cells", 1),
         "parallel_overdamped": [[t]] * (parameters.get("rounds", 0) + 2),
         "underdamped": [[t]],
@@ -370,4 +481,26 @@ def score_times(name, t, h, alphas, parameters):
         "randomized_midpoint_sde": [[t], [t + np.log(1 - a * (1 - np.exp(-h))) for a in alphas]],
         "randomized_midpoint_langevin": [[t], [t]],
         "parallel_underdamped": [[t]] * parameters.get("rounds", 1),
+        "parallel_langevin": [[t]] * parameters.get("rounds", 1),
     }[name]
+
+
+def parareal_times(t, h, blocks, fine, sweeps, power=1):
+    """As tuples where the points have a leading axis."""
+    N = blocks * fine
+    levels = [t - h + h * ((N - i) / N) ** power for i in range(N + 1)]
+    coarse = [(levels[n * fine],) for n in range(blocks)]
+    sweep = [tuple(levels[n * fine + i] for n in range(blocks)) for i in range(fine)]
+    return coarse + (sweep + coarse) * sweeps
+
+
+def parallel_slices_times(t, h, slices, cells, rounds, inner):
+    edges = [t - n * h / slices for n in range(slices)]
+    result = [[edge] for edge in edges]
+    for wave in range(1, slices + rounds):
+        active = [n for n in range(slices) if 1 <= wave - n <= rounds]
+        result += [tuple(edges[n] - m * h / (slices * cells) for n in active for m in range(cells))] * inner
+    return result
+
+
+PLANS_IN_ONE = {"parareal": parareal_times, "parallel_slices": parallel_slices_times, "ddim": lambda t, h: [[t]]}
