@@ -20,6 +20,7 @@ from rmverify.claims.looks import h as looks
 from rmverify.claims.looks.constants import REVERSE, _expected
 from rmverify.errors.jets import predictor_jets, reverse_jets
 from rmverify.errors.local import window_errors
+from rmverify.laws.scale import log_defect
 from rmverify.studies.schedules import _Error
 
 NOISY = ("ddpm", "exponential_sde", "randomized_midpoint_sde", "reverse_euler")
@@ -276,3 +277,33 @@ def test_levels_for_a_step_that_draws_more_are_refused():
     for scheme in (schemes.randomized_midpoint_sde, schemes.jiao_li(cells=2)):
         with pytest.raises(ValueError, match="at most one uniform midpoint, or one normal value"):
             rm.schedules.error(levels, target, scheme)
+
+
+# --- long runs ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "levels", [np.linspace(3.0, 0.05, 11), np.linspace(3.0, 0.05, 301), np.geomspace(3.0, 0.01, 101)]
+)
+@pytest.mark.parametrize("name", ["ddpm", "exponential_sde", "reverse_euler"])
+def test_the_variance_of_a_run_with_noise_is_known_relative_to_the_targets(name, levels):
+    """ln V/v in 40 digits, within the stated error, which is far below it."""
+    for lam in (0.25, 4.0):
+        plan = rm.Plan([rm.Predict(getattr(schemes, name), levels)])
+        (found,), (error,) = log_defect(plan, rm.Gaussian.isotropic(lam, 1))
+        with mp.workdps(40):
+            variance, L = mp.mpf(1), mp.mpf(lam)
+            for t, s in itertools.pairwise(levels):
+                A, _, C = textbook.REVERSE[name](mp.mpf(t), mp.mpf(t) - mp.mpf(s), L, mp.mpf(0))
+                variance = A[0, 0] ** 2 * variance + C[0, 0]
+            due = mp.log(variance / (1 + (L - 1) * mp.exp(-2 * mp.mpf(levels[-1]))))
+            assert abs(found - due) <= error <= 1e-9 * abs(found)
+
+
+def test_a_run_of_thousands_of_steps_with_noise_is_searched():
+    row = rm.rates.steps_to(schemes.exponential_sde, rm.Gaussian.isotropic(0.25, 10**6), 0.1)
+    assert row.status == "found"
+    assert row.value <= 0.1 < row.before
+    assert row.steps / rm.rates.steps_to(schemes.exponential_sde, rm.Gaussian.isotropic(0.25, 10**4), 0.1).steps == (
+        pytest.approx(10, rel=0.01)
+    )

@@ -28,7 +28,11 @@ def add(commands: Any) -> None:
         help="steps of the log-concave sampler against kappa, d and the accuracy, and its corrector instead",
     )  # fmt: skip
     rates.add_argument("--full", action="store_true", help="d up to 10^12 and finer grids")
-    add_search(rates, SEQUENTIAL, note="; default: exponential_integrator, midpoint, heun, randomized_midpoint")
+    add_search(
+        rates,
+        (*SEQUENTIAL, "exponential_sde"),
+        note="; default: exponential_integrator, midpoint, heun, randomized_midpoint",
+    )
     add_data(
         rates, "--data",
         "also the exponent in d of your covariance, repeated 1 to 10^4 times (10^3 with random midpoints)",

@@ -374,6 +374,7 @@ _CLAIMED = {
 VARIANCE, BIAS = "d eps^2 > 1: the variance term d h^3", "d eps^2 < 1: the bias term sqrt(d) h^2"
 _PREDICTED = {
     ("exponential_integrator", "exact", ""): {"d": 1 / 2, "1/eps": 1.0},
+    ("exponential_sde", "exact", ""): {"d": 1 / 2, "1/eps": 1.0},
     ("heun", "exact", ""): {"d": 1 / 4, "1/eps": 1 / 2},
     ("midpoint", "exact", ""): {"d": 1 / 4, "1/eps": 1 / 2},
     ("randomized_midpoint", "expected", ""): {"d": 1 / 3, "1/eps": 2 / 3},
@@ -387,7 +388,10 @@ _PREDICTED |= {
 }
 """Exponents that this project derives on isotropic Gaussians, by scheme, law and regime."""
 _LAW = dict.fromkeys(("randomized_midpoint", "importance_midpoint"), ("expected", "unconditional"))
-_SEQUENTIAL = ("euler", "heun", "midpoint", "exponential_integrator", "randomized_midpoint", "importance_midpoint")
+_SEQUENTIAL = (
+    "euler", "heun", "midpoint", "exponential_integrator", "randomized_midpoint", "importance_midpoint",
+    "exponential_sde",
+)  # fmt: skip
 
 
 def studies(full: bool = False, predictors: Iterable[str] = ()) -> list[Study]:

@@ -191,6 +191,8 @@ class ScaleStage:
                 total, size = steps.total()
                 return total[0], None, steps.error + 4 * UNIT * size[0]
         same = np.ptp(t) == 0 and np.ptp(h) == 0
+        if kinetic is None and not same:
+            return self._composed(steps)
         if not same and len(t) * lam.size > MOST_READ:
             raise Unresolved
 
@@ -208,6 +210,30 @@ class ScaleStage:
 
         (found,), error = continued(of, stage.scheme, [0])
         return found[0], found[1] if len(found) > 1 else None, 4 * UNIT + error.max(axis=0)
+
+    def _composed(self, steps: Steps) -> tuple[Array, Array, Array]:
+        """Steps with noise, each of which takes w = e^u - 1 to rho w + kappa, as one: eta, kappa and the error of u.
+
+        An error of one kappa, or of one eta times what it meets, grows by no more than the largest product of rho; u
+        differs by it over e^u, which is at least the noise that was added, 1 + kappa - rho.
+        """
+        eta, kappa = (np.zeros(self.lam.size) for _ in range(2))
+        added, grown = kappa, kappa
+        for n in range(0, len(self), BLOCK):
+            a, k = (z[:, 0] for z in steps.read(slice(n, n + BLOCK)) if z is not None)
+            added, grown = added + np.abs(k).sum(axis=0), grown + np.maximum(a, 0).sum(axis=0)
+            while len(a) > 1:
+                odd = (a[-1:], k[-1:]) if len(a) % 2 else (a[:0], k[:0])
+                first, last = slice(0, len(a) - len(a) % 2, 2), slice(1, None, 2)
+                k = np.concatenate([np.exp(a[last]) * k[first] + k[last], odd[1]])
+                a = np.concatenate([a[first] + a[last], odd[0]])
+            eta, kappa = eta + a[0], np.exp(a[0]) * kappa + k[0]
+        most = np.exp(grown) * (added + 1)
+        slip = steps.error * most + 4 * UNIT * len(self) * np.exp(grown) * added
+        fresh = kappa - np.expm1(eta)
+        if not (np.isfinite(slip).all() and (fresh > 0).all()):
+            raise Unresolved
+        return eta, kappa, (4 * UNIT + slip) / np.minimum(fresh, 1)
 
     # --- in floats ------------------------------------------------------------------------------------------
 
