@@ -307,8 +307,8 @@ assert any(evidence.finding == "violated" for evidence in report["C3"].evidence)
 # Flow matching: $x_t = (1-t)\,x_0 + t\,\epsilon$, noise at $t = 1$, data at $t = 0$; the network predicts the velocity
 # $\epsilon - x_0$.
 #
-# **1.** `broken` should make $n$ steps of Euler's rule. There are two mistakes. Write `repaired`. (The order sees neither
-# of them, and the bookkeeping misses the second: told every level one step late, the loop is still Euler's rule, but on
+# **1.** `broken` should make $n$ steps of Euler's rule. There are two mistakes. Write `repaired`. (The order sees
+# neither of them, and the bookkeeping misses the second: told every level one step late, the loop is still Euler's rule, but on
 # other levels, and walks past the data. So the check also reads what levels the model was told.)
 #
 # **2.** Make it of order 2, with a midpoint in each step: `my_flow`.
