@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent.parent / "notebooks"
 PICTURES = {
     "exact_laws_and_the_gaussian_trap": 3,
     "from_w2_to_tv": 4,
-    "is_my_code_the_algorithm": 2,
+    "is_my_code_the_algorithm": 3,
     "one_step": 3,
     "reading_a_rate_table": 3,
     "rounds_and_work": 4,
