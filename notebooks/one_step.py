@@ -32,12 +32,49 @@
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
+from style import BLACK, BLUE, GRAY, GREEN, ORANGE, RED, SCHEMES, sliders
 
 import rmverify as rm
 from rmverify.elementary import exp, expm1
 from rmverify.schemes import randomized_midpoint
+from rmverify.testing import assert_same_law
 
 # %% [markdown]
+# ## The step as a picture
+#
+# On data $N(0, \lambda)$ the score at level $t$ is $-x/v$ with $v = 1 + (\lambda - 1) e^{-2t}$, so that a step can be
+# drawn: where it ends, for every $\alpha$, and where the exact flow ends.
+
+
+# %%
+def ends(variance=0.25, h=0.2, t=0.5, x=1.0):
+    def v(t):
+        return 1 + (variance - 1) * np.exp(-2 * t)
+
+    a = np.linspace(0, 1, 201)
+    half = np.exp(a * h) * x - np.expm1(a * h) * x / v(t)
+    end = np.exp(h) * x - h * np.exp((1 - a) * h) * half / v(t - a * h)
+    exact = np.sqrt(v(t - h) / v(t)) * x
+    _, axis = plt.subplots()
+    axis.plot(a, end, color=BLUE, label="randomized midpoint")
+    axis.axhline(np.trapezoid(end, a), color=ORANGE, label=r"its mean over $\alpha$")
+    axis.axhline(exact, color=BLACK, linestyle="--", label="exact flow")
+    axis.plot(1 / 2, np.interp(1 / 2, a, end), **SCHEMES["midpoint"], linestyle="none")
+    axis.set(xlabel=r"random place $\alpha$ of the midpoint", ylabel=rf"end of one step from $x = {x:g}$")
+    axis.set_title(rf"Far off for one $\alpha$, near on average ($h = {h:g}$, $\lambda = {variance:g}$)")
+    axis.legend()
+    plt.show()
+
+
+ends()
+
+# %%
+sliders(ends, variance=(0.05, 0.25, 0.5, 1.0, 2.0, 4.0), h=(0.05, 0.1, 0.2, 0.3, 0.4, 0.5))
+
+# %% [markdown]
+# The blue line's height above the dashed one is the error for one $\alpha$: its spread is the variance. What remains
+# between the orange and the dashed line is the bias. With a smaller $h$ both shrink, and the bias much faster.
+#
 # ## A Gaussian target
 #
 # Data $N(0, \lambda)$ have at level $t$ the law $q_t = N(0, v)$ with
@@ -88,21 +125,19 @@ for h, found, expected in zip(steps, ours, theory, strict=True):
 
 # %%
 names = ("squared bias", "variance")
-colors = ("tab:blue", "tab:orange")
+colors = (BLUE, ORANGE)
 
 
 def draw(axis, found, expected):
     for k, name in enumerate(names):
         axis.loglog(steps, found[:, k], "o", color=colors[k], label=f"{name}, exact")
         axis.loglog(steps, expected[:, k], "-", color=colors[k], label=f"{name}, leading term")
-    axis.set_xlabel("step $h$")
-    axis.set_ylabel("mean square over $x$")
-    axis.grid(alpha=0.3)
+    axis.set(xlabel="step $h$ (units of $t$)", ylabel="mean square over $x$ (units of $x^2$)")
 
 
-figure, axis = plt.subplots(figsize=(6, 4.2), layout="constrained")
+figure, axis = plt.subplots()
 draw(axis, ours, theory)
-axis.set_title("One step of the randomized midpoint")
+axis.set_title("Squared bias falls like $h^6$, variance like $h^4$")
 axis.legend()
 plt.show()
 
@@ -152,19 +187,17 @@ def leading_wrong(v, h):
     return bias, variance
 
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5))
 draw(left, theirs, theory)
-left.set_title("Wrong weight, against the right leading terms")
-left.legend()
+left.set_title("The slopes pass the wrong weight")
+left.legend(fontsize=11)
 for k, name in enumerate(names):
     right.semilogx(steps, ours[:, k] / theory[:, k], "o-", color=colors[k], label=f"{name}, right")
     right.semilogx(steps, theirs[:, k] / theory[:, k], "s--", color=colors[k], label=f"{name}, wrong weight")
-right.axhline(1, color="black", linewidth=0.8)
-right.set_xlabel("step $h$")
-right.set_ylabel("exact / leading term")
-right.set_title("The same, divided by the right leading terms")
-right.grid(alpha=0.3)
-right.legend()
+right.axhline(1, color=BLACK, linewidth=0.8)
+right.set(xlabel="step $h$ (units of $t$)", ylabel="exact / right leading term")
+right.set_title("The constants do not")
+right.legend(fontsize=11)
 plt.show()
 
 # %%
@@ -185,18 +218,18 @@ curves = {
     "right": np.array([measured(randomized_midpoint, each, t, h) for each in variances]),
     "wrong weight": np.array([measured(wrong_weight, each, t, h) for each in variances]),
 }
-figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(12, 5))
 fine = np.geomspace(level.min(), level.max(), 400)
 for k, (axis, order) in enumerate(zip(axes, (6, 4), strict=True)):
-    for (name, found), theory_of, mark in zip(curves.items(), (leading, leading_wrong), "os", strict=True):
-        (line,) = axis.loglog(level, found[:, k] / h**order, mark, markersize=4, label=f"{name}, exact")
-        axis.loglog(fine, theory_of(fine, h)[k] / h**order, color=line.get_color(), label=f"{name}, leading term")
+    looks = zip(curves.items(), (leading, leading_wrong), "os", (GREEN, RED), strict=True)
+    for (name, found), theory_of, mark, color in looks:
+        axis.loglog(level, found[:, k] / h**order, mark, color=color, markersize=5, label=f"{name}, exact")
+        axis.loglog(fine, theory_of(fine, h)[k] / h**order, color=color, label=f"{name}, leading term")
     axis.set_ylim(bottom=1e-7 if order == 6 else 1e-5)
-    axis.axvline(1, color="black", linewidth=0.8, linestyle=":")
-    axis.set_xlabel("variance $v$ of the data at level $t$")
-    axis.set_title(f"{names[k]} / $h^{order}$")
-    axis.grid(alpha=0.3)
-axes[0].legend()
+    axis.axvline(1, color=GRAY, linestyle=":")
+    axis.set(xlabel="variance $v$ of the data at level $t$", ylabel=f"{names[k]} / $h^{order}$")
+axes[0].legend(fontsize=11)
+figure.suptitle("On the standard normal ($v = 1$) the bug cannot be seen", fontsize=14, weight="bold")
 plt.show()
 
 # %% [markdown]
@@ -204,5 +237,51 @@ plt.show()
 # look. At $v = 1$ the curves meet. On the standard normal, the target that everybody tries first, the wrong weight
 # has the right bias (none) and the right variance ($h^4/12$). A verifier has to look elsewhere, and at constants.
 #
-# **To do yourself.** Replace `score(t - a * h, half)` by `score(t, half)`, a score asked at the wrong noise level.
-# Which of the two orders changes, and at which $v$ would you not notice?
+# ## Exercises
+#
+# **1.** Replace `score(t - a * h, half)` by `score(t, half)`, a score asked at the wrong noise level. Of which orders
+# are squared bias and variance then, and at which $v$ would you not notice? Give the three numbers.
+#
+# **2.** Write the exponential integrator, which freezes the score at the beginning of the step, $\hat x = e^h x +
+# (e^h - 1)\, s_t(x)$, as a step function. The check asks `rmverify.testing` whether its law is right.
+
+
+# %%
+def check_wrong_level(bias_order, variance_order, unnoticed):
+    def wrong_level(x, t, h, score, draw):
+        a = draw.uniform()
+        half = exp(a * h) * x + expm1(a * h) * score(t, x)
+        return exp(h) * x + h * exp((1 - a) * h) * score(t, half)
+
+    found = np.array([measured(wrong_level, 0.25, 0.5, h) for h in (1e-4, 1e-3)])
+    orders = np.log10(found[1] / found[0])
+    for name, order, given in zip(names, orders, (bias_order, variance_order), strict=True):
+        assert abs(order - given) < 0.05, f"{name} is of order {order:.2f}"
+    lam = 1 + (unnoticed - 1) * np.exp(2 * 0.5)  # the data whose variance at level 0.5 is this
+    right, wrong = (measured(each, lam, 0.5, 1e-3) for each in (randomized_midpoint, wrong_level))
+    assert np.allclose(right, wrong, rtol=1e-6), f"at v = {unnoticed} one finds {wrong} for {right}"
+    print("Right: only the bias tells, by its order; where the law does not change with t, nothing does.")
+
+
+def check_exponential_integrator(step):
+    assert_same_law(step, rm.schemes.exponential_integrator)
+    print("Right: its law is that of rm.schemes.exponential_integrator.")
+
+
+try:
+    check_exponential_integrator(rm.schemes.euler)
+except AssertionError as complaint:
+    print(complaint)
+
+# %% [markdown]
+# Worked solutions are below; try before you look.
+#
+# .
+#
+# .
+#
+# .
+
+# %%
+check_wrong_level(4, 4, 1)
+check_exponential_integrator(lambda x, t, h, score, draw: exp(h) * x + expm1(h) * score(t, x))

@@ -27,6 +27,7 @@
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
+from style import BLACK, BLUE, GRAY, GREEN, ORANGE, RED, SCHEMES, SKY
 
 import rmverify as rm
 from rmverify.schemes import exponential_integrator, randomized_midpoint
@@ -68,15 +69,15 @@ for k, d in enumerate(dims):
     print(f"{d:9} {first[k]:23} {local[0]} {second[k]:20} {local[1]}")
 
 # %%
-figure, axis = plt.subplots(figsize=(6.5, 4.4), layout="constrained")
-axis.loglog(dims, first, "o", label="exponential integrator")
-axis.loglog(dims, second, "s", label=r"randomized midpoint, $\mathbb{E}_\alpha$TV")
+figure, axis = plt.subplots()
+axis.loglog(dims, first, **SCHEMES["exponential_integrator"], linestyle="none")
+of_the_law = {"label": r"randomized midpoint, $\mathbb{E}_\alpha$TV"}
+axis.loglog(dims, second, **SCHEMES["randomized_midpoint"] | of_the_law, linestyle="none")
 for N, power, name in ((first, 1 / 2, "$d^{1/2}$"), (second, 1 / 3, "$d^{1/3}$")):
-    axis.loglog(dims, N[-1] * (np.array(dims) / dims[-1]) ** power, "k--", linewidth=0.8)
-    axis.annotate(name, (dims[-2], N[-2]), xytext=(-4, 10), textcoords="offset points", ha="right")
-axis.set_xlabel("dimension $d$")
-axis.set_ylabel(r"smallest $N$ with TV $\leq 0.1$")
-axis.grid(alpha=0.3)
+    axis.loglog(dims, N[-1] * (np.array(dims) / dims[-1]) ** power, "--", color=BLACK, linewidth=1)
+    axis.annotate(name, (dims[-2], N[-2]), xytext=(-6, 12), textcoords="offset points", ha="right")
+axis.set(xlabel="dimension $d$", ylabel=r"smallest number of steps $N$ to TV $\leq 0.1$")
+axis.set_title("Half a power of $d$, and a third")
 axis.legend()
 plt.show()
 
@@ -103,14 +104,12 @@ found = np.array([steps_to(exponential_integrator, d, 0.1).steps for d in fine])
 middle = np.sqrt(np.array(fine[1:]) * np.array(fine[:-1]))
 blur = (0.5 / found[1:] + 0.5 / found[:-1]) / np.diff(np.log(fine))
 
-figure, axis = plt.subplots(figsize=(6.5, 4.0), layout="constrained")
-axis.fill_between(middle, 0.5 - blur, 0.5 + blur, color="gray", alpha=0.25, label="roundness of $N$")
-axis.semilogx(middle, slopes(fine, found), "o-", label="local slope")
-axis.axhline(1 / 2, color="black", linewidth=0.8)
-axis.set_xlabel("dimension $d$")
-axis.set_ylabel("slope of $\\ln N$ in $\\ln d$")
-axis.set_title("Exponential integrator, TV $\\leq 0.1$")
-axis.grid(alpha=0.3)
+figure, axis = plt.subplots()
+axis.fill_between(middle, 0.5 - blur, 0.5 + blur, color=GRAY, alpha=0.25, label="roundness of $N$")
+axis.semilogx(middle, slopes(fine, found), "s-", color=ORANGE, label="local slope")
+axis.axhline(1 / 2, color=BLACK, linewidth=1)
+axis.set(xlabel="dimension $d$", ylabel=r"slope of $\ln N$ in $\ln d$")
+axis.set_title(r"The exponential integrator's $\frac{1}{2}$ begins at $d \approx 10$")
 axis.legend()
 plt.show()
 
@@ -176,23 +175,21 @@ for d, accuracies in grid.items():
         guess = round(2 * max(d**0.25 * accuracy**-0.5, (d / accuracy) ** (1 / 3)))
         mixture[d, accuracy] = steps_to(randomized_midpoint, d, accuracy, guess=guess).steps
 
-figure, axis = plt.subplots(figsize=(7, 4.4), layout="constrained")
-for d, mark in zip(grid, "osD^", strict=True):
+figure, axis = plt.subplots()
+for (d, mark), color in zip(zip(grid, "osD^", strict=True), (BLUE, ORANGE, RED, GREEN), strict=True):
     x = np.array([d * accuracy**2 for accuracy in grid[d]])
     y = np.array([mixture[d, accuracy] / (d**0.25 * accuracy**-0.5) for accuracy in grid[d]])
-    axis.loglog(x, y, mark, label=f"$d = 10^{{{round(np.log10(d))}}}$")
+    axis.loglog(x, y, mark, color=color, label=f"$d = 10^{{{round(np.log10(d))}}}$")
 bias = mixture[10, 1e-4] / (10**0.25 * 1e-4**-0.5)
 spread = mixture[10**7, 0.1] / (10**7 / 0.1) ** (1 / 3)
-axis.axhline(bias, color="black", linewidth=0.8, label="bias: $N \\sim d^{1/4} \\varepsilon^{-1/2}$")
+axis.axhline(bias, color=SKY, label="bias: $N \\sim d^{1/4} \\varepsilon^{-1/2}$")
 u = np.geomspace(1e-2, 1e5, 50)
-axis.loglog(u, spread * u ** (1 / 12), "k--", linewidth=0.8, label=r"spread: $N \sim (d/\varepsilon)^{1/3}$")
+axis.loglog(u, spread * u ** (1 / 12), "--", color=BLACK, label=r"spread: $N \sim (d/\varepsilon)^{1/3}$")
 axis.set_yticks([1.5, 2, 3, 4], labels=["1.5", "2", "3", "4"])
 axis.minorticks_off()
-axis.set_xlabel(r"$d\, \varepsilon^2$")
-axis.set_ylabel(r"$N \,/\, (d^{1/4} \varepsilon^{-1/2})$")
-axis.set_title("The mixture of the randomized midpoint")
-axis.grid(alpha=0.3)
-axis.legend()
+axis.set(xlabel=r"$d\, \varepsilon^2$", ylabel=r"steps $N \,/\, (d^{1/4} \varepsilon^{-1/2})$")
+axis.set_title("Thirteen numbers of steps on one curve: two regimes")
+axis.legend(fontsize=11)
 plt.show()
 
 # %% [markdown]
@@ -243,6 +240,46 @@ assert np.all(np.diff(local) > -0.01)
 # The whole table, with Heun's method and the deterministic midpoint, the smoothness $L$, correctors and estimated
 # scores, comes from the command `rmverify rates`.
 #
-# **To do yourself.** On Gaussians the deterministic midpoint `rm.schemes.midpoint` has a bias and no spread. Which
-# exponents do you expect from it in $d$ and in $1/\varepsilon$? Measure them. If one is smaller than you expected, look
-# at the field `crossing` of a row: an error that changes its sign is small for a reason that no exponent describes.
+# ## Exercises
+#
+# **1.** On Gaussians the deterministic midpoint `rm.schemes.midpoint` has a bias, of second order, and no spread. Which
+# exponents do you expect from it in $d$ and in $1/\varepsilon$? Give both. (On $N(0, \frac14 I)$ its error happens to
+# change its sign near 86 steps, and the field `crossing` of a row says so: an error near a zero is small for a reason
+# that no exponent describes. The check takes variance 2.)
+#
+# **2.** A colleague finds $N = 100, 178, 316, 562$ steps at $d = 10^2, 10^3, 10^4, 10^5$. Which exponent, and by how
+# much can the roundness of $N$ have moved the last local slope? Give the exponent and that error.
+
+
+# %%
+def check_midpoint(in_dimension, in_accuracy):
+    def smallest(d, accuracy):
+        return rm.rates.steps_to(rm.schemes.midpoint, rm.Gaussian.isotropic(2.0, d), accuracy, guess=16).steps
+
+    by_dimension = np.log(smallest(10**8, 0.1) / smallest(10**6, 0.1)) / np.log(100)
+    by_accuracy = np.log(smallest(1000, 1e-5) / smallest(1000, 1e-3)) / np.log(100)
+    assert abs(by_dimension - in_dimension) < 0.02, f"in d one measures {by_dimension:.3f}"
+    assert abs(by_accuracy - in_accuracy) < 0.02, f"in 1/eps one measures {by_accuracy:.3f}"
+    print(f"Right: one measures {by_dimension:.3f} and {by_accuracy:.3f}.")
+
+
+def check_roundness(exponent, error):
+    d, N = np.array([1e2, 1e3, 1e4, 1e5]), np.array([100, 178, 316, 562])
+    assert abs(slopes(d, N)[-1] - exponent) < 0.005
+    expected = (0.5 / 562 + 0.5 / 316) / np.log(10)
+    assert 0.8 < error / expected < 1.25, "half a step in each of the two, over the logarithm of ten"
+    print(f"Right: {exponent} ± {expected:.4f}.")
+
+
+# %% [markdown]
+# Worked solutions are below; try before you look.
+#
+# .
+#
+# .
+#
+# .
+
+# %%
+check_midpoint(1 / 4, 1 / 2)  # TV ~ sqrt(d) h^2
+check_roundness(1 / 4, (0.5 / 562 + 0.5 / 316) / np.log(10))
