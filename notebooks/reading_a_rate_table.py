@@ -250,6 +250,9 @@ assert np.all(np.diff(local) > -0.01)
 # expect from it in $d$ and in $1/\varepsilon$? The check measures them on data $N(0, 4 I_d)$. On $N(0, \frac14 I_d)$
 # the bias changes its sign at 86 steps, and the smallest $N$ is caught below, whatever $d$ is: small for a reason that
 # no exponent describes. A row of a rate table has a field for it, `crossing`.
+#
+# **3.** A colleague finds $N = 100, 178, 316, 562$ steps at $d = 10^2, 10^3, 10^4, 10^5$. Which exponent is it, and by
+# how much can the roundness of $N$ have moved the last local slope?
 
 
 # %%
@@ -274,6 +277,14 @@ def check_exponents(in_dimension, in_accuracy):
     for name, mine, found in zip(("d", "1/eps"), (in_dimension, in_accuracy), measured, strict=True):
         print(f"in {name}: yours {mine:.3f}, measured {found:.3f}")
         assert abs(mine - found) < 0.03, f"not the exponent in {name}"
+
+
+def check_roundness(exponent, error):
+    d, N = 10.0 ** np.arange(2, 6), np.array([100, 178, 316, 562])
+    assert abs(slopes(d, N)[-1] - exponent) < 0.005, "not the last local slope"
+    due = (0.5 / 562 + 0.5 / 316) / np.log(10)
+    assert 0.8 < error / due < 1.25, "half a step in each of the two, over the logarithm of ten"
+    print(f"Right: {exponent} ± {due:.4f}.")
 
 
 # %% [markdown]
@@ -306,3 +317,4 @@ def my_steps(d, accuracy):
 
 check_steps(my_steps)
 check_exponents(1 / 4, 1 / 2)  # a bias of order h^2 in each variance, sqrt(d) h^2 in total variation
+check_roundness(1 / 4, (0.5 / 562 + 0.5 / 316) / np.log(10))
