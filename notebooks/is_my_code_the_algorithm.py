@@ -75,8 +75,31 @@ def mine(n):
 
 
 # %% [markdown]
-# The data are Gaussian with eight variances between 0.02 and 9, off centre. What one sees of the samples are their
-# means and variances:
+# Two coordinates of Gaussian data, off centre, and five hundred samples of each loop in 160 steps. Which is mine?
+
+# %%
+pair = rm.Gaussian([1.0, 0.5], [4.0, 0.25])
+noise = np.random.default_rng(0).standard_normal((500, 2))
+
+
+def denoiser(x, sigma):
+    return pair.means + (x - pair.means) * pair.variances / (pair.variances + sigma**2)
+
+
+axes = plt.subplots(1, 2, figsize=(11, 4.8), sharex=True, sharey=True)[1]
+turn = np.linspace(0, 2 * np.pi, 200)
+for axis, make, name in zip(axes, (mine, heun), "AB", strict=True):
+    axis.plot(*make(160).run(denoiser, noise, None).T, ".", color=GRAY, markersize=4)
+    axis.plot(1 + 4 * np.cos(turn), 0.5 + np.sin(turn), color=BLUE, label="two std of the data")
+    axis.set(xlabel="first coordinate (units of the data)", xlim=(-7, 9), ylim=(-1.7, 2.9))
+    axis.set_title(f"Loop {name}, 160 steps", fontweight="normal")
+axes[0].set_ylabel("second coordinate")
+axes[1].legend(loc="upper right")
+axes[0].figure.suptitle("One of these loops is wrong: samples do not tell", fontsize=15, weight="bold")
+plt.show()
+
+# %% [markdown]
+# From here on the data have eight variances between 0.02 and 9, and nothing is sampled.
 
 # %%
 data = default_target()
@@ -88,7 +111,7 @@ for name, make in (("Heun", heun), ("mine", mine)):
     assert np.abs(off).max() < 0.03
 
 # %% [markdown]
-# Nobody sees three per cent in a picture. But how does the error fall?
+# Loop A is mine. Nobody sees three per cent in a picture. But how does the error fall?
 
 # %%
 reports = {
@@ -281,21 +304,50 @@ assert any(evidence.finding == "violated" for evidence in report["C3"].evidence)
 # %% [markdown]
 # ## Exercises
 #
-# **1.** Flow matching: $x_t = (1-t)\,x_0 + t\,\epsilon$, and the network predicts the velocity $\epsilon - x_0$. Write
-# the *midpoint* rule as `my_flow(n)`, from $t = 1$ to $0$ in `n` steps, with `path=rm.paths.Flow(), predicts="flow"`.
-# The check wants order 2, two evaluations a step, and the right levels.
+# Flow matching: $x_t = (1-t)\,x_0 + t\,\epsilon$, noise at $t = 1$, data at $t = 0$; the network predicts the velocity
+# $\epsilon - x_0$.
 #
-# **2.** Mend the sign of `uphill`, and write it as `downhill`. Then try the wrong decay, `exp(-friction * b)` for
+# **1.** `broken` should make $n$ steps of Euler's rule. There are two mistakes. Write `repaired`. (The order sees
+# neither of them, and the bookkeeping misses the second: told every level one step late, the loop is still Euler's rule, but on
+# other levels, and walks past the data. So the check also reads what levels the model was told.)
+#
+# **2.** Make it of order 2, with a midpoint in each step: `my_flow`.
+#
+# **3.** Mend the sign of `uphill`, and write it as `downhill`. Then try the wrong decay, `exp(-friction * b)` for
 # `decay`: what does the check say?
 
 
 # %%
-def check_flow(make):
+def broken(n):
+    def run(model, x, noise):
+        for t, t_next in pairwise(np.linspace(1, 0, n)):
+            x = x + (t_next - t) * model(x, t_next)
+        return x
+
+    return rm.Sampler(run, path=rm.paths.Flow(), predicts="flow")
+
+
+def check_flow(make, order):
     assert_bookkeeping(make)
-    assert_order(make, 2)
-    report = rm.audit(make, data, steps=(10, 20, 40), odd=())
-    assert report.evaluations == "2N", f"expected 2 evaluations a step, got {report.evaluations}"
-    print("Right: order 2, in 2N evaluations, each at its level.")
+    assert_order(make, order)
+    told = [call.level for call in make(10).read(data).calls]
+    assert len(told) == 10 * order, f"10 steps make {len(told)} calls of the model, expected {10 * order}"
+    starts = np.linspace(1, 0, 11)[:-1]
+    assert np.allclose(told[::order], starts), f"the steps should begin at {starts}, and ask at {told[::order]}"
+    print(f"Right: order {order}, {len(told)} calls in 10 steps, each at its level.")
+
+
+def half_repaired(n):
+    return broken(n + 1)
+
+
+for make in (broken, half_repaired):
+    try:
+        check_flow(make, 1)
+    except AssertionError as complaint:
+        print(f"{make.__name__}: {complaint}")
+    else:
+        raise AssertionError(f"{make.__name__} passes the check")
 
 
 def check_chain(step):
@@ -318,6 +370,15 @@ def check_chain(step):
 
 
 # %%
+def repaired(n):
+    def run(model, x, noise):
+        for t, t_next in pairwise(np.linspace(1, 0, n + 1)):  # n steps have n + 1 ends
+            x = x + (t_next - t) * model(x, t)  # x is at level t
+        return x
+
+    return rm.Sampler(run, path=rm.paths.Flow(), predicts="flow")
+
+
 def my_flow(n):
     def run(model, x, noise):
         for t, t_next in pairwise(np.linspace(1, 0, n + 1)):
@@ -344,5 +405,6 @@ def downhill(state, t, h, score, draw, *, friction, mass=1):
     )
 
 
-check_flow(my_flow)
+check_flow(repaired, 1)
+check_flow(my_flow, 2)
 check_chain(downhill)

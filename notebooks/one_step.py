@@ -30,8 +30,11 @@
 # numbers to fifteen digits, however small they are.
 
 # %%
+from types import SimpleNamespace
+
 import matplotlib.pyplot as plt
 import numpy as np
+from style import BLACK, BLUE, GRAY, ORANGE, RED, sliders
 
 import rmverify as rm
 from rmverify.elementary import exp, expm1
@@ -42,7 +45,38 @@ from rmverify.schemes import randomized_midpoint
 #
 # Data $N(0, \lambda)$ have at level $t$ the law $q_t = N(0, v)$ with
 #
-# $$v(t) = 1 + (\lambda - 1)\, e^{-2t}, \qquad s_t(x) = -x / v(t).$$
+# $$v(t) = 1 + (\lambda - 1)\, e^{-2t}, \qquad s_t(x) = -x / v(t),$$
+#
+# and the exact flow takes $x$ to $\sqrt{v(t-h)/v(t)}\; x$. So here is one step, from one standard deviation, as a
+# function of the place $\alpha$ of its midpoint.
+
+
+# %%
+def v(lam, t):
+    return 1 + (lam - 1) * np.exp(-2 * t)
+
+
+def places(lam=0.25, h=0.2, t=0.5):
+    alpha = np.linspace(0, 1, 201)
+    start, due = np.sqrt(v(lam, t)), np.sqrt(v(lam, t - h))
+    draw = SimpleNamespace(uniform=lambda: alpha)
+    off = 100 * (randomized_midpoint(start, t, h, lambda s, x: -x / v(lam, s), draw) / due - 1)
+    axis = plt.subplots()[1]
+    axis.plot(alpha, off, color=ORANGE, label="one step")
+    axis.fill_between(alpha, off, 0, color=ORANGE, alpha=0.15)
+    axis.axhline(0, color=BLACK, linewidth=1.2, label="exact flow")
+    axis.axhline(off.mean(), color=BLUE, linestyle="--", label=rf"mean over $\alpha$: {off.mean():+.3f} %")
+    axis.set(xlabel=r"place of the midpoint $\alpha$ (share of the step)", ylabel="error of $\\hat x$ (% of a std)")
+    axis.set_title(rf"One place scatters, their mean hardly errs ($\lambda = {lam:g}$, $h = {h:g}$)")
+    axis.legend(loc="best")
+    plt.show()
+
+
+places()
+sliders(places, lam=(0.05, 0.25, 0.5, 1.0, 2.0, 10.0), h=(0.025, 0.05, 0.1, 0.2, 0.4))
+
+# %% [markdown]
+# ## Order and constant
 #
 # Expanding one step in $h$, with $x \sim q_t$, gives the leading terms of the mean squares:
 #
@@ -54,10 +88,6 @@ from rmverify.schemes import randomized_midpoint
 
 
 # %%
-def v(lam, t):
-    return 1 + (lam - 1) * np.exp(-2 * t)
-
-
 def leading(v, h):
     bias = (v - 1) ** 2 / (36 * v**5) * h**6
     variance = (2 * v - 1) ** 2 / (12 * v**3) * h**4
@@ -88,21 +118,20 @@ for h, found, expected in zip(steps, ours, theory, strict=True):
 
 # %%
 names = ("squared bias", "variance")
-colors = ("tab:blue", "tab:orange")
+colors = (BLUE, ORANGE)
 
 
 def draw(axis, found, expected):
     for k, name in enumerate(names):
         axis.loglog(steps, found[:, k], "o", color=colors[k], label=f"{name}, exact")
         axis.loglog(steps, expected[:, k], "-", color=colors[k], label=f"{name}, leading term")
-    axis.set_xlabel("step $h$")
+    axis.set_xlabel("step $h$ (units of $t$)")
     axis.set_ylabel("mean square over $x$")
-    axis.grid(alpha=0.3)
 
 
-figure, axis = plt.subplots(figsize=(6, 4.2), layout="constrained")
+figure, axis = plt.subplots()
 draw(axis, ours, theory)
-axis.set_title("One step of the randomized midpoint")
+axis.set_title("In one step the bias is far below the spread")
 axis.legend()
 plt.show()
 
@@ -152,19 +181,17 @@ def leading_wrong(v, h):
     return bias, variance
 
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5))
 draw(left, theirs, theory)
-left.set_title("Wrong weight, against the right leading terms")
+left.set_title("A bug has the right slopes")
 left.legend()
 for k, name in enumerate(names):
-    right.semilogx(steps, ours[:, k] / theory[:, k], "o-", color=colors[k], label=f"{name}, right")
-    right.semilogx(steps, theirs[:, k] / theory[:, k], "s--", color=colors[k], label=f"{name}, wrong weight")
-right.axhline(1, color="black", linewidth=0.8)
-right.set_xlabel("step $h$")
-right.set_ylabel("exact / leading term")
-right.set_title("The same, divided by the right leading terms")
-right.grid(alpha=0.3)
-right.legend()
+    right.loglog(steps, ours[:, k] / theory[:, k], "o-", color=colors[k], label=f"{name}, right")
+    right.loglog(steps, theirs[:, k] / theory[:, k], "X--", color=colors[k], label=f"{name}, wrong weight")
+right.axhline(1, color=BLACK, linewidth=0.8)
+right.set(xlabel="step $h$ (units of $t$)", ylabel="exact / right leading term", ylim=(0.3, 60))
+right.set_title("... and the wrong constants")
+right.legend(loc="upper left")
 plt.show()
 
 # %%
@@ -182,27 +209,97 @@ h, t = 1e-3, 0.2
 variances = np.geomspace(0.05, 20, 25)
 level = v(variances, t)
 curves = {
-    "right": np.array([measured(randomized_midpoint, each, t, h) for each in variances]),
+    "right weight": np.array([measured(randomized_midpoint, each, t, h) for each in variances]),
     "wrong weight": np.array([measured(wrong_weight, each, t, h) for each in variances]),
 }
-figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(11, 5))
 fine = np.geomspace(level.min(), level.max(), 400)
 for k, (axis, order) in enumerate(zip(axes, (6, 4), strict=True)):
-    for (name, found), theory_of, mark in zip(curves.items(), (leading, leading_wrong), "os", strict=True):
-        (line,) = axis.loglog(level, found[:, k] / h**order, mark, markersize=4, label=f"{name}, exact")
-        axis.loglog(fine, theory_of(fine, h)[k] / h**order, color=line.get_color(), label=f"{name}, leading term")
+    looks = ((leading, "o", BLUE), (leading_wrong, "X", RED))
+    for (name, found), (theory_of, mark, color) in zip(curves.items(), looks, strict=True):
+        axis.loglog(level, found[:, k] / h**order, mark, color=color, markersize=6, label=f"{name}, exact")
+        axis.loglog(fine, theory_of(fine, h)[k] / h**order, color=color, linewidth=1.2, label="its leading term")
     axis.set_ylim(bottom=1e-7 if order == 6 else 1e-5)
-    axis.axvline(1, color="black", linewidth=0.8, linestyle=":")
-    axis.set_xlabel("variance $v$ of the data at level $t$")
-    axis.set_title(f"{names[k]} / $h^{order}$")
-    axis.grid(alpha=0.3)
-axes[0].legend()
+    axis.axvline(1, color=GRAY, linewidth=1.5, linestyle=":")
+    axis.annotate("$N(0, 1)$", (1, axis.get_ylim()[0]), xytext=(4, 6), textcoords="offset points", color=GRAY)
+    axis.set(xlabel="variance $v$ of the data at level $t$", ylabel=f"{names[k]} / $h^{order}$")
+axes[0].legend(fontsize=11)
+figure.suptitle("On the standard normal the bug cannot be seen", fontsize=15, weight="bold")
 plt.show()
+
+# %%
+one = [measured(scheme, 1.0, t, h) for scheme in (randomized_midpoint, wrong_weight)]
+assert np.allclose(one[0][1], one[1][1], rtol=10 * h)  # the same variance
+assert max(one[0][0], one[1][0]) < h**7  # and no bias of the order
+assert abs(measured(wrong_weight, 0.25, t, h)[1] / measured(randomized_midpoint, 0.25, t, h)[1] - 1) > 0.5
 
 # %% [markdown]
 # The right variance vanishes to leading order at $v = \frac12$, and the wrong one does not: that is a good place to
 # look. At $v = 1$ the curves meet. On the standard normal, the target that everybody tries first, the wrong weight
 # has the right bias (none) and the right variance ($h^4/12$). A verifier has to look elsewhere, and at constants.
 #
-# **To do yourself.** Replace `score(t - a * h, half)` by `score(t, half)`, a score asked at the wrong noise level.
-# Which of the two orders changes, and at which $v$ would you not notice?
+# ## Exercises
+#
+# **1.** Replace `score(t - a * h, half)` by `score(t, half)`, a score asked at the wrong noise level. Which of the two
+# orders changes? Find the leading terms of squared bias and variance by hand, as above, and write them as
+# `my_leading(v, h)`. At which $v$ would you not notice?
+#
+# **2.** Write a step `my_step` whose variance is of order $h^6$, by asking at *two* places in each step. (Three
+# evaluations; one random number is enough.)
+
+
+# %%
+def wrong_level(x, t, h, score, draw):
+    a = draw.uniform()
+    half = exp(a * h) * x + expm1(a * h) * score(t, x)
+    return exp(h) * x + h * exp((1 - a) * h) * score(t, half)  # should be t - a * h
+
+
+def check_leading(terms, h=1e-4, t=0.2):
+    for lam in (0.1, 0.4, 2.0, 10.0):
+        for name, mine, found in zip(names, terms(v(lam, t), h), measured(wrong_level, lam, t, h), strict=True):
+            assert abs(mine / found - 1) < 300 * h, (
+                f"{name} at v = {v(lam, t):.3f}: yours {mine:.3e}, exact {found:.3e}"
+            )
+    bias, variance = measured(wrong_level, 1.0, t, h)
+    assert bias < h**6
+    assert abs(variance * 12 / h**4 - 1) < 10 * h
+    print("Right. At v = 1 there is no bias, and the variance is that of the right step.")
+
+
+def check_step(step, lam=0.25, t=0.5):
+    errors = [measured(step, lam, t, h) for h in (2e-3, 1e-3)]
+    slopes = np.log2(np.array(errors[0]) / errors[1])
+    assert slopes[0] > 5.9, f"the squared bias has the order {slopes[0]:.2f}, and 6 is due"
+    assert slopes[1] > 5.9, f"the variance has the order {slopes[1]:.2f}, and 6 is due"
+    print(f"Right: the orders are {slopes[0]:.2f} and {slopes[1]:.2f}.")
+
+
+# %% [markdown]
+# Worked solutions are below; try before you look.
+#
+# .
+#
+# .
+#
+# .
+
+
+# %%
+def my_leading(v, h):
+    """Along the flow x_{t-r} = x + (1 - 1/v) x r + ..., so that the score at level t has -(v - 1)/v^2 x r where it is
+    due with a +: the mean is off by -(v - 1)/v^2 x h^2, and alpha has the weight h^2 x/v^2."""
+    return (v - 1) ** 2 / v**3 * h**4, 1 / (12 * v**3) * h**4
+
+
+def my_step(x, t, h, score, draw):
+    a = draw.uniform()
+    pushes = 0
+    for place in (a, 1 - a):  # what is linear in the place cancels
+        half = exp(place * h) * x + expm1(place * h) * score(t, x)
+        pushes = pushes + exp((1 - place) * h) * score(t - place * h, half)
+    return exp(h) * x + h / 2 * pushes
+
+
+check_leading(my_leading)
+check_step(my_step)

@@ -27,9 +27,10 @@
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
+from style import BLACK, BLUE, GRAY, GREEN, ORANGE, RED, SCHEMES, ticks
 
 import rmverify as rm
-from rmverify.schemes import exponential_integrator, randomized_midpoint
+from rmverify.schemes import exponential_integrator, midpoint, randomized_midpoint
 
 
 def steps_to(scheme, d, accuracy, law=None, guess=16):
@@ -68,15 +69,15 @@ for k, d in enumerate(dims):
     print(f"{d:9} {first[k]:23} {local[0]} {second[k]:20} {local[1]}")
 
 # %%
-figure, axis = plt.subplots(figsize=(6.5, 4.4), layout="constrained")
-axis.loglog(dims, first, "o", label="exponential integrator")
-axis.loglog(dims, second, "s", label=r"randomized midpoint, $\mathbb{E}_\alpha$TV")
+figure, axis = plt.subplots()
+looks = [SCHEMES[name] | {"linestyle": "none"} for name in ("exponential_integrator", "randomized_midpoint")]
+axis.loglog(dims, first, **looks[0])
+axis.loglog(dims, second, **looks[1] | {"label": r"randomized midpoint, $\mathbb{E}_\alpha$TV"})
 for N, power, name in ((first, 1 / 2, "$d^{1/2}$"), (second, 1 / 3, "$d^{1/3}$")):
-    axis.loglog(dims, N[-1] * (np.array(dims) / dims[-1]) ** power, "k--", linewidth=0.8)
-    axis.annotate(name, (dims[-2], N[-2]), xytext=(-4, 10), textcoords="offset points", ha="right")
-axis.set_xlabel("dimension $d$")
-axis.set_ylabel(r"smallest $N$ with TV $\leq 0.1$")
-axis.grid(alpha=0.3)
+    axis.loglog(dims, N[-1] * (np.array(dims) / dims[-1]) ** power, "--", color=GRAY, linewidth=1.5)
+    axis.annotate(name, (dims[-2], N[-2]), xytext=(-6, 10), textcoords="offset points", ha="right")
+axis.set(xlabel="dimension $d$", ylabel=r"smallest number of steps with TV $\leq 0.1$")
+axis.set_title("Two schemes, two exponents")
 axis.legend()
 plt.show()
 
@@ -103,14 +104,12 @@ found = np.array([steps_to(exponential_integrator, d, 0.1).steps for d in fine])
 middle = np.sqrt(np.array(fine[1:]) * np.array(fine[:-1]))
 blur = (0.5 / found[1:] + 0.5 / found[:-1]) / np.diff(np.log(fine))
 
-figure, axis = plt.subplots(figsize=(6.5, 4.0), layout="constrained")
-axis.fill_between(middle, 0.5 - blur, 0.5 + blur, color="gray", alpha=0.25, label="roundness of $N$")
-axis.semilogx(middle, slopes(fine, found), "o-", label="local slope")
-axis.axhline(1 / 2, color="black", linewidth=0.8)
-axis.set_xlabel("dimension $d$")
-axis.set_ylabel("slope of $\\ln N$ in $\\ln d$")
-axis.set_title("Exponential integrator, TV $\\leq 0.1$")
-axis.grid(alpha=0.3)
+figure, axis = plt.subplots()
+axis.fill_between(middle, 0.5 - blur, 0.5 + blur, color=GRAY, alpha=0.25, label="what whole numbers $N$ blur")
+axis.semilogx(middle, slopes(fine, found), "s-", color=ORANGE, label="local slope, exponential integrator")
+axis.axhline(1 / 2, color=BLACK, linewidth=0.8)
+axis.set(xlabel="dimension $d$", ylabel=r"slope of $\ln N$ in $\ln d$")
+axis.set_title("From $d = 10$ on the slope is one half")
 axis.legend()
 plt.show()
 
@@ -176,23 +175,22 @@ for d, accuracies in grid.items():
         guess = round(2 * max(d**0.25 * accuracy**-0.5, (d / accuracy) ** (1 / 3)))
         mixture[d, accuracy] = steps_to(randomized_midpoint, d, accuracy, guess=guess).steps
 
-figure, axis = plt.subplots(figsize=(7, 4.4), layout="constrained")
-for d, mark in zip(grid, "osD^", strict=True):
+figure, axis = plt.subplots()
+for d, mark, color in zip(grid, "osD^", (BLUE, ORANGE, GREEN, RED), strict=True):
     x = np.array([d * accuracy**2 for accuracy in grid[d]])
     y = np.array([mixture[d, accuracy] / (d**0.25 * accuracy**-0.5) for accuracy in grid[d]])
-    axis.loglog(x, y, mark, label=f"$d = 10^{{{round(np.log10(d))}}}$")
+    axis.loglog(x, y, mark, color=color, label=f"$d = 10^{{{round(np.log10(d))}}}$")
 bias = mixture[10, 1e-4] / (10**0.25 * 1e-4**-0.5)
 spread = mixture[10**7, 0.1] / (10**7 / 0.1) ** (1 / 3)
-axis.axhline(bias, color="black", linewidth=0.8, label="bias: $N \\sim d^{1/4} \\varepsilon^{-1/2}$")
+axis.axhline(bias, color=BLACK, linewidth=1.2, label="bias: $N \\sim d^{1/4} \\varepsilon^{-1/2}$")
 u = np.geomspace(1e-2, 1e5, 50)
-axis.loglog(u, spread * u ** (1 / 12), "k--", linewidth=0.8, label=r"spread: $N \sim (d/\varepsilon)^{1/3}$")
-axis.set_yticks([1.5, 2, 3, 4], labels=["1.5", "2", "3", "4"])
-axis.minorticks_off()
-axis.set_xlabel(r"$d\, \varepsilon^2$")
-axis.set_ylabel(r"$N \,/\, (d^{1/4} \varepsilon^{-1/2})$")
-axis.set_title("The mixture of the randomized midpoint")
-axis.grid(alpha=0.3)
-axis.legend()
+axis.loglog(
+    u, spread * u ** (1 / 12), "--", color=BLACK, linewidth=1.2, label=r"spread: $N \sim (d/\varepsilon)^{1/3}$"
+)
+ticks(axis.yaxis, [1.5, 2, 3, 4])
+axis.set(xlabel=r"dimension and accuracy, $d\, \varepsilon^2$", ylabel=r"steps $N \,/\, (d^{1/4} \varepsilon^{-1/2})$")
+axis.set_title("Two powers, one curve: the randomized midpoint's mixture")
+axis.legend(fontsize=11)
 plt.show()
 
 # %% [markdown]
@@ -243,6 +241,80 @@ assert np.all(np.diff(local) > -0.01)
 # The whole table, with Heun's method and the deterministic midpoint, the smoothness $L$, correctors and estimated
 # scores, comes from the command `rmverify rates`.
 #
-# **To do yourself.** On Gaussians the deterministic midpoint `rm.schemes.midpoint` has a bias and no spread. Which
-# exponents do you expect from it in $d$ and in $1/\varepsilon$? Measure them. If one is smaller than you expected, look
-# at the field `crossing` of a row: an error that changes its sign is small for a reason that no exponent describes.
+# ## Exercises
+#
+# **1.** Find the smallest $N$ yourself. Write `my_steps(d, accuracy)` for the exponential integrator: `rm.output_law`
+# and `rm.tv` give the error of a plan, which falls with $N$.
+#
+# **2.** On Gaussians the deterministic midpoint `rm.schemes.midpoint` has a bias and no spread. Which exponents do you
+# expect from it in $d$ and in $1/\varepsilon$? The check measures them on data $N(0, 4 I_d)$. On $N(0, \frac14 I_d)$
+# the bias changes its sign at 86 steps, and the smallest $N$ is caught below, whatever $d$ is: small for a reason that
+# no exponent describes. A row of a rate table has a field for it, `crossing`.
+#
+# **3.** A colleague finds $N = 100, 178, 316, 562$ steps at $d = 10^2, 10^3, 10^4, 10^5$. Which exponent is it, and by
+# how much can the roundness of $N$ have moved the last local slope?
+
+
+# %%
+def check_steps(smallest):
+    for d, accuracy in ((1, 0.1), (100, 0.1), (1000, 0.03), (10_000, 0.1)):
+        mine, due = smallest(d, accuracy), steps_to(exponential_integrator, d, accuracy).steps
+        assert mine == due, f"d = {d}, TV <= {accuracy}: yours is {mine}, the smallest is {due}"
+    print("Right, to the last step.")
+
+
+def check_exponents(in_dimension, in_accuracy):
+    def count(d, accuracy, variance=4.0):
+        return rm.rates.steps_to(midpoint, rm.Gaussian.isotropic(variance, d), accuracy, guess=64)
+
+    far = [10**6, 10**8], [1e-3, 1e-5]
+    by_d = [count(d, 0.01).steps for d in far[0]]
+    by_accuracy = [count(100, accuracy).steps for accuracy in far[1]]
+    measured = slopes(far[0], by_d)[0], slopes(1 / np.array(far[1]), by_accuracy)[0]
+    caught = [count(d, 0.01, 0.25) for d in far[0]]
+    print(f"smallest N: {by_d} on N(0, 4), {[row.steps for row in caught]} on N(0, 1/4), for d = {far[0]}")
+    assert max(row.steps for row in caught) < caught[-1].crossing == 86
+    for name, mine, found in zip(("d", "1/eps"), (in_dimension, in_accuracy), measured, strict=True):
+        print(f"in {name}: yours {mine:.3f}, measured {found:.3f}")
+        assert abs(mine - found) < 0.03, f"not the exponent in {name}"
+
+
+def check_roundness(exponent, error):
+    d, N = 10.0 ** np.arange(2, 6), np.array([100, 178, 316, 562])
+    assert abs(slopes(d, N)[-1] - exponent) < 0.005, "not the last local slope"
+    due = (0.5 / 562 + 0.5 / 316) / np.log(10)
+    assert 0.8 < error / due < 1.25, "half a step in each of the two, over the logarithm of ten"
+    print(f"Right: {exponent} ± {due:.4f}.")
+
+
+# %% [markdown]
+# Worked solutions are below; try before you look.
+#
+# .
+#
+# .
+#
+# .
+
+
+# %%
+def my_steps(d, accuracy):
+    target = rm.Gaussian.isotropic(0.25, d)
+
+    def within(n):
+        plan = rm.Plan([rm.Predict(exponential_integrator, np.linspace(3, 0, n + 1))])
+        return rm.tv(rm.output_law(plan, target, start="exact"), target) <= accuracy
+
+    high = 1
+    while not within(high):
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if within(middle) else (middle, high)
+    return high
+
+
+check_steps(my_steps)
+check_exponents(1 / 4, 1 / 2)  # a bias of order h^2 in each variance, sqrt(d) h^2 in total variation
+check_roundness(1 / 4, (0.5 / 562 + 0.5 / 316) / np.log(10))

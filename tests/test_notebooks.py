@@ -19,8 +19,8 @@ FOLDER = Path(__file__).parent.parent / "notebooks"
 PICTURES = {
     "exact_laws_and_the_gaussian_trap": 3,
     "from_w2_to_tv": 4,
-    "is_my_code_the_algorithm": 3,
-    "one_step": 3,
+    "is_my_code_the_algorithm": 4,
+    "one_step": 4,
     "reading_a_rate_table": 3,
     "rounds_and_work": 4,
     "where_five_twelfths_comes_from": 3,
