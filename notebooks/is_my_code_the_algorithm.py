@@ -308,8 +308,8 @@ assert any(evidence.finding == "violated" for evidence in report["C3"].evidence)
 # $\epsilon - x_0$.
 #
 # **1.** `broken` should make $n$ steps of Euler's rule. There are two mistakes. Write `repaired`. (The order sees
-# neither of them, and the bookkeeping misses the second: told every level one step late, the loop is still Euler's rule,
-# but on other levels, and walks past the data. So the check also reads what levels the model was told.)
+# neither of them, and the bookkeeping misses the second: told every level one step late, the loop is still Euler's
+# rule, but on other levels, and walks past the data. So the check also reads what levels the model was told.)
 #
 # **2.** Make it of order 2, with a midpoint in each step: `my_flow`.
 #
