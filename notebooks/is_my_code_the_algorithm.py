@@ -308,8 +308,8 @@ assert any(evidence.finding == "violated" for evidence in report["C3"].evidence)
 # $\epsilon - x_0$.
 #
 # **1.** `broken` should make $n$ steps of Euler's rule. There are two mistakes. Write `repaired`. (The order sees
-# neither of them, and the bookkeeping misses the second: told every level one step late, the loop is still Euler's rule, but on
-# other levels, and walks past the data. So the check also reads what levels the model was told.)
+# neither of them, and the bookkeeping misses the second: told every level one step late, the loop is still Euler's
+# rule, but on other levels, and walks past the data. So the check also reads what levels the model was told.)
 #
 # **2.** Make it of order 2, with a midpoint in each step: `my_flow`.
 #
@@ -333,7 +333,9 @@ def check_flow(make, order):
     told = [call.level for call in make(10).read(data).calls]
     assert len(told) == 10 * order, f"10 steps make {len(told)} calls of the model, expected {10 * order}"
     starts = np.linspace(1, 0, 11)[:-1]
-    assert np.allclose(told[::order], starts), f"the steps should begin at {starts}, and ask at {told[::order]}"
+    assert np.allclose(told[::order], starts), (
+        f"the steps should begin at {starts}, and ask at {np.round(told[::order], 3)}"
+    )
     print(f"Right: order {order}, {len(told)} calls in 10 steps, each at its level.")
 
 

@@ -67,7 +67,7 @@ def places(lam=0.25, h=0.2, t=0.5):
     axis.axhline(0, color=BLACK, linewidth=1.2, label="exact flow")
     axis.axhline(off.mean(), color=BLUE, linestyle="--", label=rf"mean over $\alpha$: {off.mean():+.3f} %")
     axis.set(xlabel=r"place of the midpoint $\alpha$ (share of the step)", ylabel="error of $\\hat x$ (% of a std)")
-    axis.set_title(rf"One place scatters, their mean hardly errs ($\lambda = {lam:g}$, $h = {h:g}$)")
+    axis.set_title(rf"One place errs, the mean of all hardly ($\lambda = {lam:g}$, $h = {h:g}$)")
     axis.legend(loc="best")
     plt.show()
 
