@@ -85,7 +85,7 @@ def ledger() -> str:
         lines += [f"## {paper}", ""]
         for claim in claims.values():
             if claim.paper == paper:
-                about = [("finding", found[claim.id]), *claim_lines(claim)[1:]]
+                about = [("finding", found[claim.id]), *((n, t) for n, t in claim_lines(claim)[1:] if t != "-")]
                 lines += [f"### {claim.id}: {_plain(claim.statement)}", "", f"$$\n{claim.latex}\n$$", ""]
                 lines += [f"- **{name}**: {_plain('; '.join(text.splitlines()))}" for name, text in about] + [""]
     return "\n".join(lines)
