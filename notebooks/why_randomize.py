@@ -179,7 +179,7 @@ exact = {
     ]
     for name in ("exponential_integrator", "midpoint", "randomized_midpoint")
 }
-n = 32
+n = 16
 where = steps.index(n)
 amplitudes = np.geomspace(1e-5, 1, 13)
 race = {}
@@ -230,12 +230,12 @@ assert race["midpoint"][-1] > race["randomized_midpoint"][-1] * 5
 
 # %%
 def check_spread_of_sine(multiple):
-    def sine(t, h=1 / (L * 32)):
+    def sine(t, h=1 / (L * n)):
         return np.sin(2 * np.pi / h * (t - top))
 
-    plan = rm.Plan([rm.Predict(rm.schemes.randomized_midpoint, levels(32))])
+    plan = rm.Plan([rm.Predict(rm.schemes.randomized_midpoint, levels(n))])
     found = rm.coupling_error(plan, rm.EstimatedScore(target, bias=sine), start="exact")
-    expected = np.sqrt(1 / (2 * L * 32) * v_1 * integral(-1))
+    expected = np.sqrt(1 / (2 * L * n) * v_1 * integral(-1))
     assert abs(np.sqrt(found.mean_square) / (multiple * expected) - 1) < 0.02, "not this multiple"
     print("Right: a random rule does not know phases.")
 
