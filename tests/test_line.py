@@ -818,7 +818,12 @@ def test_many_strata_are_refused_at_once():
 
 @pytest.mark.parametrize(
     "step",
-    [schemes.randomized_midpoint_langevin(friction=2.0), schemes.parallel_underdamped(cells=2, rounds=2, friction=2.0)],
+    [
+        schemes.randomized_midpoint_langevin(friction=2.0),
+        schemes.parallel_underdamped(cells=2, rounds=2, friction=2.0),
+        schemes.parallel_overdamped(strata=2, rounds=1),
+        schemes.overdamped_midpoint,
+    ],
 )
 def test_steps_that_ask_where_noise_has_moved_x_are_refused(step):
     with pytest.raises(TypeError, match=r"^scheme: .*rmverify.sample"):

@@ -21,6 +21,10 @@ from rmverify.schemes.contract import Scheme, velocity_variance
 
 __all__ = ["Kernel", "kernel", "named"]
 
+_SEVERAL = (
+    "scheme: laws on the line are known for one noise a step, got one for each of {} {}; draw from it with "
+    "rmverify.sample"
+)
 _ELSEWHERE = (
     "scheme: it asks the score at a point that a velocity or a noise has moved, so given (x, v) the step is not "
     "Gaussian; draw from it with rmverify.sample"
@@ -43,12 +47,11 @@ class _Named(Silent):
         self.draws: list[tuple[Any, int | None]] = []
 
     def cells(self, count: int) -> Any:
-        raise TypeError(
-            f"scheme: laws on the line are known for one noise a step, got one for each of {count} cells; draw from it "
-            "with rmverify.sample"
-        )
+        raise TypeError(_SEVERAL.format(count, "cells"))
 
     def normal(self, covariance: Any, count: int | None = None) -> Any:
+        if count is not None:
+            raise TypeError(_SEVERAL.format(count, "strata"))
         self.draws.append((covariance, None))
         return [AffineForm({(len(self.draws) - 1, i, 0): 1}) for i in range(len(covariance))]
 
