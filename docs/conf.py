@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import inspect
 import json
+import os
 import re
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from rmverify.views.page import formula
 
 HERE = Path(__file__).parent
 MADE = HERE / "made"
+NOTEBOOKS = HERE.parent / "notebooks"
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(NOTEBOOKS), os.environ.get("PYTHONPATH"))))
 
 project = "rmverify"
 copyright = "the rmverify authors, BSD-3-Clause"
@@ -157,8 +160,9 @@ def write_pages() -> None:
         "Reference\n=========\n\nEvery public name, from its docstring. In Python: ``import rmverify as rm``.\n\n"
         f".. toctree::\n   :maxdepth: 1\n\n{listed}\n"
     )
-    for source in sorted((HERE.parent / "notebooks").glob("*.py")):
-        fresh[f"notebooks/{source.name}"] = source.read_text(encoding="utf-8")
+    for source in sorted(NOTEBOOKS.glob("*.py")):
+        if (text := source.read_text(encoding="utf-8")).startswith("# ---"):  # not what they import
+            fresh[f"notebooks/{source.name}"] = text
     for path, text in fresh.items():
         there = MADE / path
         there.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,8 @@ inside a step cancels here and nowhere else:
 ``log1p_minus(z)``        ln(1+z) - z
 ``total(z)``              the sum over the leading axis
 ``prefix(z)``             the sums of the entries before each one, over the leading axis (exclusive)
+``joined(*parts)``        arrays one after the other along their leading axes
+``split(z, count)``       so many equal parts of the leading axis, in a list
 ``like(c, x)``            the constant c in x's namespace, dtype and device
 ========================  =====================================================================
 
@@ -32,7 +34,10 @@ from array_api_compat import array_namespace, device, is_array_api_obj
 
 from rmverify.numbers.backends import settled
 
-__all__ = ["exp", "expm1", "like", "log1p", "log1p_minus", "phi1", "phi2", "phi3", "prefix", "sqrt", "total"]
+__all__ = [
+    "exp", "expm1", "joined", "like", "log1p", "log1p_minus", "phi1", "phi2", "phi3", "prefix", "split", "sqrt",
+    "total",
+]  # fmt: skip
 
 _TERMS = 19  # 1/19! < 2^-56: the Taylor series of phi_k inside the unit disc
 _ATANH_TERMS = 17  # (1/9)^17 < 2^-53: log1p(z) for |z| <= 1/2 as 2 atanh(z/(2+z))
@@ -309,6 +314,43 @@ def _(z: np.ndarray[Any, Any]) -> Any:
     for n in range(1, len(z)):
         np.add(sums[n - 1], z[n - 1], out=sums[n])
     return sums
+
+
+@singledispatch
+def joined(*parts: Any) -> Any:
+    """The parts, each with a leading axis, one after the other along it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> joined(np.array([1.0, 2.0]), np.array([4.0])).tolist()
+    [1.0, 2.0, 4.0]
+    """
+    return array_namespace(parts[0]).concat(list(parts), axis=0)
+
+
+@joined.register(np.ndarray)
+def _(*parts: np.ndarray[Any, Any]) -> Any:
+    return np.concatenate(parts)
+
+
+def split(z: Any, count: int) -> list[Any]:
+    """What `joined` joined: `count` equal parts of the leading axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [part.tolist() for part in split(np.array([1.0, 2.0, 4.0, 8.0]), 2)]
+    [[1.0, 2.0], [4.0, 8.0]]
+    """
+    return [part_of(z, count, k) for k in range(count)]
+
+
+@singledispatch
+def part_of(z: Any, count: int, k: int) -> Any:
+    """Part k of `count` equal ones of the leading axis."""
+    size = z.shape[0] // count
+    return z[k * size : (k + 1) * size, ...]
 
 
 def like(constant: Any, x: Any) -> Any:

@@ -498,3 +498,21 @@ def test_a_function_of_the_state_is_refused_with_the_reason(function):
 
     with pytest.raises(TypeError, match=r"not affine in its state.*rmverify.sample"):
         rm.output_law(rm.Plan([rm.Predict(step, [1.0, 0.5])]), TARGET)
+
+
+@pytest.mark.parametrize("count", [4, 40])
+def test_noises_of_cells_with_covariances_of_their_own(count):
+    """x' = x + sum_j w_j, Var w_j = (j + 1) h: named, or refused where the cells are composed as a chain."""
+
+    def step(x, t, h, score, draw):
+        j = draw.cells(count)
+        (w,) = draw.normal((((j + 1) * h,),), count=count)
+        return x + 0 * score(t, x) + total(w)
+
+    plan = rm.Plan([rm.Correct(step, 1.0, 0.1, 1)])
+    if count > 16:
+        with pytest.raises(ValueError, match="one covariance"):
+            rm.output_law(plan, TARGET)
+    else:
+        law = rm.output_law(plan, TARGET, start=TARGET.with_modes(0.0, 0.0))
+        np.testing.assert_allclose(law.variances, 0.1 * count * (count + 1) / 2, rtol=1e-14)

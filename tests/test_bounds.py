@@ -190,7 +190,19 @@ def catalogue(L, d, h, T, e, W, g, m, k):
         "F6": e * (d * h) ** 0.5,
         "F7, strong": d**0.5 * T**-1.5,
         "F7, weak": T**-3,
+        "F9": (L * h / 3) ** 1.5 * (d / m) ** 0.5,
         "F8": k * math.log(1 / e),
+        "K1": (L * h) ** 3 / 6,
+        "K1, overdamped": L * h / 2,
+        "K2": (L * h) ** 2 / (3 * 3**2),
+        "K2, no rounds": (L * h) ** 2 * (3**-2 - 1) / 6,
+        "K3": L * h / (2 * L),
+        "K3, many cells": (L * h) ** 2 / 3,
+        "K4": -L * k * h**2 / 4,
+        "K5": -((L * h) ** 2) / 6,
+        "K1, steps": k ** (4 / 3) / e ** (2 / 3) + k / e,
+        "K4, steps": k ** (5 / 3) / e ** (2 / 3),
+        "K5, steps": (d / e) ** (2 / 3),
         "D1, time": L ** (-1 / 2) * d ** (-1 / 18),
         "D5, time": L ** (-19 / 30) * d ** (-1 / 15) * e ** (2 / 15),
         "D7, time": L ** (-17 / 26) * d ** (-1 / 13) * e ** (2 / 13),
@@ -207,7 +219,7 @@ def test_the_catalogue_against_formulas_written_out(name):
         L, d, h, T, e, W, g, m, k = point
         values = {"L": L, "d": d, "h": h, "T": T, "W_2": W, "gamma": g, "m": m, "kappa": k}
         values |= dict.fromkeys(("eps", "eps_sc", "eps_w", "f_0", "nu", "sigma"), e)
-        values |= {"n": 3, "W_0": W, "M": L, "p": d, "D": d, "distance": W, "beyond": 1, "N": T}
+        values |= {"n": 3, "W_0": W, "M": L, "p": d, "D": d, "r": W, "beyond": 1, "N": T, "R": 3, "k": L, "u": k}
         assert BOUNDS[name](**values) == pytest.approx(catalogue(*point)[name], rel=1e-14)
 
 

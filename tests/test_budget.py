@@ -343,7 +343,7 @@ def test_evaluations_are_those_that_a_score_counts(scheme, corrector):
         return target.score(t, x)
 
     sample(plan, score, 5, 3, rng=0)
-    once = (schemes.euler, schemes.exponential_integrator)
+    once = (schemes.euler, schemes.exponential_integrator, schemes.exponential_sde, schemes.ddpm)
     cost = corrector + (1 if scheme in once else 13 if name_of(scheme) == "parallel_midpoint" else 2)
     assert sum(asked) == 5 * plan.evaluations == 5 * 9 * cost
     assert len(asked) == plan.rounds

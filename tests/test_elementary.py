@@ -442,6 +442,25 @@ def test_total_and_prefix_keep_single_precision(xp):
     assert elementary.prefix(z).dtype == xp.float32
 
 
+def test_what_is_joined_is_split_again(xp):
+    parts = [np.arange(6.0).reshape(2, 3) + k for k in range(3)]
+    whole = elementary.joined(*(xp.asarray(part) for part in parts))
+    np.testing.assert_array_equal(np.asarray(whole), np.concatenate(parts))
+    for part, due in zip(elementary.split(whole, 3), parts, strict=True):
+        np.testing.assert_array_equal(np.asarray(part), due)
+
+
+def test_forms_are_joined_source_by_source():
+    """A coefficient that a form has not is 0 there, and one without cells is the same in each of its form's cells."""
+    cells = np.arange(2.0).reshape(2, 1, 1, 1)
+    a, b = AffineForm({"x": cells, "w": 3}), AffineForm({"x": 1 + 0 * cells})
+    whole = elementary.joined(a, b)
+    assert {k: np.ravel(part).tolist() for k, part in whole.parts.items()} == {"x": [0, 1, 1, 1], "w": [3, 3, 0, 0]}
+    first, second = elementary.split(whole, 2)
+    assert np.ravel(first.parts["w"]).tolist() == [3, 3]
+    assert np.ravel(second.parts["x"]).tolist() == [1, 1]
+
+
 def test_total_and_prefix_of_objects():
     a, b, c = sympy.symbols("a b c")
     z = np.array([a, b, c], dtype=object)
@@ -495,4 +514,4 @@ def test_importing_the_room_imports_no_other_number_type():
 
 
 def test_public_names_exist_and_take_one_argument():
-    assert sorted(elementary.__all__) == sorted([*NAMES, "like", "prefix", "total"])
+    assert sorted(elementary.__all__) == sorted([*NAMES, "joined", "like", "prefix", "split", "total"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -12,9 +13,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from oracles.midpoints import nested
+from oracles.plain import unit_rule
 from printed import text_of
 from scipy import integrate, special, stats
 
+import rmverify as rm
 from rmverify import schemes
 from rmverify.claims import verify
 from rmverify.claims.ledger import Look
@@ -134,6 +137,76 @@ def test_steps_without_a_midpoint_are_counted():
     assert min(distance(h, row.steps - 1) for h in np.linspace(0.05, 4, 400)) > 0.2
 
 
+def plain_steps(scheme, k, h):
+    """(weight, A^2, noise) of one step of x' = A x + noise on -k x, over what it draws, from the printed formulas."""
+    nodes, weights = unit_rule(8)
+    z = h * k
+    if scheme == "overdamped":
+        return [(1.0, (1 - z) ** 2, 2 * h)]
+    if scheme == "stochastic_runge_kutta":
+        return [(1.0, (1 - z + z * z / 2) ** 2, 2 * h * ((1 - z / 2) ** 2 + z * z / 12))]
+    if scheme == "overdamped_midpoint":
+        return [
+            (w, (1 - z + a * z * z) ** 2, 2 * h * (a * (1 - z) ** 2 + 1 - a))
+            for a, w in zip(nodes, weights, strict=True)
+        ]
+    M, found = log_concave.CELLS, []
+    for chosen in itertools.product((0, 1), repeat=M - 1):
+        weight = (1 / M) ** sum(chosen) * (1 - 1 / M) ** (M - 1 - sum(chosen))
+        A = 1 - z + z * z * sum(i * c for i, c in enumerate(chosen, 1)) / M
+        found.append((weight, A * A, 2 * h / M * sum((1 - z * sum(chosen[j:])) ** 2 for j in range(M))))
+    return found
+
+
+@pytest.mark.parametrize("scheme", ["overdamped", "overdamped_midpoint", "poisson_midpoint", "stochastic_runge_kutta"])
+def test_other_steps_are_counted(scheme):
+    """Every combination of what two or three steps draw, by the printed formulas, and no other length does better."""
+    goal = 0.05 if scheme == "stochastic_runge_kutta" else 0.2
+    row = log_concave.steps_to("w2", goal, condition=4.0, scheme=scheme)
+    assert (row.status, row.scheme) == ("found", scheme)
+    assert 1 < row.steps <= 4
+
+    def distance(h, steps):
+        total = 0.0
+        for k in (0.25, 1.0):
+            each = plain_steps(scheme, k, h)
+            S = [(1.0, 0.0)]
+            for _ in range(steps):
+                S = [(v * w, square * s + noise) for v, s in S for w, square, noise in each]
+            total += sum(v * (math.sqrt(s) - k**-0.5) ** 2 for v, s in S) * 0.25 / 2
+        return math.sqrt(total)
+
+    assert abs(row.value - distance(row.step, row.steps)) <= row.value.error + 1e-9
+    assert row.value.upper <= goal < row.before
+    assert min(distance(h, row.steps - 1) for h in np.linspace(0.05, 1.95, 39)) > goal
+    assert row.evaluations == row.steps * {"overdamped": 1, "stochastic_runge_kutta": 3}.get(
+        scheme, 2 - 1 / log_concave.CELLS if scheme == "poisson_midpoint" else 2
+    )
+
+
+@pytest.mark.slow
+def test_trajectories_are_counted():
+    """Of length 1 from a fresh velocity: the second moments of x, v through each step, averaged over its midpoint."""
+    row = log_concave.steps_to("tv", 0.2, condition=2.0, dim=50, target="L", scheme="stratified_hmc")
+    per = round(1 / row.step)
+    assert row.step == pytest.approx(1 / per, rel=1e-12)
+    assert row.steps % per == 0
+    variance, h = 0.0, row.step
+    for _ in range(row.steps // per):
+        xx, xv, vv = variance, 0.0, 1.0
+        for _ in range(per):  # E of (x + h v - h^2/2 (x + a h v), v - h (x + a h v)) squared, E a = 1/2, E a^2 = 1/3
+            p, q, r, u = 1 - h * h / 2, h - h**3 / 4, -h, 1 - h * h / 2
+            xx, xv, vv = (
+                p * p * xx + 2 * p * q * xv + (q * q + h**6 / 48) * vv,
+                p * r * xx + (p * u + q * r) * xv + (q * u + h**5 / 24) * vv,
+                r * r * xx + 2 * r * u * xv + (u * u + h**4 / 12) * vv,
+            )
+        variance = xx
+    # the spread given the midpoints is of second order in TV: a Gaussian of this variance, for a sharp upper estimate
+    plain = rm.tv(rm.Gaussian.isotropic(variance, 50), rm.Gaussian.isotropic(1.0, 50))
+    assert row.value == pytest.approx(float(plain), rel=0.05)
+
+
 @pytest.mark.slow
 def test_the_theorems_own_steps_are_enough():
     """On Gaussians started at the minimum: C3's number of steps and D3's plan, whose rows hold what they count."""
@@ -168,6 +241,7 @@ def test_a_search_that_gives_up_says_so():
         ({"dim": 0}, "dim"),
         ({"dim": 2.5}, "dim"),
         ({"max_steps": 0}, "max_steps"),
+        ({"scheme": "euler"}, "scheme"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(arguments, name):

@@ -99,6 +99,7 @@ def test_the_longest_step_solves_its_equation():
     np.testing.assert_allclose(s + np.sqrt(kappa) * s**1.5, 0.25, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("id", "changed", "found"),
     [
@@ -251,20 +252,44 @@ WRONG = [
 ]
 
 
+def caught(name):
+    """Whether F7 is violated by a mutant, or says that its noise has no Brownian path."""
+    look = Look(frozenset({"exact", "fitted"}), schemes={"randomized_midpoint_langevin": mutants.load()[name].step})
+    try:
+        return "violated" in [e.finding for e in load()["F7"].check(look)]
+    except ValueError as error:
+        return "not those of the free motion" in str(error)
+
+
 @pytest.mark.slow
 def test_mutants_of_the_sampler_lose_an_order_or_a_constant():
     assert len(WRONG) >= 10
-    for name in WRONG:
-        look = Look(frozenset({"exact", "fitted"}), schemes={"randomized_midpoint_langevin": mutants.load()[name].step})
-        try:
-            assert "violated" in [e.finding for e in load()["F7"].check(look)], name
-        except ValueError as error:
-            assert "not those of the free motion" in str(error)
+    assert [name for name in WRONG if not caught(name)] == []
 
 
+@pytest.mark.slow
 def test_fewest_steps_in_parallel_grow_like_kappa():
     found: list[Evidence] = list(load()["F8"].check(Look(frozenset({"fitted"}))))
     assert [e.finding for e in found] == ["holds", "holds"]
     assert "violated" in [
         e.finding for e in f.f8(Look(frozenset({"fitted"})), BOUNDS["C3, reached"], Bound("kappa^{7/6}"))
     ]
+
+
+def test_the_spread_of_parallel_midpoints_by_hand():
+    """To leading order a stratum adds (z/R)^2 (1 - 2a) to S, and a step keeps 1 - 2z: Var S = R (z/R)^4/3/(4z)."""
+    z = 1e-3
+    found = invariant_distances(schemes.parallel_overdamped(strata=2, rounds=0), np.ones(1), np.array([z]))
+    assert found.upper[0] == pytest.approx((z / 2) ** 1.5 / math.sqrt(12), rel=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("factor", [0.9, 1.1])
+def test_leading_constants_that_are_a_tenth_off_are_refuted(factor, monkeypatch):
+    plain, of_noise = strong.leading(), scores.limit
+    monkeypatch.setattr(strong, "leading", lambda: (plain[0] * factor, plain[1]))
+    assert [e.finding for e in load()["F7"].check(EXACT)] == ["violated"]
+    monkeypatch.setattr(scores, "limit", lambda name: of_noise(name) * factor)
+    assert [e.finding for e in load()["F6"].check(EXACT)] == ["violated"]
+    assert [e.finding for e in f.f9(EXACT, BOUNDS["F9"])] == ["holds"]
+    assert [e.finding for e in f.f9(EXACT, Bound("(M h/R)^{5/3} sqrt(p/m)"))] == ["violated"]

@@ -25,16 +25,26 @@ PREDICTORS = {
     "parallel_midpoint": schemes.parallel_midpoint(strata=4, rounds=2),
     "importance_midpoint": schemes.importance_midpoint,
     "reverse_euler": schemes.reverse_euler,
+    "ddpm": schemes.ddpm,
+    "exponential_sde": schemes.exponential_sde,
+    "randomized_midpoint_sde": schemes.randomized_midpoint_sde,
+    "jiao_li": schemes.jiao_li(cells=3),
+    "ddim": schemes.ddim,
+    "parareal": schemes.parareal(blocks=3, fine=2, sweeps=2),
+    "parallel_slices": schemes.parallel_slices(slices=2, cells=2, rounds=2, inner=2),
 }
 CORRECTORS = {
     "overdamped": schemes.overdamped,
     "overdamped_midpoint": schemes.overdamped_midpoint,
+    "stochastic_runge_kutta": schemes.stochastic_runge_kutta,
+    "stratified_hmc": schemes.stratified_hmc(mass=3),
     "poisson_midpoint": schemes.poisson_midpoint(cells=3),
     "parallel_overdamped": schemes.parallel_overdamped(strata=4, rounds=2),
     "underdamped": schemes.underdamped(friction=2, mass=3),
     "underdamped_euler": schemes.underdamped_euler(friction=2, mass=3),
     "randomized_midpoint_langevin": schemes.randomized_midpoint_langevin(friction=2, mass=3),
     "parallel_underdamped": schemes.parallel_underdamped(cells=3, rounds=2, friction=2, mass=3),
+    "parallel_langevin": schemes.parallel_langevin(cells=3, rounds=2),
 }
 PLANS = {name: Plan([Predict(s, LEVELS)]) for name, s in PREDICTORS.items()} | {
     name: Plan([Correct(s, 0.7, 0.2, 3)]) for name, s in CORRECTORS.items()
@@ -395,6 +405,28 @@ def test_poisson_midpoint_has_its_law():
     means, roots = np.array([law(c) for c in choices]).T
     assert_cells(values, lambda x: scipy.stats.norm.cdf(x[:, None], means, roots) @ shares)
     assert_another_law_would_fail(values, lambda x: scipy.stats.norm.cdf(x, *law((0, 0))))
+
+
+def test_stochastic_runge_kutta_has_its_law():
+    """x (1 - z + z^2/2) + (1 - z/2) w - z u with Var w = 2h, Var u = h/6, z = Kh."""
+    h, z = 0.4, 0.4 * K
+    spread = math.sqrt(2 * h * (1 - z / 2) ** 2 + h / 6 * z**2)
+    values = run_corrector(schemes.stochastic_runge_kutta, step=h)[:, 0]
+    assert_cells(values, lambda x: scipy.stats.norm.cdf(x, START * (1 - z + z * z / 2), spread))
+    assert_another_law_would_fail(values, lambda x: scipy.stats.norm.cdf(x, START * (1 - z), spread))
+
+
+def test_stratified_hmc_has_its_law():
+    """Given a, x' is Gaussian in the fresh velocity alone: x (1 - u K h^2/2) + (h - u K a h^3/2) v."""
+    nodes, weights = plain.unit_rule(40)
+    h, push = 0.4, MASS * K * 0.4**2 / 2
+
+    def spread(a):
+        return math.sqrt(MASS) * (h - push * a * h)
+
+    values = run_corrector(schemes.stratified_hmc(mass=MASS), step=h)[:, 0]
+    assert_cells(values, lambda x: weights @ [scipy.stats.norm.cdf(x, START * (1 - push), spread(a)) for a in nodes])
+    assert_another_law_would_fail(values, lambda x: scipy.stats.norm.cdf(x, START * (1 - push), spread(0.0)))
 
 
 def test_underdamped_has_its_law():

@@ -28,11 +28,15 @@ PREDICTORS = [
     (schemes.parallel_midpoint(strata=1, rounds=0), [1, 1]),
     (schemes.parallel_midpoint(strata=4, rounds=0), [1, 4]),
     (schemes.parallel_midpoint(strata=4, rounds=3), [1, 4, 4, 4, 4]),
+    (schemes.parareal(blocks=3, fine=2, sweeps=2), [1, 1, 1, *(3, 3, 1, 1, 1) * 2]),
+    (schemes.parallel_slices(slices=3, cells=4, rounds=2, inner=2), [1, 1, 1, 4, 4, 8, 8, 8, 8, 4, 4]),
 ]
 CORRECTORS = [
     (schemes.overdamped, [1]),
     (schemes.overdamped_midpoint, [1, 1]),
     (schemes.poisson_midpoint(cells=3), [1, 1, 1]),
+    (schemes.stochastic_runge_kutta, [1, 1, 1]),
+    (schemes.stratified_hmc, [1]),
     (schemes.parallel_overdamped(strata=1, rounds=0), [1, 1]),
     (schemes.parallel_overdamped(strata=4, rounds=2), [1, 4, 4, 4]),
     (schemes.underdamped(friction=2), [1]),
@@ -40,6 +44,7 @@ CORRECTORS = [
     (schemes.parallel_underdamped(cells=1, rounds=1, friction=2), [1]),
     (schemes.parallel_underdamped(cells=5, rounds=1, friction=2), [1]),
     (schemes.parallel_underdamped(cells=5, rounds=3, friction=2), [1, 5, 5]),
+    (schemes.parallel_langevin(cells=5, rounds=3), [1, 5, 5]),
 ]
 
 

@@ -274,7 +274,7 @@ def test_a_small_table_is_real_and_resumes(tmp_path):
     small = {"dims": [2, 4, 8, 16], "trade_dim": 50, "strata": [1, 8], "picard": [0, 1]}
     first = rounds.table(**small, store=store)
     lines = store.read_text().splitlines()
-    assert len(lines) == 1 + 12 + 4
+    assert len(lines) == 1 + 12 + 16 + 4
     store.write_text("\n".join(lines[:9]) + "\n")
     seen = []
     assert rounds.table(**small, store=store, progress=seen.append) == first

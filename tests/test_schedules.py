@@ -386,8 +386,11 @@ def test_sigmas_and_timesteps_are_the_levels():
         ({"metric": "chi2"}, "metric: expected one of kl, tv, w2, got 'chi2'"),
         ({"start": "zero"}, "start: expected 'normal' or 'exact', got 'zero'"),
         ({"where": Levels(0.0, 1.0, "uniform")}, "where: expected Levels with an early stop above 0"),
-        ({"scheme": schemes.overdamped}, "scheme: expected one without noise"),
-        ({"scheme": schemes.parallel_midpoint(strata=2, rounds=1)}, "scheme: expected one without noise"),
+        ({"scheme": schemes.randomized_midpoint_sde}, "scheme: expected one that draws at most one uniform midpoint"),
+        (
+            {"scheme": schemes.parallel_midpoint(strata=2, rounds=1)},
+            "scheme: expected one that draws at most one uniform",
+        ),
         ({"scheme": schemes.underdamped(friction=1)}, "scheme: expected a predictor on x"),
         ({"scheme": schemes.randomized_midpoint, "metric": "tv"}, "metric: the total variation given"),
         ({"restarts": -1}, "restarts: expected an integer >= 0"),

@@ -400,3 +400,67 @@ def test_the_pieces_of_a_power_are_the_steps():
         m = m + (D @ m[..., None])[..., 0]
         np.testing.assert_allclose(Powers(D, 3).after(steps, np.array([[0.4, -0.1, 0.2]])), m, rtol=1e-13, atol=1e-16)
     assert list(itertools.islice(m.shape, 2)) == [1, 20]
+
+
+# --- steps of other papers, and trajectories ------------------------------------------------------------------------
+
+
+def poisson_excess(z, M):
+    """E A^2 and the noise over independent choices of probability 1/M, by their means and variances."""
+    q = 1 - 1 / M
+    square = (1 - z + z * z * q / 2) ** 2 + z**4 * q * (M - 1) * (2 * M - 1) / (6 * M * M)
+    noise = 2 * z * (1 - z * q + z * z * (q * q / 2 + q * (2 - 1 / M) / 6))
+    return (square + noise - 1) / (1 - square)
+
+
+EXCESSES = {
+    "overdamped_midpoint": ({}, lambda z: z**3 / (6 - 6 * z + 3 * z**2 - z**3)),
+    "stochastic_runge_kutta": ({}, lambda z: (-(z**2) / 3 + z**3 / 4) / (2 - 2 * z + z**2 - z**3 / 4)),
+    "poisson_midpoint": ({"cells": 4}, lambda z: poisson_excess(z, 4)),
+}
+
+
+@pytest.mark.parametrize("name", EXCESSES)
+@pytest.mark.parametrize("h", [0.2, 1e-2])
+def test_the_excess_of_other_steps_is_its_closed_form(name, h):
+    given, due = EXCESSES[name]
+    scheme, k = getattr(schemes, name), np.array([0.5, 2.0])
+    law = rm.stationary_law(scheme(**given) if given else scheme, rm.Gaussian([0.3, -1.0], 1 / k), h)
+    np.testing.assert_allclose(law.excess, due(k * h), rtol=1e-9)
+
+
+@pytest.mark.parametrize("steps", [1, 7])
+def test_trajectories_from_fresh_velocities(steps):
+    """The variance after one, from 0 and from 1, is a line whose fixed point is left invariant."""
+    h, k, u = 0.2, 1.5, 0.5
+
+    def after(variance):
+        xx, xv, vv = variance, 0.0, u
+        for _ in range(steps):  # x' = p x + q v, v' = r x + s v with a ~ U[0, 1]: E a = 1/2, Var a = 1/12
+            p, r, s = 1 - u * k * h**2 / 2, -u * k * h, 1 - u * k * h**2 / 2
+            q, dq, ds = h - u * k * h**3 / 4, u * k * h**3 / 2, u * k * h**2
+            xx, xv, vv = (
+                p * p * xx + 2 * p * q * xv + (q * q + dq * dq / 12) * vv,
+                p * r * xx + (p * s + q * r) * xv + (q * s + dq * ds / 12) * vv,
+                r * r * xx + 2 * r * s * xv + (s * s + ds * ds / 12) * vv,
+            )
+        return xx
+
+    law = rm.stationary_law(schemes.stratified_hmc(mass=u), rm.Gaussian([0.7], [1 / k]), h, fresh=steps)
+    start, slope = after(0.0), after(1.0) - after(0.0)
+    assert law.variances[0] == pytest.approx(start / (1 - slope), rel=1e-13)
+    assert law.means[0] == pytest.approx(0.7, rel=1e-15)
+    assert (law.velocity_variances, law.covariances) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "fresh", "message"),
+    [
+        (schemes.overdamped, 5, "^fresh: expected a scheme with a velocity"),
+        (schemes.stratified_hmc, 0, "^fresh: expected"),
+        (schemes.stratified_hmc, None, r"draw the velocity fresh="),
+    ],
+)
+def test_velocities_that_cannot_be_drawn_fresh(scheme, fresh, message):
+    with pytest.raises(ValueError, match=message):
+        rm.stationary_law(scheme, NORMAL, 0.1, fresh=fresh)

@@ -127,7 +127,16 @@ def _run(ids: list[str], look: Look) -> list[Result]:
     return [run(claims[id], look) for id in ids]
 
 
-_TOGETHER = (("D6",), ("D1",), ("D4",), ("B2", "B3", "B4"), ("C2", "C3"), ("C1", "C4"), ("A4",))
+_TOGETHER = (
+    ("D6",),
+    ("D1",),
+    ("D4",),
+    ("B2", "B3", "B4"),
+    ("C2", "C3"),
+    ("C1", "C4"),
+    ("A4",),
+    ("F2", "F1", "F4", "F6", "F7"),
+)
 """The longest first, for the processes to end together; claims that share a derivation in one process."""
 
 

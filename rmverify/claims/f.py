@@ -3,11 +3,10 @@
 from rmverify.claims.evidence import Claim
 from rmverify.exponents import BOUNDS
 
-REVISITED = "Yu, Karagulyan, Dalalyan 2024: Randomized midpoint revisited"
+REVISITED = "Yu, Karagulyan, Dalalyan 2024"
 CONVEX = "an m-strongly convex potential with an M-Lipschitz gradient, kappa = M/m"
 LEFT = "W_2(nu_n, pi) of the position, unconditional: bracketed by exact moments"
 
-SCORES = "What an error of the score costs"
 
 CLAIMS = (
     Claim(
@@ -20,7 +19,7 @@ CLAIMS = (
         left=LEFT,
         bounds=(BOUNDS["F1"],),
         hypotheses=(CONVEX, "M h + sqrt(kappa) (M h)^{3/2} <= 1/4", "W_0 = W_2(nu_0, pi)"),
-        kinds=("exact",),
+        kinds=("symbolic", "exact",),
         schemes=("overdamped_midpoint",),
     ),
     Claim(
@@ -36,7 +35,7 @@ CLAIMS = (
             CONVEX, "gamma >= 5M and kappa (gamma h)^3 <= 0.1", "W_0 = W_2(nu_0, pi), f_0 = E f(x_0) - min f",
             "v_0 ~ N(0, gamma I) is independent of x_0: friction gamma and mass gamma here",
         ),
-        kinds=("exact",),
+        kinds=("symbolic", "exact",),
         schemes=("randomized_midpoint_langevin",),
     ),
     Claim(
@@ -57,11 +56,11 @@ CLAIMS = (
     ),
     Claim(
         id="F4",
-        statement="a small centred noise V beside N(0, 1) costs W_2 the square of V's variance",
+        statement="a small centred noise V beside N(0, 1) moves it by V's variance in W_2, not by its deviation",
         formula=r"W_2^2(Z, Z + V) \le \tfrac{11}{2}\nu^2 + 15\cdot 1\{\beta^2 > 1\}\cdot 2\nu",
         source="Lemma 1",
-        provenance="found; that V is independent of Z recalled",
-        paper="Kandasamy, Nagaraj 2024: The Poisson midpoint method",
+        provenance="recalled",
+        paper="Kandasamy, Nagaraj 2024",
         left="W_2^2(Z, Z + V) on the line, exact by quantiles",
         bounds=(BOUNDS["F4"],),
         right_text="%s, beyond = 1 where beta > 1",
@@ -69,15 +68,15 @@ CLAIMS = (
             "Z ~ N(0, I), V independent of it, E V = 0, in a subspace of dimension 1: the line suffices",
             "|V| <= beta, nu = E|V|^2",
         ),
-        kinds=("exact",),
+        kinds=("symbolic", "exact",),
     ),
     Claim(
         id="F5",
         statement="the score's error at x_half is bounded by eps_sc where the estimate is Lipschitz, and only there",
-        formula=r"\|\hat s - s\|(x_{1/2}) \le \varepsilon_{sc} + %s, \qquad \text{distance} = \|x_{1/2} - x^*\|_{L^2}",
+        formula=r"\|\hat s - s\|(x_{1/2}) \le \varepsilon_{sc} + %s, \qquad r = \|x_{1/2} - x^*\|_{L^2}",
         source="Lemma A.2, after a public review: accuracy is assumed under q and used at x_half",
         provenance="found; the bound derived",
-        paper=SCORES,
+        paper="Gupta, Cai, Chen 2024, an objection of a review",
         left="|e(x_half)| - |e(x*)| in L2, x* ~ q; e = s_hat - s",
         bounds=(BOUNDS["F5"],),
         hypotheses=("s and s_hat are L-Lipschitz at every level", "h <= min(1/L, t)"),
@@ -88,13 +87,13 @@ CLAIMS = (
         id="F6",
         statement="fresh noise in every score costs sqrt(h) of what a fixed error of its size does",
         formula=r"W_2 \lesssim %s, \qquad \hat s = s + \zeta, \; \mathbb{E}|\zeta|^2 = \sigma^2 D",
-        source="after Arsenyan, Vardanyan, Dalalyan 2025, on DDPM",
-        provenance="found; the constants derived",
-        paper=SCORES,
+        source="their remark on noise in the score of DDPM",
+        provenance="quoted; the constants derived",
+        paper="Arsenyan, Vardanyan, Dalalyan 2025",
         left="the coupling error of the sampler with noise and without it, exact; W_2 of the laws is at most that",
         bounds=(BOUNDS["F6"],),
         hypotheses=("zeta is centred, normal, independent of everything and of itself at other calls",),
-        kinds=("exact", "fitted"),
+        kinds=("symbolic", "exact", "fitted"),
         schemes=("exponential_integrator", "randomized_midpoint"),
     ),
     Claim(
@@ -104,7 +103,7 @@ CLAIMS = (
         r"\text{ queries}, \qquad |\mathbb{E}\hat x^2 - \mathbb{E}x^{*2}| \propto %s \text{ here}",
         source="Cao, Lu, Wang 2020, the lower bound; this project, both constants",
         provenance="recalled; the second derived",
-        paper="Cao, Lu, Wang 2020: Randomized algorithms for underdamped Langevin",
+        paper="Cao, Lu, Wang 2020",
         left="both errors after a fixed time on a linear force, on one Brownian path, over balls",
         bounds=(BOUNDS["F7, strong"], BOUNDS["F7, weak"]),
         right_text="the powers of N: %s and %s",
@@ -112,7 +111,7 @@ CLAIMS = (
             "the lower bound's supremum is over potentials, its hard instance not quadratic [recalled]",
             "started from the invariant law",
         ),
-        kinds=("exact", "fitted"),
+        kinds=("symbolic", "exact", "fitted"),
         schemes=("randomized_midpoint_langevin",),
     ),
     Claim(
@@ -121,7 +120,7 @@ CLAIMS = (
         formula=r"W_2 \le %s \text{ in } O\left(%s\right) \text{ parallel steps}",
         source="Shen and Lee 2019, abstract, on their parallel midpoints; here parallel underdamped Langevin",
         provenance="abstract",
-        paper="Shen and Lee 2019, in parallel",
+        paper="Shen, Lee 2019",
         left="W_2 after the parallel plan's first stage, exact, and the fewest of its steps that reach eps_w",
         bounds=(BOUNDS["C3, reached"], BOUNDS["F8"]),
         right_text="%s; %s",
@@ -131,5 +130,18 @@ CLAIMS = (
         ),
         kinds=("exact", "fitted"),
         schemes=("parallel_underdamped",),
+    ),
+    Claim(
+        id="F9",
+        statement="parallel midpoints of overdamped Langevin: W_2 given the midpoints falls like (h/R)^{3/2}",
+        formula=r"W_2(\nu_\infty, \pi) \lesssim %s",
+        source="arXiv 2402.14434, whose own constants in h, R and Q were not at hand; this power is the project's",
+        provenance="derived; the scheme is recalled",
+        paper="Yu, Dalalyan 2024",
+        left="W_2 of the invariant law, by coupling given midpoints, to its leading term; K2 has the law's own excess",
+        bounds=(BOUNDS["F9"],),
+        hypotheses=(CONVEX, "R strata, K rounds of Picard after the first midpoints, Q = K + 2 in the paper's count"),
+        kinds=("exact", "fitted"),
+        schemes=("parallel_overdamped",),
     ),
 )  # fmt: skip

@@ -52,4 +52,36 @@ CLAIMS: tuple[Claim, ...] = (
         kinds=("symbolic", "exact"),
         schemes=("overdamped", "overdamped_midpoint", "poisson_midpoint"),
     ),
+    Claim(
+        id="K4",
+        paper="Bou-Rabee, Marsden 2022",
+        statement="a force at a random time of each step leaves a law of order h^2 invariant on a Gaussian, whatever "
+        "the length of the trajectories",
+        formula=r"k\,\mathrm{Var}(x_\infty) - 1 \sim %s",
+        source="the scheme of arXiv 2211.11003, by its form; the constant is this project's",
+        provenance="derived; the scheme is recalled",
+        left="excess of the variance left invariant by trajectories from fresh velocities, unconditional",
+        bounds=(BOUNDS["K4"],),
+        hypotheses=(
+            "the score is -k x: a mode N(0, 1/k); velocities of variance u",
+            "trajectories of one length T, k u T^2 not 0 nor a multiple of pi^2, in steps of length h",
+            "the published rate eps^{-2/3} is an upper bound in W2 over strongly log-concave targets with no "
+            "smoothness of the Hessian; that on Gaussians the law itself is of order h^2 does not contradict it",
+        ),
+        kinds=("symbolic", "exact"),
+        schemes=("stratified_hmc",),
+    ),
+    Claim(
+        id="K5",
+        paper="Li, Wu, Mackey, Erdogdu 2019",
+        statement="the stochastic Runge-Kutta step leaves a law of order h^2 invariant on a Gaussian",
+        formula=r"k\,\mathrm{Var}(x_\infty) - 1 \sim %s",
+        source="the scheme of arXiv 1906.07868 (SRK-LD), from memory; the constant is this project's",
+        provenance="derived; the scheme is recalled",
+        left="excess of the variance left invariant over 1/k",
+        bounds=(BOUNDS["K5"],),
+        hypotheses=LINEAR,
+        kinds=("symbolic", "exact"),
+        schemes=("stochastic_runge_kutta",),
+    ),
 )

@@ -13,7 +13,7 @@ from rmverify.cli.output import DATA, EXITS, Usage, remark
 SEQUENTIAL = (
     "euler", "exponential_integrator", "heun", "midpoint", "randomized_midpoint", "importance_midpoint",
 )  # fmt: skip
-PREDICTORS = (*SEQUENTIAL, "parallel_midpoint")
+PREDICTORS = (*SEQUENTIAL, "parallel_midpoint", "exponential_sde", "ddpm", "randomized_midpoint_sde")
 
 GRIDS = ("geometric", "uniform", "cosine", "karras", "kl_optimal")
 """`rmverify.plans.schedules.Grid`."""

@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
     other = rates.add_mutually_exclusive_group()
     other.add_argument(
         "--parallel", action="store_true",
-        help="rounds against d of the parallel plan, the sequential one and DPUM, and rounds against work instead",
+        help="rounds against d of the parallel plan, the sequential one, DPUM and others, and against work instead",
     )  # fmt: skip
     other.add_argument(
         "--log-concave", action="store_true",

@@ -11,8 +11,8 @@ from rmverify.cli.options import add_command, add_data, add_ends, name_of, real,
 from rmverify.cli.output import Exit, Usage, plottable, progress, width, write
 
 SCHEMES = (
-    "ddim", "edm_heun", "euler", "exponential_integrator", "heun", "importance_midpoint", "midpoint",
-    "randomized_midpoint",
+    "ddim", "ddpm", "edm_heun", "euler", "exponential_integrator", "exponential_sde", "heun", "importance_midpoint",
+    "midpoint", "randomized_midpoint",
 )  # fmt: skip
 """`rmverify.studies.schedules.SCHEMES`."""
 

@@ -70,7 +70,9 @@ def predictor_jets(scheme: Scheme, v: Any, m: Any, t: Any, order: int) -> dict[s
         # v(t) = v and m(t) = m, traced back to the data
         lam, mean = (v + (-2 * t).expm1()) * (2 * t).exp(), m * t.exp()
         step, w = _read(scheme, _Mode(mean, lam), t, h, order)
-        a, b, _ = step.scalar
+        a, b, c = step.scalar
+        if not (isinstance(c, int) and c == 0):
+            raise TypeError("scheme: it draws normal values, and is no step of the flow; see reverse_jets")
         moved = a * m + b
         jets = {
             "slope": w @ _row(a, w) - flow_slope(lam, t, h),
@@ -185,7 +187,7 @@ def noise_rounding(scheme: Scheme, k: float, steps: list[float]) -> tuple[float,
 
 def _exponential(k: Any, bound: dict[str, Any], order: int) -> tuple[tuple[Any, ...], ...]:
     """e^{Mh} by its power series."""
-    u, g = bound["mass"], bound["friction"]
+    u, g = bound["mass"], bound.get("friction", 0)
     M = np.array([[arb(0), arb(1)], [-u * k, -g]], dtype=object)
     one = np.array([[arb(1), arb(0)], [arb(0), arb(1)]], dtype=object)
     terms = list(itertools.accumulate(range(1, order + 1), lambda power, n: M @ power / n, initial=one))

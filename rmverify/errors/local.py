@@ -19,7 +19,7 @@ from rmverify.readings.affine import weighed
 from rmverify.readings.balls import lift, lift_scheme, precision
 from rmverify.readings.cells import read_chain
 from rmverify.readings.witness import per_mode
-from rmverify.schemes.contract import Scheme
+from rmverify.schemes.contract import Scheme, name
 from rmverify.targets import EstimatedScore, Gaussian
 from rmverify.targets.process import flow_slope, mode_mean, mode_score, mode_variance
 
@@ -65,6 +65,11 @@ def local_error(
     start : {"exact", "normal"}
         The law of the point that both start from: q_t or N(0, I).
 
+    Raises
+    ------
+    TypeError
+        Where the step draws normal values, and so does not follow the flow.
+
     Examples
     --------
     >>> from rmverify import Gaussian, local_error, schemes
@@ -100,6 +105,7 @@ def _coupling(
     for stage in plan:
         if not isinstance(stage, Predict):
             raise TypeError("plan: coupling errors are against the probability flow; use Predict stages only")
+        _follows_the_flow(stage.scheme, stage.footprint)
     for bits in (160, 320, 640, 1280):
         nodes = 8
         with precision(bits):
@@ -120,6 +126,14 @@ def _coupling(
         "scheme: the error did not converge: the score is singular at or near the end of the step (h near t), its bias "
         "is too rough in t, or the step is too rough in what it draws"
     )
+
+
+def _follows_the_flow(scheme: Scheme, foot: Footprint) -> None:
+    if foot.noises:
+        raise TypeError(
+            f"scheme: {name(scheme)} draws normal values: it follows the reverse diffusion, and from the flow it is as "
+            "far as its noise; compare laws instead, output_law(plan, target) with target.at(t) by kl, tv or w2"
+        )
 
 
 def _edges_off(truth: Gaussian, law: Gaussian, modes: Any, plan: Plan) -> tuple[float, float]:
@@ -283,6 +297,7 @@ def window_errors(
     modes = _Settings(lam, gain, bias)
     shape = np.broadcast_shapes(lam.shape, t.shape)[::2]
     foot, points = footprint(scheme), unit_rule(nodes)
+    _follows_the_flow(scheme, foot)
     chained = chainable(scheme, foot, nodes)
     if foot.alphas and not chained:
         points = unbent(foot).at(slice(0, 1), nodes)

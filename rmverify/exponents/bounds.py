@@ -52,12 +52,14 @@ BOUNDS: Mapping[str, Bound] = {name: Bound(text) for name, text in {
     # W_2^2 of N(0, 1) from N(0, 1) * V; `beyond` is 1 where beta > 1
     "F4": "11/2 nu^2 + 30 beyond nu",
     # what the score's error gains at x_half
-    "F5": "2 L distance",
+    "F5": "2 L r",
     # what fresh noise of variance sigma^2 D in every score costs in W_2
     "F6": "sigma sqrt(D h)",
     # the distance to the exact dynamics on the same path and to its law, after N steps of a fixed time
     "F7, strong": "sqrt(d) N^{-3/2}",
     "F7, weak": "N^{-3}",
+    # what parallel midpoints leave invariant, W_2 given the midpoints
+    "F9": "(M h/R)^{3/2} sqrt(p/m)",
     # parallel steps to W_2 = "C3, reached"
     "F8": "kappa log(1/eps_w)",
     # the corrector's time: published, and best
@@ -67,6 +69,12 @@ BOUNDS: Mapping[str, Bound] = {name: Bound(text) for name, text in {
     # of the variance left invariant, k Var - 1, for curvature k: leading terms
     "K1": "k^3 h^3/6",
     "K1, overdamped": "k h/2",
+    # steps to W_2 = "C3, reached" again
+    "K1, steps": "kappa^{4/3} eps_w^{-2/3} + kappa eps_w^{-1}",
+    "K4, steps": "kappa^{5/3} eps_w^{-2/3}",
+    "K5, steps": "d^{2/3} eps_w^{-2/3}",
+    "K4": "-k u h^2/4",
+    "K5": "-k^2 h^2/6",
     "K3": "k h/(2 M)",
     "K3, many cells": "k^2 h^2/3",
     "K2": "k^2 h^2/(3 R^2)",

@@ -471,7 +471,9 @@ class _Text:
         return f"{above}/{below[0]}" if len(below) == 1 else f"{above}/({' '.join(below)})"
 
 
-_GREEK = {"eps": r"\varepsilon"} | {name: rf"\{name}" for name in ("alpha", "delta", "gamma", "kappa", "lambda")}
+_GREEK = {"eps": r"\varepsilon"} | {
+    name: rf"\{name}" for name in ("alpha", "delta", "gamma", "kappa", "lambda", "nu", "sigma")
+}
 
 
 class _Latex(_Text):

@@ -21,13 +21,14 @@ from rmverify.laws.averages.counts import continued, recounted
 from rmverify.numbers.checks import Array, finite_array
 from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Plan, Predict, Stage
-from rmverify.readings.affine import Transition, chain, compose, position
+from rmverify.readings.affine import Transition, chain, compose, each, position
 from rmverify.readings.cells import transition
 from rmverify.schemes.contract import Scheme, Unstable, velocity_variance
 from rmverify.targets import EstimatedScore, Gaussian, Guided, Target
 from rmverify.targets.process import mode_variance
 
 STEP, CANCEL, ONCE = 4, 16, 16  # units of 2^-53 in log variance: per step, per multiple, per law; tested against balls
+NUDGED, _NUDGE = 16, 2.0**-24  # units per relative change of the scores inside a step that is a whole plan
 _BLOCK = 1 << 20  # numbers per temporary array
 QUIET = functools.partial(np.errstate, over="ignore", invalid="ignore")  # an overflowing law is refused by name
 
@@ -84,7 +85,13 @@ def stage_map(stage: Stage, modes: Any, alphas: Any = None) -> tuple[Transition,
     rounding = np.zeros((1, np.size(modes.lam)))
     for first, t, h in pieces(stage, paths * np.size(modes.lam)):
         rows = None if alphas is None else alphas[:, first : first + len(t)]
-        steps = transition(stage.scheme, stage.footprint, modes, t, h, rows)
+        if _inside(stage) > 1:
+            both = transition(stage.scheme, stage.footprint, _Nudged(modes), t, h)
+            steps, moved = (each(both, lambda part, k=k: part[:, k : k + 1]) for k in range(2))
+            change = np.abs(moved.linear[0][0] / steps.linear[0][0] - 1)
+            rounding = rounding + NUDGED * UNIT / _NUDGE * change.sum(axis=0)
+        else:
+            steps = transition(stage.scheme, stage.footprint, modes, t, h, rows)
         rounding = rounding + rounding_of(stage, steps.linear[0][0], h, modes.lam, first)
         found.append(chain(steps, len(t)))
     result = functools.reduce(lambda first, second: compose(second, first), found)
@@ -107,9 +114,11 @@ def _many_cells(stage: Stage, modes: Any) -> tuple[Transition, Array]:
 def rounding_of(stage: Stage, slope: Any, h: Array, lam: Array, first: int = 0) -> Array:
     """The rounding estimate of the steps from `first` on with these coefficients of x (steps, paths, modes): over
     (paths, modes)."""
-    grown = np.exp(2 * h) if isinstance(stage, Predict) else 1.0  # e^h in the midpoint, and e^h again in the step
+    inside = _inside(stage)
+    grown = np.exp(2 * h / inside) if isinstance(stage, Predict) else 1.0  # e^h in the midpoint, and again in the step
     excess = np.abs(grown / np.maximum(np.abs(slope), 1e-300) - 1)
-    found = STEP * len(h) + CANCEL * excess.sum(axis=0)
+    count = stage.footprint.evaluations if inside > 1 else 1
+    found = STEP * count * len(h) + CANCEL * excess.sum(axis=0)
     if isinstance(stage, Predict):
         score, noise = _lost(stage, h, lam, first)
         found = found + (2 * score * (1 + 2 * excess) + noise).sum(axis=0)
@@ -123,6 +132,28 @@ def _lost(stage: Predict, h: Array, lam: Array, first: int) -> tuple[Any, Any]:
     low, h = np.where(low > 0, low, 1.0), np.where(low > 0, h, 0.0)  # at level 0 h is t
     moved = 2 * h * np.exp(-2 * low) * np.abs(1 - lam) / mode_variance(lam, low)
     return (moved if stage.footprint.evaluations > 1 else 0.0), (h / low if stage.footprint.noises else 0.0)
+
+
+def _inside(stage: Stage) -> int:
+    """How many steps are within one that is a whole plan: one that draws nothing, and asks scores at many points."""
+    foot = stage.footprint
+    return 1 if foot.uniforms or foot.noises else foot.width
+
+
+class _Nudged:
+    """Modes that answer twice, along the nodes: as they are, and off by +-2^-24 of each score. What the second answer
+    changes is what rounding can: Picard rounds over long intervals may enlarge it before they make it small."""
+
+    def __init__(self, modes: Any) -> None:
+        self._modes, self.lam, self._calls = modes, modes.lam, 0
+
+    def score(self, t: Any, x: Any) -> Any:
+        found = self._modes.score(t, x)
+        count = max((np.shape(part)[0] for part in found.parts.values() if np.ndim(part) > 3), default=0)
+        self._calls += 1
+        signs = np.where(np.sin(2.4 * np.arange(max(count, 1)) + self._calls**2) < 0, -_NUDGE, _NUDGE)
+        factor = np.stack([np.ones_like(signs), 1 + signs], axis=1)[:, None, :, None]
+        return (factor if count else factor[0]) * found
 
 
 def moments_after(plan: Plan, modes: Any, law: tuple[Any, Any], alphas: list[Any]) -> tuple[Any, Any, Array]:

@@ -33,7 +33,10 @@ from rmverify.readings.cells import transition
 from rmverify.schemes.contract import Scheme, Unstable, shipped, velocity_variance
 from rmverify.targets.process import mode_variance
 
-__all__ = ["Powers", "Spread", "contraction", "first_moments", "invariant", "marginal", "spread", "squared", "step_map"]
+__all__ = [
+    "Powers", "Spread", "contraction", "first_moments", "invariant", "marginal", "refreshed", "spread", "squared",
+    "step_map",
+]  # fmt: skip
 
 BITS = 192
 _LEAST, _MOST = 8, 64  # Gauss-Legendre nodes in a midpoint
@@ -239,6 +242,21 @@ def step_map(found: Spread, order: int) -> Array:
         if not (off <= _STEADY * (np.abs(D) + 1e-6 * np.abs(D).max())).all():
             raise NotResolved(f"its moments of degree {order} are not")
     return D
+
+
+def refreshed(D: Array, steps: int) -> Array:
+    """D of a trajectory: `steps` steps of (x, v) from a fresh velocity, which is 0 in units of Y, then left.
+
+    On the averages of the powers of Y_xx alone; those with other components are 0 at its start.
+    """
+    size, total, left = 3, np.zeros_like(D), steps
+    with np.errstate(over="ignore", invalid="ignore"):
+        while left:
+            if left & 1:
+                total = total + D + D @ total
+            D, left = 2 * D + D @ D, left >> 1
+    pure = [n for n, e in enumerate(_exponents(size, _order(D.shape[-1], size))) if not any(e[1:])]
+    return np.asarray(total[:, pure][:, :, pure])
 
 
 class Powers:

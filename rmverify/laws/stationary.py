@@ -16,10 +16,10 @@ import numpy as np
 from rmverify.laws.averages.bends import NotResolved
 from rmverify.laws.conditional import split_target
 from rmverify.laws.full import full_stationary
-from rmverify.laws.invariant import Spread, contraction, first_moments, invariant, marginal, spread, step_map
+from rmverify.laws.invariant import Spread, contraction, first_moments, invariant, marginal, refreshed, spread, step_map
 from rmverify.laws.mixture import MixtureLaw, Moments
 from rmverify.laws.scale import ScaleMixture, Unresolved, moment_nodes
-from rmverify.numbers.checks import Array, number
+from rmverify.numbers.checks import Array, number, positive_integer
 from rmverify.numbers.rounding import UNIT
 from rmverify.plans import Correct, Plan
 from rmverify.readings.witness import MOST_FULL, mixes, rounds_to_floats
@@ -39,7 +39,8 @@ class StationaryLaw(MixtureLaw):
     """The law of the position that a Langevin scheme leaves invariant; made by `stationary_law`.
 
     Gaussian where the scheme draws no midpoints. Otherwise a mixture over all midpoints of the past, of which the
-    moments are exact; it is the law after `plan`, of so many steps that nothing is left of the start.
+    moments are exact; it is the law after `plan`, of so many steps that nothing is left of the start. `fresh`: the
+    steps between two draws of the velocity.
 
     Attributes
     ----------
@@ -48,7 +49,7 @@ class StationaryLaw(MixtureLaw):
     excess : ndarray, shape (K,)
         variance/(the target's) - 1, to its own relative accuracy.
     velocity_variances, covariances : ndarray, shape (K,), or None
-        Of the velocity, and of position and velocity, where the scheme has one.
+        Of the velocity, and of position and velocity, where the scheme has one that it keeps.
 
     Examples
     --------
@@ -60,6 +61,7 @@ class StationaryLaw(MixtureLaw):
 
     one_step: Spread = field(default=None, repr=False, kw_only=True)  # type: ignore[assignment]
     level: float = field(default=0.0, kw_only=True)
+    fresh: int | None = field(default=None, kw_only=True)
 
     def __repr__(self) -> str:
         step, worst = float(self.plan.stages[0].grid[1][0]), float(np.abs(self.excess).max())
@@ -67,7 +69,10 @@ class StationaryLaw(MixtureLaw):
 
     @cached_property
     def _excesses(self) -> Array:
-        return first_moments(self.one_step)
+        if self.fresh is None:
+            return first_moments(self.one_step)
+        D = refreshed(step_map(self.one_step, 1), self.fresh)
+        return np.asarray(-D[:, 1:, 0] / D[:, 1:, 1])
 
     @property
     def is_gaussian(self) -> bool:
@@ -91,12 +96,12 @@ class StationaryLaw(MixtureLaw):
     @property
     def velocity_variances(self) -> Array | None:
         mass = velocity_variance(self.plan.stages[0].scheme)
-        return None if mass is None else float(mass) * (1 + self._excesses[:, 2])
+        return None if mass is None or self.fresh else float(mass) * (1 + self._excesses[:, 2])
 
     @property
     def covariances(self) -> Array | None:
         mass = velocity_variance(self.plan.stages[0].scheme)
-        return None if mass is None else np.sqrt(float(mass) * self.own) * self._excesses[:, 1]
+        return None if mass is None or self.fresh else np.sqrt(float(mass) * self.own) * self._excesses[:, 1]
 
     @cached_property
     def scale_spread(self) -> float:
@@ -118,10 +123,11 @@ class StationaryLaw(MixtureLaw):
     def _rule(self, nodes: int) -> tuple[Array, Array]:
         if nodes > _MOST:
             raise Unresolved
-        size = self.one_step.r.shape[-1]
+        size = self.one_step.r.shape[-1] if self.fresh is None else 1
         with contextlib.suppress(NotResolved, np.linalg.LinAlgError):
             with np.errstate(over="ignore", invalid="ignore"):
-                m = invariant(step_map(self.one_step, 2 * nodes - 1), size)
+                D = step_map(self.one_step, 2 * nodes - 1)
+                m = invariant(D if self.fresh is None else refreshed(D, self.fresh), size)
             if m is not None:  # otherwise the tails are too heavy for such moments
                 y, weights = marginal(m, size, nodes)
                 if (y > -1).all():
@@ -130,7 +136,12 @@ class StationaryLaw(MixtureLaw):
 
 
 def stationary_law(
-    scheme: Scheme | Kernel, target: Gaussian | EstimatedScore, step: Any = None, *, time: float = 0.0
+    scheme: Scheme | Kernel,
+    target: Gaussian | EstimatedScore,
+    step: Any = None,
+    *,
+    time: float = 0.0,
+    fresh: int | None = None,
 ) -> StationaryLaw | Gaussian:
     r"""The law that repeated steps of a Langevin scheme leave invariant, on a Gaussian target.
 
@@ -144,6 +155,9 @@ def stationary_law(
         h, in Langevin time. Of a Kernel, what its step is handed beside its noise, if anything.
     time : number >= 0
         The noise level at which the score is asked; 0 for the target itself.
+    fresh : int, optional
+        The steps from one draw of the velocity to the next, of a scheme that has one: a trajectory of Hamiltonian
+        Monte Carlo. By default the velocity is kept.
 
     Returns
     -------
@@ -173,7 +187,14 @@ def stationary_law(
     >>> law = stationary_law(schemes.overdamped, target, 0.1)  # 1/(1 - h/2)
     >>> round(float(law.variances[0]), 12)
     1.052631578947
+    >>> law = stationary_law(schemes.stratified_hmc, target, 0.01, fresh=100)  # trajectories of length 1
+    >>> round(float(law.excess[0] / 0.01**2), 3)
+    -0.25
     """
+    if fresh is not None:
+        fresh = positive_integer("fresh", fresh)
+        if isinstance(scheme, Kernel) or velocity_variance(scheme) is None:
+            raise ValueError("fresh: expected a scheme with a velocity, got one without")
     if isinstance(scheme, Kernel):
         return scheme.stationary(target, step).x
     truth, modes = split_target(target)
@@ -191,15 +212,26 @@ def stationary_law(
                 f"scheme: the step does not act on each mode by itself ({why}); what it leaves invariant, averaged "
                 "over its midpoints, is not computed"
             )
+        if fresh is not None:
+            raise TypeError(
+                f"scheme: the step does not act on each mode by itself ({why}), with a velocity drawn fresh"
+            )
         return full_stationary(scheme, target, level, h)
     found = spread(scheme, modes, truth.variances, level, h)
     with np.errstate(over="ignore", invalid="ignore"):
         change = step_map(found, 1)
+        change = change if fresh is None else refreshed(change, fresh)
     gap = contraction(change) if np.isfinite(change).all() else -math.inf
     if not gap > 0:
         raise ValueError(
-            f"step: {h!r} is too long: a step multiplies second moments by {1 - gap:.6g}, so no stationary law exists; "
-            "use a shorter step, where the dynamics itself contracts"
+            f"step: {h!r} is too long: a {'step' if fresh is None else 'trajectory'} multiplies second moments by "
+            f"{1 - gap:.6g}, so no stationary law exists; use a shorter step, where the dynamics itself contracts"
+            + (
+                ""
+                if fresh or velocity_variance(scheme) is None
+                else ", or draw the velocity fresh= every so many steps"
+            )
         )
-    plan = Plan([Correct(scheme, level, h, math.ceil(_FORGOTTEN / gap))])
-    return StationaryLaw(plan, target, "exact", one_step=found, level=level)
+    count = math.ceil(_FORGOTTEN / gap)
+    plan = Plan([Correct(scheme, level, h, count)] if fresh is None else [Correct(scheme, level, h, fresh)] * count)
+    return StationaryLaw(plan, target, "exact", one_step=found, level=level, fresh=fresh)

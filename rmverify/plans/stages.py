@@ -103,6 +103,10 @@ class _Probe:
         self.counts[length] = count
         return length
 
+    def meant(self, length: int) -> int:
+        """What a leading axis of this length stands for, also of several such axes joined."""
+        return next((length // short * count for short, count in self.counts.items() if length % short == 0), length)
+
     def _note(self, kind: str, count: int = 1) -> Any:
         self.kinds.append(kind)
         self.uniforms.append(count)
@@ -184,7 +188,7 @@ def _probed(step: Any, keywords: dict[str, Any], t: float, h: float, dim: int, l
     probe, calls = _Probe(dim, like), []
 
     def score(t: Any, x: Any) -> Any:
-        calls.append(math.prod(probe.counts.get(length, length) for length in x.shape[:-2]))
+        calls.append(math.prod(map(probe.meant, x.shape[:-2])))
         return probe.lift(np.zeros(x.shape))
 
     x, v = (probe.lift(np.zeros((1, dim))) for _ in range(2))

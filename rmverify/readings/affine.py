@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmverify.elementary import prefix, total
+from rmverify.elementary import joined, part_of, prefix, total
 from rmverify.schemes.contract import Draw, Scheme, check_covariance, shipped, velocity_variance
 from rmverify.targets.gaussian import Modes
 
@@ -95,7 +95,7 @@ class AffineForm:
     def spread(self) -> AffineForm:
         """Every coefficient with the leading axis of strata or cells that any of them has."""
         sizes = [np.shape(part)[0] for part in self.parts.values() if np.ndim(part) > _AXES]
-        if not sizes:
+        if not sizes or (len(sizes) == len(self.parts) and len(set(sizes)) == 1):
             return self
         return self.map(
             lambda part: np.broadcast_to(part, np.broadcast_shapes(np.shape(part), (sizes[0],) + (1,) * _AXES))
@@ -104,6 +104,23 @@ class AffineForm:
 
 total.register(AffineForm, lambda z: z.spread().map(total))
 prefix.register(AffineForm, lambda z: z.spread().map(prefix))
+part_of.register(AffineForm, lambda z, count, k: z.spread().map(lambda part: part_of(part, count, k)))
+
+
+@joined.register(AffineForm)
+def _(*forms: AffineForm) -> AffineForm:
+    """Each source's coefficients one after the other, 0 in the forms without it."""
+    forms = tuple(form.spread() for form in forms)
+    sizes = [max(np.shape(part)[0] for part in form.parts.values()) for form in forms]
+    result = {}
+    for source in dict.fromkeys(source for form in forms for source in form.parts):
+        parts = [form.parts.get(source, 0) for form in forms]
+        shapes = {np.shape(part)[1:] for part in parts}
+        if len(shapes) > 1 or () in shapes or [np.shape(part)[0] for part in parts] != sizes:
+            shape = np.broadcast_shapes(*shapes, (1,) * _AXES)
+            parts = [np.broadcast_to(part, (size, *shape)) for part, size in zip(parts, sizes, strict=True)]
+        result[source] = np.concatenate(parts)
+    return forms[0].like(result)
 
 
 class Given:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmverify.elementary import prefix, total
+from rmverify.elementary import joined, part_of, prefix, total
 from rmverify.numbers.checks import Array
 from rmverify.plans import Footprint
 from rmverify.readings.affine import ONE, AffineDraw, AffineForm, Transition, V, X, image, read
@@ -66,6 +66,12 @@ class ChainForm(AffineForm):
 
 total.register(ChainForm, lambda z: z.sums.add(z, last=True))
 prefix.register(ChainForm, lambda z: z.sums.add(z, last=False))
+for _cut in (joined, part_of):
+    _cut.register(ChainForm, lambda *_: _refused())
+
+
+def _refused() -> Any:
+    raise not_a_chain("it cuts its strata or cells into parts")
 
 
 def not_a_chain(why: str) -> ValueError:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rmverify.elementary import exp, expm1, log1p, prefix, sqrt, total
+from rmverify.elementary import exp, expm1, joined, log1p, part_of, prefix, sqrt, total
 from rmverify.readings.affine import AffineForm
 
 __all__ = ["Dual", "identity"]
@@ -119,6 +119,14 @@ log1p.register(Dual, Dual.log1p)
 sqrt.register(Dual, Dual.sqrt)
 total.register(Dual, lambda z: z.spread().map(total))
 prefix.register(Dual, lambda z: z.spread().map(prefix))
+part_of.register(Dual, lambda z, count, k: z.spread().map(lambda part: part_of(part, count, k)))
+
+
+@joined.register(Dual)
+def _(*parts: Dual) -> Dual:
+    spread = [part.spread() for part in parts]
+    slopes = zip(*(part.slopes for part in spread), strict=True)
+    return Dual(joined(*(part.value for part in spread)), *(joined(*each) for each in slopes))
 
 
 def identity(x: Any) -> Dual:

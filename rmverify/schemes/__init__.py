@@ -9,11 +9,21 @@ from rmverify.schemes.langevin import (
     overdamped_midpoint,
     poisson_midpoint,
     randomized_midpoint_langevin,
+    stochastic_runge_kutta,
+    stratified_hmc,
     underdamped,
     underdamped_euler,
 )
-from rmverify.schemes.parallel import parallel_midpoint, parallel_overdamped, parallel_underdamped
+from rmverify.schemes.parallel import (
+    parallel_langevin,
+    parallel_midpoint,
+    parallel_overdamped,
+    parallel_slices,
+    parallel_underdamped,
+    parareal,
+)
 from rmverify.schemes.probability_flow import (
+    ddim,
     euler,
     exponential_integrator,
     heun,
@@ -22,31 +32,38 @@ from rmverify.schemes.probability_flow import (
     randomized_midpoint,
     reverse_euler,
 )
-from rmverify.schemes.reverse import ddpm, exponential_sde, randomized_midpoint_sde
+from rmverify.schemes.reverse import ddpm, exponential_sde, jiao_li, randomized_midpoint_sde
 
 __all__ = [
     "SHIPPED",
     "Draw",
     "Score",
+    "ddim",
     "ddpm",
     "euler",
     "exponential_integrator",
     "exponential_sde",
     "heun",
     "importance_midpoint",
+    "jiao_li",
     "midpoint",
     "overdamped",
     "overdamped_midpoint",
+    "parallel_langevin",
     "parallel_midpoint",
     "parallel_overdamped",
+    "parallel_slices",
     "parallel_underdamped",
     "parameters",
+    "parareal",
     "poisson_midpoint",
     "randomized_midpoint",
     "randomized_midpoint_langevin",
     "randomized_midpoint_sde",
     "reverse_euler",
     "scheme",
+    "stochastic_runge_kutta",
+    "stratified_hmc",
     "underdamped",
     "underdamped_euler",
     "velocity_variance",

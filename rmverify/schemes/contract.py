@@ -74,7 +74,11 @@ Scheme = Callable[[Any, Any, Any, Score, Draw], Any]
 
 
 _POSITIONAL = 5  # state, t, h, score, draw
-_SMALLEST = {"friction": (0, False), "mass": (0, False), "strata": (1, True), "cells": (1, True), "rounds": (0, True)}
+_SMALLEST = {
+    "friction": (0, False), "mass": (0, False), "strata": (1, True), "cells": (1, True), "rounds": (0, True),
+    "blocks": (1, True), "fine": (1, True), "sweeps": (0, True), "slices": (1, True), "inner": (1, True),
+    "power": (1, True),
+}  # fmt: skip
 _MOST_ROUNDS = 10**6  # of one step: they are run one after the other, and counted so
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rmverify.elementary import exp, expm1, phi1, phi2, phi3
+from rmverify.elementary import exp, expm1, phi1, phi2, phi3, sqrt
 from rmverify.schemes.contract import Draw, Score, scheme
 
 __all__ = [
@@ -21,6 +21,8 @@ __all__ = [
     "path_noise",
     "poisson_midpoint",
     "randomized_midpoint_langevin",
+    "stochastic_runge_kutta",
+    "stratified_hmc",
     "underdamped",
     "underdamped_euler",
 ]
@@ -179,6 +181,64 @@ def poisson_midpoint(x: Any, t: Any, h: Any, score: Score, draw: Draw, *, cells:
         (w,) = draw.normal(noise)
         path = path + w
     return x + h * push + path
+
+
+@scheme
+def stochastic_runge_kutta(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
+    r"""The stochastic Runge-Kutta step of overdamped Langevin, of strong order 3/2.
+
+    With w = sqrt(2h) xi and u = sqrt(h/6) eta: H_1 = x + (1/2 + 1/sqrt 6) w + u,
+    H_2 = x + h s_t(x) + (1/2 - 1/sqrt 6) w + u;  x' = x + (h/2) (s_t(H_1) + s_t(H_2)) + w.
+
+    The mean of the two noises has the covariance with w of (1/h) int sqrt(2) B, and their squares its mean square.
+
+    Source: Li, Wu, Mackey, Erdogdu 2019, SRK-LD [recalled]. Three evaluations, three rounds.
+
+    Examples
+    --------
+    >>> class Still:
+    ...     def normal(self, covariance, count=None): return 0.0, 0.0
+    >>> stochastic_runge_kutta(1.0, 0.5, 0.25, lambda t, x: -x, Still())  # 1 - h + h^2/2
+    0.78125
+    """
+    w, u = draw.normal(((2 * h, 0 * h), (0 * h, h / 6)))
+    away = w / sqrt(6 + 0 * t)  # of the kind of number in use
+    first = x + w / 2 + away + u
+    second = x + h * score(t, x) + w / 2 - away + u
+    return x + h / 2 * (score(t, first) + score(t, second)) + w
+
+
+@scheme(kinetic=True)
+def stratified_hmc(state: Any, t: Any, h: Any, score: Score, draw: Draw, *, mass: Any = 1) -> Any:
+    r"""Unadjusted Hamiltonian Monte Carlo by stratified time integration: one force at a random time of the step.
+
+    F = s_t(x + a h v), a ~ U[0,1];  x' = x + h v + u h^2/2 F,  v' = v + u h F. No noise: all randomness is in the
+    midpoints, one in each step of the trajectory, and in the velocity, which is drawn fresh from N(0, u) where a
+    `Correct` stage starts; a stage is one trajectory.
+
+    Source: Bou-Rabee and Marsden 2022 [recalled], u = 1 there. One evaluation.
+
+    Parameters
+    ----------
+    state : (x, v)
+        Position and velocity, arrays of one shape.
+    t : number
+        The noise level, kept.
+    h : number
+        Time.
+    mass : number > 0
+        u above, the variance of a fresh velocity.
+
+    Examples
+    --------
+    >>> from rmverify import Correct
+    >>> Correct(stratified_hmc, time=0, step=0.1, steps=10).footprint.evaluations
+    1
+    """
+    x, v = state
+    a = draw.uniform()
+    force = mass * score(t, x + a * h * v)
+    return x + h * v + h * h / 2 * force, v + h * force
 
 
 @scheme

@@ -45,6 +45,9 @@ PREDICTORS: tuple[Scheme, ...] = (
     schemes.randomized_midpoint,
     schemes.importance_midpoint,
     schemes.parallel_midpoint(strata=4, rounds=2),
+    schemes.exponential_sde,
+    schemes.ddpm,
+    schemes.randomized_midpoint_sde,
 )
 _EARLY = 0.01  # W_2(q_delta, q_0) relative to sqrt(tr Sigma)
 _START = 0.1  # exact TV of the start relative to the request

@@ -1,9 +1,10 @@
-"""Log-concave sampling: steps to accuracy of randomized midpoint Langevin, exactly, and what the corrector is for.
+"""Log-concave sampling: steps to accuracy of randomized midpoint Langevin and of other steps, exactly, and what the
+corrector is for.
 
-Targets are Gaussians of the class m I <= -grad^2 ln density <= L I, started at the minimum. The sampler runs at
-friction 2 and mass 1/L, as its theorem has it; its step h is chosen best among those that are stable on the class. Two
-errors are known exactly for any number of steps, from the moments of the covariance given the midpoints
-(`rmverify.laws.invariant`):
+Targets are Gaussians of the class m I <= -grad^2 ln density <= L I, started at the minimum. Randomized midpoint
+Langevin runs at friction 2 and mass 1/L, as its theorem has it, Hamiltonian Monte Carlo in trajectories of the time
+1/sqrt(L); the step h is chosen best among those that are stable on the class. Two errors are known exactly for any
+number of steps, from the moments of the covariance given the midpoints (`rmverify.laws.invariant`):
 
 * W_2 of the law given the midpoints, its root mean square over them, in units of sqrt(d/m), on half the coordinates of
   curvature m and half of L: the worst of both ends. It is an upper bound of W_2 of the unconditional law.
@@ -12,8 +13,9 @@ errors are known exactly for any number of steps, from the moments of the covari
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -25,7 +27,7 @@ from rmverify.divergences import tv
 from rmverify.divergences.radial import radial_tv
 from rmverify.exponents import BOUNDS
 from rmverify.laws import output_law
-from rmverify.laws.invariant import Powers, contraction, marginal, spread, step_map
+from rmverify.laws.invariant import Powers, Spread, contraction, marginal, refreshed, spread, step_map
 from rmverify.laws.scale import ScaleMixture, Unresolved
 from rmverify.numbers.checks import Array, dimension, number, positive_integer
 from rmverify.numbers.values import Value
@@ -39,11 +41,15 @@ __all__ = [
     "theorem",
 ]  # fmt: skip
 
+KINETIC = "randomized_midpoint_langevin"
 METRICS = ("w2", "tv")
 TARGETS = ("both", "m", "L")
 _NODES = (1, 2, 3, 4, 5, 6, 7, 8, 9)  # of the rule of the variance given the midpoints
+_STILL = 1e-6  # of the square of a mean, a variance whose higher moments are rounding
+_FEW = (3, 2, 1)  # where it is looked for the best step length
 _AGREE = 1e-9
 _FINE = 0.02  # of ln h, where its search ends
+_SHORTER = (0, 1, 2, 3, 4, 6, 8, 12, 16)  # of ln h, in units of it, where no number of steps is known to be enough
 VARIATION = BOUNDS["C4, variation, log-concave"](W_2=1.0, T=1.0)
 SHEN_LEE = f"C3: {BOUNDS['C3']} [quoted]"
 COROLLARY = (
@@ -55,39 +61,103 @@ COROLLARY = (
 # --- one step length --------------------------------------------------------------------------------------------------
 
 
-class _Steps:
-    """Errors after N steps of length h from the minimum, for curvatures k of the target's modes."""
+@dataclass(frozen=True)
+class Sampler:
+    """How a scheme samples a class: its parameters and the unit of its step length for smoothness L, the score
+    evaluations of a step, on average where it may leave some out, and whether the velocity is drawn fresh, after such a
+    unit of time."""
 
-    def __init__(self, scheme: Any, k: Array, L: float, h: float) -> None:
-        target, scheme = Gaussian(np.zeros(k.size), 1 / k), scheme(friction=2, mass=1 / L)
-        self.k, self.spread = k, spread(scheme, target.modes, target.variances, 0.0, h)
-        self.powers: dict[int, Powers] = {}
+    given: Callable[[float], Mapping[str, Any]]
+    unit: Callable[[float], float]
+    evaluations: float
+    fresh: bool = False
+
+    def step(self, scheme: Any, L: float) -> Any:
+        """The step of the scheme."""
+        given = self.given(L)
+        return scheme(**given) if given else scheme
+
+
+CELLS = 4
+"""Of the Poisson midpoint."""
+SAMPLERS: Mapping[str, Sampler] = {
+    KINETIC: Sampler(lambda L: {"friction": 2, "mass": 1 / L}, lambda L: 1.0, 2),
+    "overdamped": Sampler(lambda L: {}, lambda L: 1 / L, 1),
+    "overdamped_midpoint": Sampler(lambda L: {}, lambda L: 1 / L, 2),
+    "parallel_overdamped": Sampler(lambda L: {"strata": 2, "rounds": 1}, lambda L: 1 / L, 5),
+    "poisson_midpoint": Sampler(lambda L: {"cells": CELLS}, lambda L: 1 / L, 2 - 1 / CELLS),
+    "stochastic_runge_kutta": Sampler(lambda L: {}, lambda L: 1 / L, 3),
+    "stratified_hmc": Sampler(lambda L: {}, lambda L: 1 / math.sqrt(L), 1, fresh=True),
+}
+"""By the name of their scheme."""
+
+
+class _Steps:
+    """Errors after N steps of length h from the minimum, for curvatures k of the target's modes.
+
+    With `fresh`, after N trajectories of about that time, each of `per` steps of about that length.
+    """
+
+    def __init__(self, scheme: Any, k: Array, L: float, h: float, fresh: float | None = None) -> None:
+        target = Gaussian(np.zeros(k.size), 1 / k)
+        self.per = 1 if fresh is None else max(1, round(fresh / h))
+        self.h = h if fresh is None else fresh / self.per
+        self.k, self.spread = k, spread(scheme, target.modes, target.variances, 0.0, self.h)
+        self.size = self.spread.r.shape[-1] if fresh is None else 1
+        self.fresh, self.powers = fresh is not None, dict[int, Powers]()
         self.random = footprint(scheme).alphas > 0
         stiff = Gaussian([0.0], [1 / L])  # of the class: the step must be short enough for it too
-        self.stable = contraction(step_map(spread(scheme, stiff.modes, stiff.variances, 0.0, h), 1)) > 0
+        self.stable = contraction(self.map(spread(scheme, stiff.modes, stiff.variances, 0.0, self.h), 1)) > 0
+
+    def map(self, one: Spread, order: int) -> Array:
+        """Of a step or a trajectory."""
+        D = step_map(one, order)
+        return refreshed(D, self.per) if self.fresh else D
 
     def rule(self, steps: int, nodes: int) -> tuple[Array, Array]:
         """k S_xx - 1 at the nodes (modes, nodes), and their weights."""
         nodes = nodes if self.random else 1
         if nodes not in self.powers:
-            self.powers[nodes] = Powers(step_map(self.spread, 2 * nodes - 1), 3)
-        y, weights = marginal(self.powers[nodes].after(steps, np.tile([-1.0, 0.0, 0.0], (self.k.size, 1))), 3, nodes)
+            self.powers[nodes] = Powers(self.map(self.spread, 2 * nodes - 1), self.size)
+        rest = np.tile(np.array([-1.0, 0.0, 0.0][: self.size]), (self.k.size, 1))
+        m = self.powers[nodes].after(steps, rest)
+        try:
+            y, weights = marginal(m, self.size, nodes)
+        except np.linalg.LinAlgError:
+            y, weights = self._where_it_spreads(m, nodes)
         if not (y > -1).all():
             raise Unresolved
         return y, weights
+
+    def _where_it_spreads(self, m: Array, nodes: int) -> tuple[Array, Array]:
+        """The rule with two nodes alone in the modes whose spread is next to nothing beside their mean."""
+        first, weights = marginal(m, self.size, min(2, nodes))
+        mean = (weights * first).sum(axis=1)
+        still = (weights * (first - mean[:, None]) ** 2).sum(axis=1) <= _STILL * mean**2
+        if nodes <= 2 or still.all() or not still.any():
+            raise Unresolved
+        y, shares = np.zeros((len(m), nodes)), np.zeros((len(m), nodes))
+        y[still, :2], shares[still, :2] = first[still], weights[still]
+        y[~still], shares[~still] = marginal(m[~still], self.size, nodes)
+        return y, shares
 
     def settled(
         self, error: Callable[[Array, Array], Value], steps: int, nodes: Sequence[int], accuracy: float
     ) -> Value:
         """The error by more and more nodes until it is clear on which side of the accuracy it lies, or there are none:
-        where the spread is but rounding. Two rules may agree by chance, but errors fall 16-fold in two nodes."""
+        where the spread is but rounding. Two rules may agree by chance, but errors fall 16-fold in two nodes. By fewer
+        and fewer nodes the first error that there is."""
         before: Value | None = None
         changes = [math.inf, math.inf]
         for count in nodes:
             try:
                 found = error(*self.rule(steps, count))
             except (np.linalg.LinAlgError, Unresolved, OverflowError):
+                if nodes is _FEW:
+                    continue
                 break
+            if nodes is _FEW:
+                return found
             changes.append(math.inf if before is None else abs(found - before))
             doubt = max(changes[-1], changes[-2] / 16) if math.isfinite(changes[-2]) else changes[-1]
             before = Value(found, "exact", found.error + (doubt if math.isfinite(doubt) else 0.0))
@@ -119,6 +189,7 @@ class _Steps:
 class Row(Record):
     """The smallest number N of sampler steps to an accuracy, over their length h too.
 
+    `scheme`: one of `SAMPLERS`.
     `metric`: "w2", in units of sqrt(d/m), or "tv". `law`: "expected" (the root mean square over midpoints) or
     "unconditional". `target`: curvatures "both" m and L, or "m", "L" alone. `before`: the value at N - 1, the same h.
     """
@@ -132,20 +203,33 @@ class Row(Record):
     accuracy: float
     step: float | None
     steps: int | None
-    evaluations: int | None
+    evaluations: float | None
     value: Value | None
     before: Value | None
     status: str
+    scheme: str = KINETIC
 
-    brief = ("metric", "law", "target", "dim", "condition", "accuracy", "step", "steps", "value", "before", "status")
-    scheme: ClassVar[str] = "randomized_midpoint_langevin"
+    brief = (
+        "scheme",
+        "metric",
+        "law",
+        "target",
+        "dim",
+        "condition",
+        "accuracy",
+        "step",
+        "steps",
+        "value",
+        "before",
+        "status",
+    )
     loose: ClassVar[None] = None
     crossing: ClassVar[None] = None
 
 
 def steps_to(
     metric: str, accuracy: float, *, condition: float = 10.0, dim: int = 1, target: str | None = None,
-    smoothness: float = 1.0, max_steps: int = 10**12, scheme: Any = schemes.randomized_midpoint_langevin,
+    smoothness: float = 1.0, max_steps: int = 10**12, scheme: Any = KINETIC,
 ) -> Row:  # fmt: skip
     """The smallest N with the error at most `accuracy`, the step length chosen best (golden section in ln h).
 
@@ -164,8 +248,8 @@ def steps_to(
         L; only kappa matters.
     max_steps : int
         Where the search gives up.
-    scheme : step function
-        What takes the randomized midpoint's place; it has a friction and a mass.
+    scheme : str or step function
+        The name of one of `SAMPLERS`, or what takes the place of the first; it has a friction and a mass.
 
     Examples
     --------
@@ -182,15 +266,32 @@ def steps_to(
     kappa = number("condition", condition, least=1)
     dim, most = dimension(dim), positive_integer("max_steps", max_steps)
     L = number("smoothness", smoothness, above=0)
+    if isinstance(scheme, str) and scheme not in SAMPLERS:
+        raise ValueError(f"scheme: expected one of {', '.join(SAMPLERS)}, got {scheme!r}")
+    name = scheme if isinstance(scheme, str) else KINETIC
+    sampler = SAMPLERS[name]
+    step = sampler.step(getattr(schemes, name) if scheme is name else scheme, L)
     k = {"both": np.array([L / kappa, L]), "m": np.array([L / kappa]), "L": np.array([L])}[target]
-    problem = _Problem(scheme, k, L, metric, accuracy, dim, most)
-    best = lowest(problem.least, math.log(4.0), math.log(1e-7), _FINE)
+    unit = sampler.unit(L)
+    problem = _Problem(step, k, L, metric, accuracy, dim, most, unit if sampler.fresh else None)
+    best = lowest(problem.least, math.log(4.0 * unit), math.log(1e-7 * unit), _FINE)
+    if sampler.fresh:  # whole numbers of steps in a trajectory
+        per = problem.steps(best).per
+        best = min((math.log(unit / n) for n in range(max(1, per - 3), per + 4)), key=problem.least)
     law = "expected" if metric == "w2" else "unconditional"
     shared = metric, law, target, dim, L, kappa, accuracy
-    found = problem.exactly(best)
+    found = None
+    for shorter in _SHORTER:  # a rule of three nodes may have missed the goal by a little
+        found = problem.exactly(best - shorter * _FINE)
+        if found is not None and found.status == "found":
+            best -= shorter * _FINE
+            break
     if found is None or found.steps is None:
-        return Row(*shared, None, None, None, None, None, "beyond max_steps")
-    return Row(*shared, math.exp(best), found.steps, 2 * found.steps, found.value, found.before, found.status)
+        return Row(*shared, None, None, None, None, None, "beyond max_steps", name)
+    of = problem.steps(best)
+    steps = of.per * found.steps
+    cost = sampler.evaluations * steps
+    return Row(*shared, of.h, steps, cost, found.value, found.before, found.status, name)
 
 
 def distance_after(
@@ -208,7 +309,8 @@ def distance_after(
     (True, 'exact')
     """
     kappa, L = number("condition", condition, least=1), number("smoothness", smoothness, above=0)
-    of = _Steps(scheme, np.array([L / kappa, L]), L, number("step", step, above=0))
+    made = SAMPLERS[KINETIC].step(scheme, L)
+    of = _Steps(made, np.array([L / kappa, L]), L, number("step", step, above=0))
     if not of.stable:
         raise ArithmeticError(f"step: {step!r} is too long to be stable for curvature {L:g}; use a shorter step")
     return of.w2(positive_integer("steps", steps), _NODES, 0.0)
@@ -216,7 +318,7 @@ def distance_after(
 
 @dataclass
 class _Problem:
-    """The smallest number of steps as a function of ln h."""
+    """The smallest number of steps, or of trajectories, as a function of ln h."""
 
     scheme: Any
     k: Array
@@ -225,31 +327,39 @@ class _Problem:
     accuracy: float
     dim: int
     most: int
+    fresh: float | None = None
     seen: dict[float, float | None] = field(default_factory=dict)
+    last: tuple[float, _Steps] | None = None
 
     def least(self, log_h: float) -> float:
         """ln N with a rule of three nodes, N between whole numbers as the error is; infinite where none is enough."""
         if log_h not in self.seen:
             near = [(abs(x - log_h), x, n) for x, n in self.seen.items() if n is not None]
-            guess = 16 if not near else math.ceil(min(near)[2] * math.exp(min(near)[1] - log_h))
-            found = self._search(log_h, (3,), guess)
+            guess = 16 if not near else math.ceil(min(near)[2] * math.exp(min(near)[1] - log_h) / self.steps(log_h).per)
+            found = self._search(log_h, _FEW, guess)
             if found is None or found.steps is None or found.value is None:
                 self.seen[log_h] = None
             elif found.before is None:
-                self.seen[log_h] = float(found.value) / self.accuracy
+                self.seen[log_h] = float(found.value) / self.accuracy * self.steps(log_h).per
             else:
                 above, below = (math.log(value / self.accuracy) for value in (found.before, found.value))
-                self.seen[log_h] = found.steps + below / (above - below)
+                self.seen[log_h] = (found.steps + below / (above - below)) * self.steps(log_h).per
         known = self.seen[log_h]
         return math.inf if known is None else math.log(known)
 
     def exactly(self, log_h: float) -> Found | None:
         """N at this length with rules that settle, and the errors there and one step before."""
         near = self.seen.get(log_h)
-        return self._search(log_h, _NODES, 16 if near is None else math.ceil(near))
+        return self._search(log_h, _NODES, 16 if near is None else math.ceil(near / self.steps(log_h).per))
+
+    def steps(self, log_h: float) -> _Steps:
+        """Those of this length."""
+        if self.last is None or self.last[0] != log_h:
+            self.last = log_h, _Steps(self.scheme, self.k, self.L, math.exp(log_h), self.fresh)
+        return self.last[1]
 
     def _search(self, log_h: float, nodes: Sequence[int], guess: int) -> Found | None:
-        of = _Steps(self.scheme, self.k, self.L, math.exp(log_h))
+        of = self.steps(log_h)
 
         def error(steps: int) -> Value:
             asked = steps, nodes, self.accuracy
@@ -360,18 +470,58 @@ def _logarithms(row: Row) -> float:
     return float(math.log(20 / row.accuracy**2) ** (4 / 3))
 
 
+def _time(row: Row) -> float:
+    return math.log(1 / row.accuracy)
+
+
 def _of_dimension(row: Row) -> float:
     return math.log(row.dim / row.accuracy**2)
 
 
-_W2 = {"metric": "w2", "target": "both"}
-_TV = {"metric": "tv", "target": "m"}
+_W2 = {"metric": "w2", "target": "both", "scheme": KINETIC}
+_TV = {"metric": "tv", "target": "m", "scheme": KINETIC}
 _DIMS = tuple(10**k for k in (2, 4, 6, 8, 10))
 _KAPPAS = tuple(4.0**k for k in range(1, 6))
 
 
 def _claimed(name: str, scale: str) -> float:
     return float(BOUNDS[name].power(scale))
+
+
+_PUBLISHED = {
+    "overdamped_midpoint": ("K1, steps", "Yu, Karagulyan, Dalalyan 2024; found in a table of Kandasamy, Nagaraj 2026"),
+    "stochastic_runge_kutta": ("K5, steps", "Li, Wu, Mackey, Erdogdu 2019; found"),
+    "stratified_hmc": ("K4, steps", "Bou-Rabee, Marsden 2022; found"),
+}
+_DERIVED = {  # W2 in 1/eps and in kappa, TV in d and in 1/eps, where these studies look
+    "overdamped": (1, 1 / 2, 1 / 2, 1),
+    "overdamped_midpoint": (2 / 3, 2 / 3, 1 / 3, 1 / 3),
+    "parallel_overdamped": (2 / 3, 2 / 3, 1 / 3, 1 / 2),
+    "poisson_midpoint": (1, 1 / 2, 1 / 2, 1),
+    "stochastic_runge_kutta": (1 / 2, 3 / 4, 1 / 4, 1 / 2),
+    "stratified_hmc": (2 / 3, 2 / 3, 1 / 4, 1 / 2),
+}
+
+
+def _others(scheme: str) -> Iterator[Study]:
+    """The studies of a scheme that no corollary of the paper is about: one curvature is one step length in TV, so that
+    kappa has no effect there."""
+    name, source = _PUBLISHED.get(scheme, (None, ""))
+    source = f"{name.partition(',')[0]}: {BOUNDS[name]} [{source}]" if name else ""
+    derived = _DERIVED[scheme]
+
+    def claimed(scale: str) -> float | None:
+        return (_claimed(name, scale) or None) if name else None
+
+    at_w2: Mapping[str, Any] = {**_W2, "scheme": scheme}
+    at_tv: Mapping[str, Any] = {**_TV, "scheme": scheme}
+    yield Study({**at_w2, "condition": 16.0}, "accuracy", (1e-2, 1e-3, 1e-4, 1e-5), derived[0], claimed("1/eps_w"),
+                source, _time, "N/ln(1/eps)")  # fmt: skip
+    yield Study({**at_w2, "accuracy": 1e-4}, "condition", _KAPPAS[1:], derived[1], claimed("kappa"), source, note="N")
+    yield Study({**at_tv, "condition": 16.0, "accuracy": 0.1}, "dim", _DIMS[1:], derived[2], None, "", _of_dimension,
+                "N/ln(d/eps^2)")  # fmt: skip
+    yield Study({**at_tv, "condition": 16.0, "dim": 10_000}, "accuracy", (0.03, 0.01, 3e-3, 1e-3), derived[3], None, "",
+                _of_dimension, "N/ln(d/eps^2)")  # fmt: skip
 
 
 STUDIES = (
@@ -386,6 +536,7 @@ STUDIES = (
           1 / 3, _claimed("D3", "1/eps"), COROLLARY, _of_dimension, "N/ln(d/eps^2)"),
     Study({**_TV, "accuracy": 0.1, "dim": 10**10}, "condition", _KAPPAS,
           1 / 3, _claimed("D3", "kappa"), COROLLARY, note="N"),
+    *itertools.chain.from_iterable(map(_others, _DERIVED)),
 )  # fmt: skip
 PLANS = tuple(
     {"parallel": parallel, "dim": dim, "condition": kappa, "accuracy": eps}

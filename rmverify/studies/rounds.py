@@ -4,7 +4,7 @@ Everything is exact, as in `rmverify.studies.rates`. Of the parallel plan the st
 searched, the least rounds over both; strata, cells and the corrector's rounds follow the theorem's formulas
 (`plans.parallel`), with the constants 1. The sequential algorithm and DPUM stand beside it in two ways: as their
 predictors alone, on as few uniform steps between the same levels as reach eps, and as the theorems' own plans, every
-constant 1, counted only.
+constant 1, counted only. Other parallel samplers are in `rmverify.studies.neighbours`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from rmverify.numbers.values import Value
 from rmverify.plans import Plan, parallel, rounds_of
 from rmverify.plans.schedules import MOST_STEPS
 from rmverify.schemes.contract import parameters
+from rmverify.studies import neighbours
 from rmverify.studies.rates import steps_to
 from rmverify.studies.search import halved
 from rmverify.studies.study import Record, Records, settled, swept
@@ -277,11 +278,12 @@ def fit(plan: str, counted: str, dims: Sequence[float], rounds: Sequence[float])
 
 @dataclass(frozen=True, repr=False)
 class Table(Records):
-    """The rows against d, the curves fitted to them, and the trade-off between rounds and work."""
+    """The rows against d, the curves fitted to them, the trade-off between rounds and work, and other samplers."""
 
     rows: tuple[Row, ...]
     curves: tuple[Curve, ...]
     trades: tuple[Trade, ...]
+    others: tuple[neighbours.Row, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """As plain data, ready for JSON; the curves are "laws" there."""
@@ -290,6 +292,7 @@ class Table(Records):
             "rows": [row.as_dict() for row in self.rows],
             "laws": [curve.as_dict() | {"better": curve.better} for curve in self.curves],
             "trades": [t.as_dict() | {"best": t in best} for t in self.trades],
+            "others": [row.as_dict() for row in self.others],
         }
 
 
@@ -304,7 +307,7 @@ def table(
     max_steps: int = MOST_STEPS,
     **sweeping: Any,
 ) -> Table:
-    """Rounds against d for the three plans, and the trade-off at one dimension.
+    """Rounds against d for the three plans and for other samplers, and the trade-off at one dimension.
 
     Parameters
     ----------
@@ -324,14 +327,18 @@ def table(
     --------
     >>> found = table(dims=[2, 4, 8, 16], trade_dim=10, strata=[1, 4], picard=[0])
     >>> [curve.plan for curve in found.curves if curve.counted == "rounds"]
-    ['parallel', 'sequential', 'dpum']
+    ['parallel', 'sequential', 'dpum', 'slices', 'srds', 'langevin', 'underdamped']
     """
     shared = {"accuracy": accuracy, "max_steps": max_steps}
-    found, trades = swept({
-        "rounds.rounds_to": [
+    asked = {
+        room: [
             {"plan": plan, "dim": int(d), "smoothness": smoothness, **shared}
-            for d in sorted(dims, reverse=True) for plan in PLANS
-        ],
+            for d in sorted(dims, reverse=True) for plan in plans
+        ]
+        for room, plans in (("rounds", PLANS), ("neighbours", neighbours.PLANS))
+    }  # fmt: skip
+    found, others, trades = swept({
+        **{f"{room}.rounds_to": each for room, each in asked.items()},
         "rounds.trade": [{"strata": R, "picard": K, "dim": trade_dim, **shared} for R in strata for K in picard],
     }, **sweeping)  # fmt: skip
     rows = sorted(found, key=lambda row: (PLANS.index(row.plan), row.dim))
@@ -341,4 +348,9 @@ def table(
         for counted, points in (("rounds", settled(of)), ("theorem", of)):
             if len(points) >= 4:
                 curves.append(fit(plan, counted, [r.dim for r in points], [float(getattr(r, counted)) for r in points]))
-    return Table(tuple(rows), tuple(curves), trades)
+    others = tuple(sorted(others, key=lambda row: (neighbours.PLANS.index(row.plan), row.dim)))
+    for plan in neighbours.PLANS:
+        known = [(row.dim, row.rounds) for row in others if row.plan == plan and row.status == "found" and row.rounds]
+        if len(known) >= 4:
+            curves.append(fit(plan, "rounds", *zip(*known, strict=True)))
+    return Table(tuple(rows), tuple(curves), trades, others)

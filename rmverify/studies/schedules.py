@@ -35,6 +35,7 @@ from rmverify.plans import Levels, Plan, Predict, footprint, sigma_of
 from rmverify.plans.schedules import Grid
 from rmverify.readings.duals import Dual
 from rmverify.schemes.contract import Draw, Scheme, Score, missing_parameters, unwrap, velocity_variance
+from rmverify.schemes.probability_flow import ddim, sigma_step
 from rmverify.studies.budget import Setting, setting
 from rmverify.studies.study import Record, html
 from rmverify.targets import Factor, Gaussian
@@ -63,23 +64,6 @@ _SMALL, _NOTHING = 1e-300, 1e-19
 
 
 @schemes.scheme
-def ddim(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
-    r"""DDIM: Euler's rule in sigma, on X = e^t x = x_0 + sigma eps, X' = X + (sigma' - sigma) eps(X).
-
-    eps = -sqrt(1 - e^{-2t}) s_t(x), sigma = sqrt(e^{2t} - 1). On a mode of variance lam it multiplies the standard
-    deviation, relative to the exact flow, by cos(theta - theta'), theta = arctan(sigma/sqrt(lam)).
-
-    Source: Song, Meng, Ermon 2021, eq. 12 at eta = 0. One evaluation, one round.
-
-    Examples
-    --------
-    >>> float(ddim(1.0, 2.0, 0.0, lambda t, x: -x, None))
-    1.0
-    """
-    return exp(h) * x + _sigma_step(t, h) * -sqrt(-expm1(-2 * t)) * score(t, x)
-
-
-@schemes.scheme
 def edm_heun(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
     r"""Heun's rule in sigma: Y = X + (sigma' - sigma) eps(X), X' = X + (sigma' - sigma) (eps(X) + eps'(Y))/2.
 
@@ -90,21 +74,18 @@ def edm_heun(x: Any, t: Any, h: Any, score: Score, draw: Draw) -> Any:
     >>> float(edm_heun(1.0, 2.0, 0.0, lambda t, x: -x, None))
     1.0
     """
-    step, noise = _sigma_step(t, h), -sqrt(-expm1(-2 * t)) * score(t, x)
+    step, noise = sigma_step(t, h), -sqrt(-expm1(-2 * t)) * score(t, x)
     y = exp(h) * x + step * noise
     return exp(h) * x + step / 2 * (noise - sqrt(-expm1(-2 * (t - h))) * score(t - h, y))
 
 
-def _sigma_step(t: Any, h: Any) -> Any:
-    """e^{-t'} (sigma' - sigma), t' = t - h."""
-    return sqrt(-expm1(-2 * (t - h))) - exp(h) * sqrt(-expm1(-2 * t))
-
-
 SCHEMES: dict[str, Scheme] = {
     "ddim": ddim,
+    "ddpm": schemes.ddpm,
     "edm_heun": edm_heun,
     "euler": schemes.euler,
     "exponential_integrator": schemes.exponential_integrator,
+    "exponential_sde": schemes.exponential_sde,
     "heun": schemes.heun,
     "importance_midpoint": schemes.importance_midpoint,
     "midpoint": schemes.midpoint,
@@ -116,17 +97,27 @@ SCHEMES: dict[str, Scheme] = {
 # --- the error of a list of levels, and its slopes ------------------------------------------------------------------
 
 
-class _Midpoint:
-    """Hands out the nodes of a rule over one midpoint, (Q, 1, 1)."""
+class _Draw:
+    """Hands out the nodes of a rule over one midpoint, (Q, 1, 1), and `noise` for one normal value, whose variance it
+    keeps."""
 
-    def __init__(self, nodes: Array) -> None:
-        self._nodes = nodes[:, None, None]
+    def __init__(self, nodes: Array, noise: float = 0.0) -> None:
+        self._nodes, self._noise = nodes[:, None, None], noise
+        self.variance: Any = None
 
     def uniform(self) -> Any:
         return self._nodes
 
+    def normal(self, covariance: Any, count: int | None = None) -> Any:
+        if self.variance is not None or count is not None or len(covariance) != 1:
+            raise ValueError("scheme: expected a step that draws one normal value at most, got one that draws more")
+        self.variance = covariance[0][0]
+        return (self._noise,)
+
     def __getattr__(self, name: str) -> Any:
-        raise ValueError(f"scheme: expected a step that draws one uniform or nothing, but it asks for draw.{name}")
+        raise ValueError(
+            f"scheme: expected a step that draws one uniform, one normal value or nothing, but it asks for draw.{name}"
+        )
 
 
 class _Sums(NamedTuple):
@@ -147,8 +138,9 @@ class _Error:
     ) -> None:  # fmt: skip
         self.target, self.scheme, self.metric, self.start = target, scheme, metric, start
         nodes, weights = np.polynomial.legendre.leggauss(nodes_used)
-        self.drawn = bool(footprint(scheme).alphas)
-        self.draw = _Midpoint((nodes + 1) / 2)
+        foot = footprint(scheme)
+        self.drawn, self.noisy = bool(foot.alphas), bool(foot.noises)
+        self.nodes = (nodes + 1) / 2
         self.weights = weights[:, None, None] / 2 if self.drawn else np.ones((1, 1, 1))
         self.measure = {"kl": _kl, "w2": _w2, "tv": _tv}[metric]
 
@@ -157,8 +149,8 @@ class _Error:
         """The same by fewer nodes, for the search."""
         return _Error(self.target, self.scheme, self.metric, self.start, _ROUGH) if self.drawn else self
 
-    def steps(self, levels: Array, slopes: bool) -> tuple[Any, Any]:
-        """a and b of every midpoint, step and mode, (Q, N, modes)."""
+    def steps(self, levels: Array, slopes: bool) -> tuple[Any, Any, Any]:
+        """a, b and c of every midpoint, step and mode, (Q, N, modes), of x' = a x + b + N(0, c)."""
         lam, mean = self.target.variances, self.target.means
         t: Any = levels[:-1, None]
         h: Any = t - levels[1:, None]
@@ -166,18 +158,23 @@ class _Error:
             one, zero = np.ones_like(t), np.zeros_like(t)
             t, h = Dual(t, one, zero), Dual(h, one, -one)
 
-        def of(mean: Array, x: Any) -> Any:
-            return self.scheme(x, t, h, lambda s, y: mode_score(mean, lam, s, y), self.draw)
+        def of(mean: Array, x: Any, draw: _Draw | None = None) -> Any:
+            return self.scheme(x, t, h, lambda s, y: mode_score(mean, lam, s, y), draw or _Draw(self.nodes))
 
         zeros = np.zeros_like(lam)
         a = of(zeros, zeros + 1.0)
         b = of(mean, mode_mean(mean, t)) - mode_mean(mean, t - h) if mean.any() else 0 * a
+        c = 0 * a
+        if self.noisy:
+            unit = _Draw(self.nodes, 1.0)
+            moved = of(zeros, zeros, unit)
+            c = moved * moved * unit.variance + c
         shape = self.weights.shape[0], levels.size - 1, lam.size
 
         def full(part: Any) -> Array:
             return np.broadcast_to(np.asarray(part, dtype=float), shape)
 
-        return (a.map(full), b.map(full)) if slopes else (full(a), full(b))
+        return (a.map(full), b.map(full), c.map(full)) if slopes else (full(a), full(b), full(c))
 
     def value(self, levels: Array) -> float:
         """The error; infinite where the plan is unstable."""
@@ -205,9 +202,12 @@ class _Error:
     def gradient(self, levels: Array) -> tuple[float, Array]:
         """The error and its slope in every level."""
         with np.errstate(all="ignore"):
-            a, b = self.steps(levels, True)
-            found, by_a, by_b = self._found(levels, a.value, b.value)
-            first, last = ((by_a * da + by_b * db).sum(axis=(0, 2)) for da, db in zip(a.slopes, b.slopes, strict=True))
+            parts = self.steps(levels, True)
+            found, *by = self._found(levels, *(part.value for part in parts))
+            first, last = (
+                sum(each * slope for each, slope in zip(by, slopes, strict=True)).sum(axis=(0, 2))
+                for slopes in zip(*(part.slopes for part in parts), strict=True)
+            )
         return found, np.append(first, 0.0) + np.append(0.0, last)
 
     def sums(self, levels: Array) -> _Sums:
@@ -215,7 +215,9 @@ class _Error:
         with np.errstate(all="ignore"):
             return self._summed(levels, *self.steps(levels, False))[0]
 
-    def _summed(self, levels: Array, a: Array, b: Array) -> tuple[_Sums, dict[str, Array], list[Array], list[Array]]:
+    def _summed(
+        self, levels: Array, a: Array, b: Array, c: Array
+    ) -> tuple[_Sums, dict[str, Array], list[Array], list[Array]]:
         """The sums, the averages over midpoints that they are made of, and the mean's first two moments on the way."""
         w, target = self.weights, self.target
         goal = mode_variance(target.variances, levels[-1])
@@ -230,22 +232,40 @@ class _Error:
             first, second = firsts[-1], seconds[-1]
             firsts.append(mean["A1"][n] * first + mean["B1"][n])
             seconds.append(mean["A2"][n] * second + 2 * mean["AB"][n] * first + mean["B2"][n])
+        if self.noisy:
+            log = np.log(self._variances(a, c, variance)[-1] / goal)
+            return _Sums(log, log, log / 2, seconds[-1] / goal), mean, firsts, seconds
         sums = _Sums(
             start + np.log(mean["A2"]).sum(axis=0), start + 2 * (w * np.log(np.abs(a))).sum(axis=(0, 1)),
             start / 2 + np.log(mean["size"]).sum(axis=0), seconds[-1] / goal,
         )  # fmt: skip
         return sums, mean, firsts, seconds
 
-    def _found(self, levels: Array, a: Array, b: Array) -> tuple[float, Array, Array]:
-        """The error and its slopes in every a and b."""
+    def _variances(self, a: Array, c: Array, start: Array) -> list[Array]:
+        """Before every step and after the last, where no midpoint is drawn."""
+        found = [start]
+        for slope, noise in zip(a[0], c[0], strict=True):
+            found.append(slope * slope * found[-1] + noise)
+        return found
+
+    def _found(self, levels: Array, a: Array, b: Array, c: Array) -> tuple[float, Array, Array, Array]:
+        """The error and its slopes in every a, b and c."""
         w, goal = self.weights, mode_variance(self.target.variances, levels[-1])
-        sums, mean, firsts, seconds = self._summed(levels, a, b)
+        sums, mean, firsts, seconds = self._summed(levels, a, b, c)
         found, by = self.measure(sums, goal, self.target.multiplicities)
         by_a = w * (
             2 * a * (by.log_variance / mean["A2"]) + 2 * by.mean_log / a
             + np.sign(a) * by.log_deviation / mean["size"]
         )  # fmt: skip
-        by_b = 0 * by_a
+        by_b, by_c = 0 * b, 0 * c
+        if self.noisy:
+            exact = self.start == "exact"
+            start = mode_variance(self.target.variances, levels[0]) if exact else np.ones_like(goal)
+            variances, by_a = self._variances(a, c, start), 0 * a
+            to_variance = (by.log_variance + by.mean_log + by.log_deviation / 2) / variances[-1]
+            for n in reversed(range(len(variances) - 1)):
+                by_c[0, n], by_a[0, n] = to_variance, 2 * a[0, n] * variances[n] * to_variance
+                to_variance = to_variance * a[0, n] ** 2
         to_first, to_second = 0 * goal, by.square / goal
         for n in reversed(range(len(firsts) - 1)):  # the recursion of the mean, backwards
             first, second, A1, A2, AB = firsts[n], seconds[n], mean["A1"][n], mean["A2"][n], mean["AB"][n]
@@ -253,7 +273,7 @@ class _Error:
             by_a[:, n] += w_n * (2 * to_second * (a_n * second + b_n * first) + to_first * first)
             by_b[:, n] += w_n * (2 * to_second * (b_n + a_n * first) + to_first)
             to_first, to_second = A1 * to_first + 2 * AB * to_second, A2 * to_second
-        return found, by_a, by_b
+        return found, by_a, by_b, by_c
 
 
 def _kl(sums: _Sums, goal: Array, counts: Array) -> tuple[float, _Sums]:
@@ -434,8 +454,10 @@ def _checked(target: Any, scheme: Any, metric: Any, start: Any, where: Any) -> _
     if not isinstance(where, Levels) or where.early_stop == 0:
         raise ValueError(f"where: expected Levels with an early stop above 0, got {where!r}")
     foot = footprint(scheme)
-    if foot.noises or foot.alphas > 1 or not foot.plain:
-        raise ValueError("scheme: expected one without noise that draws at most one uniform midpoint")
+    if foot.noises > 1 or foot.alphas > 1 or (foot.noises and foot.alphas) or not foot.plain:
+        raise ValueError(
+            "scheme: expected one that draws at most one uniform midpoint, or one normal value in its place"
+        )
     if foot.alphas and metric == "tv":
         raise ValueError("metric: the total variation given a random midpoint has no closed form; use kl or w2")
     return _Error(spectrum(target), scheme, metric, start)

@@ -404,10 +404,19 @@ def predictors() -> SearchStrategy[Scheme]:
         schemes.midpoint,
         schemes.randomized_midpoint,
         schemes.importance_midpoint,
+        schemes.ddim,
         schemes.reverse_euler,
+        schemes.ddpm,
+        schemes.exponential_sde,
+        schemes.randomized_midpoint_sde,
     )
+    few = st.integers(1, 3)
     return st.one_of(
-        st.sampled_from(plain), _bound(schemes.parallel_midpoint, strata=st.integers(1, 2), rounds=st.integers(0, 2))
+        st.sampled_from(plain),
+        _bound(schemes.parallel_midpoint, strata=st.integers(1, 2), rounds=st.integers(0, 2)),
+        _bound(schemes.jiao_li, cells=st.integers(1, 2)),
+        _bound(schemes.parareal, blocks=few, fine=few, sweeps=st.integers(0, 2), power=st.integers(1, 2)),
+        _bound(schemes.parallel_slices, slices=few, cells=few, rounds=few, inner=few),
     )
 
 
@@ -430,13 +439,15 @@ def correctors() -> SearchStrategy[Scheme]:
     kinetic = {"friction": _logarithmic("friction", (0.25, 4.0)), "mass": _logarithmic("mass", (0.25, 4.0))}
     few = st.integers(1, 3)
     return st.one_of(
-        st.sampled_from((schemes.overdamped, schemes.overdamped_midpoint)),
+        st.sampled_from((schemes.overdamped, schemes.overdamped_midpoint, schemes.stochastic_runge_kutta)),
+        _bound(schemes.stratified_hmc, mass=kinetic["mass"]),
         _bound(schemes.poisson_midpoint, cells=few),
         _bound(schemes.parallel_overdamped, strata=st.integers(1, 2), rounds=st.integers(0, 2)),
         _bound(schemes.underdamped, **kinetic),
         _bound(schemes.underdamped_euler, **kinetic),
         _bound(schemes.randomized_midpoint_langevin, **kinetic),
         _bound(schemes.parallel_underdamped, cells=few, rounds=few, **kinetic),
+        _bound(schemes.parallel_langevin, cells=few, rounds=few),
     )
 
 

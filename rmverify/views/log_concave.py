@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from rmverify.studies.log_concave import COROLLARY, SHEN_LEE, STUDIES, VARIATION, Comb, Row, Table, Theorem
+from rmverify.studies.log_concave import CELLS, KINETIC, SAMPLERS, STUDIES, VARIATION, Comb, Row, Table, Theorem
 from rmverify.studies.study import Fit
 from rmverify.views.common import Section, View, drawn, number, short
 from rmverify.views.rates import EXPONENTS, refuted
 
 _METRICS = {"w2": "W2/sqrt(d/m), E_alpha", "tv": "TV, unconditional"}
 _COLUMNS: Mapping[str, Callable[[Fit], str]] = {
+    "scheme": lambda f: f.scheme,
     "error": lambda f: _METRICS[f.metric],
     "fixed": lambda f: f.fixed,
     "of": lambda f: f.note,
@@ -19,6 +20,7 @@ _COLUMNS: Mapping[str, Callable[[Fit], str]] = {
     )},
 }  # fmt: skip
 _ROWS: Mapping[str, Callable[[Row], str]] = {
+    "scheme": lambda r: r.scheme,
     "error": lambda r: _METRICS[r.metric],
     "curvature": lambda r: "m and L" if r.target == "both" else r.target,
     "d": lambda r: number(r.dim) if r.metric == "tv" else "any",
@@ -48,15 +50,20 @@ _COMBS: Mapping[str, Callable[[Comb], str]] = {
     f"{VARIATION:g} W2/T": lambda c: f"{c.bound:.3g}",
 }
 _SETTING = (
-    "Randomized midpoint Langevin (friction 2, mass 1/L) on Gaussians with curvatures in [m, L], kappa = L/m, started"
-    " at the minimum; N steps of the best length h among those stable on the class, two evaluations each, everything"
+    "Randomized midpoint Langevin (friction 2, mass 1/L) and other steps on Gaussians with curvatures in [m, L],"
+    " kappa = L/m, started at the minimum; N steps of the best length h among those stable on the class, everything"
     " exact. W2: given the midpoints, its root mean square over them, half the coordinates of curvature m and half of"
-    " L. TV: of the unconditional law, all coordinates of one curvature."
+    " L. TV: of the unconditional law, all coordinates of one curvature. Evaluations of a step: "
+    + ", ".join(f"{name} {sampler.evaluations:g}" for name, sampler in SAMPLERS.items())
+    + f"; parallel_overdamped in 2 strata with 1 round, poisson_midpoint in {CELLS} cells, stratified_hmc in"
+    " trajectories of the time 1/sqrt(L)."
 )
 _LEGEND = (
     "of: what is fitted, N with the logarithm that a claim hides divided out. derived: in this project, for Gaussians"
     " and short steps; (!) = not what was measured. claim: an upper bound over all targets of the class.",
-    f"Sources: {SHEN_LEE}; {COROLLARY}.",
+    f"Sources: {'; '.join(dict.fromkeys(study.source for study in STUDIES if study.source))}.",
+    "No claim stands beside the Poisson midpoint: in its theorem the cells grow like h L/eps^2; with a fixed number of"
+    " them its rate is that of Euler-Maruyama with steps of h over that number.",
 )
 _PLAN = (
     "The theorem's own parameters with every constant 1; TV is the larger of those for curvature m and for curvature L."
@@ -75,9 +82,9 @@ def _unsettled(found: Table) -> list[Row]:
 
 def _sections(found: Table) -> list[Section]:
     return [
-        Section.of(_COLUMNS, found.fits, remarks=_LEGEND, heads=("error", "fixed"),
+        Section.of(_COLUMNS, found.fits, remarks=_LEGEND, heads=("scheme", "error", "fixed"),
                    drop=("source", "local slopes", "range")),
-        Section.of(_ROWS, found.rows, title="Steps", heads=("error",), drop=("h",)),
+        Section.of(_ROWS, found.rows, title="Steps", heads=("scheme", "error"), drop=("h",)),
         Section.of(_THEOREMS, found.theorems, title="The theorem's plans", remarks=[_PLAN]),
         Section.of(_COMBS, found.combs, title="What the corrector is for", remarks=[_COMB]),
     ]  # fmt: skip
@@ -90,7 +97,7 @@ def _picture(found: Table, suffix: str) -> bytes:
     figure = Figure(figsize=(12, 9), layout="constrained")
     axes = figure.subplots(2, 2)
     places = {"1/eps": (0, 0), "d": (0, 1), "kappa": (1, 0)}
-    for study in STUDIES:
+    for study in (each for each in STUDIES if each.held["scheme"] == KINETIC):
         axis, rows = axes[places[study.against]], found.of(study)
         if rows:
             x, y = [study.against_of(row) for row in rows], [row.steps for row in rows]

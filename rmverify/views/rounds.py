@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
+from rmverify.studies import neighbours
 from rmverify.studies.rounds import PLANS, Curve, Row, Table, Trade, frontier
 from rmverify.views.common import Section, View, drawn, number, short
 
-_NAMES = {"parallel": "parallel (D2)", "sequential": "sequential (D1)", "dpum": "DPUM (D0)"}
+_NAMES = {
+    "parallel": "parallel (D2)", "sequential": "sequential (D1)", "dpum": "DPUM (D0)", "slices": "slices (G2)",
+    "srds": "SRDS (G1)", "langevin": "parallel LMC (G4)", "underdamped": "parallel ULMC (G4)",
+}  # fmt: skip
 
 
 def refuted(found: Table) -> bool:
@@ -20,9 +25,9 @@ def unsettled(found: Table) -> list[Row]:
     return [row for row in found.rows if row.plan == "parallel" and row.status != "found"]
 
 
-def undecided(found: Table) -> list[Row | Trade]:
+def undecided(found: Table) -> list[Row | Trade | neighbours.Row]:
     """What has no number where there should be one."""
-    every: list[Row | Trade] = [*found.rows, *found.trades]
+    every: list[Row | Trade | neighbours.Row] = [*found.rows, *found.trades, *found.others]
     return [r for r in every if r.status != "found"]
 
 
@@ -46,7 +51,22 @@ def _against(found: Table) -> tuple[list[str], list[list[str]]]:
     return columns, lines
 
 
-def _beyond(row: Row) -> str:
+def _others(found: Table) -> tuple[list[str], list[list[str]]]:
+    """One line for every dimension: of each sampler its rounds, and how they come about."""
+    rows = {(row.plan, row.dim): row for row in found.others}
+    lines = []
+    for dim in sorted({row.dim for row in found.others}):
+        line = [number(dim)]
+        for plan in neighbours.PLANS:
+            row = rows[plan, dim]
+            line += [_beyond(row), _large(row.outer), _large(row.sweeps), _large(row.evaluations)]
+        lines.append([*line, _large(rows["srds", dim].unpipelined), _large(rows["langevin", dim].theorem)])
+    columns = ["d", "slices", "S", "J", "its work", "SRDS", "sqrt N", "K", "its work ", "LMC", "N", "K ", "its work  ",
+               "ULMC", "N ", "K  ", "its work   ", "SRDS unpipelined", "LMC's theorem"]  # fmt: skip
+    return columns, lines
+
+
+def _beyond(row: Row | neighbours.Row) -> str:
     return _large(row.rounds) if row.status == "found" else row.status
 
 
@@ -74,10 +94,32 @@ _SAYS = (
     " where they grow like a power they stay. D2 says Õ(log^2 d) [abstract], Õ(L log^2(L d/eps)) [quoted]; D1 d^{5/12}"
     " [abstract] and D0 sqrt(d) [quoted] are about steps."
 )
+_OTHERS = (
+    "Other parallel samplers, to the same accuracy from N(0, I), the fewest rounds. slices (Zhou, Sugiyama, on the"
+    " probability flow): S slices no longer than ln(1 + 1/L), J visits of 2 Picard rounds each along anti-diagonals, S"
+    " + 2 (S + J - 1) rounds. SRDS (Selvam, Merchant, Ermon): parareal of DDIM on sqrt(N) blocks of sqrt(N) steps, t"
+    " quadratic in the step, K sweeps, blocks going on as soon as they can. LMC, ULMC (Anari, Chewi, Vuong): Langevin"
+    " on the target itself, N steps of 1/L, and of 1/sqrt(L) at friction 2 sqrt(L), K Picard rounds each; cells of"
+    " eps/sqrt(d) steps in slices, LMC and ULMC. No corrector in any."
+)
 _TRADING = (
     "Rounds against work at d = {d}: R strata and K rounds a step, the smallest number of steps N to TV <= eps (T = 3,"
     " uniform steps to 0, variance 1/4, started from q_T, the unconditional law). * = no other has fewer rounds and"
     " less work; R = 1, K = 0 is the sequential randomized midpoint."
+)
+
+
+_DROPPED = (
+    "its work   ",
+    "its work  ",
+    "its work ",
+    "its work",
+    "LMC's theorem",
+    "SRDS unpipelined",
+    "K  ",
+    "N ",
+    "K ",
+    "N",
 )
 
 
@@ -96,6 +138,7 @@ def _sections(found: Table) -> list[Section]:
     open_ = f"Entries that are undecided or exceed --max-steps, left out of the fits: {len(left)}."
     return [
         Section(*_against(found), drop=("T", "K_c", "M", "R", "evaluations")),
+        *((Section(*_others(found), title=_OTHERS, drop=_DROPPED),) if found.others else ()),
         Section.of(_CURVES, found.curves, title="Logarithms or a power", remarks=[_SAYS], heads=("plan",),
                    drop=("local powers of d", "power of ln d")),
         Section.of(trades, found.trades, title=_TRADING.format(d=number(found.trades[0].dim)), papers=False,
@@ -111,11 +154,13 @@ def _picture(found: Table, suffix: str) -> bytes:
 
     figure = Figure(figsize=(12, 6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for k, plan in enumerate(PLANS):
-        rows = [row for row in found.rows if row.plan == plan]
+    for k, plan in enumerate([*PLANS, *dict.fromkeys(row.plan for row in found.others)]):
+        every: list[Any] = [*found.rows, *found.others]
+        rows = [row for row in every if row.plan == plan]
         done = [row for row in rows if row.rounds is not None and row.status == "found"]
         left.loglog([r.dim for r in done], [r.rounds for r in done], "o", color=f"C{k}", label=_NAMES[plan])
-        left.loglog([r.dim for r in rows], [r.theorem for r in rows], "x", color=f"C{k}", alpha=0.6)
+        if plan in PLANS:
+            left.loglog([r.dim for r in rows], [r.theorem for r in rows], "x", color=f"C{k}", alpha=0.6)
         for c in found.curves:
             if c.plan == plan:
                 of = done if c.counted == "rounds" else rows

@@ -23,8 +23,10 @@ from typing import Any
 from rmverify import elementary, schemes
 from rmverify.targets import process
 
-KINETIC = ("underdamped", "randomized_midpoint_langevin", "parallel_underdamped", "underdamped_euler")
-FAMILIES = ("probability_flow", "langevin", "noise", "parallel", "places", "process")
+KINETIC = (
+    "underdamped", "randomized_midpoint_langevin", "parallel_underdamped", "underdamped_euler", "stratified_hmc",
+)  # fmt: skip
+FAMILIES = ("probability_flow", "langevin", "noise", "parallel", "places", "process", "reverse")
 FUNCTIONS = {
     "mode_mean": process,
     "mode_variance": process,
@@ -46,11 +48,21 @@ CLAIMS = {
     "overdamped_midpoint": "K1",
     "parallel_overdamped": "K2",
     "poisson_midpoint": "K3",
+    "stratified_hmc": "K4",
+    "stochastic_runge_kutta": "K5",
     "randomized_midpoint_langevin": "C3",
     "parallel_underdamped": "D2",
     "importance_midpoint": "H1",
+    "ddpm": "H2",
+    "exponential_sde": "H3",
+    "randomized_midpoint_sde": "H4",
+    "jiao_li": "H5",
     "underdamped_euler": "E2",
     "reverse_euler": "E3",
+    "ddim": "G1",
+    "parareal": "G1",
+    "parallel_slices": "G2",
+    "parallel_langevin": "G3",
 }
 """The claim of the ledger that is about a scheme; for its mutants that bias the integral B1, the variance B3."""
 MUTANTS: dict[str, Mutant] = {}

@@ -69,6 +69,24 @@ poisson("points_at_the_start", "x + i * h / cells * s + path", "x + path", kille
 poisson("path_of_whole_steps", "2 * h / cells", "2 * h", killed_by="langevin_noise")
 poisson("choices_between_all_and_nothing", "(score(t, x +", "cells * (score(t, x +", killed_by="langevin_drift")
 
+# --- stochastic Runge-Kutta and Hamiltonian Monte Carlo ---------------------------------------------------------
+
+runge = partial(patch, of="stochastic_runge_kutta")
+runge("runge_kutta_without_the_second_noise", "h / 6", "0 * h", killed_by="kept_variance")
+runge("runge_kutta_second_noise_of_twelve", "h / 6", "h / 12", killed_by="kept_variance")
+runge("runge_kutta_noises_on_one_side", "w / 2 - away", "w / 2 + away", killed_by="langevin_noise")
+runge("runge_kutta_second_point_at_the_start", "x + h * score(t, x) + w", "x + w", killed_by="langevin_drift")
+runge("runge_kutta_whole_noise_inside", "x + w / 2 + away", "x + w + away", killed_by="langevin_noise")
+runge("runge_kutta_one_point_twice", "score(t, second)", "score(t, first)", killed_by="langevin_drift")
+
+hmc = partial(patch, of="stratified_hmc")
+hmc("force_at_the_start", "x + a * h * v", "x + 0 * a * h * v", killed_by="kept_moments")
+hmc("force_at_the_end", "x + a * h * v", "x + (1 + 0 * a) * h * v", killed_by="langevin_drift")
+hmc("force_in_the_middle", "draw.uniform()", "(1 + 0 * draw.uniform()) / 2", killed_by="kept_moments")
+hmc("position_pushed_twice", "h * h / 2 * force", "h * h * force", killed_by="langevin_drift")
+hmc("position_pushed_by_the_midpoint", "h * h / 2 * force", "a * h * h * force", killed_by="kept_moments")
+hmc("force_without_its_mass", "mass * score", "score", killed_by="langevin_drift")
+
 # --- randomized midpoint ----------------------------------------------------------------------------------------
 
 randomized = partial(patch, of="randomized_midpoint_langevin")

@@ -121,3 +121,27 @@ def cells_pushed_by_the_first_score(state, t, h, score, draw, *, cells, rounds, 
     push = exp(z * (j + 1)) * (mass * p * s + w_v)
     velocity = exp(-z * j) * (v + prefix(push))
     return x + total(p * velocity + mass * q * first + w_x), exp(-z * cells) * (v + total(push))
+
+
+# --- parallel Langevin, parareal, slices ------------------------------------------------------------------------
+
+langevin = partial(patch, of="parallel_langevin")
+langevin("noise_of_the_whole_step", "((2 * step,),)", "((2 * h,),)", killed_by="langevin_noise")
+langevin("langevin_round_missing", "range(rounds - 1)", "range(rounds - 2)", killed_by="score_calls")
+langevin("langevin_cell_counted_too_early", "step * s + w))", "step * s + w) + step * s + w)", killed_by="reduces")
+langevin("points_without_noise", "prefix(step * s + w)", "prefix(step * s + 0 * w)", killed_by="langevin_noise")
+
+sweeps = partial(patch, of="parareal")
+sweeps("change_not_added", " + (f - g)", " + 0 * (f - g)", killed_by="reduces")
+sweeps("change_added_half", " + (f - g)", " + (f - g) / 2", killed_by="bias_constant")
+sweeps("fine_steps_alone", "coarse[-1] + (f - g)", "f + 0 * g", killed_by="flow_step")
+sweeps("sweep_missing", "range(sweeps)", "range(sweeps - 1)", killed_by="score_calls")
+sweeps("fine_levels_of_the_block", "end + level * unit", "end + togo**power * unit", killed_by="score_calls")
+
+slices = partial(patch, of="parallel_slices")
+slices("end_of_the_slice_before_too_new", "points[n] = grown * (old[n]", "points[n] = grown * (starts[n]",
+       killed_by="flow_step")  # fmt: skip
+slices("inner_rounds_only_once", "range(inner)", "range(1)", killed_by="score_calls")
+slices("weights_without_decay", "exp(-(m + 1) * c) * expm1(c)", "expm1(c) + 0 * m", killed_by="bias_constant")
+slices("starts_never_renewed", "old[n] + total(weight * s)", "starts[n] + 0 * total(weight * s)", killed_by="reduces")
+slices("levels_of_the_slice", " - m * c) for", " - 0 * m * c) for", killed_by="score_calls")

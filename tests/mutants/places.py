@@ -113,6 +113,8 @@ somewhere(
     "light_mass_forgotten", "mass * b * b", "(mass if mass > 1 / 8 else 1) * b * b", of="randomized_midpoint_langevin"
 )
 somewhere("three_rounds_at_most", "range(rounds)", "range(min(rounds, 3))", of="parallel_midpoint")
+somewhere("heavy_mass_of_a_trajectory", "x, v = state", "x, v = state\n    mass = min(mass, 2)", of="stratified_hmc")
+somewhere("noise_far_out", "+ w / 2 + away + u", "+ w / 2 + away + u + h * h * (x > 1)", of="stochastic_runge_kutta")
 somewhere("cells_beyond_the_fourth_left_out", "range(1, cells)", "range(1, min(cells, 4))", of="poisson_midpoint")
 somewhere("three_rounds_of_the_path_at_most", "range(rounds)", "range(min(rounds, 3))", of="parallel_overdamped")
 somewhere("weight_of_many_strata", "w = -exp", "w = -(1 if strata <= 64 else 65 / 64) * exp", of="parallel_midpoint")

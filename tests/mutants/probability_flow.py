@@ -108,3 +108,11 @@ reverse("reverse_drift_linear", "exp(h) * x", "(1 + h) * x", killed_by="reverse_
 reverse("reverse_noise_linear", "expm1(2 * h)", "2 * h", killed_by="reverse_step")
 reverse("reverse_noise_forward", "expm1(2 * h)", "-expm1(-2 * h)", killed_by="reverse_step")
 reverse("reverse_noise_of_half_the_step", "expm1(2 * h)", "expm1(h)", killed_by="reverse_step")
+
+# --- DDIM -------------------------------------------------------------------------------------------------------
+
+implicit = partial(patch, of="ddim")
+implicit(
+    "noise_of_the_end", "sqrt(-expm1(-2 * t)) * score", "sqrt(-expm1(-2 * (t - h))) * score", killed_by="bias_constant"
+)
+implicit("noise_of_the_variance", "-sqrt(-expm1(-2 * t))", "expm1(-2 * t)", killed_by="flow_step")

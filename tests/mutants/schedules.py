@@ -12,7 +12,7 @@ LINES = [
     Line("levels_the_other_way_round", Levels, "of", "there(self.horizon), there(self.early_stop)",
          "there(self.early_stop), there(self.horizon)", "named_grids"),
     Line("sigma_without_its_root", grids, "sigma_of", "np.sqrt(np.expm1(2", "(np.expm1(2", "named_grids"),
-    Line("sigma_of_the_half_level", schedules, "_sigma_step", "sqrt(-expm1(-2 * (t - h)))", "sqrt(-expm1(-t + h))",
+    Line("sigma_of_the_half_level", schedules, "sigma_step", "sqrt(-expm1(-2 * (t - h)))", "sqrt(-expm1(-t + h))",
          "steps_of_practice"),
     Line("a_start_that_is_exact", _Error, "_summed", 'self.start == "exact"', "True", "errors_of_a_list"),
     Line("a_start_without_its_mean", _Error, "_summed", "-mode_mean(target.means, levels[0])", "0 * goal",

@@ -29,7 +29,7 @@ RANDOM = ("randomized_midpoint", "parallel_midpoint", "importance_midpoint")
 CORRECTORS = tuple(textbook.CORRECTORS)
 REVERSE = tuple(textbook.REVERSE)
 OVERDAMPED, KINETIC = tuple(textbook.OVERDAMPED), tuple(textbook.KINETIC)
-EXACT = tuple(of for of in KINETIC if of != "underdamped_euler")  # without a score
+EXACT = tuple(of for of in KINETIC if of not in ("underdamped_euler", "stratified_hmc"))  # without a score
 
 
 FACTS = {}
@@ -80,7 +80,9 @@ def variants(of):
             {"strata": 1, "rounds": 0},
             {"strata": 3, "rounds": 0},
         ],
+        "stratified_hmc": [{"mass": rational(1, 3)}],
         "poisson_midpoint": [{"cells": 3}, {"cells": 2}, {"cells": 1}],
+        "jiao_li": [{"cells": 3}, {"cells": 1}],
         "underdamped": [motion],
         "underdamped_euler": [motion],
         "randomized_midpoint_langevin": [motion],
@@ -88,6 +90,17 @@ def variants(of):
             motion | {"cells": 3, "rounds": 2},
             motion | {"cells": 2, "rounds": 3},
             motion | {"cells": 1, "rounds": 1},
+        ],
+        "parallel_langevin": [{"cells": 3, "rounds": 2}, {"cells": 4, "rounds": 3}, {"cells": 2, "rounds": 1}],
+        "parareal": [
+            {"blocks": 2, "fine": 2, "sweeps": 1},
+            {"blocks": 3, "fine": 2, "sweeps": 2, "power": 2},
+            {"blocks": 2, "fine": 1, "sweeps": 0},
+        ],
+        "parallel_slices": [
+            {"slices": 2, "cells": 2, "rounds": 1, "inner": 2},
+            {"slices": 3, "cells": 2, "rounds": 2, "inner": 1},
+            {"slices": 1, "cells": 3, "rounds": 2, "inner": 1},
         ],
     }.get(of, [{}])
 
@@ -98,10 +111,12 @@ def bound(step, parameters):
 
 def drawn(of, parameters):
     """Midpoints away from 1/2, one per uniform, inside their strata."""
-    if of in ("randomized_midpoint", "importance_midpoint", "overdamped_midpoint", "randomized_midpoint_langevin"):
+    if of.startswith(("randomized_midpoint", "importance_midpoint", "overdamped_midpoint", "stratified_hmc")):
         return [rational(3, 10)]
     if of == "poisson_midpoint":
         return [mp.mpf(i % 2) for i in range(1, parameters["cells"])]
+    if of == "jiao_li":
+        return [rational(3 + 2 * (i % 3), 10) for i in range(parameters["cells"])]
     strata = parameters.get("strata", 0)
     return [(i + rational(3 + 2 * (i % 3), 10)) / strata for i in range(strata)]
 
@@ -126,11 +141,13 @@ def reverse_step(step, of):
     """A, b and C against the printed formula in the coordinates of dY = dW, on both sides of variance 1, off centre."""
     t, h = rational(7, 10), rational(3, 10)
     for lam, mean in ((rational(1, 4), rational(3, 2)), (mp.mpf(3), mp.mpf(-1))):
-        found = transition(step, textbook.gaussian_score(lam, mean), t, h)
-        same(found, textbook.REVERSE[of](t, h, lam, mean), of)
+        for parameters in variants(of):
+            alphas = drawn(of, parameters)
+            found = transition(bound(step, parameters), textbook.gaussian_score(lam, mean), t, h, alphas)
+            same(found, textbook.REVERSE[of](t, h, lam, mean, *alphas, **parameters), f"{of} {parameters}")
 
 
-@fact(*REVERSE)
+@fact("reverse_euler", "ddpm")
 def reverse_mean(step, of):
     """On a Gaussian the step has the mean of x_{t-h} given x_t, of the process run backwards, exactly."""
     t, h = rational(7, 10), rational(3, 10)
@@ -139,6 +156,56 @@ def reverse_mean(step, of):
         before, after = (1 + (lam - 1) * mp.exp(-2 * s) for s in (t, t - h))
         slope = mp.exp(-h) * after / before  # Cov(x_{t-h}, x_t)/Var x_t
         same([A, b], [slope, mp.exp(-(t - h)) * mean - slope * mp.exp(-t) * mean], of)
+
+
+@fact("exponential_sde", "randomized_midpoint_sde")
+def reverse_drift(step, of):
+    """E_a A - e^{-h} v'/v over h to its power: the error of the mean of x_{t-h} given x_t."""
+    due = {"exponential_sde": (2, lambda v: -1 / v), "randomized_midpoint_sde": (3, lambda v: 2 / (3 * v**2))}
+    power, constant = due[of]
+    for v, h, nodes in reverse_settings(step, of):
+        slope = mp.exp(-h) * (1 + (v - 1) * mp.exp(2 * h)) / v
+        found = mp.fsum(w * A for w, A, _ in nodes) - slope
+        same(found / h**power, constant(v), f"{of} slope at v = {mp.nstr(v, 3)}", mp.mpf(10) ** -9)
+
+
+@fact("ddpm", "exponential_sde", "randomized_midpoint_sde")
+def reverse_variance(step, of):
+    """E_a(A^2 v + C) - v' over h to its power, what one step makes of the variance of q_t."""
+    due = {
+        "ddpm": (2, lambda v: -4 * (v - NOISED) / (v * NOISED)),
+        "exponential_sde": (2, lambda v: -2 * (v - 2) / v),
+        "randomized_midpoint_sde": (3, lambda v: 4 * (v - 1) / (3 * v**2)),
+    }
+    power, constant = due[of]
+    for v, h, nodes in reverse_settings(step, of):
+        found = mp.fsum(w * (A * A * v + C) for w, A, C in nodes) - (1 + (v - 1) * mp.exp(2 * h))
+        same(found / h**power, constant(v), f"{of} variance at v = {mp.nstr(v, 3)}", mp.mpf(10) ** -9)
+
+
+@fact("randomized_midpoint_sde")
+def reverse_spread(step, of):
+    """Var_a(A^2 v + C) over h^4."""
+    for v, h, nodes in reverse_settings(step, of):
+        values = [(w, A * A * v + C) for w, A, C in nodes]
+        mean = mp.fsum(w * y for w, y in values)
+        found = mp.fsum(w * (y - mean) ** 2 for w, y in values)
+        same(found / h**4, 4 * (v - 2) ** 2 / (3 * v**2), f"{of} spread at v = {mp.nstr(v, 3)}", mp.mpf(10) ** -9)
+
+
+NOISED = 1 - mp.exp(-1)  # at the level 1/2
+
+
+def reverse_settings(step, of):
+    """(v, h, [(weight, A, C)]) of a short step from the level 1/2: so short that the next term is below 10^-9."""
+    t, h = rational(1, 2), mp.mpf(10) ** -11
+    rule = legendre(4) if drawn(of, {}) else [(None, mp.mpf(1))]
+    for lam in (rational(1, 4), mp.mpf(3)):
+        score, nodes = textbook.gaussian_score(lam, mp.mpf(0)), []
+        for a, w in rule:
+            A, _, C = transition(step, score, t, h, [] if a is None else [a])
+            nodes.append((w, A[0, 0], C[0, 0]))
+        yield 1 + (lam - 1) * mp.exp(-2 * t), h, nodes
 
 
 def langevin(step, of, parameters, alphas, h=None, score=True):
@@ -253,7 +320,7 @@ def target():
 
 
 @functools.cache
-def error_series(of, strata, rounds):
+def error_series(of, strata, rounds, more=()):
     """(bias, variance) of one step summed over coordinates, as coefficient lists in h."""
     bias, variance = [], []
     for lam, mean, count in zip(LAMBDAS, MEANS, COUNTS, strict=True):
@@ -261,7 +328,7 @@ def error_series(of, strata, rounds):
             v = float(1 + (mp.mpf(lam) - 1) * mp.exp(-2 * mp.mpf(LEVEL)))
             m = float(mp.exp(-mp.mpf(LEVEL)) * mean)
         v, m = (QQ(*Fraction(value).as_integer_ratio()) for value in (v, m))
-        for part, new in zip((bias, variance), series.expected(of, v, m, strata, rounds), strict=True):
+        for part, new in zip((bias, variance), series.expected(of, v, m, strata, rounds, more), strict=True):
             part.append([count * float(c) for c in new])
     return tuple([sum(column) for column in zip(*part, strict=True)] for part in (bias, variance))
 
@@ -269,7 +336,8 @@ def error_series(of, strata, rounds):
 def leading(of, step, which):
     """The limit of error / h^p and the slope in h, by one Richardson step; the bound is what is left of the series."""
     for parameters in variants(of):
-        due = error_series(of, parameters.get("strata", 1), parameters.get("rounds", 0))[which == "variance"]
+        more = tuple(parameters.items()) if of in textbook.PLANS_IN_ONE else ()
+        due = error_series(of, parameters.get("strata", 1), parameters.get("rounds", 0), more)[which == "variance"]
         power = next(n for n, c in enumerate(due) if c)
         P = due[power:]
         h = 2.0**-7
@@ -325,7 +393,7 @@ def started_invariant(step, of):
             raise Refuted(f"{of} entry {i}{j}: constant {mp.nstr(2 * half - one, 12)}, due {mp.nstr(P[0], 12)}")
 
 
-@fact("overdamped_midpoint", "parallel_overdamped", "poisson_midpoint")
+@fact("overdamped_midpoint", "parallel_overdamped", "poisson_midpoint", "stochastic_runge_kutta")
 def kept_variance(step, of):
     """E_a(A^2)/k + C - 1/k, what one step does to the invariant variance: a polynomial in h, whole."""
     h, k = rational(2, 5), rational(5, 4)
@@ -356,7 +424,24 @@ def kept_by_choices(k, h, cells):
     return (mean**2 + spread - 1) / k + 2 * h / M * noise
 
 
+@fact("stratified_hmc")
+def kept_moments(step, of):
+    """E_a(A S A^T) - S for S = diag(1/k, u), z = u k h^2: whole, -z^2/4 + z^3/12 in xx, in units of S, and so on."""
+    h, k, u = rational(2, 5), rational(5, 4), rational(1, 3)
+    S, z, residual = mp.diag([1 / k, u]), u * k * h**2, mp.zeros(2)
+    for a, weight in legendre(4):
+        A, _, C = transition(step(mass=u), lambda t, x: -k * x, mp.mpf(1), h, [a], kinetic=True)
+        residual += weight * (A * S * A.T + C - S)
+    due = (-(z**2) / 4 + z**3 / 12) / k, u * h * (-z / 4 + z**2 / 6), u * z**2 / 3
+    same([residual[0, 0], residual[0, 1], residual[1, 1]], due, of, mp.mpf(10) ** -25)
+
+
+def kept_by_two(k, h):
+    return (-((k * h) ** 3) / 3 + (k * h) ** 4 / 4) / k
+
+
 KEPT = {
+    "stochastic_runge_kutta": kept_by_two,
     "poisson_midpoint": kept_by_choices,
     "overdamped_midpoint": kept_without_rounds,
     "parallel_overdamped": kept_without_rounds,
@@ -478,11 +563,13 @@ def score_calls(step, of):
         if len(calls) != len(expected_times):
             raise Refuted(f"{of} {parameters}: {len(calls)} calls of the score, due {len(expected_times)}")
         for k, ((time, shape), levels) in enumerate(zip(calls, expected_times, strict=True)):
-            wide = strata or (cells if of == "parallel_underdamped" else None)
+            wide = strata or (cells if of in ("parallel_underdamped", "parallel_langevin") else None)
             due = (n, d) if k == 0 or wide is None else (wide, n, d)
+            due = (len(levels), n, d) if isinstance(levels, tuple) else due
             if shape != due:
                 raise Refuted(f"{of} {parameters} call {k}: score asked on {shape}, due {due}")
-            level = np.stack([np.broadcast_to(v, (n, 1)) for v in levels]) if k and wide and strata else levels[0]
+            stacked = isinstance(levels, tuple) or (k and wide and strata)
+            level = np.stack([np.broadcast_to(v, (n, 1)) for v in levels]) if stacked else levels[0]
             # t - a h takes two roundings of numbers below 1
             if not (
                 np.abs(np.broadcast_to(time, np.broadcast_shapes(time.shape, np.shape(level))) - level) <= 2 * UNIT
@@ -545,7 +632,7 @@ class RowsDraw:
         if count is not None:
             return [np.zeros((count, 4, 1)) for _ in covariance]
         if len(covariance) == 1:
-            return [np.sqrt(float(covariance[0][0])) * self.z[0]]
+            return [np.sqrt(np.asarray(covariance[0][0], dtype=float)) * self.z[0]]
         (a, b), (_, c) = np.asarray(np.broadcast_arrays(*(e for row in covariance for e in row))).reshape(2, 2, -1, 1)
         slope = b / a
         return [np.sqrt(a) * self.z[0], np.sqrt(a) * slope * self.z[0] + np.sqrt(c - b * slope) * self.z[1]]
@@ -558,14 +645,23 @@ def places(of):
         return [(1.0, 0.3, {"cells": 5})]
     if of == "parallel_overdamped":
         return [(1.0, 0.3, {"strata": 2, "rounds": 5}), (1.0, 0.3, {"strata": 9, "rounds": 1})]
+    if of == "parallel_langevin":
+        return [(1.0, 0.4, {"cells": 4, "rounds": 5})]
     if of in OVERDAMPED:
         return [(1.0, 0.3, {})]
+    if of == "stratified_hmc":
+        return [(1.0, 0.4, {"mass": 3.0}), (1.0, 0.4, {"mass": 0.05})]
     if of in KINETIC:
         more = {"cells": 4, "rounds": 5} if of == "parallel_underdamped" else {}
         return [(1.0, 0.4, motion | more) for motion in motions]
     if of == "parallel_midpoint":
         return [(0.7, 0.35, {"strata": 2, "rounds": 5}), (0.7, 0.35, {"strata": 66, "rounds": 1})]
-    return [(t, t / 2, {}) for t in (0.0122, 0.05, 0.7, 2.5, 16.0)]
+    if of == "parareal":
+        return [(t, t / 2, {"blocks": 4, "fine": 3, "sweeps": 3}) for t in (0.0122, 2.5)]
+    if of == "parallel_slices":
+        return [(t, t / 2, {"slices": 3, "cells": 4, "rounds": 4, "inner": 3}) for t in (0.0122, 2.5)]
+    more = {"cells": 4} if of == "jiao_li" else {}
+    return [(t, t / 2, more) for t in (0.0122, 0.05, 0.7, 2.5, 16.0)]
 
 
 @fact(*PREDICTORS, *REVERSE, *CORRECTORS)
@@ -573,7 +669,15 @@ def every_place(step, of):
     """Each of four particles is moved as the textbook moves it alone, in one step and in the one after it, and the
     state that is handed over is left as it is."""
     lam, mean, k = 0.25, 1.5, 1.25
-    quiet = of not in ("overdamped", "underdamped", "underdamped_euler", *REVERSE)
+    quiet = of not in (
+        "overdamped",
+        "underdamped",
+        "underdamped_euler",
+        "reverse_euler",
+        "ddpm",
+        "exponential_sde",
+        "jiao_li",
+    )
     for t, h, parameters in places(of):
         stepped = bound(step, parameters)
         for number in range(2):
@@ -607,11 +711,14 @@ def textbook_row(of, t, h, parameters, x, v, draw, row, lam, mean, k):
         return [textbook.PREDICTORS[of](x, t, h, alphas, textbook.gaussian_score(lam, mean), **parameters)]
     z = [mp.mpf(float(each[row, 0])) for each in draw.z]
     if of in REVERSE:
-        A, b, C = textbook.REVERSE[of](t, h, mp.mpf(lam), mp.mpf(mean))
+        alphas = [u] * len(drawn(of, parameters))
+        A, b, C = textbook.REVERSE[of](t, h, mp.mpf(lam), mp.mpf(mean), *alphas, **parameters)
         return [A[0, 0] * x + b[0] + mp.sqrt(C[0, 0]) * z[0]]
     A, b, C = textbook.CORRECTORS[of](h, alphas, k, mean, **parameters)
     if of in OVERDAMPED:
         return [A[0, 0] * x + b[0] + mp.sqrt(C[0, 0]) * z[0]]
+    if of == "stratified_hmc":
+        return list(A * mp.matrix([x, v]) + b)
     w_v = mp.sqrt(C[1, 1]) * z[0]
     w_x = C[0, 1] / mp.sqrt(C[1, 1]) * z[0] + mp.sqrt(abs(C[0, 0] - C[0, 1] ** 2 / C[1, 1])) * z[1]
     return [A[0, 0] * x + A[0, 1] * v + b[0] + w_x, A[1, 0] * x + A[1, 1] * v + b[1] + w_v]
@@ -620,9 +727,13 @@ def textbook_row(of, t, h, parameters, x, v, draw, row, lam, mean, k):
 # --- reductions -------------------------------------------------------------------------------------------------
 
 
-@fact("midpoint", "parallel_midpoint", "parallel_underdamped", "parallel_overdamped")
+@fact(
+    "midpoint", "parallel_midpoint", "parallel_underdamped", "parallel_overdamped", "parallel_langevin", "parareal",
+    "parallel_slices",
+)  # fmt: skip
 def reduces(step, of):
-    """The special cases: one stratum and no round, as many rounds as cells, the midpoint at 1/2."""
+    """The special cases: one stratum and no round, as many rounds as cells, as many sweeps as blocks, the midpoint at
+    1/2."""
     t, h = rational(7, 10), rational(3, 10)
     g, u, k, m = rational(3, 2), rational(1, 3), rational(5, 4), rational(-2, 3)
     if of == "parallel_underdamped":
@@ -641,7 +752,40 @@ def reduces(step, of):
             found = transition(stepped, lambda s, x: -k * (x - m), t, h, [a])
             same(found, textbook.overdamped_midpoint(h, [a], k, m), f"{of} as the overdamped randomized midpoint")
         return
+    if of == "parallel_langevin":
+        for cells, rounds in ((1, 1), (2, 2), (3, 4)):
+            stepped = bound(step, {"cells": cells, "rounds": rounds})
+            found = transition(stepped, lambda s, x: -k * (x - m), t, h)
+            A, b, C = textbook.overdamped(h / cells, [], k, m)
+            a = A[0, 0]
+            powers = mp.fsum(a**i for i in range(cells))
+            same(
+                found, [a**cells, b[0] * powers, C[0, 0] * mp.fsum(a ** (2 * i) for i in range(cells))], f"{of} {cells}"
+            )
+        return
     score = textbook.gaussian_score(rational(1, 4), rational(3, 2))
+    if of in textbook.PLANS_IN_ONE:
+        for parameters in {
+            "parareal": [{"blocks": 3, "fine": 2, "sweeps": 3}, {"blocks": 1, "fine": 1, "sweeps": 0}],
+            "parallel_slices": [
+                {"slices": 2, "cells": 3, "rounds": 6, "inner": 1},
+                {"slices": 3, "cells": 2, "rounds": 1, "inner": 3},
+            ],
+        }[of]:
+            count = parameters.get("blocks", 1) * parameters.get("fine", 1)
+            count *= parameters.get("slices", 1) * parameters.get("cells", 1)
+            A, b, _ = transition(bound(step, parameters), score, t, h)
+            image = [mp.mpf(0), mp.mpf(1)]
+            for i in range(count):
+                level = t - i * h / count
+                image = [
+                    textbook.ddim(x, level, h / count, score)
+                    if of == "parareal"
+                    else textbook.exponential_integrator(x, level, h / count, [], score)
+                    for x in image
+                ]
+            same([A, b], [image[1] - image[0], image[0]], f"{of} {parameters} as {count} steps")
+        return
     parameters = {"strata": 1, "rounds": 0} if of == "parallel_midpoint" else {}
     for a in (rational(1, 2),) if of == "midpoint" else (mp.mpf(0), rational(3, 10), mp.mpf(1)):
         A, b, _ = transition(bound(step, parameters), score, t, h, [a] if parameters else [])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from fractions import Fraction
+from functools import partial
 
 from sympy import QQ
 from sympy.polys.rings import ring
@@ -70,7 +71,10 @@ class Series:
         return [p.get((n, *zeros), self.ring.domain.zero) for n in range(ORDER)]
 
 
-def predictor(name, v, strata=1, rounds=0, domain=QQ):
+LEVEL = Fraction(math.exp(-1.0))  # e^{-2t} at the noise level t = 1/2, which DDIM depends on
+
+
+def predictor(name, v, strata=1, rounds=0, domain=QQ, more=()):
     """The series of one step minus the exact flow: a dict with the coefficient lists by power of h
 
     mean_x, mean_m    E_alpha of the error's coefficients of x - m and of m
@@ -129,6 +133,8 @@ def predictor(name, v, strata=1, rounds=0, domain=QQ):
         out = scale(e, x)
         for a, y in zip(S.a, points, strict=True):
             out = add(out, scale(S.times(h * QQ(1, strata), S.exp(h * (1 - a))), score(h * a, y)))
+    elif name in PLANS_IN_ONE:
+        out = PLANS_IN_ONE[name](S, x, score, add, scale, **dict(more))
     else:
         raise ValueError(name)
     flow = (S.sqrt(1 + (S.exp(2 * h) - 1) * (v - 1) / v), e)
@@ -140,10 +146,68 @@ def predictor(name, v, strata=1, rounds=0, domain=QQ):
     return result
 
 
+def parareal(S, x, score, add, scale, blocks, fine, sweeps, power=1):
+    h, u = S.h, QQ(LEVEL.numerator, LEVEL.denominator)
+    N = blocks * fine
+    at = [h * (1 - QQ(N - i, N) ** power) for i in range(N + 1)]
+
+    def ddim(r, k, y):
+        """From the level t - r by k: e^k y + sigma^2 (e^k - sigma'/sigma) s, sigma^2 = 1 - u e^{2r}."""
+        square, after = 1 - u * S.exp(2 * r), 1 - u * S.exp(2 * (r + k))
+        ratio = S.sqrt(S.times(after, S.inverse(square * (1 / (1 - u))) * (1 / (1 - u))))
+        return add(scale(S.exp(k), y), scale(S.times(square, S.exp(k) - ratio), score(r, y)))
+
+    def finely(n, y):
+        for i in range(n * fine, (n + 1) * fine):
+            y = ddim(at[i], at[i + 1] - at[i], y)
+        return y
+
+    def coarsely(n, y):
+        return ddim(at[n * fine], at[(n + 1) * fine] - at[n * fine], y)
+
+    old = [x]
+    for n in range(blocks):
+        old.append(coarsely(n, old[n]))
+    for _ in range(sweeps):
+        new = [x]
+        for n in range(blocks):
+            change = add(finely(n, old[n]), scale(S.ring(-1), coarsely(n, old[n])))
+            new.append(add(coarsely(n, new[n]), change))
+        old = new
+    return old[-1]
+
+
+def parallel_slices(S, x, score, add, scale, slices, cells, rounds, inner):
+    length, c = S.h * QQ(1, slices), S.h * QQ(1, slices * cells)
+    edges, points = [x], {}
+    for n in range(slices):
+        s = score(n * length, edges[n])
+        for m in range(cells):
+            points[n, m] = add(scale(S.exp(m * c), edges[n]), scale(S.exp(m * c) - 1, s))
+        edges.append(add(scale(S.exp(length), edges[n]), scale(S.exp(length) - 1, s)))
+    for _ in range(rounds):
+        for n in range(slices):
+            for _ in range(inner):
+                scores = [score(n * length + m * c, points[n, m]) for m in range(cells)]
+                y = edges[n]
+                for m in range(cells):
+                    points[n, m] = y
+                    y = add(scale(S.exp(c), y), scale(S.exp(c) - 1, scores[m]))
+            edges[n + 1] = y
+    return edges[-1]
+
+
+PLANS_IN_ONE = {
+    "parareal": parareal,
+    "parallel_slices": parallel_slices,
+    "ddim": partial(parareal, blocks=1, fine=1, sweeps=0),
+}
+
+
 @functools.cache
-def expected(name, v, m, strata=1, rounds=0):
+def expected(name, v, m, strata=1, rounds=0, more=()):
     """(bias, variance) per coordinate as coefficient lists in h, for x ~ N(m, v): E|E x' - x*|^2 and E|x' - E x'|^2."""
-    s = predictor(name, v, strata, rounds)
+    s = predictor(name, v, strata, rounds, more=more)
 
     def square(p):
         return [sum(p[i] * p[n - i] for i in range(n + 1)) for n in range(ORDER)]

@@ -76,12 +76,71 @@ def parallel_midpoint(x, t, h, alphas, score, strata, rounds):
     return mp.exp(h) * x + h / mp.mpf(strata) * mp.fsum(terms)
 
 
+def ddim(x, t, h, score):
+    """X = e^t x, sigma = sqrt(e^{2t} - 1), eps = -sqrt(1 - e^{-2t}) s: X' = X + (sigma' - sigma) eps."""
+    noise = -mp.sqrt(1 - mp.exp(-2 * t)) * score(t, x)
+    change = mp.sqrt(mp.exp(2 * (t - h)) - 1) - mp.sqrt(mp.exp(2 * t) - 1)
+    return mp.exp(-(t - h)) * (mp.exp(t) * x + change * noise)
+
+
+def parareal(x, t, h, alphas, score, blocks, fine, sweeps, power=1):
+    """x[k][n+1] = G(x[k][n]) + F(x[k-1][n]) - G(x[k-1][n])."""
+    N = blocks * fine
+    levels = [t - h + h * (mp.mpf(N - i) / N) ** power for i in range(N + 1)]
+
+    def G(n, y):
+        return ddim(y, levels[n * fine], levels[n * fine] - levels[(n + 1) * fine], score)
+
+    def F(n, y):
+        for i in range(n * fine, (n + 1) * fine):
+            y = ddim(y, levels[i], levels[i] - levels[i + 1], score)
+        return y
+
+    old = [x]
+    for n in range(blocks):
+        old.append(G(n, old[n]))
+    for _ in range(sweeps):
+        new = [x]
+        for n in range(blocks):
+            new.append(G(n, new[n]) + F(n, old[n]) - G(n, old[n]))
+        old = new
+    return old[-1]
+
+
+def parallel_slices(x, t, h, alphas, score, slices, cells, rounds, inner):
+    """Visit after visit of all slices from the first to the last: the order in which each has what it needs."""
+    H = h / mp.mpf(slices)
+    c = H / cells
+
+    def level(n, m):
+        return t - n * H - m * c
+
+    edges, points = [x], {}
+    for n in range(slices):
+        s = score(level(n, 0), edges[n])
+        for m in range(cells):
+            points[n, m] = mp.exp(m * c) * edges[n] + (mp.exp(m * c) - 1) * s
+        edges.append(mp.exp(H) * edges[n] + (mp.exp(H) - 1) * s)
+    for _ in range(rounds):
+        for n in range(slices):
+            for _ in range(inner):
+                scores = [score(level(n, m), points[n, m]) for m in range(cells)]
+                y = edges[n]
+                for m in range(cells):
+                    points[n, m] = y
+                    y = mp.exp(c) * y + (mp.exp(c) - 1) * scores[m]
+            edges[n + 1] = y
+    return edges[-1]
+
+
 PREDICTORS = {
     f.__name__: f
     for f in (
         euler, heun, exponential_integrator, randomized_midpoint, midpoint, parallel_midpoint, importance_midpoint,
+        parareal, parallel_slices,
     )
 }  # fmt: skip
+PREDICTORS["ddim"] = lambda x, t, h, alphas, score: ddim(x, t, h, score)
 
 
 # --- the reverse diffusion: (A, b, C) on a mode N(mean, lam) of the data ----------------------------------------
@@ -100,7 +159,67 @@ def reverse_euler(t, h, lam, mean):
     )
 
 
-REVERSE = {f.__name__: f for f in (reverse_euler,)}
+def _affine(step, t, h, lam, mean):
+    """(A, b) of a step x -> x' on that mode, from the images of 0 and 1."""
+    zero, one = (step(mp.mpf(x), gaussian_score(lam, mean)) for x in (0, 1))
+    return mp.matrix([[one - zero]]), mp.matrix([zero])
+
+
+def ddpm(t, h, lam, mean):
+    """As libraries write it: the noise, the data that it leaves, and the mean and variance of x_{t-h} given both."""
+    abar, before = mp.exp(-2 * t), mp.exp(-2 * (t - h))
+    alpha = abar / before
+
+    def step(x, score):
+        eps = -mp.sqrt(1 - abar) * score(t, x)
+        data = (x - mp.sqrt(1 - abar) * eps) / mp.sqrt(abar)
+        return mp.sqrt(before) * (1 - alpha) / (1 - abar) * data + mp.sqrt(alpha) * (1 - before) / (1 - abar) * x
+
+    return (*_affine(step, t, h, lam, mean), mp.matrix([[(1 - before) / (1 - abar) * (1 - alpha)]]))
+
+
+def exponential_sde(t, h, lam, mean):
+    def step(x, score):
+        return mp.exp(h) * x + 2 * (mp.exp(h) - 1) * score(t, x)
+
+    return (*_affine(step, t, h, lam, mean), mp.matrix([[mp.exp(2 * h) - 1]]))
+
+
+def randomized_midpoint_sde(t, h, lam, mean, a):
+    """x_m = e^r x + 2(e^r-1) s + w with w = sqrt(e^{2r}-1) xi_1, and x' = e^h x + 2(e^h-1) s_{t-r}(x_m) + e^{h-r} w +
+    sqrt(e^{2(h-r)}-1) xi_2."""
+    r = tilted(a, h)
+
+    def step(x, score, xi=0):
+        w = mp.sqrt(mp.exp(2 * r) - 1) * xi
+        half = mp.exp(r) * x + 2 * (mp.exp(r) - 1) * score(t, x) + w
+        return mp.exp(h) * x + 2 * (mp.exp(h) - 1) * score(t - r, half) + mp.exp(h - r) * w
+
+    A, b = _affine(step, t, h, lam, mean)
+    early = step(mp.mpf(0), gaussian_score(lam, mean), 1) - b[0]
+    return A, b, mp.matrix([[early**2 + mp.exp(2 * (h - r)) - 1]])
+
+
+def jiao_li(t, h, lam, mean, *alphas, cells):
+    """In tau = 1 - e^{-2t}: d(Y/sqrt(1-tau))/dtau = -s/(2(1-tau)^{3/2}), over every cell by the score of its own
+    midpoint, and up to that by the score of the one before; then noise back to t-h."""
+    end = (t - h) ** 2 / t
+    edges = [1 - mp.exp(-2 * (t - i * (t - end) / cells)) for i in range(cells + 1)]
+
+    def step(x, score):
+        level, total = edges[0], x / mp.sqrt(1 - edges[0])
+        seen = score(t, x)
+        for a, top, low in zip(alphas, edges, edges[1:], strict=False):
+            tau = top - a * (top - low)
+            y = (total + seen / (2 * (1 - level) ** 1.5) * (top - tau)) * mp.sqrt(1 - tau)
+            level, seen = tau, score(-mp.log(1 - tau) / 2, y)
+            total += seen / (2 * (1 - level) ** 1.5) * (top - low)
+        return total * mp.sqrt(1 - edges[-1]) * mp.exp(end - (t - h))
+
+    return (*_affine(step, t, h, lam, mean), mp.matrix([[1 - mp.exp(2 * (end - (t - h)))]]))
+
+
+REVERSE = {f.__name__: f for f in (reverse_euler, ddpm, exponential_sde, randomized_midpoint_sde, jiao_li)}
 
 
 # --- correctors: (A, b, C) --------------------------------------------------------------------------------------
@@ -164,6 +283,24 @@ def poisson_midpoint(h, alphas, k, m, cells):
         point = combine((1, x), (i * n, s), *((1, w[j]) for j in range(i)))
         out = combine((1, out), (n - h * chosen[i], s), (h * chosen[i], score(point)), (1, w[i]))
     return mp.matrix([[out[1]]]), mp.matrix([out[0]]), mp.matrix([[2 * n * mp.fsum(c**2 for c in out[2:])]])
+
+
+def stochastic_runge_kutta(h, alphas, k, m):
+    """H_1 = x + (1/2 + 1/sqrt 6) w + u, H_2 = x + h s(x) + (1/2 - 1/sqrt 6) w + u, x' = x + h/2 (s(H_1) + s(H_2))
+    + w with Var w = 2h, Var u = h/6: coefficients on 1, x, w, u."""
+    r = 1 / mp.sqrt(6)
+    one, two = [0, 1, mp.mpf(1) / 2 + r, 1], [h * k * m, 1 - h * k, mp.mpf(1) / 2 - r, 1]
+    scores = [[k * m * (i == 0) - k * y[i] for i in range(4)] for y in (one, two)]
+    out = [[0, 1, 1, 0][i] + h / 2 * (scores[0][i] + scores[1][i]) for i in range(4)]
+    return mp.matrix([[out[1]]]), mp.matrix([out[0]]), mp.matrix([[2 * h * out[2] ** 2 + h / 6 * out[3] ** 2]])
+
+
+def stratified_hmc(h, alphas, k, m, mass):
+    """F = s(x + ah v), x' = x + h v + u h^2/2 F, v' = v + u h F."""
+    (a,) = alphas
+    push = mp.matrix([mass * h**2 / 2, mass * h])
+    A = mp.matrix([[1, h], [0, 1]]) - k * push * mp.matrix([[1, a * h]])
+    return A, k * m * push, mp.zeros(2)
 
 
 def kinetic_covariance(h, friction, mass):
@@ -259,6 +396,23 @@ def parallel_underdamped(h, alphas, k, m, friction, mass, cells, rounds):
     return mp.matrix([[out[0][1], out[0][2]], [out[1][1], out[1][2]]]), mp.matrix([out[0][0], out[1][0]]), C
 
 
+def parallel_langevin(h, alphas, k, m, cells, rounds):
+    """x_j = x + sum_{i<j} (n s(x_i of the last round) + W_i); a point is its coefficients on 1, x and the noises."""
+    n = h / mp.mpf(cells)
+    zero = [mp.mpf(0)] * (2 + cells)
+    one, x = ([mp.mpf(int(i == j)) for i in range(2 + cells)] for j in (0, 1))
+    last = [x] * cells
+    for _ in range(rounds):
+        new = [x]
+        for j in range(cells):
+            s = [-k * a + k * m * b for a, b in zip(last[j], one, strict=True)]
+            noise = [*zero[: 2 + j], mp.mpf(1), *zero[3 + j :]]
+            new.append([a + n * b + c for a, b, c in zip(new[j], s, noise, strict=True)])
+        last = new[:cells]
+    end = new[cells]
+    return mp.matrix([[end[1]]]), mp.matrix([end[0]]), mp.matrix([[2 * n * mp.fsum(a * a for a in end[2:])]])
+
+
 def underdamped_euler(h, alphas, k, m, friction, mass):
     """x' = x + h v, v' = v + h (u s(x) - g v) + sqrt(2 g u h) W."""
     g, u = friction, mass
@@ -266,8 +420,21 @@ def underdamped_euler(h, alphas, k, m, friction, mass):
     return A, mp.matrix([0, u * h * k * m]), mp.matrix([[0, 0], [0, 2 * g * u * h]])
 
 
-OVERDAMPED = {f.__name__: f for f in (overdamped, overdamped_midpoint, parallel_overdamped, poisson_midpoint)}
-KINETIC = {f.__name__: f for f in (underdamped, randomized_midpoint_langevin, parallel_underdamped, underdamped_euler)}
+OVERDAMPED = {
+    f.__name__: f
+    for f in (
+        overdamped,
+        overdamped_midpoint,
+        parallel_overdamped,
+        poisson_midpoint,
+        stochastic_runge_kutta,
+        parallel_langevin,
+    )
+}
+KINETIC = {
+    f.__name__: f
+    for f in (underdamped, randomized_midpoint_langevin, parallel_underdamped, underdamped_euler, stratified_hmc)
+}
 CORRECTORS = OVERDAMPED | KINETIC
 
 
@@ -279,9 +446,18 @@ def chance(of, parameters):
 # --- when the score is asked, step by step ----------------------------------------------------------------------
 
 
+def _jiao_li_levels(t, h, alphas):
+    """e^{-2r} uniform between those of the ends of each cell."""
+    edges = np.linspace(t, (t - h) ** 2 / t, len(alphas) + 1)
+    ends = zip(alphas, edges, edges[1:], strict=False)
+    return [-np.log(np.exp(-2 * top) + a * (np.exp(-2 * low) - np.exp(-2 * top))) / 2 for a, top, low in ends]
+
+
 def score_times(name, t, h, alphas, parameters):
     """The noise levels of each call, one list per round: what an outside observer sees of the algorithm."""
     inner = [t - a * h for a in alphas]
+    if name in PLANS_IN_ONE:
+        return PLANS_IN_ONE[name](t, h, **parameters)
     return {
         "euler": [[t]],
         "exponential_integrator": [[t]],
@@ -292,11 +468,39 @@ def score_times(name, t, h, alphas, parameters):
         "parallel_midpoint": [[t]] + [inner] * (parameters.get("rounds", 0) + 1),
         "overdamped": [[t]],
         "overdamped_midpoint": [[t], [t]],
+        "stochastic_runge_kutta": [[t]] * 3,
+        "stratified_hmc": [[t]],
         "poisson_midpoint": [[t]] * parameters.get("cells", 1),
         "parallel_overdamped": [[t]] * (parameters.get("rounds", 0) + 2),
         "underdamped": [[t]],
         "underdamped_euler": [[t]],
         "reverse_euler": [[t]],
+        "ddpm": [[t]],
+        "exponential_sde": [[t]],
+        "jiao_li": [[t], *([level] for level in _jiao_li_levels(t, h, alphas))],
+        "randomized_midpoint_sde": [[t], [t + np.log(1 - a * (1 - np.exp(-h))) for a in alphas]],
         "randomized_midpoint_langevin": [[t], [t]],
         "parallel_underdamped": [[t]] * parameters.get("rounds", 1),
+        "parallel_langevin": [[t]] * parameters.get("rounds", 1),
     }[name]
+
+
+def parareal_times(t, h, blocks, fine, sweeps, power=1):
+    """As tuples where the points have a leading axis."""
+    N = blocks * fine
+    levels = [t - h + h * ((N - i) / N) ** power for i in range(N + 1)]
+    coarse = [(levels[n * fine],) for n in range(blocks)]
+    sweep = [tuple(levels[n * fine + i] for n in range(blocks)) for i in range(fine)]
+    return coarse + (sweep + coarse) * sweeps
+
+
+def parallel_slices_times(t, h, slices, cells, rounds, inner):
+    edges = [t - n * h / slices for n in range(slices)]
+    result = [[edge] for edge in edges]
+    for wave in range(1, slices + rounds):
+        active = [n for n in range(slices) if 1 <= wave - n <= rounds]
+        result += [tuple(edges[n] - m * h / (slices * cells) for n in active for m in range(cells))] * inner
+    return result
+
+
+PLANS_IN_ONE = {"parareal": parareal_times, "parallel_slices": parallel_slices_times, "ddim": lambda t, h: [[t]]}

@@ -8,7 +8,8 @@ the unconditional law:
     (E m)^2 + (sqrt(E S + Var m) - 1)^2  <=  W_2^2  <=  E m^2 + (sqrt(E S) - 1)^2 + Var S/(E S)^{3/2},
 
 the first by moments (Gelbrich), the second by coupling given the midpoints, W_2^2 <= E[m^2 + (sqrt S - 1)^2], and
-sqrt S >= sqrt c (1 + d/2 - d^2/2) for S = c (1 + d), c = E S.
+sqrt S >= sqrt c (1 + d/2 - d^2/2) for S = c (1 + d), c = E S; or sqrt S >= 0, which gives 2 sqrt c in the last term's
+place where c is tiny.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from rmverify.laws.invariant import BITS, Spread, first_moments, invariant, squa
 from rmverify.numbers.checks import Array
 from rmverify.numbers.quadrature import unit_balls, unit_rule
 from rmverify.numbers.rounding import EPS
-from rmverify.plans import footprint
+from rmverify.plans import Footprint, footprint
 from rmverify.readings.affine import read
 from rmverify.readings.balls import lift, lift_scheme, precision
 from rmverify.schemes.contract import velocity_variance
@@ -31,6 +32,7 @@ from rmverify.schemes.contract import velocity_variance
 __all__ = ["Bracket", "distances", "invariant_distances"]
 
 NODES = 16  # of Gauss-Legendre in a midpoint: the entries of a step are polynomials in it times e^{gh a}, g h <= 1
+MOST, FEWER = 4, 6  # midpoints of a step, and the nodes in each of several
 _ROUNDED = 32 * EPS  # what one step rounds of a squared distance, in units of what it works with
 
 
@@ -109,7 +111,7 @@ def _bracket(Y: Array, YY: Array, shift: Array, square: Array, slip: Array) -> B
     """From E Y and E Y^2 of Y = S - 1, E m and E m^2; `slip`: the rounding of a squared distance in units of 1 + it."""
     S = 1 + Y
     total = S + np.maximum(square - shift**2, 0.0)
-    upper = square + (Y / (1 + np.sqrt(S))) ** 2 + np.maximum(YY - Y**2, 0.0) / S**1.5
+    upper = square + (Y / (1 + np.sqrt(S))) ** 2 + np.minimum(np.maximum(YY - Y**2, 0.0) / S**1.5, 2 * np.sqrt(S))
     lower = shift**2 + ((total - 1) / (1 + np.sqrt(total))) ** 2
     slip = slip * (1 + upper)
     upper, lower = np.sqrt(upper + slip), np.sqrt(np.maximum(lower - slip, 0.0))
@@ -133,24 +135,32 @@ def _powers(P: Array, steps: Array, v: Array) -> Array:
     return v
 
 
+def _rule(foot: Footprint, settings: int, number: Any) -> tuple[Any, Any]:
+    """Midpoints (A, settings, nodes, 1) and weights (nodes,): a tensor rule over at most MOST of them."""
+    if not foot.alphas:
+        return None, number(np.ones(1))
+    if foot.alphas > MOST or not foot.plain:
+        raise ValueError(f"scheme: expected at most {MOST} midpoints in a step and no choices, got {foot.uniforms}")
+    nodes, weights = (unit_rule if number is np.asarray else unit_balls)(NODES if foot.alphas == 1 else FEWER)
+    grid = np.indices((nodes.size,) * foot.alphas).reshape(foot.alphas, -1)
+    rows = foot.placed(nodes[grid])
+    return np.broadcast_to(rows[:, None, :, None], (foot.alphas, settings, grid.shape[1], 1)), weights[grid].prod(
+        axis=0
+    )
+
+
 def _one_step(scheme: Any, k: Any, h: Any, bound: dict[str, Any], number: Any = np.asarray) -> tuple[Spread, Any]:
     """What a step does to Y = S - 1, and E A on the means, in units where the target's laws are N(0, 1)."""
     columns = {name: values[:, None, None] for name, values in bound.items()}
     plain = scheme(**dict.fromkeys(bound, 1.0)) if bound else scheme
     step_of = functools.partial(plain if number is np.asarray else lift_scheme(plain), **columns)
-    alphas = footprint(plain).alphas
-    if alphas > 1:
-        raise ValueError(f"scheme: expected at most one midpoint in a step, got {alphas}")
-    nodes, weights = (unit_rule if number is np.asarray else unit_balls)(NODES)
-    if not alphas:
-        nodes, weights = nodes[:1], number(np.ones(1))
-    rows = np.broadcast_to(nodes[:, None], (1, k.size, nodes.size, 1)) if alphas else None
+    rows, weights = _rule(footprint(plain), k.size, number)
     forces = SimpleNamespace(score=lambda t, x: x * -k[:, None, None])
     step = read(step_of, forces, number(np.zeros((k.size, 1, 1))), h[:, None, None], rows)
     scale = [np.sqrt(k)]
     if (mass := velocity_variance(plain)) is not None:
         scale.append(1 / np.sqrt(np.broadcast_to(bound.get("mass", number(np.asarray(float(mass)))), k.shape)))
-    size, shape = range(len(scale)), (k.size, nodes.size)
+    size, shape = range(len(scale)), (k.size, weights.size)
 
     def table(part: Any, unit: Any) -> Array:
         entries = [

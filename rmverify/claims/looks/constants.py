@@ -46,8 +46,18 @@ PREDICTORS: Table = {
         )
     },
     "importance_midpoint": {(): _NONE | {"slope": _RANDOM, "variance": "(v-1)**2*h**4/(12*v**4)"}},
+    "ddim": {(): _NONE | {"slope": "-(v-w)*h**2/(2*w*v**2)"}},
+    "parareal": {
+        (("blocks", B), ("fine", m), ("sweeps", K)): _NONE | {"slope": f"-(v-w)*h**2/({2 * count}*w*v**2)"}
+        for B, m, K, count in ((2, 2, 0, 2), (2, 2, 1, 4), (3, 2, 1, 6))
+    },
+    "parallel_slices": {
+        (("slices", S), ("cells", M), ("rounds", J), ("inner", P)): _NONE | {"slope": f"-(v-1)*h**2/({2 * S * M}*v**2)"}
+        for S, M, J, P in ((2, 2, 1, 1), (3, 2, 2, 2))
+    },
 }  # fmt: skip
-"""On a mode N(m, v) of q_t with the score of q: see `rmverify.errors.jets.predictor_jets` for the names."""
+"""On a mode N(m, v) of q_t with the score of q, w = 1 - e^{-2t}: see `rmverify.errors.jets.predictor_jets` for the
+names."""
 
 _MEAN = dict.fromkeys(("mean", "variance_of_mean"), "0")
 _SURE = _MEAN | {"variance": "0", "spread": "0"}
@@ -63,6 +73,12 @@ REVERSE: Table = {
         "kept": "4*(v-1)*h**3/(3*v**2) + 8*h**4/(3*v**3)", "variance": "h**4/(3*v**2)",
         "spread": "4*(v-2)**2*h**4/(3*v**2)",
     }},
+    "jiao_li": {
+        (("cells", n),): _MEAN | {
+            "kept": f"{20 * n - 12}*(4*v-1)*h**3/({3 * n**3}*v**2)",
+            "spread": f"16*(4*v-1)**2*h**4/({3 * n**3}*v**2)",
+        } for n in (1, 2, 3)
+    },
 }  # fmt: skip
 """On a mode N(m, v) of q_t with the score of q: see `rmverify.errors.jets.reverse_jets` for the names."""
 
@@ -74,6 +90,15 @@ KINETIC: Table = {
     "overdamped_midpoint": {(): {
         "xx": "k**3*h**3/6", "noise_xx": "-k**2*h**3/3", "kept_xx": "k**3*h**4/3", "force_x": "0",
         "spread_xx": "4*k**2*h**4/3",
+    }},
+    "stochastic_runge_kutta": {(): {
+        "xx": "k**3*h**3/6", "noise_xx": "-2*k**2*h**3/3", "kept_xx": "-k**2*h**3/3 + k**3*h**4/4", "force_x": "0",
+        "spread_xx": "0",
+    }},
+    "stratified_hmc": {(): {
+        "xx": "-(u*k)**2*h**4/24", "xv": "-u*k*h**3/12", "vx": "-(u*k)**2*h**3/6", "vv": "-(u*k)**2*h**4/24",
+        "noise_xx": "0", "noise_xv": "0", "noise_vv": "0",
+        "kept_xx": "-k*u**2*h**4/4", "kept_xv": "-k*u**2*h**3/4", "kept_vv": "k**2*u**3*h**4/3", **_STILL,
     }},
     "poisson_midpoint": {
         (("cells", M),): {"xx": xx, "noise_xx": noise, "kept_xx": kept, "force_x": "0", "spread_xx": spread}
@@ -95,6 +120,13 @@ KINETIC: Table = {
             (2, 1, "-k**3*h**3/24", "k**2*h**3/4", "k**2*h**3/6"),
             (3, 2, "-k**3*h**3/54", "k**2*h**3/9", "2*k**2*h**3/27"),
         )
+    },
+    "parallel_langevin": {
+        (("cells", M), ("rounds", K)): {
+            "xx": f"-k**2*h**2/{2 * n}", "noise_xx": f"2*k*h**2/{n}", "kept_xx": f"k*h**2/{n}", "force_x": "0",
+            "spread_xx": "0",
+        }
+        for M, K, n in ((2, 1, 1), (2, 2, 2), (3, 2, 3))
     },
     "underdamped": {(): {
         "xx": "-(u*k)**2*h**4/24", "xv": "u*k*h**3/6", "vx": "-(u*k)**2*h**3/6", "vv": "u*k*h**2/2",
@@ -203,5 +235,7 @@ def _expected(text: str, point: Mapping[str, float]) -> list[Any]:
     with ctx.workprec(PRECISION):
         names = {"friction": "g", "mass": "u"}
         values = {names.get(name, name): arb(x) for name, x in point.items()}
+        if "t" in values:
+            values["w"] = -(-2 * values["t"]).expm1()
         found = arb_series(Bound(text)(one=arb(1), h=arb_series([0, 1], prec=ORDER + 1), **values), prec=ORDER + 1)
         return [found[n] for n in range(ORDER + 1)]

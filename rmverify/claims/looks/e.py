@@ -381,25 +381,42 @@ def _certified_langevin(
 
         return ratio
 
+    def alone(part: Callable[..., Any]) -> Callable[[Box], Dual]:
+        def value(box: Box) -> Dual:
+            *inner, p = _duals(box)
+            found: Dual = part(*inner)[0] + 0 * p
+            return found
+
+        return value
+
     with precision(BITS):
         reach = (0.0, float((1 / arb(least).log()).upper()))
         found = supremum([over(part) for part in parts], [(*box, reach) for box in sides], effort=effort, width=1e-6)
-        best = supremum([lambda box: parts[0](*_duals(box))[0]], [sides[0]], effort=effort, width=1e-6)
+        best, start = (
+            supremum([alone(part)], [(*box, reach)], effort=effort, width=1e-6)
+            for part, box in zip(parts, sides, strict=True)
+        )
     what = "every spectrum and every N of the theorem at once, mode by mode"
-    if found.unresolved or best.unresolved:
+    if found.unresolved or best.unresolved or start.unresolved:
         return Evidence("certified", what, "inconclusive", computed=f"{len(found.unresolved)} boxes stayed open")
     value = Value(found.upper, "enclosure", found.upper - found.lower, lower=found.lower, upper=found.upper)
     lowered = float(LOWERED * Fraction(C1[name]))
+    slope, floor, least_slope = _up(best.upper), _up(start.upper), -_up(-best.lower)
     sharp = "refuted" if lowered < best.lower else "not refuted"
     return Evidence(
         "certified", what, "holds with constant" if found.upper <= 1 else "inconclusive",
-        computed=f"at most {found.upper:.6g} of the bound, {found.boxes} boxes; in front of ln N, {best.upper:.5g} "
-        f"suffices and less than {best.lower:.5g} does not",
+        computed=f"at most {found.upper:.6g} of the bound, {found.boxes} boxes; what is in the brackets may be "
+        f"max({slope:.5f} ln N, {floor:.5f}), in front of ln N no less than {least_slope:.5f}",
         bound=f"lambda_max sqrt(Tr Sigma^-1)/N ({C1[name]} ln N + {math.sqrt(second):.5g})", label="upper",
         constant=value, domain="every d, every spectrum, every N within the hypotheses",
         remark=f"reached as N grows at the largest kappa; with {lowered:.4g} for {C1[name]} it is {sharp}",
         case="certified, every spectrum",
     )  # fmt: skip
+
+
+def _up(number: float) -> float:
+    """To five decimals, not less."""
+    return math.ceil(number * 1e5) / 1e5
 
 
 def _duals(box: Box) -> list[Dual]:
@@ -602,13 +619,10 @@ def e6(look: Look) -> Iterator[Evidence]:
 
 
 def _limit(sampler: study.Sampler, name: str, given: list[Spectrum]) -> Evidence:
-    """W_2 N/ln N as a series in 1/ln N: extrapolated over four N, each the square of the one before.
-
-    Its coefficients hold powers of N too, as small as N^{-1/(8 kappa)} where a start is forgotten, which no N reaches
-    the end of. What is allowed rests on less: that squaring N at least halves what is missing, so that no more than
-    the last change was missing from the last of the four.
-    """
-    worst: tuple[float, Any, Any, Spectrum] | None = None
+    """W_2 N/ln N = F(1/ln N), F analytic at 0 but for what is left of the start: extrapolated over four N, each the
+    square of the one before. Its error: the last two corrections, and the start's remains where they are largest, which
+    the extrapolation multiplies by 3 (5/3) (9/7) at most."""
+    worst: tuple[float, Any, float, Spectrum] | None = None
     rows = []
     for each in given:
         found = []
@@ -617,31 +631,50 @@ def _limit(sampler: study.Sampler, name: str, given: list[Spectrum]) -> Evidence
                 scale = each.trace().sqrt() if name == "diffusion" else each.largest * each.trace(-1).sqrt()
                 found.append(error * steps / scale / arb(steps).log())
         with precision(BITS):
-            column = found
+            table = [found]
             for k in range(1, len(found)):
-                column = [(2**k * b - a) / (2**k - 1) for a, b in itertools.pairwise(column)]
-            (limit,) = column
-            allowed = (abs(limit - found[-1]) + abs(found[-1] - found[-2])).abs_upper() + limit.rad()
+                pairs = itertools.pairwise(table[-1])
+                table.append([(2**k * later - earlier) / (2**k - 1) for earlier, later in pairs])
+            (limit,), (earlier, later) = table[-1], table[-2]
+            allowed = float(abs(limit - later).abs_upper() + abs(later - earlier).abs_upper() + limit.rad())
             off = abs(float((limit - _constant(C3[name])).mid()))
+        allowed += 45 / 7 * remains(name, each, DISTANT[0]) / math.log(DISTANT[0])
         rows.append({"spectrum": each.name, "d": each.dim, "kappa": each.condition, "at N = 10^800": float(found[-1]),
-                     "limit": float(limit.mid()), "error": float(allowed)})  # fmt: skip
-        if worst is None or off > worst[0]:
+                     "limit": float(limit.mid()), "error": allowed})  # fmt: skip
+        if worst is None or (off > allowed, allowed) > (worst[0] > worst[2], worst[2]):
             worst = off, limit, allowed, each
     assert worst is not None
     off, limit, allowed, each = worst
-    holds = off <= float(allowed)
+    finding: Finding = "violated" if off > allowed else "holds" if allowed <= 0.01 else "inconclusive"
     return Evidence(
-        "fitted", f"the constant of {sampler.name}", "holds" if holds else "violated",
-        computed=f"{float(limit.mid()):.9g} +- {float(allowed):.1g}", bound=C3[name],
-        constant=Value(float(limit.mid()), "exact", float(allowed)),
+        "fitted", f"the constant of {sampler.name}", finding,
+        computed=f"{float(limit.mid()):.9g} +- {allowed:.1g}", bound=C3[name],
+        constant=Value(float(limit.mid()), "exact", allowed),
         where={"spectrum": each.name, "kappa": each.condition, "d": each.dim},
-        domain="N = 10^100, 10^200, 10^400, 10^800, extrapolated in 1/ln N; the spectrum furthest off",
+        domain="N = 10^100, 10^200, 10^400, 10^800, extrapolated in 1/ln N; the least certain spectrum",
         rows=tuple(rows),
     )  # fmt: skip
 
 
+def remains(name: str, given: Spectrum, steps: int) -> float:
+    """A bound on what is left of the start in N W_2, beyond what is constant in N, relative to the scale of the error.
+
+    A mode of variance r lambda_max adds at most A N^-e/2, A < 2.4, weighted by its share of Tr Sigma^-1: e = 1/r - 1 of
+    ULA, 0 for the largest, which is a constant; of ULD e = (2/r)/(1 + sqrt(1 - u)) - 1, u = 1/(2 kappa r) (see A and u
+    above); of the reverse diffusion at most 1/sqrt(N).
+    """
+    if name == "diffusion":
+        return 1 / math.sqrt(steps)
+    values, counts = np.array(given.eigenvalues), np.array(given.multiplicities)
+    r = values / values.max()
+    share = counts / values / np.sum(counts / values)
+    slow = 1 / r - 1 if name == "overdamped" else 2 / r / (1 + np.sqrt(1 - 1 / (2 * given.condition * r))) - 1
+    left = np.where(slow > 0, np.exp(-slow * math.log(steps)), 0.0)
+    return 1.2 * float(share @ left)
+
+
 def e7(look: Look) -> Iterator[Evidence]:
-    if look.wants("exact"):
+    if look.wants("exact") and look.target is None:
         for noise in (Fraction(0), Fraction(1, 5)):
             yield _learned(noise)
 
@@ -694,15 +727,11 @@ CLAIMED = {"overdamped Langevin": Fraction(1, 5), "underdamped Langevin": Fracti
 
 
 def e8(look: Look) -> Iterator[Evidence]:
-    if not look.wants("exact"):
+    if not look.wants("exact") or look.target is not None:
         return
-    if look.target is not None:
-        yield Evidence("exact", "the claim is about the spectra of their figure: ask it without a target", "not yet")
-        return
-    steps, worst, where, rows = 10**12, 0.0, {}, []
-    given = [each for kappa in (10.0, 1e4, 1e8) for each in families(kappa, 1000)]
+    steps, worst, where, rows = 10**12, 0.0, dict[str, Any](), []
     with precision(bits(steps)):
-        for each in given:
+        for each in (each for kappa in (10.0, 1e4, 1e8) for each in families(kappa, 1000)):
             below = study.tuned_error(study.diffusion_of_largest, each, steps)
             for sampler in (study.langevin, study.underdamped):
                 ratio = study.tuned_error(sampler, each, steps) / below
@@ -717,4 +746,38 @@ def e8(look: Look) -> Iterator[Evidence]:
         "holds" if worst <= WITHIN + 5e-4 else "violated", computed=f"within {worst:.3%}", bound="3.4 %, as printed",
         constant=Value(worst, "exact", 1e-15), where=where, rows=tuple(rows),
         domain="d = 1000, the four families of their figure, kappa = 10, 10^4, 10^8",
+    )  # fmt: skip
+
+
+CLOSE, WIDE = 1e4, 1e6  # the condition numbers compared
+BISECTED = 0.02  # relative error of a number of steps
+
+
+def e9(look: Look) -> Iterator[Evidence]:
+    if not look.wants("fitted") or look.target is not None:
+        return
+    powers = dict[str, float]()
+    rows = []
+    for sampler in (*study.PAPER, *study.OTHERS):
+        few, many = (
+            study.steps_to(sampler, geometric(kappa, 20), 10**10, study.relative_error, 1e-3) for kappa in (CLOSE, WIDE)
+        )
+        powers[sampler.name] = math.log((many or 0) / (few or 1)) / math.log(WIDE / CLOSE)
+        counts = {f"kappa = {k:.0e}": n and n * sampler.evaluations for k, n in ((CLOSE, few), (WIDE, many))}
+        rows.append({"sampler": sampler.name} | counts | {"power of kappa": powers[sampler.name]})
+    allowed = 2 * BISECTED / math.log(WIDE / CLOSE)
+    down = {name: power for name, power in powers.items() if "Langevin" not in name}
+    name, power = max(down.items(), key=lambda each: each[1])
+    yield Evidence(
+        "fitted", "down the noise levels the steps do not grow with kappa", "holds" if power <= allowed else "violated",
+        computed=f"power at most {power:.4f} +- {allowed:.1g}, for the {name}", bound="0",
+        constant=Value(power, "exact", allowed), where={"sampler": name}, rows=tuple(rows),
+        domain="W_2 = 10^-3 sqrt(Tr Sigma), d = 20, log-uniform; evaluations of the score in the table",
+    )  # fmt: skip
+    random, euler = (powers[name] for name in ("underdamped Langevin, randomized midpoint", "overdamped Langevin"))
+    yield Evidence(
+        "fitted", "randomized midpoints lower the power of kappa of Langevin, not to 0",
+        "holds" if allowed < random < euler - allowed else "violated",
+        computed=f"power {random:.3f} +- {allowed:.1g}, {euler:.3f} for ULA", bound="between 0 and that of ULA",
+        constant=Value(random, "exact", allowed), domain="the same",
     )  # fmt: skip

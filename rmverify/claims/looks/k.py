@@ -41,6 +41,19 @@ def k3(look: Look, poisson: Bound, many: Bound, midpoint: Bound, euler: Bound) -
         yield _ranking(look, midpoint, euler)
 
 
+def k4(look: Look, due: Bound) -> Iterator[Evidence]:
+    if look.wants("exact"):
+        yield leading_constants(look, "stratified_hmc")
+        for duration in (0.5, 2.0):
+            yield left_invariant(look, "stratified_hmc", due.at(u=1), duration)
+
+
+def k5(look: Look, due: Bound) -> Iterator[Evidence]:
+    if look.wants("exact"):
+        yield leading_constants(look, "stochastic_runge_kutta")
+        yield left_invariant(look, "stochastic_runge_kutta", due)
+
+
 CELLS = (4, 6, 8, 10)
 
 
@@ -88,18 +101,20 @@ def _ranking(look: Look, midpoint: Bound, euler: Bound) -> Evidence:
 RANKED = (0.4, 0.2, 0.1, 0.05, 0.025)
 
 
-def left_invariant(look: Look, name: str, due: Bound, **given: Any) -> Evidence:
+def left_invariant(look: Look, name: str, due: Bound, duration: float | None = None, **given: Any) -> Evidence:
     """The excess of the variance that a step leaves invariant, over its leading term: 1 in the limit of short steps.
 
     The ratio is a power series in h; two rounds of Richardson's extrapolation leave its term of h^3, and the change of
-    the last round, which has that of h^2, is what is allowed.
+    the last round, which has that of h^2, is what is allowed. `duration`: of trajectories, in units of 1/sqrt(k).
     """
     scheme = look.scheme(name)(**given) if given else look.scheme(name)
     rows: list[dict[str, Any]] = []
     worst: tuple[float, Value, Mapping[str, Any]] | None = None
     for k in _curvatures(look):
-        steps = [2.0**-n / k for n in SIZES]
-        excess = [_excess(scheme, k, h) for h in steps]
+        unit = k if duration is None else math.sqrt(k)
+        steps = [2.0**-n / unit for n in SIZES]
+        fresh = [None if duration is None else round(duration * 2**n) for n in SIZES]
+        excess = [_excess(scheme, k, h, n) for h, n in zip(steps, fresh, strict=True)]
         ratios = [x / due(k=k, h=h) for x, h in zip(excess, steps, strict=True)]
         once = [2 * b - a for a, b in itertools.pairwise(ratios)]
         twice = [(4 * b - a) / 3 for a, b in itertools.pairwise(once)]
@@ -109,19 +124,21 @@ def left_invariant(look: Look, name: str, due: Bound, **given: Any) -> Evidence:
         off = abs(twice[-1] - 1)
         share = off / allowed if math.isfinite(off) else math.inf
         if worst is None or share > worst[0]:
-            worst = share, Value(twice[-1], "exact", allowed), {"k": k} | given
+            more = {} if duration is None else {"T": duration / unit}
+            worst = share, Value(twice[-1], "exact", allowed), {"k": k} | given | more
     assert worst is not None
     share, limit, where = worst
     return Evidence(
         "exact", f"the variance that {name} leaves invariant, k Var - 1, over its leading term, as h goes to 0",
         "holds" if share <= 1 else "violated", computed=f"{limit:.9g} of the leading term", bound=str(due),
         constant=limit, where=where, rows=tuple(rows),
-        domain=f"k = {', '.join(f'{k:g}' for k in _curvatures(look))}; k h from 2^-{SIZES[0]} to 2^-{SIZES[-1]}",
+        domain=f"k = {', '.join(f'{k:g}' for k in _curvatures(look))}; {'k h' if duration is None else 'sqrt(k) h'} "
+        f"from 2^-{SIZES[0]} to 2^-{SIZES[-1]}{'' if duration is None else f', trajectories of {duration:g}/sqrt(k)'}",
     )  # fmt: skip
 
 
-def _excess(scheme: Any, k: float, h: float) -> float:
-    law = stationary_law(scheme, Gaussian.isotropic(1 / k, 1), h)
+def _excess(scheme: Any, k: float, h: float, fresh: int | None = None) -> float:
+    law = stationary_law(scheme, Gaussian.isotropic(1 / k, 1), h, fresh=fresh)
     return float(law.excess[0] if isinstance(law, StationaryLaw) else k * law.variances[0] - 1)
 
 

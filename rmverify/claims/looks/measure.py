@@ -268,7 +268,8 @@ def studied(look: Look, metric: str, varied: str, at: Sequence[float]) -> Eviden
     study = next(s for s in log_concave.STUDIES if s.held["metric"] == metric and s.varied == varied)
     points = [int(x) if varied == "dim" else x for x in at]
     given = [{**study.held, varied: x} for x in points]
-    rows = [log_concave.steps_to(**cell, scheme=look.scheme("randomized_midpoint_langevin")) for cell in given]
+    scheme = look.scheme("randomized_midpoint_langevin")
+    rows = [log_concave.steps_to(**(cell | {"scheme": scheme})) for cell in given]
     what = f"the power of {study.against} in the steps to {'W2' if metric == 'w2' else 'TV'}"
     if any(row.status != "found" for row in rows):
         return Evidence("fitted", what, "inconclusive", computed="a number of steps was not found")

@@ -36,7 +36,10 @@ LOW, HIGH = 1e-6, 20.0
 LONG, SHORT = (0.03, 1.0), (1e-5, 0.03)  # of a step, in units of the longest
 ROWS = 16
 RANGES: Mapping[str, tuple[float, float]] = {"friction": (1e-2, 1e3), "mass": (1e-3, 1e3)}
-COUNTS: Mapping[str, tuple[int, int]] = {"strata": (1, 200), "cells": (1, 40), "rounds": (0, 8)}
+COUNTS: Mapping[str, tuple[int, int]] = {
+    "strata": (1, 200), "cells": (1, 40), "rounds": (0, 8), "blocks": (1, 6), "fine": (1, 6), "sweeps": (0, 4),
+    "slices": (1, 6), "inner": (1, 4), "power": (1, 3),
+}  # fmt: skip
 VARIANCES, MEANS = np.array([0.0, 0.7, 30.0, 1.0]), np.array([2.0, -30.0, 0.0, 0.5])
 DAMPED = 50.0  # friction times the longest step of a corrector
 SAME = 1e-9  # of the move of a step, what another way of writing it may differ by
@@ -56,6 +59,7 @@ class Place:
     given: Mapping[str, Any]
     seed: int
     rows: int = ROWS
+    kinetic: bool = False
 
     @property
     def variances(self) -> Array:
@@ -78,7 +82,7 @@ class Place:
         spread = np.sqrt(mode_variance(self.variances, self.t))
         z = _pool(1)[_slice(self.seed, 7 + step, 2 * self.rows * MEANS.size)].reshape(2, self.rows, -1)
         x = math.exp(-self.t) * self.means + spread * z[0]
-        return (x,) if "friction" not in self.given else (x, math.sqrt(self.given.get("mass", 1)) * z[1])
+        return (x,) if not self.kinetic else (x, math.sqrt(self.given.get("mass", 1)) * z[1])
 
     def tape(self, step: int = 0, turned: bool = False) -> Tape:
         """Midpoints at the ends, near them and between, and normal values; `turned`: 1 - alpha for alpha."""
@@ -134,16 +138,17 @@ def _places(offered: Scheme, name: str, predictor: bool) -> Iterator[Place]:
             given = {key: value for key, value in given.items() if key in needed}
         low, high = SHORT if n % 2 else LONG
         part = 1.0 if n % 40 == 0 else low * (high / low) ** at[1]
-        place = Place(t, 1.0, given, n, 1 if n % 50 == 3 else 2 if n % 50 == 13 else ROWS)
-        yield Place(t, part * (t if predictor else _longest(place)), given, n, place.rows)
+        rows, kinetic = 1 if n % 50 == 3 else 2 if n % 50 == 13 else ROWS, velocity_variance(shipped) is not None
+        longest = t if predictor else _longest(Place(t, 1.0, given, n, rows, kinetic))
+        yield Place(t, part * longest, given, n, rows, kinetic)
 
 
 def _longest(place: Place) -> float:
     """Of a corrector's steps: a few units of its own time, for the steepest mode."""
     slope = 1.6 / float(mode_variance(place.variances, place.t).min())
-    if "friction" not in place.given:
+    if not place.kinetic:
         return 2 / slope
-    return float(min(DAMPED / place.given["friction"], 3 / math.sqrt(place.given.get("mass", 1) * slope)))
+    return float(min(DAMPED / place.given.get("friction", 1), 3 / math.sqrt(place.given.get("mass", 1) * slope)))
 
 
 @functools.lru_cache(maxsize=64)

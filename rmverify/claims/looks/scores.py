@@ -58,7 +58,7 @@ def lipschitz(look: Look, scheme: Any, bound: Bound) -> Evidence:
         at_half = np.sqrt((gain / v_half * A) ** 2 * v + (bias - gain / v_half * c) ** 2)
         under_q = np.sqrt((gain / v_half * F) ** 2 * v + bias**2)
         far = np.sqrt((A - F) ** 2 * v + c**2)
-        return np.asarray((at_half - under_q) / bound(L=L, distance=far))
+        return np.asarray((at_half - under_q) / bound(L=L, r=far))
 
     found = searched(
         "the largest ratio of what the score's error gains at x_half to its bound, estimated score Lipschitz", ratio,
@@ -71,7 +71,7 @@ def lipschitz(look: Look, scheme: Any, bound: Bound) -> Evidence:
     )  # fmt: skip
     assert found.constant is not None
     # by another route: e is Lipschitz with |gain|/v, and 2 max(1, |1 + gain|) >= |gain| with equality at -2
-    sharp = float(2.0 / bound(L=1.0, distance=1.0))
+    sharp = float(2.0 / bound(L=1.0, r=1.0))
     if found.constant - found.constant.error > 1:
         text = f"{found.computed}: {found.constant:.4g} of the bound there, {sharp:.4g} where gain = -2 and v = 1/L"
         return replace(found, finding="violated" if sharp > 1 else "inconclusive", computed=text)

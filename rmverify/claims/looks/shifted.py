@@ -1,7 +1,7 @@
 r"""How far a small independent noise V takes N(0, 1) in W_2: exactly, for V of a few values.
 
-A step whose drift is random given the state adds such a V to its Gaussian noise, and W_2 feels the square of V's
-variance only: that is what makes random midpoints cheap. Of a centred V with values v_i, the coupling by quantiles
+A step whose drift is random given the state adds such a V to its Gaussian noise, and W_2 feels V's variance, not its
+deviation: that is what makes random midpoints cheap. Of a centred V with values v_i, the coupling by quantiles
 moves z to z + u(z), where
 
     u + sum_i p_i w_i^2 Q(z, w_i) = 0,   w_i = u - v_i,   Q(z, w) = -int_0^1 (1-r)(z + w r) exp(-z w r - w^2 r^2/2) dr,

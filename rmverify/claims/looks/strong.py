@@ -103,9 +103,14 @@ def _step(scheme: Any, a: Any, h: Any) -> tuple[Any, Any]:
         return lift(part).ravel()[0]
 
     pieces = [_brownian(a * h), _brownian((1 - a) * h)]
-    for (covariance, _), due in zip(draw.draws, pieces, strict=True):
-        if not all(abs(number(covariance[i][j]) - due[i, j]) < 1e-20 for i in (0, 1) for j in (0, 1)):
-            raise ValueError("scheme: its noises are not those of the free motion on [0, ah] and on [ah, h]")
+    given = [covariance for covariance, _ in draw.draws]
+    if [len(rows) for rows in given] != [2, 2] or not all(
+        abs(number(rows[i][j]) - due[i, j]) < 1e-20
+        for rows, due in zip(given, pieces, strict=True)
+        for i in (0, 1)
+        for j in (0, 1)
+    ):
+        raise ValueError("scheme: its noises are not those of the free motion on [0, ah] and on [ah, h]")
     A = arb_mat(2, 2, [number(form.parts.get(name, 0)) for form in outs for name in ("x", "v")])
     F, rest = _motion(h), _motion((1 - a) * h)
     B = arb_mat(4, 4, [0] * 16)
