@@ -14,7 +14,7 @@ from rmverify import plans
 from rmverify.claims.evidence import Evidence, Look
 from rmverify.claims.looks import scores, strong
 from rmverify.claims.looks.chains import Bracket, distances, invariant_distances
-from rmverify.claims.looks.measure import Axis, effort, fitted, searched
+from rmverify.claims.looks.measure import Axis, effort, fitted, of_its_own, searched
 from rmverify.claims.looks.shifted import rare, squared_distance, squared_distance_of_scales
 from rmverify.exponents import Bound
 from rmverify.laws.conditional import split_target
@@ -206,6 +206,7 @@ def _over_balls(p: Mapping[str, Array], scheme: Any, setting: Any) -> tuple[Spre
 # --- a small independent noise ----------------------------------------------------------------------------------------
 
 
+@of_its_own
 def f4(look: Look, bound: Bound) -> Iterator[Evidence]:
     if look.wants("exact"):
         small = bound.at(beyond=0)

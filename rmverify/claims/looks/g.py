@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from rmverify.claims.evidence import Evidence, Look
 from rmverify.claims.looks import moreau
 from rmverify.claims.looks import neighbours as others
 from rmverify.claims.looks.constants import leading_constants
-from rmverify.claims.looks.measure import fitted, residuals
+from rmverify.claims.looks.measure import fitted, of_its_own, residuals
 from rmverify.divergences import tv
 from rmverify.exponents import Bound
 from rmverify.laws import output_law, stationary_law
@@ -315,21 +315,6 @@ def _few_rounds(plan: str) -> Evidence:
 
 
 # --- G5 to G8: neighbours that are not parallel -------------------------------------------------------------------
-
-Measure = Callable[..., Iterator[Evidence]]
-
-
-def of_its_own(measure: Measure) -> Measure:
-    """A claim about laws of its own: of a target it says nothing."""
-
-    def measured(look: Look, *bounds: Bound) -> Iterator[Evidence]:
-        if look.target is None:
-            yield from measure(look, *bounds)
-        else:
-            yield Evidence("exact", "the claim is about laws of its own: ask it without a target", "not yet")
-
-    return measured
-
 
 g5, g6 = of_its_own(moreau.g5), of_its_own(others.g6)
 g7, g8 = of_its_own(others.g7), of_its_own(others.g8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from rmverify.targets import EstimatedScore, Gaussian
 from rmverify.targets.process import mode_variance
 
 __all__ = [
-    "LEVELS", "Axis", "certified", "class_axes", "effort", "enclosed", "fitted", "modes_of", "one_step", "over_class",
+    "LEVELS", "Axis", "certified", "class_axes", "effort", "enclosed", "fitted", "modes_of", "of_its_own", "one_step", "over_class",
     "residuals", "searched", "searched_pointwise", "spectrum", "studied", "times", "uncertified",
 ]  # fmt: skip
 
@@ -324,3 +324,18 @@ def enclosed(what: str, found: Any, names: Sequence[str], text: str, *, member: 
         constant=constant, where=where, domain=found.domain,
         case=f"certified{', for a class that contains the target' if member else ''}: {found.domain}",
     )  # fmt: skip
+
+
+Measure = Callable[..., Iterator[Evidence]]
+
+
+def of_its_own(measure: Measure) -> Measure:
+    """A claim about laws of its own: of a target it says nothing."""
+
+    def measured(look: Look, *bounds: Bound) -> Iterator[Evidence]:
+        if look.target is None:
+            yield from measure(look, *bounds)
+        else:
+            yield Evidence("exact", "the claim is about laws of its own: ask it without a target", "not yet")
+
+    return measured
