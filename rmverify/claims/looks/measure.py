@@ -21,8 +21,8 @@ from rmverify.targets import EstimatedScore, Gaussian
 from rmverify.targets.process import mode_variance
 
 __all__ = [
-    "LEVELS", "Axis", "certified", "class_axes", "effort", "enclosed", "fitted", "modes_of", "of_its_own", "one_step", "over_class",
-    "residuals", "searched", "searched_pointwise", "spectrum", "studied", "times", "uncertified",
+    "LEVELS", "Axis", "certified", "class_axes", "effort", "enclosed", "fitted", "modes_of", "of_its_own", "one_step",
+    "over_class", "residuals", "searched", "searched_pointwise", "spectrum", "studied", "times", "uncertified",
 ]  # fmt: skip
 
 LEVELS = (0.0625, 0.75, 3.0)
