@@ -492,3 +492,19 @@ def test_its_fact_refutes_the_mutant(mutant, monkeypatch):
 
 def test_every_fact_kills_something():
     assert {mutant.killed_by for mutant in mutants.LINES} == set(FACTS)
+
+
+def test_an_input_that_roundings_hide_is_not_told():
+    """At level 0 of a flow data of one point have no spread: whatever arrives there is within rounding of the mean."""
+
+    def run(model, x, noise):
+        levels = np.linspace(1.0, 0.0, 9)
+        for t, after in pairwise(levels):
+            x = x + (after - t) * model(x, t)
+        model(x, 0.0)
+        return x
+
+    sampler = Sampler(run, path=paths.Flow(), predicts="flow")
+    found = bookkept(lambda n: sampler, 8, Gaussian([1.0], [0.5]))
+    assert found.verdict == "holds"
+    assert "the 8 inputs that show it" in found.why

@@ -31,6 +31,7 @@ _PIECES = 16  # of an interval that holds the apparent level, and so often
 _NARROWINGS = 16
 _POINT = Gaussian([2.0], [1e-24])  # not 0, so that a score exists at sigma = 0
 _EXACT = 0.002  # of a misfit: what another level or a factor leaves of it where it explains it, but for _ROUNDED_OFF
+_TOLD = 0.01  # what is allowed of an input that shows its level: beyond, roundings hide another one
 _ROUNDED_OFF = 1 / 64  # of what is allowed: two roundings of each call
 _ROUNDED = 0.98  # of a timestep: whole numbers that are told are off by less, cut off or rounded; a slip is off by 1
 _MANY = 100  # levels from which on whole ones are timesteps
@@ -362,8 +363,12 @@ def _sharp(point: list[Booked], path: Path, finer: Callable[[], list[Booked]]) -
     """What data of one point say, if anything."""
     bad = _first(point)
     if bad is None:
-        worst = max(b.misfit for b in point)
-        why = f"with data of one point every one of {len(point)} inputs is that of its level, to {worst:.1g}"
+        clear = [b for b in point if b.allowed < _TOLD]
+        if not clear:
+            return None
+        which = f"{len(clear)} inputs is" if len(clear) == len(point) else f"the {len(clear)} inputs that show it is"
+        worst = max(b.misfit for b in clear)
+        why = f"with data of one point every one of {which} that of its level, to {worst:.1g}"
         return "holds", why, "none", None
     if math.isnan(bad.misfit):
         return None
