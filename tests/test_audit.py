@@ -387,6 +387,13 @@ def test_failures_are_said_with_their_n_and_call():
     assert any(text.startswith("not known at N = 40: ") and "no such table" in text for text in found.remarks)
 
 
+def test_a_sampler_that_cannot_be_read_says_why_at_its_head():
+    found = audit(lambda n: Sampler(lambda model, x, noise: x / {}["missing"], predicts="x0"), steps=(10, 20), odd=())
+    (name, _), (why, text) = [pair for pair in view._head(found, "") if pair[0] != "Target"]
+    assert (name, why) == ("Sampler", "Not read")
+    assert text.startswith("run: it raised KeyError: 'missing' (test_audit.py, line ")
+
+
 def test_bookkeeping_is_judged_where_it_is_declared():
     def late(n):
         at = sigmas(n)
