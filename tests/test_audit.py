@@ -410,7 +410,9 @@ def test_bookkeeping_is_judged_where_it_is_declared():
     assert [f.verdict for f in found.findings] == ["refuted"]
     assert found.verdict == "refuted"
     assert audit(late, steps=(10, 20), odd=()).findings == ()
-    assert audit(euler, steps=(10, 20), odd=(), bookkeeping=True).verdict == "holds"
+    right = audit(euler, steps=(10, 20), odd=(), bookkeeping=True)
+    assert right.verdict == "holds"
+    assert "to rounding" in right.findings[0].why
 
 
 @pytest.mark.parametrize("size, verdict", [(1.0, "holds"), (1.0001, "refuted")])
