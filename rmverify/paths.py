@@ -210,8 +210,14 @@ class VP(Path):
             expected = "'log_sigma', 'sigma', 'alphas_cumprod' or None"
             raise ValueError(f"interpolation: expected {expected}, got {interpolation!r}")
         squares = finite_array("alphas_cumprod", alphas_cumprod, ndim=1)
-        if squares.size < 2 or not ((squares >= 0) & (squares <= 1)).all() or (np.diff(squares) > 0).any():
-            raise ValueError(f"alphas_cumprod: expected numbers of [0, 1] that do not increase, got {squares}")
+        expected = "expected numbers of [0, 1] that do not increase, the products of 1 - beta from timestep 0 on"
+        if squares.size < 2:
+            raise ValueError(f"alphas_cumprod: {expected}, two at least, got {squares.size}")
+        wrong = (squares < 0) | (squares > 1) | (np.diff(squares, prepend=np.inf) > 0)
+        if wrong.any():
+            i = int(np.argmax(wrong))
+            before = f" after {squares[i - 1]:.6g}" if i else ""
+            raise ValueError(f"alphas_cumprod: {expected}, got {squares[i]:.6g}{before} at timestep {i}")
         self.alphas_cumprod, self.interpolation = squares, interpolation
         super().__init__(
             lambda t: np.sqrt(self._square(t)[0]), lambda t: np.sqrt(self._square(t)[1]),

@@ -579,6 +579,7 @@ def test_one_sampler_cannot_tell_a_slip_from_discretization():
         (lambda: asserts.assert_order(schemes.heun, 2, steps=[4, 8]), "steps: expected at least three"),
         (lambda: asserts.assert_order(schemes.heun, 2, steps=[4, 8, 8]), "steps: expected at least three"),
         (lambda: asserts.assert_order(lambda n: n, 2), "make: expected a function that returns"),
+        (lambda: asserts.assert_order(sigma_sampler(5), 2), r"make: expected a function make\(N\), got the Sampler"),
         (lambda: asserts.assert_bookkeeping(fixed(1.0), rm.EstimatedScore(Gaussian([0.0], [1.0]))), "target: "),
         (lambda: asserts.assert_bookkeeping(lambda n: fixed(1.0), steps=0), "steps: "),
     ],

@@ -387,6 +387,13 @@ def test_failures_are_said_with_their_n_and_call():
     assert any(text.startswith("not known at N = 40: ") and "no such table" in text for text in found.remarks)
 
 
+def test_a_sampler_that_cannot_be_read_says_why_at_its_head():
+    found = audit(lambda n: Sampler(lambda model, x, noise: x / {}["missing"], predicts="x0"), steps=(10, 20), odd=())
+    (name, _), (why, text) = [pair for pair in view._head(found, "") if pair[0] != "Target"]
+    assert (name, why) == ("Sampler", "Not read")
+    assert text.startswith("run: it raised KeyError: 'missing' (test_audit.py, line ")
+
+
 def test_bookkeeping_is_judged_where_it_is_declared():
     def late(n):
         at = sigmas(n)
@@ -403,7 +410,9 @@ def test_bookkeeping_is_judged_where_it_is_declared():
     assert [f.verdict for f in found.findings] == ["refuted"]
     assert found.verdict == "refuted"
     assert audit(late, steps=(10, 20), odd=()).findings == ()
-    assert audit(euler, steps=(10, 20), odd=(), bookkeeping=True).verdict == "holds"
+    right = audit(euler, steps=(10, 20), odd=(), bookkeeping=True)
+    assert right.verdict == "holds"
+    assert "to rounding" in right.findings[0].why
 
 
 @pytest.mark.parametrize("size, verdict", [(1.0, "holds"), (1.0001, "refuted")])

@@ -41,7 +41,7 @@ def test_a_command_is_one(line):
 
 @pytest.mark.slow
 def test_the_loop_of_the_page_passes_its_audit_and_broken_as_told_it_does_not(tmp_path, capsys, monkeypatch):
-    (block,) = blocks(PAGES["audit"], "python")
+    block = blocks(PAGES["audit"], "python")[0]
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(block, encoding="utf-8")
     assert main(["audit", "mine.py:make", "--order", "1", "--bookkeeping"]) == 0
@@ -54,6 +54,23 @@ def test_the_loop_of_the_page_passes_its_audit_and_broken_as_told_it_does_not(tm
     ):
         Path("broken.py").write_text(wrong, encoding="utf-8")
         assert main(["audit", "broken.py:make", "--order", "1", "--bookkeeping"]) == 1
+
+
+@pytest.mark.slow
+def test_a_slip_of_the_pages_ddim_shows_in_the_words_that_the_page_quotes(tmp_path, capsys, monkeypatch):
+    code = "\n".join(blocks(PAGES["audit"], "python"))
+    page = " ".join(PAGES["audit"].split())
+    monkeypatch.chdir(tmp_path)
+    assert "model(x, now)\n            x = np.sqrt(b)" in code
+    late = code.replace("times = ", "times = late = ").replace(
+        "model(x, now)\n            x = np.sqrt(b)",
+        "model(x, late[min(list(late).index(now) + 1, n - 1)])\n            x = np.sqrt(b)",
+    )
+    for text, words in ((code, "to rounding"), (late, "as far as can be seen beside the discretization")):
+        Path("mine.py").write_text(text, encoding="utf-8")
+        assert main(["audit", "mine.py:make_ddim", "--bookkeeping", "--steps", "10", "20", "40"]) == 0
+        assert words in " ".join(capsys.readouterr().out.split())
+        assert f'"{words}"' in page
 
 
 def test_the_tests_of_the_page_pass():

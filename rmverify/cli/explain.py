@@ -15,7 +15,7 @@ def add(commands: Any) -> None:
         commands, "explain", "what a claim says, where it is from, and the commands that check it", run,
         "rmverify explain B2", data=False,
     )  # fmt: skip
-    explain.add_argument("ids", nargs="+", metavar="IDS", help="such as B2")
+    explain.add_argument("ids", nargs="+", metavar="IDS", help="such as B2; rmverify verify --all lists them")
 
 
 def run(options: argparse.Namespace) -> int:

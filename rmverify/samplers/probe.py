@@ -17,9 +17,12 @@ read in coordinates, with one row for each coordinate of each source.
 from __future__ import annotations
 
 import math
+import sysconfig
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -501,8 +504,18 @@ def attempts(
             raise
         except Exception as error:  # a stranger's: perhaps of so many columns
             if frame is frames[-1]:
-                raise Unreadable(f"run: it raised {type(error).__name__}: {error}") from error
+                raise Unreadable(f"run: it raised {type(error).__name__}: {error}{_line(error)}") from error
     raise AssertionError("there is a frame")
+
+
+def _line(error: Exception) -> str:
+    """Of the stranger's code, the innermost that is no library's."""
+    libraries = (str(Path(__file__).parents[1]), sysconfig.get_path("stdlib"), "<")
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        file = frame.f_code.co_filename
+        if not file.startswith(libraries) and "site-packages" not in file:
+            return f" ({Path(file).name}, line {line})"
+    return ""
 
 
 def _close(a: Array, b: Array, dtype: str) -> bool:

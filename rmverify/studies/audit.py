@@ -849,4 +849,12 @@ def _booked(report: Audit) -> Finding:
                 return Finding("bookkeeping", verdict, f"N = {r.steps}: {r.why}")
     if not known:
         return Finding("bookkeeping", "inconclusive", "no reading tells the levels of its model calls")
-    return Finding("bookkeeping", "holds", f"at all {len(known)} N that were read")
+    kinds = {r.kind for r in known}
+    sharp = ""
+    if kinds == {"none"}:
+        sharp = ", to rounding: with data of one point every input is that of its level"
+    elif "discretization" in kinds:
+        sharp = ", as far as can be seen beside the discretization: a level told one step off would not be"
+    elif "rounded" in kinds:
+        sharp = ", where levels are told as whole timesteps: one that is told a timestep off may hide there"
+    return Finding("bookkeeping", "holds", f"at all {len(known)} N that were read{sharp}")

@@ -508,6 +508,8 @@ def _makes(code: Any) -> bool:
 def _made(make: Any, n: int) -> Any:
     if _is_scheme(make):
         return Plan([Predict(make, np.linspace(*_LEVELS, n + 1))])
+    if isinstance(make, Sampler | Kernel | Plan):
+        raise ValueError(f"make: expected a function make(N), got the {type(make).__name__} that it should return")
     made = make(n)
     if not isinstance(made, Sampler | Kernel | Plan):
         raise ValueError(f"make: expected a function that returns a Sampler, a Kernel or a Plan, got {made!r}")

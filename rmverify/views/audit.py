@@ -115,6 +115,8 @@ def _title(text: str) -> Any:
 def _head(found: Audit, data: str) -> list[tuple[str, str]]:
     head = [("Sampler", found.name), ("Target", data or f"Gaussian in dimension {found.dim}")]
     if found.kind == "sampler":
+        if reason := _unread(found):
+            return [*head, ("Not read", reason)]
         head.append(("Evaluations", found.evaluations))
         if found.shared is not None:
             head.append(("Shared level", f"{found.shared:.6g}"))
@@ -127,6 +129,12 @@ def _head(found: Audit, data: str) -> list[tuple[str, str]]:
         if found.metric != "TV":
             head.append(("Distance", "W2 in place of TV for the parts of the error: the data are singular"))
     return head
+
+
+def _unread(found: Audit) -> str:
+    """Why, where there is no number of steps at which it could be read."""
+    failures = [rung.failure for rung in (*found.rungs, *found.odd)]
+    return failures[-1] if all(failures) else ""
 
 
 def _legend(found: Audit) -> dict[str, str]:
