@@ -510,7 +510,7 @@ def test_workers_find_the_same():
         ({"workers": 0}, "workers: expected an integer >= 1, got 0"),
         ({"effort": 0}, "effort: expected"),
         ({"effort": 2.5}, "effort: expected an integer"),
-        ({"schemes": {"midpont": schemes.midpoint}}, "schemes: expected some of euler, .*, got 'midpont'"),
+        ({"schemes": {"midpont": schemes.midpoint}}, "schemes: expected some of .*, heun, .*, got 'midpont'"),
         (
             {"schemes": {"velocity_variance": schemes.heun}},
             "schemes: expected .*, got 'velocity_variance'",

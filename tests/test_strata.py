@@ -273,7 +273,7 @@ def outside(x, t, h, score, draw):
 def test_steps_that_are_no_chain_are_refused(step):
     with pytest.raises(ValueError, match=r"^scheme: .*(strata|must return its state)"):
         _ = rm.output_law(rm.Plan([rm.Predict(step, [1.0, 0.9])]), TARGET).variances
-    with pytest.raises(ValueError, match=r"^scheme: .*(strata|must return its state)"):
+    with pytest.raises((ValueError, TypeError), match=r"^scheme: .*(strata|must return its state|draws normal values)"):
         rm.local_error(step, TARGET, 1.0, 0.1)
 
 

@@ -57,7 +57,7 @@ CLAIMS = (
     Claim(
         id="F4",
         statement="a small centred noise V beside N(0, 1) moves it by V's variance in W_2, not by its deviation",
-        formula=r"W_2^2(Z, Z + V) \le \tfrac{11}{2}\nu^2 + 15\cdot 1\{\beta^2 > 1\}\cdot 2\nu",
+        formula=r"W_2^2(Z, Z + V) \le \tfrac{11}{2}\nu^2 + 30\,\nu\;[\beta^2 > 1]",
         source="Lemma 1",
         provenance="recalled",
         paper="Kandasamy, Nagaraj 2024",
