@@ -14,6 +14,7 @@ import os
 import re
 from pathlib import Path
 
+import sphinx.util.inspect
 from docutils import nodes
 
 import rmverify
@@ -51,6 +52,9 @@ html_css_files = ["pages.css"]
 html_show_sphinx = False
 suppress_warnings = ["ref.python"]  # words of docstrings that several attributes have for a name
 html_math_renderer = "mathml"
+
+# a step's functions dispatch on their argument: one signature says it, not one for each library
+sphinx.util.inspect.is_singledispatch_function = lambda function: False
 
 
 # --- pages that the package writes ------------------------------------------------------------------------------
@@ -133,6 +137,8 @@ def _page(title: str, about: str, names: list[tuple[str, str]], seen: set[int]) 
             lines += [f".. {_directive(value)}:: {module}.{name}", ""]
         else:
             entries = ", ".join(map(str, value)) if isinstance(value, dict | tuple | list) else repr(value)
+            if " at 0x" in entries:  # of functions: neither to be read nor the same twice
+                entries = f"{len(value)} of {type(next(iter(value))).__name__}"
             lines += [f".. py:data:: {module}.{name}", "", f"   {_escaped(entries)}", ""]
     return "\n".join(lines)
 

@@ -23,8 +23,9 @@
 #   \hat x = e^{h} x + h\, e^{(1-\alpha) h}\, s_{t-\alpha h}(x_{1/2}) .$$
 #
 # Its error has two parts. The **bias** $\mathbb{E}_\alpha \hat x - x_{t-h}$ is what remains when the randomness is
-# averaged out; the **variance** of $\hat x$ over $\alpha$ is the randomness itself. Many steps add biases up, but
-# average the variances: a method may afford much more variance than bias. How much of each is there in one step?
+# averaged out; the **variance** of $\hat x$ over $\alpha$ is the randomness itself. Over $N$ steps biases add up to $N$
+# of them, standard deviations to $\sqrt N$ only: a method may afford much more variance than bias. How much of each is
+# there in one step?
 #
 # Nothing below is simulated. On a Gaussian, `rmverify` runs the step with exact arithmetic on laws and gives both
 # numbers to fifteen digits, however small they are.

@@ -39,6 +39,15 @@ def test_a_command_is_one(line):
     _parser().parse_args(arguments)
 
 
+def test_the_lemmas_of_the_page(tmp_path, capsys):
+    (block,) = blocks(PAGES["extend"], "toml")
+    file = tmp_path / "mine.toml"
+    file.write_text(block, encoding="utf-8")
+    assert main(["exponents", str(file)]) == 0
+    assert "up to constants: d^{1/3} eps^{-2/3}" in capsys.readouterr().out
+    assert "here d^{1/3} ε^{−2/3}" in PAGES["extend"]
+
+
 @pytest.mark.slow
 def test_the_loop_of_the_page_passes_its_audit_and_broken_as_told_it_does_not(tmp_path, capsys, monkeypatch):
     block = blocks(PAGES["audit"], "python")[0]
@@ -58,7 +67,7 @@ def test_the_loop_of_the_page_passes_its_audit_and_broken_as_told_it_does_not(tm
 
 @pytest.mark.slow
 def test_a_slip_of_the_pages_ddim_shows_in_the_words_that_the_page_quotes(tmp_path, capsys, monkeypatch):
-    code = "\n".join(blocks(PAGES["audit"], "python"))
+    code = "\n".join(blocks(PAGES["audit"], "python")[:2])
     page = " ".join(PAGES["audit"].split())
     monkeypatch.chdir(tmp_path)
     assert "model(x, now)\n            x = np.sqrt(b)" in code

@@ -484,7 +484,7 @@ def _invariant(moved: Affine, truth: Gaussian, position: int) -> Joint:
         raise ValueError(
             "step: it leaves no law invariant: its largest eigenvalues are of size "
             f"{brief(np.atleast_1d(radius))}, expected less than 1, and by more than {moved.dtype} rounds; is the step "
-            "too long, or without friction?"
+            "too long, or without friction, or is its gradient that of the potential (predicts='grad')?"
         )
     mean: Array = np.asarray(np.linalg.solve(np.eye(A.shape[-1]) - A, b[..., None])[..., 0], dtype=float)
     step = roughness(moved)

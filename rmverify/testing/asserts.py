@@ -318,14 +318,16 @@ def assert_order(
 
 
 def assert_bookkeeping(make: Any, target: Any = None, *, steps: int = 16) -> None:
-    """Every model call is handed what the level says that it names: no timestep off by one, no scaling forgotten.
+    """Every model call is handed what the level says that it names: no level of another call, no scaling forgotten.
 
     Parameters
     ----------
     make : function or Sampler
         ``make(N)`` is the sampler of N steps. A Sampler alone will do where its steps are exact on data of one point,
         as those of DDIM, Euler, Heun and DPM-Solver are in their own clocks; otherwise a slip is told from an error of
-        discretization by twice the steps, which a Sampler cannot be asked for.
+        discretization by twice the steps, which a Sampler cannot be asked for. Where it will do it is the sharper test:
+        a level told one step off falls with the steps as an error of discretization does, and passes as ``make``. A
+        whole timestep that is told less than one off passes for a rounded one.
     target : Gaussian, optional
         All default targets must pass where it is not given.
     steps : int
