@@ -168,36 +168,55 @@ def _row_cells(row: Row) -> list[str]:
     return [*head, evaluations, f"{row.upper.steps}", f"{row.upper.rounds}", row.upper.tv.text(), split, law]
 
 
+_TEN = (
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
+)  # fmt: skip
+"""Colours that the colour-blind tell apart (Petroff 2021)."""
+
+
 def picture(answer: Budget, data: str, suffix: str) -> bytes:
-    """Error against evaluations, log-log, one line a scheme, intervals as error bars, as PNG, SVG or PDF."""
+    """Error against evaluations, log-log, one line a scheme, intervals as error bars, as PNG, SVG or PDF; plans with a
+    corrector in a panel of their own."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.5, 5.5), layout="constrained")
-    axes = figure.subplots()
+    panels = list(dict.fromkeys(row.corrector for row in answer.rows))
+    figure = Figure(figsize=(11.0 if len(panels) > 1 else 7.5, 5.8), layout="constrained")
     names = list(dict.fromkeys(row.scheme for row in answer.rows))
-    colors = {name: f"C{k}" for k, name in enumerate(names)}
-    for row in answer.rows:
-        points = [p for p in row.curve if p.tv.upper > 0]
-        x = [p.evaluations for p in points]
-        y = [float(p.tv) for p in points]
-        style = {"color": colors[row.scheme], "linewidth": 1.2, "linestyle": "--" if row.corrector else "-"}
-        axes.loglog(x, y, label=_row_name(row), **style)
-        if not row.exact:
-            off = [[float(p.tv) - p.tv.lower for p in points], [p.tv.upper - float(p.tv) for p in points]]
-            axes.errorbar(x, y, off, fmt="none", ecolor=colors[row.scheme], elinewidth=1, capsize=2.5)
-        if row.upper is not None:
-            axes.plot(row.upper.evaluations, float(row.upper.tv), "o", color=colors[row.scheme], markersize=5)
-    axes.axhline(answer.accuracy, color="black", linewidth=0.8)
-    start = float(answer.setting.start_error)
-    if start > 0:
-        axes.axhline(start, color="gray", linewidth=0.8, linestyle=":")
-        axes.annotate("start error", (0.995, start), xycoords=("axes fraction", "data"), ha="right", va="bottom")
-    axes.annotate("request", (0.995, answer.accuracy), xycoords=("axes fraction", "data"), ha="right", va="bottom")
-    axes.set_ylim(bottom=max(start, answer.accuracy / 100) / 2, top=1.5)
+    colors = {name: _TEN[k % len(_TEN)] for k, name in enumerate(names)}
+    each = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, corrector in zip(each, panels, strict=True):
+        for row in answer.rows:
+            if row.corrector == corrector:
+                _draw(axes, row, colors[row.scheme])
+        axes.axhline(answer.accuracy, color="black", linewidth=0.8)
+        start = float(answer.setting.start_error)
+        if start > 0:
+            axes.axhline(start, color="gray", linewidth=0.8, linestyle=":")
+            axes.annotate("start error", (0.005, start), xycoords=("axes fraction", "data"), va="bottom", fontsize=12)
+        axes.annotate("request", (0.005, answer.accuracy), xycoords=("axes fraction", "data"), va="bottom", fontsize=12)
+        axes.set_ylim(bottom=max(start, answer.accuracy / 100) / 2, top=1.5)
+        axes.set_title("with an underdamped corrector" if corrector else "without a corrector", fontsize=14)
+        axes.set_xlabel("score evaluations", fontsize=13)
+        axes.tick_params(labelsize=12)
+        axes.grid(alpha=0.3)
+    each[0].set_ylabel(r"TV(output, $q_\delta$)", fontsize=13)
+    lines = {name: line for axes in each for line, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(
+        lines.values(), lines.keys(), loc="outside lower center", ncols=3 if len(panels) > 1 else 2, fontsize=12
+    )
     where = answer.setting
     title = f"{data}: dimension {answer.dim}, $\\delta$ = {where.early_stop:.3g}, {where.grid} grid"
-    bars = r"TV(output, $q_\delta$); bars: 95 % intervals; dots: the answers"
-    axes.set(xlabel="score evaluations", ylabel=bars, title=title)
-    axes.legend(fontsize="small", loc="lower left")
-    axes.grid(alpha=0.3, which="both")
+    figure.suptitle(f"{title}; bars: 95 % intervals, dots: the answers", fontsize=14)
     return drawn(figure, suffix)
+
+
+def _draw(axes: Any, row: Row, color: str) -> None:
+    points = [p for p in row.curve if p.tv.upper > 0]
+    x = [p.evaluations for p in points]
+    y = [float(p.tv) for p in points]
+    axes.loglog(x, y, label=row.scheme, color=color, linewidth=2)
+    if not row.exact:
+        off = [[float(p.tv) - p.tv.lower for p in points], [p.tv.upper - float(p.tv) for p in points]]
+        axes.errorbar(x, y, off, fmt="none", ecolor=color, elinewidth=1, capsize=2.5)
+    if row.upper is not None:
+        axes.plot(row.upper.evaluations, float(row.upper.tv), "o", color=color, markersize=7)
