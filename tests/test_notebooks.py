@@ -22,7 +22,7 @@ PICTURES = {
     "is_my_code_the_algorithm": 4,
     "one_step": 4,
     "reading_a_rate_table": 3,
-    "rounds_and_work": 4,
+    "rounds_and_work": 5,
     "where_five_twelfths_comes_from": 3,
     "which_noise_levels": 5,
     "why_randomize": 3,
