@@ -42,5 +42,6 @@ LINES = [
          "np.abs([size(b) for b in then])", "sound_loops"),
     Line("one_timestep_is_rounding", bookkeeping, "_sharp", "abs(off) < _ROUNDED", "abs(off) < 2 * _ROUNDED", "slips"),
     Line("rounding_is_a_slip", bookkeeping, "_sharp", "abs(off) < _ROUNDED", "False", "sound_loops"),
+    Line("roundings_hide_nothing", bookkeeping, "_sharp", "if b.allowed < _TOLD", "if b.allowed < math.inf", "hidden"),
     Line("nothing_has_to_fall", bookkeeping, "_shrinking", "worst * times**-0.5", "worst * 2", "what_does_not_fall"),
 ]  # fmt: skip
