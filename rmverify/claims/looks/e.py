@@ -19,7 +19,7 @@ from flint import arb, arb_mat, fmpq, fmpq_mat
 
 from rmverify.claims.evidence import Evidence, Finding, Look
 from rmverify.claims.looks.constants import leading_constants
-from rmverify.claims.looks.measure import residuals, spectrum
+from rmverify.claims.looks.measure import residuals, romberg, spectrum
 from rmverify.elementary import exp, expm1, sqrt
 from rmverify.errors.boxes import Box, interval, supremum
 from rmverify.laws.closed import bits, kinetic_variance, overdamped_variance, reverse_variance
@@ -631,11 +631,7 @@ def _limit(sampler: study.Sampler, name: str, given: list[Spectrum]) -> Evidence
                 scale = each.trace().sqrt() if name == "diffusion" else each.largest * each.trace(-1).sqrt()
                 found.append(error * steps / scale / arb(steps).log())
         with precision(BITS):
-            table = [found]
-            for k in range(1, len(found)):
-                pairs = itertools.pairwise(table[-1])
-                table.append([(2**k * later - earlier) / (2**k - 1) for earlier, later in pairs])
-            (limit,), (earlier, later) = table[-1], table[-2]
+            *_, (earlier, later), (limit,) = romberg(found)
             allowed = float(abs(limit - later).abs_upper() + abs(later - earlier).abs_upper() + limit.rad())
             off = abs(float((limit - _constant(C3[name])).mid()))
         allowed += 45 / 7 * remains(name, each, DISTANT[0]) / math.log(DISTANT[0])

@@ -5,7 +5,6 @@ A predictor is told from another by what its one step does, before any schedule 
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -144,10 +143,8 @@ def _moments(scheme: Scheme, lam: float, steps: int) -> tuple[float, float]:
 
 def _limit(values: list[float], length: list[float], power: int) -> float:
     """Of values/h^power as h goes to 0, by Romberg's table of runs whose number of steps doubles."""
-    row = [value / h**power for value, h in zip(values, length, strict=True)]
-    for k in range(1, len(row)):
-        row = [(2**k * b - a) / (2**k - 1) for a, b in itertools.pairwise(row)]
-    return row[0]
+    (limit,) = measure.romberg([value / h**power for value, h in zip(values, length, strict=True)])[-1]
+    return float(limit)
 
 
 def _whole_runs(

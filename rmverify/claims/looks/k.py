@@ -9,6 +9,7 @@ from typing import Any
 
 from rmverify.claims.evidence import Evidence, Look
 from rmverify.claims.looks.constants import leading_constants
+from rmverify.claims.looks.measure import romberg
 from rmverify.exponents import Bound
 from rmverify.laws import StationaryLaw, stationary_law
 from rmverify.numbers.values import Value
@@ -116,8 +117,7 @@ def left_invariant(look: Look, name: str, due: Bound, duration: float | None = N
         fresh = [None if duration is None else round(duration * 2**n) for n in SIZES]
         excess = [_excess(scheme, k, h, n) for h, n in zip(steps, fresh, strict=True)]
         ratios = [x / due(k=k, h=h) for x, h in zip(excess, steps, strict=True)]
-        once = [2 * b - a for a, b in itertools.pairwise(ratios)]
-        twice = [(4 * b - a) / 3 for a, b in itertools.pairwise(once)]
+        _, once, twice, _ = romberg(ratios)
         allowed = abs(twice[-1] - once[-1]) + 1e-12
         rows += [{"k": k, "h": h, "excess": x, "in leading terms": r}
                  for h, x, r in zip(steps, excess, ratios, strict=True)]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -22,7 +23,8 @@ from rmverify.targets.process import mode_variance
 
 __all__ = [
     "LEVELS", "Axis", "certified", "class_axes", "effort", "enclosed", "fitted", "modes_of", "of_its_own", "one_step",
-    "over_class", "residuals", "searched", "searched_pointwise", "spectrum", "studied", "times", "uncertified",
+    "over_class", "residuals", "romberg", "searched", "searched_pointwise", "spectrum", "studied", "times",
+    "uncertified",
 ]  # fmt: skip
 
 LEVELS = (0.0625, 0.75, 3.0)
@@ -151,6 +153,21 @@ def _growth_towards_0(function: Callable[..., Array], where: Mapping[str, Any], 
     seen = np.isfinite(powers)
     known = powers[: len(seen) if seen.all() else int(np.argmin(seen))]
     return float(known.min()) if known.size >= 2 else 0.0
+
+
+def romberg(values: Sequence[Any]) -> list[list[Any]]:
+    """The columns of Romberg's table: values of a power series at z, z/2, z/4, ..., then those without its first power,
+    without its first two, and so on; the last has one entry, the limit.
+
+    Examples
+    --------
+    >>> romberg([1 + z + z * z for z in (1.0, 0.5, 0.25)])[1:]
+    [[0.5, 0.875], [1.0]]
+    """
+    columns = [list(values)]
+    for k in range(1, len(columns[0])):
+        columns.append([(2**k * b - a) / (2**k - 1) for a, b in itertools.pairwise(columns[-1])])
+    return columns
 
 
 def times(value: Value, factor: float) -> Value:

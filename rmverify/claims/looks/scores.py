@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rmverify.claims.evidence import Evidence, Look
-from rmverify.claims.looks.measure import Axis, effort, fitted, searched
+from rmverify.claims.looks.measure import Axis, effort, fitted, romberg, searched
 from rmverify.elementary import exp, expm1
 from rmverify.exponents import Bound
 from rmverify.numbers.checks import Array
@@ -232,8 +232,8 @@ def fresh_noise(look: Look, power: float) -> Iterator[Evidence]:
             yield fitted(f"{name}: W_2 over |error| of a fixed error in the score", h, fixed, 0.0,
                          names=("h", "error"), domain=domain)  # fmt: skip
         ratios = [excess / (step * limit(name)) for (_, excess, _), step in zip(found, h, strict=True)]
-        first, second = (2 * b - a for a, b in zip(ratios[-3:-1], ratios[-2:], strict=True))
-        last, slack = (4 * second - first) / 3, abs(second - first)  # terms in h, then in h^2, removed
+        _, (first, second), (last,) = romberg(ratios[-3:])
+        slack = abs(second - first)
         variance, excess, _ = found[-1]
         law = math.sqrt(variance + excess) - math.sqrt(variance)
         rows.append({"sampler": name, "c": math.sqrt(limit(name)), "measured/c": math.sqrt(last), "+-": slack,

@@ -12,14 +12,15 @@ moments, averaged over a, are propagated over balls: e is h^{3/2} of x*, and not
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Iterator
-from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from rmverify.claims.evidence import Evidence, Look
-from rmverify.claims.looks.measure import fitted
+from rmverify.claims.looks.measure import fitted, romberg
 from rmverify.numbers.quadrature import unit_balls
 from rmverify.numbers.values import Value
 from rmverify.readings.affine import AffineDraw, forms
@@ -62,13 +63,8 @@ def errors(scheme: Any, steps: int) -> Errors:
         Z[2, 2], Z[3, 3] = 1 / arb(K), arb(MASS)
         maps = [(w, *_step(scheme, a, h)) for a, w in zip(*unit_balls(NODES), strict=True)]
         for _ in range(steps):
-            Z = sum((w * (B * Z * B.transpose() + Q) for w, B, Q in maps[1:]), _first(maps[0], Z))
+            Z = functools.reduce(operator.add, (w * (B * Z * B.transpose() + Q) for w, B, Q in maps))
         return Errors(Z[0, 0], Z[0, 0] + 2 * Z[0, 2])
-
-
-def _first(one: Any, Z: Any) -> Any:
-    w, B, Q = one
-    return w * (B * Z * B.transpose() + Q)
 
 
 def _motion(time: Any) -> Any:
@@ -166,8 +162,7 @@ def strong_and_weak(look: Look, scheme: Any, strong_power: float, weak_power: fl
             ("strong", "weak"), (strong, weak), (strong_power, weak_power), leading(), strict=True
         ):
             scaled = [y * n**power / due for y, n in zip(values, COUNTS, strict=True)]
-            once = [2 * b - a for a, b in pairwise(scaled)]
-            twice = [(4 * b - a) / 3 for a, b in pairwise(once)]
+            twice = romberg(scaled)[2]
             slack = abs(twice[-1] - twice[-2]) + 1e-12
             agree = agree and abs(twice[-1] - 1) <= slack
             rows.append({"error": name, "power of N": -power, "constant": due, "measured/constant": twice[-1],
